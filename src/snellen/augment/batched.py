@@ -1,0 +1,160 @@
+"""Augmentation as it is done: whole batches, torch, on the device where the images are.
+
+Crop and mirror are one gather of bytes. A batch is first widened: each picture is continued to the left and right by
+its own mirror image, which is what reflect padding is, and the mirror image by the picture. Every row that any
+crop or flip can ask for is then a run of bytes somewhere in there, and a batch is B * H such runs copied.
+Measured at 32 px against per-pixel indexing, `torch.where` and cropping before the flip: 2 to 5 times faster.
+
+Nothing here waits for the device or has a shape that depends on data, so that it can be part of a CUDA graph.
+`reference` says the same one image at a time; tests hold the two equal. Letters: B, H, W, C as everywhere, P padding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from snellen.augment.draws import Draws
+from snellen.errors import InvalidSetting
+
+_RED, _GREEN, _BLUE = 0.299, 0.587, 0.114  # as `reference.LUMA`
+
+
+@dataclass(frozen=True)
+class DeviceDraws:
+    """`Draws` as tensors on one device; the attributes mean the same."""
+
+    pad: int
+    shift: Tensor
+    flip: Tensor
+    brightness: Tensor | None
+    contrast: Tensor | None
+    saturation: Tensor | None
+
+    def at(self, positions: Tensor) -> DeviceDraws:
+        """The rows at `positions` (B,) int64 on the same device."""
+
+        def rows(values: Tensor | None) -> Tensor | None:
+            return None if values is None else values.index_select(0, positions)
+
+        shift, flip = self.shift.index_select(0, positions), self.flip.index_select(0, positions)
+        return DeviceDraws(self.pad, shift, flip, rows(self.brightness), rows(self.contrast), rows(self.saturation))
+
+
+def to_device(draws: Draws, device: torch.device | str) -> DeviceDraws:
+    """The draws of an epoch, copied to `device` once; batches then take their rows there with `.at`."""
+
+    def put(values: object) -> Tensor | None:
+        return None if values is None else torch.as_tensor(values, device=device)
+
+    shift, flip = torch.as_tensor(draws.shift, device=device), torch.as_tensor(draws.flip, device=device)
+    return DeviceDraws(draws.pad, shift, flip, put(draws.brightness), put(draws.contrast), put(draws.saturation))
+
+
+def augment_batch(images: Tensor, draws: DeviceDraws) -> Tensor:
+    """Crop, mirror and colour-jitter each image by its own draws.
+
+    Args:
+        images: (B, H, W, C) uint8, C is 1 or 3.
+        draws: B rows, on the device of the images.
+
+    Returns:
+        (B, C, H, W) float32 in [0, 1], in channels_last memory.
+
+    Raises:
+        InvalidSetting: the padding is not smaller than the image.
+    """
+    batch = to_float(_crop_and_mirror(images, draws))
+    if draws.brightness is not None:
+        batch = _blend_(batch, None, draws.brightness)
+    if draws.contrast is not None:
+        batch = _blend_(batch, _grey(batch.mean(dim=(2, 3), keepdim=True)), draws.contrast)
+    if draws.saturation is not None and batch.shape[1] == 3:
+        batch = _blend_(batch, _grey(batch), draws.saturation)
+    return batch
+
+
+def to_float(images: Tensor) -> Tensor:
+    """The evaluation path: (B, H, W, C) uint8 to (B, C, H, W) float32 in [0, 1], in channels_last memory.
+
+    It takes images and nothing else: no draw, no generator, no seed. A random evaluation cannot be written by mistake.
+    On CUDA, torch multiplies by 1 / 255 instead, so that a value may differ there in its last bit.
+    """
+    assert images.dtype == torch.uint8, f"bytes are expected, got {images.dtype}"
+    # The uint8 -> float copy and an in-place division are faster on a CPU than one division that mixes the types.
+    return images.to(torch.float32, memory_format=torch.contiguous_format).div_(255).permute(0, 3, 1, 2)
+
+
+def resize_side(batch: Tensor, side: int) -> Tensor:
+    """Shrink a batch so that its shorter side has `side` pixels: bilinear with antialiasing, aspect kept.
+
+    Args:
+        batch: (B, C, H, W) float32.
+        side: pixels, at most the present shorter side; equal to it returns the batch itself.
+
+    Raises:
+        InvalidSetting: `side` is not between 1 and the present shorter side.
+    """
+    height, width = batch.shape[2:]
+    present = min(height, width)
+    if not 1 <= side <= present:
+        raise InvalidSetting(f"A side of {side} px is not possible: images are {present} px and can only be shrunk.")
+    if side == present:
+        return batch
+    size = (round(height * side / present), round(width * side / present))
+    return functional.interpolate(batch, size=size, mode="bilinear", antialias=True)
+
+
+def _crop_and_mirror(images: Tensor, draws: DeviceDraws) -> Tensor:
+    """(B, H, W, C) uint8: every output row is one run of W * C bytes of the widened batch."""
+    count, height, width, channels = images.shape
+    pad = draws.pad
+    if pad >= min(height, width):
+        raise InvalidSetting(
+            f"augment.crop_pixels={pad} is not possible for images of {height}x{width} px: "
+            f"a reflection has at most {min(height, width) - 1} pixels."
+        )
+    wide = _widen(images, pad)  # (2, B, H, W + 2P, C)
+    stride = width + 2 * pad
+    runs = wide.as_strided(
+        (2 * count * height * stride - width + 1, width * channels),
+        (channels, 1),
+    )  # row i is the run that starts at pixel i; the runs overlap and share the memory of `wide`
+    image = torch.arange(count, device=images.device) + draws.flip * count  # (B,) into both halves of `wide`
+    # Mirroring the window at `right` is the same as the window at 2P - right of the mirror image.
+    left = torch.where(draws.flip, 2 * pad - draws.shift[:, 1], draws.shift[:, 1])  # (B,)
+    row = torch.arange(height, device=images.device) + draws.shift[:, :1] - pad  # (B, H), from -P to H - 1 + P
+    row = (height - 1) - ((height - 1) - row.abs()).abs()  # reflected into 0 … H - 1
+    start = (image[:, None] * height + row) * stride + left[:, None]  # (B, H)
+    return runs.index_select(0, start.reshape(-1)).view(count, height, width, channels)
+
+
+def _widen(images: Tensor, pad: int) -> Tensor:
+    """(2, B, H, W + 2 * pad, C) uint8: the images, then their mirror images, each continued by the other."""
+    count, height, width, channels = images.shape
+    mirrored = images.flip(2)
+    wide = images.new_empty(2, count, height, width + 2 * pad, channels)
+    for half, middle, edges in ((wide[0], images, mirrored), (wide[1], mirrored, images)):
+        half[:, :, pad : pad + width] = middle
+        half[:, :, :pad] = edges[:, :, width - 1 - pad : width - 1]
+        half[:, :, pad + width :] = edges[:, :, 1 : pad + 1]
+    return wide
+
+
+def _grey(batch: Tensor) -> Tensor:
+    """(B, 1, H, W) float32. Written out: a matrix product would follow the precision set for the network."""
+    if batch.shape[1] == 1:
+        return batch
+    return batch[:, 0:1] * _RED + batch[:, 1:2] * _GREEN + batch[:, 2:3] * _BLUE
+
+
+def _blend_(batch: Tensor, anchor: Tensor | None, factor: Tensor) -> Tensor:
+    """`reference._blend` per image, in place: factor (B,), anchor broadcast against the batch or None for black."""
+    weight = factor.view(-1, 1, 1, 1)
+    batch = batch.mul_(weight)
+    if anchor is not None:
+        batch = batch.add_(anchor * (1 - weight))
+    return batch.clamp_(0, 1)

@@ -1,0 +1,1 @@
+"""How fast, measured side by side under one protocol."""

@@ -1,0 +1,99 @@
+"""`snellen data info NAME`: what a data set holds, without opening its test half."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from snellen.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Args:
+    """What `snellen data` takes."""
+
+    action: Annotated[Literal["list", "info", "download"], tyro.conf.Positional] = "list"
+    """list the data sets, describe one, or fetch one."""
+    name: Annotated[str | None, tyro.conf.Positional] = None
+    """cifar10 or eyechart."""
+    data: Path | None = None
+    """Where the files are, or are to be put; else $SNELLEN_DATA, ./data and the cache are searched."""
+    sheet: Path | None = None
+    """Where to write the contact sheet; by default NAME.png in this folder."""
+    json: bool = False
+    """Print as JSON."""
+
+
+def run(args: Args) -> int:
+    """List, describe or download."""
+    from snellen.data.catalog import NAMES
+
+    if args.action == "list":
+        print(json.dumps(list(NAMES)) if args.json else "\n".join(NAMES))
+        return 0
+    if args.name is None:
+        raise UsageError(f"Which data set? snellen data {args.action} cifar10")
+    return _info(args, args.name) if args.action == "info" else _download(args, args.name)
+
+
+def _download(args: Args, name: str) -> int:
+    from snellen.data.catalog import load
+    from snellen.train.progress import Progress
+
+    dataset = load(name, data=args.data, download=True, progress=Progress(quiet=args.json).download)
+    print(json.dumps({"name": name, "source": dataset.source}) if args.json else f"{name}: {dataset.source}")
+    return 0
+
+
+def _info(args: Args, name: str) -> int:
+    from snellen.data.catalog import load
+    from snellen.data.contact_sheet import contact_sheet
+    from snellen.data.info import describe
+    from snellen.runs.atomic import write_bytes
+
+    dataset = load(name, data=args.data)
+    about = describe(dataset)
+    path = args.sheet or Path(f"{name}.png")
+    write_bytes(path, _png(contact_sheet(dataset.train)))
+    if args.json:
+        print(json.dumps({**about, "contact_sheet": str(path)}, ensure_ascii=False))
+    else:
+        _print(about, path)
+    return 0
+
+
+def _png(picture: Any) -> bytes:
+    import io
+
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _print(about: dict[str, Any], sheet: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    image, splits = about["image"], about["splits"]
+    console.print(Text(f"{about['name']}  {about['source']}", style="bold"), soft_wrap=True)
+    console.print(f"images    {image['height']}x{image['width']}x{image['channels']} {image['dtype']}")
+    for label, values in (("mean", about["mean"]), ("std", about["std"])):
+        figures = " ".join(f"{value:.4f}" for value in values)
+        console.print(f"{label:<10}{figures}   ({about['measured_on']['images']:,} images of train + val)")
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("class")
+    for split in ("train", "val"):
+        table.add_column(split, justify="right")
+    for name in about["classes"]:
+        table.add_row(Text(name), *(f"{splits[split]['per_class'][name]:,}" for split in ("train", "val")))
+    table.add_row("all", *(f"{splits[split]['images']:,}" for split in ("train", "val")), style="bold")
+    console.print(table)
+    test = splits["test"]
+    console.print(f"test      {test['images']:,} images, sealed" if test else "test      none")
+    console.print(f"sheet     {sheet}", soft_wrap=True)

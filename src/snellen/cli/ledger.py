@@ -1,0 +1,76 @@
+"""`snellen ledger`: who looked at the test set, when, with which weights and why."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from snellen.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Args:
+    """What `snellen ledger` takes."""
+
+    ledger: Path | None = None
+    """The ledger's file; else $SNELLEN_LEDGER, else runs/ledger.jsonl."""
+    merge: Path | None = None
+    """Take over the lines of this other ledger, from another machine or folder."""
+    json: bool = False
+    """Print as JSON."""
+
+
+def run(args: Args) -> int:
+    """List, check, merge; exit code 1 when the chain of lines is broken."""
+    from snellen.data.ledger import Ledger
+
+    ledger = Ledger(args.ledger or Path(os.environ.get("SNELLEN_LEDGER") or "runs/ledger.jsonl"))
+    if args.merge is not None:
+        if not args.merge.is_file():
+            raise UsageError(f"There is no ledger at {args.merge}.")
+        added = ledger.merge(Ledger(args.merge))
+        if not args.json:
+            print(f"{added} new lines from {args.merge}")
+    problems = ledger.problems()
+    if args.json:
+        lines = [line.content for line in ledger.lines()]
+        print(json.dumps({"ledger": str(ledger.path), "lines": lines, "problems": problems}, ensure_ascii=False))
+    else:
+        _print(ledger, problems)
+    return int(bool(problems))
+
+
+def _print(ledger: object, problems: list[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from snellen.data.ledger import Ledger
+
+    assert isinstance(ledger, Ledger)
+    console = Console(highlight=False)
+    lines = [line for line in ledger.lines() if line.kind == "intent"]
+    if not lines:
+        console.print(f"Nobody has looked at a test set, as far as {ledger.path} knows.", soft_wrap=True)
+    results = {line.content["intent"]: line.content["results"] for line in ledger.lines() if line.kind == "result"}
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in ("look", "when", "test set", "recipe", "runs", "accuracy", "why"):
+        table.add_column(column)
+    for line in lines:
+        graded = results.get(line.hash, [])
+        shares = [result["hits_tta"] / result["n"] for result in graded]
+        table.add_row(
+            str(ledger.look_number(line.hash)),
+            line.content["time"][:16].replace("T", " "),
+            Text(f"{line.content['test_set']['name']} {line.content['test_set']['fingerprint'][:8]}"),
+            Text(line.content["candidates"][0]["recipe"]),
+            str(len(line.content["candidates"])),
+            f"{100 * sum(shares) / len(shares):.2f} %" if shares else "opened, no result",
+            Text(line.content["reason"]),
+        )
+    if lines:
+        console.print(table)
+    for problem in problems:
+        console.print(Text(f"not whole: {problem}", style="red"), soft_wrap=True)

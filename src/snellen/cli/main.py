@@ -1,0 +1,120 @@
+"""`snellen VERB …`: find the verb's file, parse its arguments, print errors as one sentence.
+
+Importing this file and printing help must not import torch: a verb's own file is imported when it is called, and
+imports what is heavy inside its `run`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import snellen
+from snellen.errors import SnellenError
+
+VERBS = {
+    "demo": "train, grade and show everything in about five minutes",
+    "data": "what a data set holds: shapes, counts, statistics, a contact sheet",
+    "train": "train a recipe on a data set",
+    "evaluate": "grade a run on val, or once on the sealed test set",
+    "predict": "name what is in your own pictures",
+    "recipes": "list the recipes, or show one in full",
+    "ledger": "who looked at the test set, when and why",
+}
+
+_BAD_USAGE = 2
+_OUT_OF_MEMORY = 1
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line; returns the exit code: 0 fine, 1 failed, 2 wrong usage, 130/143 interrupted."""
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `snellen … | head` ends quietly
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(f"snellen {snellen.__version__}")
+        return 0
+    verb, rest = arguments[0], list(arguments[1:])
+    as_json = "--json" in rest
+    if verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, n=1, cutoff=0.5)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        return _fail(f"There is no command {verb!r}. {hint}List them: snellen --help", _BAD_USAGE, as_json)
+    module = importlib.import_module(f"snellen.cli.{verb}")
+    try:
+        return int(module.run(_parse(module.Args, rest, verb)))
+    except SnellenError as error:
+        return _fail(str(error), error.exit_code, as_json)
+    except KeyboardInterrupt:
+        return _fail("Stopped.", 128 + signal.SIGINT, as_json)
+    except Exception as error:
+        return _outside_error(error, as_json)
+
+
+def _outside_error(error: Exception, as_json: bool) -> int:
+    """Errors of other libraries that a user can mend; anything else is a bug and keeps its traceback."""
+    exit_code = getattr(error, "exit_code", None)
+    if isinstance(exit_code, int):  # train.interrupt.Interrupted, which must not be imported here
+        return _fail(f"Stopped by {error}; the run is saved and can be resumed.", exit_code, as_json)
+    text = str(error)
+    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
+        return _fail(
+            "Out of memory. Use a smaller batch, for example: --set batch_size=128", _OUT_OF_MEMORY, as_json
+        )  # fmt: skip
+    raise error
+
+
+def _parse(arguments_type: type[Any], arguments: list[str], verb: str) -> Any:
+    import tyro
+
+    try:
+        return tyro.cli(
+            arguments_type,
+            args=arguments,
+            prog=f"snellen {verb}",
+            description=f"snellen {verb}: {VERBS[verb]}.",
+            config=(tyro.conf.OmitArgPrefixes,),
+        )
+    except SystemExit as error:
+        raise SystemExit(_BAD_USAGE if error.code else 0) from None
+
+
+def _help() -> str:
+    width = max(map(len, VERBS))
+    lines = [f"  {verb:<{width}}  {summary}" for verb, summary in VERBS.items()]
+    return "\n".join(
+        [
+            "Snellen: an eye test for image classifiers.",
+            "",
+            "usage: snellen COMMAND …        snellen COMMAND --help",
+            "",
+            *lines,
+            "",
+            "Start with:",
+            "  snellen demo",
+            "  snellen train eyechart",
+            "  snellen train cifar10 --recipe sprint",
+        ]
+    )
+
+
+def _fail(sentence: str, code: int, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"error": sentence, "exit_code": code}))
+    else:
+        colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        print(f"\033[31msnellen:\033[0m {sentence}" if colour else f"snellen: {sentence}", file=sys.stderr)
+    return code

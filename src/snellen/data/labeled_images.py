@@ -1,0 +1,101 @@
+"""The first noun: pictures with their labels, as bytes, with the role they may play.
+
+The role is what keeps grading honest. Statistics are measured on `train` (or on `train+val` when a final
+model is fitted without selection), choices are made on `val`, and `test` images come only out of a
+`SealedImages`, through the ledger. An operation that a role does not allow is an error, not a warning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snellen.errors import DataError
+
+Role = Literal["all", "train", "val", "train+val", "test", "new"]
+"""`all`: as loaded, before the split. `new`: pictures of a user's, to be predicted, with no labels to trust."""
+
+
+@dataclass(frozen=True)
+class LabeledImages:
+    """N pictures of one size with one label each.
+
+    Attributes:
+        images: (N, H, W, C) uint8, C is 1 or 3; kept as bytes until they are on the device.
+        labels: (N,) int64 in [0, K).
+        class_names: the K names, in label order.
+        ids: (N,) int64, each picture's position in the file it came from; survives every split.
+        role: what these pictures may be used for.
+        name: the data set's name, for messages and reports.
+
+    Raises:
+        DataError: shapes, dtypes, counts or label range do not fit together.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    ids: NDArray[np.int64]
+    role: Role
+    name: str
+
+    def __post_init__(self) -> None:
+        images, labels, count = self.images, self.labels, len(self.labels)
+        if images.dtype != np.uint8 or images.ndim != 4:
+            raise DataError(f"{self.name}: images must be (N, H, W, C) uint8, got {images.shape} {images.dtype}")
+        if images.shape[3] not in (1, 3):
+            raise DataError(
+                f"{self.name}: the last axis must hold 1 or 3 channels, got shape {images.shape}. "
+                "Channels first? Move them last with images.transpose(0, 2, 3, 1)."
+            )
+        if images.shape[1] in (1, 3) and images.shape[2] != images.shape[1]:
+            raise DataError(f"{self.name}: {images.shape} can be read as channels first or last; pass (N, H, W, C).")
+        if len(images) != count or len(self.ids) != count:
+            raise DataError(f"{self.name}: {len(images)} images, {count} labels and {len(self.ids)} ids do not match")
+        if count and not (labels.min() >= 0 and labels.max() < len(self.class_names)):
+            wrong = int(np.flatnonzero((labels < 0) | (labels >= len(self.class_names)))[0])
+            raise DataError(
+                f"{self.name}: image {wrong} has label {labels[wrong]}, outside 0..{len(self.class_names) - 1}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def num_classes(self) -> int:
+        """K, the number of classes."""
+        return len(self.class_names)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) in pixels."""
+        height, width, channels = self.images.shape[1:]
+        return height, width, channels
+
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """(K,) int64: images per class."""
+        return np.bincount(self.labels, minlength=self.num_classes).astype(np.int64)
+
+    @cached_property
+    def content_hashes(self) -> NDArray[np.uint64]:
+        """(N,) uint64: BLAKE2b of each picture's pixels. Equal pictures have equal hashes."""
+        digests = b"".join(hashlib.blake2b(image.tobytes(), digest_size=8).digest() for image in self.images)
+        return np.frombuffer(digests, dtype=">u8").astype(np.uint64)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the sorted (content hash, label) pairs: the same pictures in any order give the same one."""
+        pairs = np.stack([self.content_hashes, self.labels.astype(np.uint64)], axis=1)
+        ordered = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+        shape = f"{self.image_shape}|{'|'.join(self.class_names)}|"
+        return hashlib.sha256(shape.encode() + ordered.astype(">u8").tobytes()).hexdigest()
+
+    def take(self, index: NDArray[np.int64], role: Role) -> LabeledImages:
+        """The pictures at `index` (positions, not ids), in that order, in a new role."""
+        return replace(self, images=self.images[index], labels=self.labels[index], ids=self.ids[index], role=role)

@@ -1,0 +1,248 @@
+"""The ledger: who opened the test set, when, with which weights and why.
+
+A test score is evidence only while the test set has not steered a choice. This file holds the one key to
+`SealedImages`. An *intent* line is written and flushed before the pictures are handed out, so that a crash
+counts as a look; a *result* line follows. Lines are JSON, one each, and every line carries the hash of the one
+before it, so that an edit or a removal inside shows. Nothing here stops an owner who deletes the file: the
+ledger stops accidents and makes the rest visible.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from snellen.data.labeled_images import LabeledImages
+from snellen.errors import SealError
+from snellen.runs.atomic import append_line, write_text
+
+_SKETCH = 64
+"""Smallest content hashes kept per test set: enough to see a 5 % overlap with a renamed, cut or extended copy."""
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """A test set known by its content, not by its path.
+
+    Attributes:
+        name: the data set's name, for people.
+        count: number of images.
+        fingerprint: SHA-256 over pixels and labels, independent of order.
+        sketch: the smallest content hashes (hex), by which subsets and supersets are recognised.
+    """
+
+    __test__ = False  # not a test case, whatever pytest thinks of the name
+
+    name: str
+    count: int
+    fingerprint: str
+    sketch: tuple[str, ...]
+
+    @staticmethod
+    def of(images: LabeledImages) -> TestSet:
+        """The identity of these images."""
+        smallest = sorted({f"{int(value):016x}" for value in images.content_hashes})[:_SKETCH]
+        return TestSet(images.name, len(images), images.fingerprint, tuple(smallest))
+
+    def overlaps(self, other: TestSet) -> bool:
+        """Whether the two share images, judged by their sketches."""
+        if self.fingerprint == other.fingerprint:
+            return True
+        # Only hashes below both sketches' reach can be compared: above it, one of the two lists is cut off.
+        reach = min(self._reach, other._reach)
+        return any(value <= reach for value in set(self.sketch) & set(other.sketch))
+
+    @property
+    def _reach(self) -> str:
+        return self.sketch[-1] if len(self.sketch) == _SKETCH else "g"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One model to be graded: its run's name, the SHA-256 of its weights, its recipe and seed."""
+
+    run: str
+    weights: str
+    recipe: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the ledger: its fields, and whether they still match their hash."""
+
+    content: dict[str, Any]
+    intact: bool
+
+    @property
+    def hash(self) -> str:
+        """The line's own hash, as written."""
+        return str(self.content.get("hash", ""))
+
+    @property
+    def kind(self) -> str:
+        """ "intent" or "result"."""
+        return str(self.content.get("kind", "unreadable"))
+
+
+class Ledger:
+    """An append-only file of looks at test sets.
+
+    Args:
+        path: the .jsonl file; it need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def intend(self, test_set: TestSet, candidates: Sequence[Candidate], *, tta: str, reason: str, version: str) -> str:
+        """Write the intent to grade `candidates` on a test set; returns the line's hash.
+
+        Raises:
+            SealError: the line could not be written, so the test set stays closed.
+        """
+        return self._append(
+            {
+                "kind": "intent",
+                "time": _now(),
+                "version": version,
+                "test_set": dataclasses.asdict(test_set) | {"sketch": list(test_set.sketch)},
+                "candidates": [dataclasses.asdict(candidate) for candidate in candidates],
+                "tta": tta,
+                "reason": reason,
+            }
+        )
+
+    def record(self, intent: str, results: Sequence[dict[str, Any]]) -> str:
+        """Write what the look showed, one entry per candidate; returns the line's hash."""
+        return self._append({"kind": "result", "time": _now(), "intent": intent, "results": list(results)})
+
+    def lines(self) -> list[Line]:
+        """All lines, oldest first. A torn or foreign line is kept, marked as not intact."""
+        if not self.path.exists():
+            return []
+        return [_parse(text) for text in self.path.read_text(encoding="utf-8", errors="replace").splitlines() if text]
+
+    def look_number(self, intent: str) -> int:
+        """Which look at this test set an intent is: 1 for the first, more when *other* weights came before.
+
+        The same weights looked at again are no new look, and neither is a second line about them.
+        """
+        lines = {line.hash: line for line in self.lines() if line.kind == "intent"}
+        if intent not in lines:
+            raise SealError(f"{self.path} has no line {intent[:12]}…; the look it stands for cannot be counted.")
+        mine = _test_set(lines[intent])
+        seen: list[frozenset[str]] = []
+        for line in lines.values():
+            if _test_set(line).overlaps(mine):
+                weights = frozenset(candidate["weights"] for candidate in line.content["candidates"])
+                if not any(weights <= before for before in seen):
+                    seen.append(weights)
+                if line.hash == intent:
+                    break
+        return len(seen)
+
+    def result_for(self, weights: str, *, tta: str, data: str) -> dict[str, Any] | None:
+        """The stored result of these weights under this protocol, or None. Repeating it is no new look."""
+        lines = self.lines()
+        intents = {
+            line.hash for line in lines if line.kind == "intent" and line.content["tta"] == tta
+            and line.content["test_set"]["name"] == data
+        }  # fmt: skip
+        for line in lines:
+            if line.kind == "result" and line.content["intent"] in intents and line.intact:
+                for result in line.content["results"]:
+                    if result["weights"] == weights:
+                        return {**result, "intent": line.content["intent"]}
+        return None
+
+    def problems(self) -> list[str]:
+        """What does not fit: edited lines, missing predecessors, intents without a result. Empty means whole."""
+        lines = self.lines()
+        known = {line.hash for line in lines}
+        found = []
+        for number, line in enumerate(lines, start=1):
+            before = line.content.get("previous")
+            if not line.intact:
+                found.append(f"line {number} does not match its own hash: it was edited or torn")
+            elif before is not None and before not in known:
+                found.append(f"line {number} follows a line that is no longer here")
+        return found
+
+    def merge(self, other: Ledger) -> int:
+        """Take over the lines of another ledger that are not here yet; returns how many. Order: time, then hash.
+
+        Merging is the union of lines: it commutes, and repeating it changes nothing.
+        """
+        with self._lock():
+            mine = {line.hash: line for line in self.lines()}
+            both = mine | {line.hash: line for line in other.lines()}
+            if len(both) > len(mine):
+                ordered = sorted(both.values(), key=lambda line: (str(line.content.get("time", "")), line.hash))
+                write_text(self.path, "".join(_dump(line.content) + "\n" for line in _after_parents(ordered)))
+            return len(both) - len(mine)
+
+    def _append(self, content: dict[str, Any]) -> str:
+        try:
+            with self._lock():
+                lines = self.lines()
+                content["previous"] = lines[-1].hash if lines else None
+                content["hash"] = _digest(content)
+                torn = self.path.exists() and not self.path.read_bytes().endswith(b"\n") and self.path.stat().st_size
+                append_line(self.path, ("\n" if torn else "") + _dump(content))
+        except Exception as error:
+            raise SealError(f"The test set stays closed: its ledger {self.path} cannot be written. {error}") from error
+        return str(content["hash"])
+
+    def _lock(self) -> FileLock:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.path.with_name(self.path.name + ".lock"), timeout=30)
+
+
+def _test_set(line: Line) -> TestSet:
+    return TestSet(**(line.content["test_set"] | {"sketch": tuple(line.content["test_set"]["sketch"])}))
+
+
+def _after_parents(lines: Iterable[Line]) -> list[Line]:
+    """Stable order in which each line stands after the one it follows, so that clocks set back do no harm."""
+    waiting = list(lines)
+    present = {line.hash for line in waiting}
+    placed: dict[str, Line] = {}
+    while waiting:
+        ready = [line for line in waiting if line.content.get("previous") not in present - placed.keys()]
+        for line in ready or waiting[:1]:
+            placed[line.hash] = line
+            waiting.remove(line)
+    return list(placed.values())
+
+
+def _parse(text: str) -> Line:
+    try:
+        content = json.loads(text)
+        if not isinstance(content, dict) or content.get("kind") not in ("intent", "result"):
+            raise ValueError("not a ledger line")
+    except (ValueError, RecursionError):
+        return Line({"kind": "unreadable", "text": text, "hash": hashlib.sha256(text.encode()).hexdigest()}, False)
+    return Line(content, intact=content.get("hash") == _digest(content))
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(_dump({k: v for k, v in content.items() if k != "hash"}).encode()).hexdigest()
+
+
+def _dump(content: dict[str, Any]) -> str:
+    if content.get("kind") == "unreadable":
+        return str(content["text"])
+    return json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,60 @@
+"""The test half of a data set, before anybody has looked.
+
+A test score is evidence only while the test set has not steered a choice. So the pictures are not even read until
+the ledger has written down that they are about to be. A seal in Python stops accidents, not intent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NoReturn
+
+from snellen.data.labeled_images import LabeledImages
+from snellen.data.ledger import TestSet
+from snellen.errors import DataError, SealError
+
+
+class SealedImages:
+    """Test images that exist as a promise: a name, a count, and one way in.
+
+    Args:
+        load: reads the pictures; called by `open` and by nothing else.
+        name: the data set's name.
+        count: N, how many pictures there are.
+    """
+
+    __slots__ = ("_load", "count", "name")
+
+    def __init__(self, load: Callable[[], LabeledImages], *, name: str, count: int) -> None:
+        self._load = load
+        self.name = name
+        self.count = count
+
+    def open(self, write_intent: Callable[[TestSet], None]) -> LabeledImages:
+        """The pictures, in the role "test", once the intent to look at them is on disk.
+
+        Args:
+            write_intent: receives the test set's identity and returns after the line is safe on disk. If it raises,
+                nobody gets to see the pictures.
+
+        Raises:
+            DataError: the loader gave another number of pictures than was promised.
+        """
+        images = self._load()
+        if len(images) != self.count:
+            raise DataError(f"{self.name}: the test set has {len(images)} images, {self.count} were expected.")
+        write_intent(TestSet.of(images))
+        return replace(images, role="test")
+
+    def __repr__(self) -> str:
+        return "sealed"
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise SealError(
+            f"The test images of {self.name} are sealed until the end: train and choose on train and val. "
+            "To grade a finished run once, on the record: snellen evaluate RUN --split test"
+        )
+
+    # The ways in which arrays and lists are usually looked at, pickled or copied; each says how it is done instead.
+    __iter__ = __len__ = __getitem__ = __contains__ = __array__ = __reduce_ex__ = _refuse

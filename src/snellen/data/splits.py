@@ -1,0 +1,104 @@
+"""Which pictures to learn from and which to choose by; the test set stays sealed.
+
+The split looks at nothing but the pictures: within each class they are ranked by the hash of their pixels and the
+first ones become val. So it needs no seed, and it is the same on each machine, in each order of files, in each run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snellen.data.dataset import Dataset
+from snellen.data.labeled_images import LabeledImages
+from snellen.data.sealed_images import SealedImages
+from snellen.errors import BadSplit
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three parts of a data set.
+
+    Attributes:
+        train: role "train", or "train+val" after `split_final`.
+        val: role "val"; None after `split_final`, when nothing is left to be chosen.
+        test: sealed, or None where the data has no test set.
+    """
+
+    train: LabeledImages
+    val: LabeledImages | None
+    test: SealedImages | None
+
+
+def split(dataset: Dataset, *, val_images: int | None = None, val_fraction: float = 0.1) -> Splits:
+    """Stratified train and val: of each class its share, to within one image.
+
+    CIFAR-10: 45,000 and 5,000, which is 500 a class. Each class keeps at least one picture on either side, so very
+    rare classes may add a few images to val.
+
+    Args:
+        dataset: as loaded.
+        val_images: size of val in images; overrides `val_fraction`.
+        val_fraction: size of val as a fraction of all images, in (0, 1).
+
+    Raises:
+        BadSplit: a class has fewer than two pictures, or val is too small for one of each class.
+    """
+    images = dataset.train
+    wanted = round(val_fraction * len(images)) if val_images is None else val_images
+    _require_room(images, wanted)
+    quota = _share(images.counts, wanted)
+    rank = _rank_in_class(images)
+    in_val = rank < quota[images.labels]
+    return Splits(
+        train=images.take(np.flatnonzero(~in_val), "train"),
+        val=images.take(np.flatnonzero(in_val), "val"),
+        test=dataset.test,
+    )
+
+
+def split_final(dataset: Dataset) -> Splits:
+    """All pictures as training images, role "train+val": for a last run after every choice has been made."""
+    everything = np.arange(len(dataset.train), dtype=np.int64)
+    return Splits(train=dataset.train.take(everything, "train+val"), val=None, test=dataset.test)
+
+
+def _require_room(images: LabeledImages, wanted: int) -> None:
+    if len(images) == 0 or images.num_classes < 2:
+        raise BadSplit(
+            f"{images.name} has {len(images)} images in {images.num_classes} classes; "
+            "a classifier needs pictures of at least two classes."
+        )
+    for name, count in zip(images.class_names, images.counts.tolist(), strict=True):
+        if count < 2:
+            raise BadSplit(
+                f"val split: class {name!r} has {count} image{'' if count == 1 else 's'} in {images.name}; "
+                "a split needs at least 2 (one to learn, one to judge). Add images or leave the class out."
+            )
+    least, most = images.num_classes, len(images) - images.num_classes
+    if not least <= wanted <= most:
+        raise BadSplit(
+            f"val split: {wanted} of the {len(images)} images of {images.name} cannot be val; with "
+            f"{images.num_classes} classes it takes {least} to {most}, one of each class on either side."
+        )
+
+
+def _share(counts: NDArray[np.int64], wanted: int) -> NDArray[np.int64]:
+    """(K,) int64: how many of each class go to val, by largest remainder, in whole numbers throughout."""
+    total = int(counts.sum())
+    share = np.clip(counts * wanted // total, 1, counts - 1)
+    remainder = np.where(share == counts * wanted // total, counts * wanted % total, -1)
+    spare = max(0, wanted - int(share.sum()))
+    share[np.argsort(-remainder, kind="stable")[:spare]] += 1
+    return share
+
+
+def _rank_in_class(images: LabeledImages) -> NDArray[np.int64]:
+    """(N,) int64: each picture's place among its class by content hash; equal pictures go by id."""
+    order = np.lexsort((images.ids, images.content_hashes, images.labels))
+    first_of_class = np.cumsum(images.counts) - images.counts
+    rank = np.empty(len(images), dtype=np.int64)
+    rank[order] = np.arange(len(images)) - first_of_class[images.labels[order]]
+    return rank

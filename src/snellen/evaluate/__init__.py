@@ -1,0 +1,1 @@
+"""Predictions and everything that follows from them; NumPy only after `predict`."""

@@ -1,0 +1,278 @@
+"""Numbers that cannot be printed without their n: rates over images, means over seeds, and their intervals.
+
+Two different errors are kept apart. An interval over *images* (`Rate`, `bootstrap_interval`) says how far the
+score would move with another test set of this size; an interval over *seeds* (`SeedSummary`) says how far the
+recipe would move with another random start on the same images. Neither covers the other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist, fmean, stdev
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snellen.errors import InvalidSetting, UsageError
+
+
+def normal_quantile(probability: float) -> float:
+    """The z below which `probability` of a standard normal lies; 0.975 gives 1.96."""
+    return NormalDist().inv_cdf(probability)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """`hits` of `n` images: a share that always carries its n.
+
+    Attributes:
+        hits: how many, 0 to n.
+        n: of how many, at least 1; a share of nothing is not 0 and must be None at the caller.
+
+    Raises:
+        UsageError: n is below 1 or hits lies outside 0..n.
+    """
+
+    hits: int
+    n: int
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise UsageError(f"A rate needs at least one image, got n={self.n}. Is the split empty?")
+        if not 0 <= self.hits <= self.n:
+            raise UsageError(f"A rate of {self.hits} hits out of {self.n} is not possible.")
+
+    @property
+    def value(self) -> float:
+        """The share, a fraction in [0, 1]."""
+        return self.hits / self.n
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Wilson's score interval, fractions in [0, 1]; stays inside them and is never empty, also at 0 and n.
+
+        Source: Wilson 1927; recommended over the textbook interval by Brown, Cai and DasGupta 2001.
+
+        Raises:
+            InvalidSetting: `level` is not strictly between 0 and 1.
+        """
+        z2 = normal_quantile(0.5 + _checked_level(level) / 2) ** 2
+        p, n = self.value, self.n
+        centre = (p + z2 / (2 * n)) / (1 + z2 / n)
+        half = math.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n * n))) / (1 + z2 / n)
+        # Both ends are exact there; rounding would otherwise leave 1e-18 or 1 - 1e-16.
+        low = 0.0 if self.hits == 0 else centre - half
+        high = 1.0 if self.hits == n else centre + half
+        return low, high
+
+    def text(self, decimals: int = 1) -> str:
+        """As percent with 95 % interval and n: `94.1 % (93.6-94.5, n=10000)`."""
+        low, high = self.interval()
+        return f"{100 * self.value:.{decimals}f} % ({100 * low:.{decimals}f}-{100 * high:.{decimals}f}, n={self.n})"
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def to_json(self) -> dict[str, Any]:
+        """value, low, high (fractions, 95 %), hits and n."""
+        low, high = self.interval()
+        return {"value": self.value, "low": low, "high": high, "hits": self.hits, "n": self.n}
+
+
+@dataclass(frozen=True)
+class SeedSummary:
+    """Mean over seeds of one recipe's score; the interval covers the choice of seed, not the choice of images.
+
+    Attributes:
+        mean: a fraction.
+        sd: standard deviation over seeds (n - 1 in the denominator), or None for one seed.
+        n: number of seeds.
+        low: lower end of the Student-t interval for the mean, or None for one seed.
+        high: its upper end, or None for one seed.
+    """
+
+    mean: float
+    sd: float | None
+    n: int
+    low: float | None
+    high: float | None
+
+    @property
+    def half_width(self) -> float | None:
+        """Half of the interval's width, a fraction, or None for one seed."""
+        return None if self.low is None or self.high is None else (self.high - self.low) / 2
+
+    def __str__(self) -> str:
+        if self.half_width is None or self.sd is None:
+            return f"{100 * self.mean:.2f} % (n=1 seed)"
+        return f"{100 * self.mean:.2f} ± {100 * self.half_width:.2f} % (sd {100 * self.sd:.2f}, n={self.n} seeds)"
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields; None where one seed says nothing."""
+        return {"mean": self.mean, "sd": self.sd, "n": self.n, "low": self.low, "high": self.high}
+
+
+@dataclass(frozen=True)
+class SeedDifference:
+    """Mean difference between two recipes trained with the same seeds, seed by seed (second minus first).
+
+    Attributes:
+        mean: a fraction; 0.01 is one point.
+        sd: standard deviation of the differences over seeds, or None for one pair.
+        n: number of pairs.
+        low: lower end of the Student-t interval for the mean, or None for one pair.
+        high: its upper end, or None for one pair.
+    """
+
+    mean: float
+    sd: float | None
+    n: int
+    low: float | None
+    high: float | None
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval lies wholly on one side of 0; False for one pair, which decides nothing."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+    def __str__(self) -> str:
+        if self.low is None or self.high is None or self.sd is None:
+            return f"{100 * self.mean:+.2f} points (n=1 pair of seeds)"
+        half_width = (self.high - self.low) / 2
+        spread = f"sd {100 * self.sd:.2f}, n={self.n} pairs of seeds"
+        return f"{100 * self.mean:+.2f} ± {100 * half_width:.2f} points ({spread})"
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields; None where one pair says nothing."""
+        return {"mean": self.mean, "sd": self.sd, "n": self.n, "low": self.low, "high": self.high}
+
+
+def mean_over_seeds(values: Sequence[float], *, level: float = 0.95) -> SeedSummary:
+    """Mean, standard deviation and Student-t interval of one score over seeds.
+
+    Args:
+        values: one score per seed, fractions in [0, 1].
+        level: confidence level of the interval.
+
+    Raises:
+        UsageError: no value, or one that is not finite.
+    """
+    return SeedSummary(*_summary(values, level))
+
+
+def paired_difference_over_seeds(
+    first: Sequence[float], second: Sequence[float], *, level: float = 0.95
+) -> SeedDifference:
+    """`second` minus `first`, paired by seed: what both runs share (order, initialisation) cancels.
+
+    Args:
+        first: scores of the reference, fractions, one per seed.
+        second: scores of the other recipe with the same seeds in the same order.
+        level: confidence level of the interval.
+
+    Raises:
+        UsageError: the two do not have the same number of seeds, or none.
+    """
+    if len(first) != len(second):
+        raise UsageError(
+            f"A paired difference needs the same seeds on both sides, got {len(first)} and {len(second)}. "
+            "Train the missing seeds, or compare the means unpaired."
+        )
+    differences = [b - a for a, b in zip(first, second, strict=True)]
+    return SeedDifference(*_summary(differences, level))
+
+
+def _summary(values: Sequence[float], level: float) -> tuple[float, float | None, int, float | None, float | None]:
+    if not values:
+        raise UsageError("A mean over seeds needs at least one seed.")
+    if not all(math.isfinite(value) for value in values):
+        raise UsageError(f"A mean over seeds needs finite scores, got {list(values)}. Leave the failed run out.")
+    n, mean = len(values), fmean(values)
+    if n == 1:
+        return mean, None, 1, None, None
+    sd = stdev(values)
+    half = student_t_quantile(0.5 + _checked_level(level) / 2, n - 1) * sd / math.sqrt(n)
+    return mean, sd, n, mean - half, mean + half
+
+
+def student_t_quantile(probability: float, degrees: int) -> float:
+    """The t below which `probability` of Student's distribution lies; (0.975, 2) gives 4.303.
+
+    Exact up to rounding: for whole degrees of freedom the distribution function is a finite sum in
+    theta = atan(t / sqrt(degrees)) (Abramowitz and Stegun 26.7.3 and 26.7.4), which is bisected.
+
+    Raises:
+        InvalidSetting: `probability` is not strictly between 0 and 1, or `degrees` is below 1.
+    """
+    if degrees < 1:
+        raise InvalidSetting(f"degrees={degrees} is not possible: at least 1, that is two values.")
+    central = abs(2 * _checked_level(probability) - 1)
+    low, high = 0.0, math.pi / 2
+    for _ in range(80):
+        middle = (low + high) / 2
+        if _student_t_central(middle, degrees) < central:
+            low = middle
+        else:
+            high = middle
+    return math.copysign(math.sqrt(degrees) * math.tan(low), probability - 0.5)
+
+
+def _student_t_central(theta: float, degrees: int) -> float:
+    """P(-t < T < t) for t = sqrt(degrees) tan(theta)."""
+    sine, cosine = math.sin(theta), math.cos(theta)
+    if degrees % 2:
+        term, total = cosine, 0.0 if degrees == 1 else cosine
+        for k in range(3, degrees - 1, 2):
+            term *= cosine * cosine * (k - 1) / k
+            total += term
+        return 2 / math.pi * (theta + sine * total)
+    term = total = 1.0
+    for k in range(2, degrees - 1, 2):
+        term *= cosine * cosine * (k - 1) / k
+        total += term
+    return sine * total
+
+
+def bootstrap_interval(
+    statistic: Callable[[NDArray[np.int64]], float],
+    n: int,
+    *,
+    draws: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+    method: Literal["percentile", "basic"] = "percentile",
+) -> tuple[float, float]:
+    """Interval of any statistic of n images, by drawing n of them again and again with replacement.
+
+    Args:
+        statistic: from positions (n,) int64, with repeats, to a number; must not depend on their order.
+        n: number of images.
+        draws: resamples; the ends are good to about 3 % of the interval's width at 2000.
+        level: confidence level.
+        seed: fixed, so that the same predictions print the same interval.
+        method: "percentile" takes quantiles as they are; "basic" mirrors them at the estimate, which removes the
+            bias of statistics that grow with noise, such as a calibration error.
+
+    Raises:
+        UsageError: n is below 1.
+
+    Source: Efron and Tibshirani 1993, chapters 13 and 14; Davison and Hinkley 1997, section 5.2.
+    """
+    if n < 1:
+        raise UsageError("A bootstrap needs at least one image; this split has none.")
+    rng = np.random.default_rng(seed)
+    values = np.array([statistic(rng.integers(0, n, n)) for _ in range(draws)])
+    tail = (1 - _checked_level(level)) / 2
+    low, high = (float(end) for end in np.quantile(values, (tail, 1 - tail)))
+    if method == "percentile":
+        return low, high
+    centre = statistic(np.arange(n))
+    return 2 * centre - high, 2 * centre - low
+
+
+def _checked_level(level: float) -> float:
+    if not 0 < level < 1:
+        raise InvalidSetting(f"level={level!r} is not possible: a fraction strictly between 0 and 1, such as 0.95.")
+    return level

@@ -1,0 +1,112 @@
+"""The waist of the hourglass: what a model said about each image.
+
+Everything above makes predictions, everything below (metrics, confusion, calibration, report, viewer) is a
+NumPy-only function of them. Two places that read the same file cannot disagree.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snellen.errors import RunError
+from snellen.runs.atomic import write_bytes
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Logits with the labels they are to be judged by, one row per image.
+
+    Attributes:
+        logits: (N, K) float32, one plain view of each image.
+        labels: (N,) int64; -1 where no label is known.
+        ids: (N,) int64, positions in the source file, as in `LabeledImages.ids`.
+        class_names: the K names, in logit order.
+        split: "train", "val", "test" or "new".
+        tta: name of the test-time augmentation whose logits are in `tta_logits`; "none" where there are none.
+        tta_logits: (N, K) float32, mean of the log-probabilities' logits over the views, or None.
+        data: name of the data set.
+    """
+
+    logits: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    split: str
+    tta: str = "none"
+    tta_logits: NDArray[np.float32] | None = None
+    data: str = ""
+
+    def __post_init__(self) -> None:
+        count, classes = self.logits.shape
+        assert len(self.labels) == len(self.ids) == count, "one label and one id per row of logits"
+        assert len(self.class_names) == classes, "one name per logit"
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float64]:
+        """(N, K) float64, softmax of the plain logits."""
+        shifted = self.logits.astype(np.float64) - self.logits.max(axis=1, keepdims=True)
+        exponents = np.exp(shifted)
+        return np.asarray(exponents / exponents.sum(axis=1, keepdims=True))
+
+    @cached_property
+    def predicted(self) -> NDArray[np.int64]:
+        """(N,) int64, the class with the largest plain logit."""
+        return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
+
+    @cached_property
+    def correct(self) -> NDArray[np.bool_]:
+        """(N,) bool, whether the plain top-1 is the label."""
+        return np.asarray(self.predicted == self.labels)
+
+    def with_tta(self) -> Predictions:
+        """The same images judged by the averaged views. Without test-time augmentation: itself."""
+        if self.tta_logits is None:
+            return self
+        return replace(self, logits=self.tta_logits, tta_logits=None)
+
+    def save(self, path: Path) -> None:
+        """Write as .npz without pickle, in one rename."""
+        about = {"class_names": self.class_names, "split": self.split, "tta": self.tta, "data": self.data}
+        arrays: dict[str, Any] = {"logits": self.logits, "labels": self.labels, "ids": self.ids}
+        if self.tta_logits is not None:
+            arrays["tta_logits"] = self.tta_logits
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, about=np.frombuffer(json.dumps(about).encode(), dtype=np.uint8), **arrays)
+        write_bytes(path, buffer.getvalue())
+
+    @staticmethod
+    def load(path: Path) -> Predictions:
+        """Read what `save` wrote.
+
+        Raises:
+            RunError: the file is missing or is not a predictions file.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                about = json.loads(bytes(file["about"]))
+                return Predictions(
+                    logits=file["logits"],
+                    labels=file["labels"],
+                    ids=file["ids"],
+                    class_names=tuple(about["class_names"]),
+                    split=about["split"],
+                    tta=about["tta"],
+                    tta_logits=file.get("tta_logits"),
+                    data=about["data"],
+                )
+        except FileNotFoundError:
+            raise RunError(f"{path} does not exist. Predict first: snellen evaluate {path.parent}") from None
+        except (KeyError, ValueError, OSError, BadZipFile, AssertionError) as error:
+            raise RunError(f"{path} is not a readable predictions file ({error}).") from error

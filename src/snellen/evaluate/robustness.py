@@ -1,0 +1,86 @@
+"""The robustness card: accuracy under every corruption beside accuracy without, on the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snellen.errors import UsageError
+from snellen.evaluate.compare import PairedDifference, paired_difference
+from snellen.evaluate.corruptions import CORRUPTIONS, Images
+from snellen.evaluate.intervals import Rate
+
+
+@dataclass(frozen=True)
+class RobustnessRow:
+    """One corruption at one severity.
+
+    Attributes:
+        corruption: its name in `CORRUPTIONS`.
+        severity: its strength in words.
+        change: accuracy under it (`change.second`) minus clean accuracy (`change.first`), image by image.
+    """
+
+    corruption: str
+    severity: str
+    change: PairedDifference
+
+    @property
+    def accuracy(self) -> Rate:
+        """Accuracy under the corruption."""
+        return self.change.second
+
+    def to_json(self) -> dict[str, Any]:
+        """Name, severity, accuracy and the change with its interval, fractions."""
+        return {
+            "corruption": self.corruption,
+            "severity": self.severity,
+            "accuracy": self.accuracy.to_json(),
+            "change": self.change.value,
+            "change_low": self.change.low,
+            "change_high": self.change.high,
+        }
+
+
+@dataclass(frozen=True)
+class RobustnessCard:
+    """Clean accuracy and what each corruption makes of it."""
+
+    clean: Rate
+    rows: tuple[RobustnessRow, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The clean accuracy and all rows."""
+        return {"clean": self.clean.to_json(), "rows": [row.to_json() for row in self.rows]}
+
+
+def robustness_card(
+    images: Images, labels: NDArray[np.int64], logits_of: Callable[[Images], NDArray[np.float32]]
+) -> RobustnessCard:
+    """Grade a model on clean images and under every corruption in `CORRUPTIONS`.
+
+    Args:
+        images: (N, H, W, C) uint8.
+        labels: (N,) int64.
+        logits_of: from (N, H, W, C) uint8 to logits (N, K), plain view; called once per severity.
+
+    Raises:
+        UsageError: there is no image, or one without label.
+    """
+    if len(images) == 0 or (labels < 0).any():
+        raise UsageError(f"A robustness card needs labelled images; of these {len(images)} some or all are not.")
+    clean = logits_of(images).argmax(axis=1) == labels
+    rows = tuple(
+        RobustnessRow(
+            corruption=name,
+            severity=severity.label,
+            change=paired_difference(clean, logits_of(severity.apply(images)).argmax(axis=1) == labels),
+        )
+        for name, severities in CORRUPTIONS.items()
+        for severity in severities
+    )
+    return RobustnessCard(clean=Rate(int(clean.sum()), len(clean)), rows=rows)

@@ -1,0 +1,1 @@
+"""Each known gotcha as an automatic verdict with evidence and remedy."""

@@ -1,0 +1,75 @@
+"""A trained model's answers to a user's own pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snellen.data.labeled_images import LabeledImages
+from snellen.data.pictures import Fit, read_picture, resize
+from snellen.errors import DataError, InvalidSetting
+from snellen.evaluate.predict import predict
+from snellen.models.device import choose_device
+from snellen.models.restore import restore
+from snellen.runs.run import Run
+
+
+def predict_pictures(
+    run: Run, paths: Sequence[Path], *, fit: Fit = "crop", top: int = 5, tta: bool = False, device: str = "cpu"
+) -> list[dict[str, Any]]:
+    """The `top` most probable classes of each picture, in the order given.
+
+    Args:
+        run: finished.
+        paths: picture files.
+        fit: how a picture becomes square.
+        top: classes per picture.
+        tta: average over the recipe's test-time views.
+        device: "auto", "cpu", "cuda" or "mps".
+
+    Returns:
+        One JSON-able entry per path: `picture` and `top` (rows of `class` and `probability`, a fraction), or `error`
+        with one sentence where a picture cannot be read; the others are not lost to it.
+
+    Raises:
+        InvalidSetting: `tta` was asked for and the recipe has none.
+    """
+    if tta and run.recipe.tta == "none":
+        raise InvalidSetting(f"--tta has no effect: the recipe {run.recipe.name} has tta=none.")
+    info = run.info["data"]
+    side, _, channels = info["image_shape"]
+    names = tuple(info["class_names"])
+    entries: list[dict[str, Any]] = []
+    pixels = []
+    for path in paths:
+        try:
+            pixels.append(resize(read_picture(path), side=side, channels=channels, fit=fit))
+            entries.append({"picture": str(path)})
+        except DataError as error:
+            entries.append({"picture": str(path), "error": str(error)})
+    if not pixels:
+        return entries
+    count = len(pixels)
+    images = LabeledImages(
+        images=np.stack(pixels),
+        labels=np.zeros(count, dtype=np.int64),  # unknown; never read
+        class_names=names,
+        ids=np.arange(count, dtype=np.int64),
+        role="new",
+        name="own pictures",
+    )
+    model = restore(run, choose_device(device))
+    answers = predict(model, images, tta=run.recipe.tta if tta else "none")
+    probabilities = iter(answers.with_tta().probabilities)
+    for entry in entries:
+        if "error" not in entry:
+            entry["top"] = _top(next(probabilities), names, top)
+    return entries
+
+
+def _top(probabilities: np.ndarray, names: tuple[str, ...], top: int) -> list[dict[str, Any]]:
+    order = np.argsort(-probabilities, kind="stable")[:top]
+    return [{"class": names[index], "probability": float(probabilities[index])} for index in order]

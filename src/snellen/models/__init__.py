@@ -1,0 +1,1 @@
+"""One network, one file; `catalog` maps names to constructors."""

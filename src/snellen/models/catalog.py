@@ -1,0 +1,116 @@
+"""The models by name. A new one is a file in this folder and a line in `MODELS`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from snellen.errors import InvalidSetting, unknown_name
+from snellen.models.mlp import mlp
+from snellen.models.normalized import Classifier, Normalized
+from snellen.models.plain_cnn import plain_cnn
+from snellen.models.resnet18 import resnet18
+from snellen.models.small_cnn import small_cnn
+from snellen.models.sprint_net import sprint_net
+
+Builder = Callable[..., nn.Module]
+"""(image_shape, num_classes, *, widths=…, further options with defaults) -> network without normalisation."""
+
+MODELS: dict[str, Builder] = {
+    "mlp": mlp,
+    "plain_cnn": plain_cnn,
+    "small_cnn": small_cnn,
+    "resnet18": resnet18,
+    "sprint_net": sprint_net,
+}
+
+SMALLEST_SIDE = 16
+"""Pixels: most models halve the picture three times, and 2x2 positions are the least that still has a left and right."""
+
+
+def build(
+    name: str,
+    *,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    seed: int,
+    widths: Sequence[int] = (),
+    options: Mapping[str, Any] | None = None,
+) -> Classifier:
+    """A new model on the CPU, with weights that depend on the seed alone.
+
+    Args:
+        name: a key of `MODELS`.
+        image_shape: (H, W, C) in pixels, C is 1 or 3.
+        num_classes: K, at least 2.
+        mean: (C,) channel means of the training images, in units of [0, 1].
+        std: (C,) channel standard deviations, likewise.
+        seed: of the initial weights; torch's global generator is left as it was.
+        widths: channels (or units) per stage, as many as the model has stages; empty means the model's own.
+        options: further keyword arguments of the builder, such as {"stem": "stock"} for resnet18.
+
+    Raises:
+        UnknownName: no such model, or it has no such option.
+        InvalidSetting: the widths, an option, the image size, the channels or the number of classes is not possible.
+        DataError: a channel's standard deviation is not positive.
+    """
+    builder = _find(name)
+    chosen = dict(options or {})
+    known = options_of(name)
+    for option in chosen:
+        if option not in known:
+            raise unknown_name(f"option of model {name!r}", option, known, list_with="snellen recipes")
+    if widths:
+        chosen["widths"] = tuple(widths)
+    if "widths" in chosen:
+        _check_widths(name, chosen["widths"], known["widths"])
+    _check_shape(name, image_shape, num_classes, channels_measured=len(mean))
+    normalize = Normalized(mean, std)
+    # `torch.manual_seed` would also reseed every GPU; the weights are made on the CPU by this one generator.
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        net = builder(image_shape, num_classes, **chosen)
+    return Classifier(normalize, net)
+
+
+def options_of(name: str) -> dict[str, Any]:
+    """What can be chosen about a model, with the defaults: the keyword-only arguments of its builder.
+
+    Raises:
+        UnknownName: no such model.
+    """
+    parameters = inspect.signature(_find(name)).parameters.values()
+    return {each.name: each.default for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def _find(name: str) -> Builder:
+    if name not in MODELS:
+        raise unknown_name("model", name, MODELS, list_with="snellen recipes")
+    return MODELS[name]
+
+
+def _check_widths(name: str, widths: tuple[int, ...], own: tuple[int, ...]) -> None:
+    if len(widths) != len(own) or min(widths) < 1:
+        raise InvalidSetting(
+            f"widths={widths} is not possible for {name}: {len(own)} numbers of at least 1, such as its own {own}."
+        )
+
+
+def _check_shape(name: str, image_shape: tuple[int, int, int], num_classes: int, *, channels_measured: int) -> None:
+    height, width, channels = image_shape
+    if channels not in (1, 3):
+        raise InvalidSetting(f"Images of {channels} channels are not possible: 1 (grey) or 3 (RGB).")
+    if channels_measured != channels:
+        raise InvalidSetting(f"Images have {channels} channels but {channels_measured} channel means were given.")
+    if min(height, width) < SMALLEST_SIDE:
+        raise InvalidSetting(
+            f"Images of {height}x{width} px are too small for {name}: at least {SMALLEST_SIDE} px a side. Enlarge them."
+        )
+    if num_classes < 2:
+        raise InvalidSetting(f"num_classes={num_classes} is not possible: a choice needs at least 2 classes.")

@@ -1,0 +1,1 @@
+"""What to do, as data: every choice of a training, without torch."""

@@ -1,0 +1,92 @@
+"""Recipes for CIFAR-10: the lesson's ladder, its production recipe, and the fast one.
+
+What each is expected to give comes from runs in results/accuracy/, measured on val.
+"""
+
+from __future__ import annotations
+
+from snellen.recipes.recipe import SGD, Augment, Average, Freeze, Muon, Recipe, Resolution, Schedule
+
+_LESSON_SGD = SGD(lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
+_CROP_AND_FLIP = Augment(crop_pixels=4, flip="random")
+
+MLP = Recipe(
+    name="mlp",
+    note="Two layers that see pixels, not pictures: the floor.",
+    model="mlp",
+    epochs=12,
+    batch_size=128,
+    optimizer=SGD(lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4),
+    schedule=Schedule(shape="cosine"),
+)
+
+PLAIN = Recipe(
+    name="plain",
+    note="Convolutions without batch norm, augmentation or schedule: what a first attempt gives.",
+    model="plain_cnn",
+    epochs=12,
+    batch_size=128,
+    optimizer=SGD(lr=0.05),
+)
+
+SMALL_CNN_BASELINE = Recipe(
+    name="small_cnn_baseline",
+    note="The lesson's first rung: four convolutions with batch norm, SGD 0.1 and nothing else.",
+    model="small_cnn",
+    epochs=100,
+    batch_size=128,
+    optimizer=SGD(lr=0.1),
+)
+
+SMALL_CNN_AUGMENTED = SMALL_CNN_BASELINE.replace(
+    name="small_cnn_augmented",
+    note="The lesson's second rung: the first, plus random crop and flip.",
+    augment=_CROP_AND_FLIP,
+)
+
+SMALL_CNN = SMALL_CNN_AUGMENTED.replace(
+    name="small_cnn",
+    note="The lesson's third rung: the second, plus cosine schedule, momentum and weight decay.",
+    optimizer=SGD(lr=0.1, momentum=0.9, weight_decay=5e-4),
+    schedule=Schedule(shape="cosine", per="epoch"),
+)
+
+RESNET18 = Recipe(
+    name="resnet18",
+    note="The lesson's production recipe; about 8 minutes an epoch on two CPU cores, seconds on a GPU.",
+    model="resnet18",
+    epochs=100,
+    batch_size=128,
+    augment=Augment(crop_pixels=4, flip="random", brightness=0.2, contrast=0.2, saturation=0.2),
+    optimizer=_LESSON_SGD,
+    schedule=Schedule(shape="cosine", per="epoch"),
+    label_smoothing=0.1,
+)
+
+_SPRINT_EPOCHS = 8.875
+
+SPRINT = Recipe(
+    name="sprint",
+    note="94 % as fast as we know how: whitening, Muon, and images that grow from 24 to 32 pixels.",
+    model="sprint_net",
+    epochs=_SPRINT_EPOCHS,
+    batch_size=1536,
+    augment=Augment(crop_pixels=2, flip="alternate", brightness=0.14, contrast=0.13),
+    optimizer=Muon(
+        filter_lr=0.2255,
+        filter_momentum=0.655,
+        bias_lr=0.0573,
+        head_lr=0.5415,
+        momentum=0.825,
+        weight_decay=1.6e-3,
+    ),
+    schedule=Schedule(shape="linear", tail_fraction=0.375 / _SPRINT_EPOCHS, floor=0.05),
+    label_smoothing=0.09,
+    resolutions=(Resolution(side=24, until=0.338), Resolution(side=28, until=0.676)),
+    freezes=(Freeze(prefix="net.whiten.bias", after=0.2 / _SPRINT_EPOCHS),),
+    average=Average(after=0.93, every_steps=4, weight=0.3),
+    tta="shift",
+    tta_unsure=0.25,
+)
+
+CIFAR10_RECIPES = (MLP, PLAIN, SMALL_CNN_BASELINE, SMALL_CNN_AUGMENTED, SMALL_CNN, RESNET18, SPRINT)

@@ -1,0 +1,181 @@
+"""Recipes as JSON, both ways, strictly: an unknown key or a value of the wrong type is an error with a name.
+
+`--set optimizer.lr=0.2` is the same operation on the same form, so a command line, a file and Python
+cannot mean different things.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from snellen.errors import InvalidSetting, UsageError
+from snellen.recipes.recipe import Recipe
+
+_MAX_BYTES = 1_000_000  # a recipe is a page of text; anything larger is something else
+
+
+def to_json(value: Any) -> Any:
+    """A recipe, or any dataclass inside one, as plain JSON values. Fields of a union carry their `kind`."""
+    if dataclasses.is_dataclass(value):
+        fields = {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        kind = getattr(type(value), "kind", None)
+        return {"kind": kind, **fields} if kind else fields
+    if isinstance(value, tuple):
+        return [to_json(item) for item in value]
+    return value
+
+
+def from_json(content: Any) -> Recipe:
+    """The recipe that `to_json` wrote.
+
+    Raises:
+        InvalidSetting: an unknown key (the nearest one is named), a missing one, a wrong type or an impossible value.
+    """
+    recipe = _read(Recipe, content, "recipe")
+    assert isinstance(recipe, Recipe)
+    return recipe
+
+
+def read_recipe(path: Path) -> Recipe:
+    """A recipe from a JSON file.
+
+    Raises:
+        UsageError: the file is missing, too large or not JSON.
+        InvalidSetting: as `from_json`.
+    """
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise UsageError(f"{path} has {path.stat().st_size} bytes; a recipe has at most {_MAX_BYTES}.")
+        return from_json(json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant))
+    except OSError as error:
+        raise UsageError(f"Cannot read the recipe {path}: {error.strerror}.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{path} is not a JSON recipe: {error}. See one: snellen recipes sprint --json") from error
+
+
+def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
+    """The recipe with `key=value` settings applied, such as "epochs=3" or "augment.flip=random".
+
+    Values are read as JSON where they are JSON (numbers, true, null, lists), else as text.
+
+    Raises:
+        InvalidSetting: no such field (the nearest one is named), no "=", or an impossible value.
+    """
+    content = to_json(recipe)
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise InvalidSetting(f"--set takes key=value, got {setting!r}. Example: --set epochs=3")
+        _assign(content, key.strip(), _parse_value(text.strip()))
+    changed = from_json(content)
+    # The published expectation belongs to the published recipe only.
+    return changed if changed == recipe else changed.replace(expect=None)
+
+
+def _assign(content: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    place: Any = content
+    for name in parents:
+        place = place.get(name) if isinstance(place, dict) else None
+    if not isinstance(place, dict) or last not in place:
+        near = difflib.get_close_matches(key, _paths(content), n=1, cutoff=0.3)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise InvalidSetting(f"No recipe field {key!r}.{hint} See all: snellen recipes {content['name']}")
+    place[last] = value
+
+
+def _paths(content: Mapping[str, Any], prefix: str = "") -> list[str]:
+    found = []
+    for key, value in content.items():
+        found.append(prefix + key)
+        if isinstance(value, dict):
+            found += _paths(value, f"{prefix}{key}.")
+    return found
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError:
+        return text
+
+
+def _refuse_constant(name: str) -> Any:
+    raise InvalidSetting(f"{name} is not a number a recipe can hold.")
+
+
+def _read(expected: Any, value: Any, where: str) -> Any:
+    origin = get_origin(expected)
+    if origin in (typing.Union, types.UnionType):
+        return _read_union(get_args(expected), value, where)
+    if origin is Literal:
+        if value not in get_args(expected):
+            raise InvalidSetting(
+                f"{where}={value!r} is not possible: one of {', '.join(map(str, get_args(expected)))}."
+            )
+        return value
+    if origin is tuple:
+        return _read_tuple(get_args(expected), value, where)
+    if dataclasses.is_dataclass(expected):
+        return _read_dataclass(expected, value, where)
+    return _read_scalar(expected, value, where)
+
+
+def _read_scalar(expected: Any, value: Any, where: str) -> Any:
+    if expected is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value) if abs(value) < 1e300 else math.inf
+    if type(value) is not expected:
+        raise InvalidSetting(f"{where} must be {_spoken(expected)}, got {value!r}.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidSetting(f"{where} must be a finite number, got {value!r}.")
+    return value
+
+
+def _read_tuple(items: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise InvalidSetting(f"{where} must be a list, got {value!r}.")
+    kinds = [items[0]] * len(value) if items[-1] is Ellipsis else list(items)
+    if len(kinds) != len(value):
+        raise InvalidSetting(f"{where} must have {len(kinds)} entries, got {len(value)}.")
+    return tuple(_read(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(kinds, value, strict=True)))
+
+
+def _read_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value is None and type(None) in options:
+        return None
+    classes = [option for option in options if option is not type(None)]
+    if len(classes) == 1:
+        return _read(classes[0], value, where)
+    kinds = {option.kind: option for option in classes}
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if kind not in kinds:
+        raise InvalidSetting(f"{where}.kind={kind!r} is not possible: one of {', '.join(sorted(kinds))}.")
+    return _read_dataclass(kinds[kind], {k: v for k, v in value.items() if k != "kind"}, where)
+
+
+def _read_dataclass(expected: Any, value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise InvalidSetting(f"{where} must be an object with named fields, got {value!r}.")
+    hints = typing.get_type_hints(expected)
+    fields = {field.name: field for field in dataclasses.fields(expected)}
+    for key in value:
+        if key not in fields:
+            near = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.4)
+            hint = f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(fields)}."
+            raise InvalidSetting(f"{where} has no field {key!r}.{hint}")
+    for name, field in fields.items():
+        if name not in value and field.default is dataclasses.MISSING:
+            raise InvalidSetting(f"{where} lacks the field {name!r}.")
+    return expected(**{key: _read(hints[key], item, f"{where}.{key}") for key, item in value.items()})
+
+
+def _spoken(expected: Any) -> str:
+    return {float: "a number", int: "a whole number", bool: "true or false", str: "text"}.get(expected, str(expected))

@@ -1,0 +1,265 @@
+"""The second noun: every choice of a training, as frozen data without torch.
+
+A recipe is complete. Nothing is "auto", nothing is filled in later; what is not written here does not happen.
+Two recipes that compare equal train the same way on the same data with the same seed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+from snellen.errors import InvalidSetting
+
+Flip = Literal["none", "random", "alternate"]
+TTA = Literal["none", "flip", "shift", "ten_crop"]
+
+
+def _require(condition: bool, field: str, value: object, rule: str) -> None:
+    if not condition:
+        raise InvalidSetting(f"{field}={value!r} is not possible: {rule}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augment:
+    """Random changes to training images; evaluation has none, by type.
+
+    Attributes:
+        crop_pixels: reflect-pad by this many pixels and crop a random window of the original size.
+        flip: horizontal mirror: "none", "random" (a coin per image and epoch) or "alternate" (a coin per image
+            in the first epoch, then mirrored every other epoch, so that both sides are seen equally often).
+        brightness: factor drawn from [1 - b, 1 + b]; 0 is off.
+        contrast: as brightness, about the image's mean grey value.
+        saturation: as brightness, about each pixel's grey value.
+    """
+
+    crop_pixels: int = 0
+    flip: Flip = "none"
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.crop_pixels <= 16, "augment.crop_pixels", self.crop_pixels, "0 to 16 pixels")
+        _require(self.flip in ("none", "random", "alternate"), "augment.flip", self.flip, "none, random or alternate")
+        for name in ("brightness", "contrast", "saturation"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, f"augment.{name}", value, "a fraction in [0, 1)")
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether nothing is changed at all."""
+        return self == Augment()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SGD:
+    """Stochastic gradient descent on the mean loss of a batch, one group for all parameters.
+
+    Attributes:
+        lr: peak learning rate for the recipe's batch size.
+        momentum: fraction of the last update that is kept; 0 is off.
+        nesterov: look ahead along the momentum.
+        weight_decay: L2 coefficient on every parameter, coupled with the gradient as in torch.optim.SGD.
+    """
+
+    kind: ClassVar[str] = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        _require(self.lr > 0, "optimizer.lr", self.lr, "a positive number")
+        _require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "a fraction in [0, 1)")
+        _require(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "0 or more")
+        _require(not self.nesterov or self.momentum > 0, "optimizer.nesterov", True, "it needs optimizer.momentum > 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Muon:
+    """Muon for convolution filters, Nesterov SGD for biases and head, both on the *summed* loss of a batch.
+
+    Attributes:
+        filter_lr: step length for filters, whose matrices are held at norm sqrt(output channels).
+        filter_momentum: Nesterov momentum of the filters.
+        bias_lr: learning rate of the norm and whitening biases, for the summed loss.
+        head_lr: learning rate of the last layer, for the summed loss.
+        momentum: Nesterov momentum of biases and head.
+        weight_decay: fraction of a weight removed per step at learning rate 1 (decoupled from the gradient's size).
+
+    Source: K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024.
+    """
+
+    kind: ClassVar[str] = "muon"
+    filter_lr: float = 0.24
+    filter_momentum: float = 0.6
+    bias_lr: float = 0.053
+    head_lr: float = 0.67
+    momentum: float = 0.85
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("filter_lr", "bias_lr", "head_lr"):
+            _require(getattr(self, name) > 0, f"optimizer.{name}", getattr(self, name), "a positive number")
+        for name in ("filter_momentum", "momentum"):
+            _require(0 < getattr(self, name) < 1, f"optimizer.{name}", getattr(self, name), "a fraction in (0, 1)")
+        _require(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """The learning rate over training, as a fraction of its peak.
+
+    Attributes:
+        shape: "constant", "cosine" (to the floor) or "linear" (to the floor).
+        warmup_fraction: rise linearly from 0 over this fraction of all steps.
+        tail_fraction: stay at the floor for this last fraction of all steps.
+        floor: lowest fraction of the peak.
+        per: change the rate every "step", or once an "epoch" as PyTorch's schedulers are commonly used.
+    """
+
+    shape: Literal["constant", "cosine", "linear"] = "constant"
+    warmup_fraction: float = 0.0
+    tail_fraction: float = 0.0
+    floor: float = 0.0
+    per: Literal["step", "epoch"] = "step"
+
+    def __post_init__(self) -> None:
+        _require(
+            self.shape in ("constant", "cosine", "linear"), "schedule.shape", self.shape, "constant, cosine, linear"
+        )
+        _require(self.per in ("step", "epoch"), "schedule.per", self.per, "step or epoch")
+        for name in ("warmup_fraction", "tail_fraction", "floor"):
+            _require(0 <= getattr(self, name) < 1, f"schedule.{name}", getattr(self, name), "a fraction in [0, 1)")
+        total = self.warmup_fraction + self.tail_fraction
+        _require(total < 1, "schedule.tail_fraction", self.tail_fraction, "warm-up and tail together stay below 1")
+        unused = self.shape == "constant" and (self.tail_fraction or self.floor)
+        _require(not unused, "schedule.floor", self.floor, "a constant rate has no floor and no tail")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolution:
+    """Train on images shrunk to `side` pixels until this fraction of all steps; the last stage is full size."""
+
+    side: int
+    until: float
+
+    def __post_init__(self) -> None:
+        _require(self.side >= 8, "resolutions.side", self.side, "8 pixels or more")
+        _require(0 < self.until < 1, "resolutions.until", self.until, "a fraction in (0, 1)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Freeze:
+    """Stop training the parameters whose name starts with `prefix` after this fraction of all steps."""
+
+    prefix: str
+    after: float
+
+    def __post_init__(self) -> None:
+        _require(bool(self.prefix), "freezes.prefix", self.prefix, "the beginning of a parameter's name")
+        _require(0 < self.after < 1, "freezes.after", self.after, "a fraction in (0, 1)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Average:
+    """Pull the weights towards their own running mean near the end (lookahead).
+
+    Every `every_steps` steps after the fraction `after`, mean += weight * (weights - mean), weights = mean.
+    Source: Zhang et al., "Lookahead optimizer", 2019.
+    """
+
+    after: float
+    every_steps: int = 4
+    weight: float = 0.3
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.after < 1, "average.after", self.after, "a fraction in [0, 1)")
+        _require(self.every_steps >= 1, "average.every_steps", self.every_steps, "1 or more")
+        _require(0 < self.weight <= 1, "average.weight", self.weight, "a fraction in (0, 1]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expect:
+    """What a recipe gave when it was measured; a run outside it is told so. Evidence is a folder in results/."""
+
+    data: str
+    val_accuracy: tuple[float, float]
+    minutes: float
+    machine: str
+    runs: int
+    evidence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that decides how a model is trained, except the data and the seed.
+
+    Attributes:
+        name: what the command line calls it.
+        model: a name in `models.catalog`.
+        widths: channels per stage of the model; empty means the model's own.
+        stem: first layer of models that offer a choice: "small" or "stock"; empty means the model's own.
+        epochs: passes over the training images; a fraction ends inside the last one.
+        batch_size: images per update, over all devices together.
+        augment: random changes to training images.
+        optimizer: SGD or Muon.
+        schedule: the learning rate over training.
+        label_smoothing: fraction of the target spread evenly over all K classes (PyTorch's convention).
+        resolutions: stages on smaller images, in order; empty means full size throughout.
+        freezes: parameters that stop training early.
+        average: lookahead near the end, or None.
+        tta: views averaged when grading, beside the plain one.
+        tta_unsure: fraction of the images, least confident first, that get the further views; 1 is all.
+        evaluate_every: epochs between looks at val; the last epoch is always looked at.
+        expect: what it gave when it was measured.
+        note: one sentence: what this recipe is for.
+    """
+
+    name: str
+    model: str
+    epochs: float
+    batch_size: int
+    widths: tuple[int, ...] = ()
+    stem: Literal["", "small", "stock"] = ""
+    augment: Augment = Augment()
+    optimizer: SGD | Muon = SGD()
+    schedule: Schedule = Schedule()
+    label_smoothing: float = 0.0
+    resolutions: tuple[Resolution, ...] = ()
+    freezes: tuple[Freeze, ...] = ()
+    average: Average | None = None
+    tta: TTA = "flip"
+    tta_unsure: float = 1.0
+    evaluate_every: int = 1
+    expect: Expect | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        _require(0 < self.epochs <= 10_000, "epochs", self.epochs, "above 0 and at most 10000")
+        _require(1 <= self.batch_size <= 65_536, "batch_size", self.batch_size, "1 to 65536 images")
+        _require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "a fraction in [0, 1)")
+        _require(self.tta in ("none", "flip", "shift", "ten_crop"), "tta", self.tta, "none, flip, shift or ten_crop")
+        _require(0 < self.tta_unsure <= 1, "tta_unsure", self.tta_unsure, "a fraction in (0, 1]")
+        _require(self.tta != "none" or self.tta_unsure == 1, "tta_unsure", self.tta_unsure, "tta=none has no views")
+        _require(self.evaluate_every >= 1, "evaluate_every", self.evaluate_every, "1 epoch or more")
+        ends = [stage.until for stage in self.resolutions]
+        _require(ends == sorted(set(ends)), "resolutions.until", ends, "fractions must rise from stage to stage")
+        _require(all(1 <= width <= 8192 for width in self.widths), "widths", self.widths, "1 to 8192 channels")
+
+    def replace(self, **changes: Any) -> Recipe:
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+    @property
+    def model_options(self) -> dict[str, Any]:
+        """What is chosen about the model, as keyword arguments of its builder."""
+        return {name: value for name, value in (("widths", self.widths), ("stem", self.stem)) if value}
+
+    def side_at(self, fraction: float, *, full: int) -> int:
+        """Side in pixels of the training images after this fraction of all steps; never above `full`."""
+        for stage in self.resolutions:
+            if fraction < stage.until:
+                return min(stage.side, full)
+        return full

@@ -1,0 +1,1 @@
+"""What was done, as a folder: layout, journal, environment; without torch."""

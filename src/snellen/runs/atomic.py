@@ -1,0 +1,94 @@
+"""Writes that leave either the old file or the new one, never half of one.
+
+Protocol: a temporary file in the same folder, fsync, rename over the target, fsync of the folder. A kill or a
+power cut at any instant leaves the target whole. Every write of a user's results goes through here.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from snellen.errors import StorageError
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "this user may not write there",
+    errno.EPERM: "this user may not write there",
+}
+
+
+def storage_error(path: Path, error: OSError) -> StorageError:
+    """One sentence for a failed write: the path, the reason, the way out."""
+    reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+    return StorageError(
+        f"Cannot write {path}: {reason}. What was there before is untouched; "
+        "free some space or choose another folder with --runs."
+    )
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` in one rename; parents are made.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written; `path` is as it was.
+    """
+    # One name per process: two writers never share a temporary file, and a leftover is recognised by its ending.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise storage_error(path, error) from error
+
+
+def write_text(path: Path, content: str) -> None:
+    """`write_bytes` for UTF-8 text."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """`write_bytes` for JSON: indented, sorted by nothing (order is meaning), NaN refused."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append one line and force it to disk before returning.
+
+    O_APPEND and a single write keep lines of several processes whole.
+
+    Raises:
+        StorageError: the line could not be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(descriptor, line.encode() + b"\n")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a rename inside `folder` to disk. Windows has no such call and needs none."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,35 @@
+"""Lookahead near the end of training: weights are pulled to their own running mean."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from snellen.recipes.recipe import Average
+
+
+class Lookahead:
+    """Running mean of all floating-point parameters and buffers, copied back every few steps.
+
+    Args:
+        model: whose tensors are averaged in place.
+        settings: when, how often and how strongly.
+        steps: of the whole training.
+    """
+
+    def __init__(self, model: nn.Module, settings: Average, *, steps: int) -> None:
+        self._tensors = {name: value for name, value in model.state_dict().items() if value.is_floating_point()}
+        self._settings = settings
+        self._start = int(settings.after * steps)
+        self.mean: dict[str, torch.Tensor] = {}
+
+    @torch.no_grad()
+    def after_step(self, step: int) -> None:
+        """Update after `step` steps have been made."""
+        if step < self._start:
+            return
+        if not self.mean:
+            self.mean = {name: value.clone() for name, value in self._tensors.items()}
+        elif (step - self._start) % self._settings.every_steps == 0:
+            for name, value in self._tensors.items():
+                value.copy_(self.mean[name].lerp_(value, self._settings.weight))

@@ -1,0 +1,91 @@
+"""`--budget 5m`: measure how fast this machine trains the recipe, then fit the schedule into the time."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+
+from snellen.augment.batched import resize_side
+from snellen.data.dataset import Dataset
+from snellen.errors import InvalidSetting
+from snellen.recipes.recipe import Recipe
+from snellen.train.batches import Batches
+from snellen.train.job import Job, prepare
+from snellen.train.memory import keep_freed_memory
+from snellen.train.optimizers import build_optimizers
+from snellen.train.progress import Progress
+from snellen.train.step import update
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_RESERVE = 0.10  # of the budget: grading at the end, and machines that slow down
+_MEASURED_STEPS = 4
+_MOST_EPOCHS_FACTOR = 4  # beyond four times the recipe's epochs its rates are no longer tuned
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in "90s", "5m", "1.5h" or "5m30s".
+
+    Raises:
+        InvalidSetting: anything else, or nothing at all.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smh])", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise InvalidSetting(f"--budget {text!r} is not a duration. Write 90s, 5m, 1.5h or 5m30s.")
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds <= 0:
+        raise InvalidSetting(f"--budget {text} leaves no time at all.")
+    return seconds
+
+
+def fit_into(
+    recipe: Recipe, dataset: Dataset, *, seconds: float, device: str, precision: str, progress: Progress
+) -> Recipe:
+    """The recipe with as many epochs as fit into `seconds` here, counting one evaluation per epoch.
+
+    Raises:
+        InvalidSetting: not even a twentieth of an epoch fits.
+    """
+    started = time.monotonic()
+    job = prepare(recipe, dataset, seed=0, device=device, precision=precision)
+    rate = _images_per_second(job)
+    train_images = len(job.splits.train)
+    # An evaluation is a forward pass, about a third of a training step, over val and as many training images.
+    looked_at = 2 * len(job.splits.val) if job.splits.val else 0
+    per_epoch = (train_images + looked_at / 3 / recipe.evaluate_every) / rate
+    left = seconds * (1 - _RESERVE) - (time.monotonic() - started)
+    epochs = min(left / per_epoch, recipe.epochs * _MOST_EPOCHS_FACTOR)
+    if epochs < 0.05:
+        raise InvalidSetting(
+            f"--budget leaves {max(left, 0):.0f} s for training, and an epoch of {recipe.name} takes {per_epoch:.0f} s "
+            "here. Give it more time, or take a smaller recipe."
+        )
+    # Whole epochs where there are several: a schedule that ends with an epoch is evaluated where it ends.
+    epochs = math.floor(epochs) if epochs >= 3 else round(epochs, 2)
+    progress.say(f"[dim]{rate:,.0f} images/s here: {epochs:g} epochs fit into {seconds:.0f} s[/dim]")
+    return recipe.replace(epochs=float(epochs), expect=None)
+
+
+def _images_per_second(job: Job) -> float:
+    """Median training speed over a few real steps, at the recipe's mean image size."""
+    keep_freed_memory()
+    recipe, device = job.recipe, job.placement.device
+    model = job.new_model().to(device)
+    optimizers = build_optimizers(model, recipe)
+    batches = Batches(
+        job.splits.train, batch_size=recipe.batch_size, augment=recipe.augment, seed=0, device=device
+    )  # fmt: skip
+    times = []
+    for number, (images, labels) in enumerate(batches.epoch(0)):
+        if number > _MEASURED_STEPS:
+            break
+        side = recipe.side_at((number - 0.5) / _MEASURED_STEPS, full=images.shape[-1])
+        started = time.perf_counter()
+        update(
+            model, resize_side(images, side), labels,
+            optimizers=optimizers, lr=0.01, recipe=recipe, placement=job.placement,
+        )  # fmt: skip
+        job.placement.synchronize()
+        times.append(time.perf_counter() - started)
+    timed = times[1:] or times  # the first step pays for warming up
+    return batches.batch_size * len(timed) / sum(timed)

@@ -1,0 +1,109 @@
+"""From a recipe and a data set to a finished run: prepare, train, grade on val, write it down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from snellen.data.dataset import Dataset
+from snellen.errors import RunError, TrainingDiverged
+from snellen.evaluate.curves import curves_png
+from snellen.evaluate.grade import grade
+from snellen.models.restore import restore
+from snellen.recipes.recipe import Recipe
+from snellen.runs.environment import describe_environment
+from snellen.runs.run import Run, create_run
+from snellen.train.interrupt import Interrupted
+from snellen.train.job import Job, prepare, prepare_again
+from snellen.train.loop import train
+from snellen.train.progress import Progress
+
+
+def fit(
+    recipe: Recipe,
+    dataset: Dataset,
+    *,
+    seed: int = 0,
+    final: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+    runs: Path = Path("runs"),
+    name: str | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Train a recipe on a data set; returns the run folder with weights, predictions and grades.
+
+    Args:
+        recipe: every choice of the training.
+        dataset: from `data.catalog.load`.
+        seed: of initialisation, order and augmentation; the same seed gives the same bits on the same CPU.
+        final: train on train + val, with the recipe's fixed schedule and no selection.
+        device: "auto", "cpu", "cuda" or "mps".
+        precision: "auto", "fp32" or "bf16".
+        runs: folder that holds the runs.
+        name: of the run folder; by default DATA-RECIPE-sSEED. A taken name gets -2, -3, …
+        progress: where to show it; None shows nothing.
+
+    Raises:
+        SnellenError: with one sentence, whatever is wrong.
+        Interrupted: SIGINT or SIGTERM; the run is resumable.
+    """
+    shown = progress or Progress(quiet=True)
+    job = prepare(recipe, dataset, seed=seed, final=final, device=device, precision=precision)
+    _announce(job, shown)
+    run_name = name or f"{dataset.name}-{recipe.name}-s{seed}{'-final' if final else ''}"
+    run = create_run(runs, run_name, recipe, {**job.describe(), "status": "created"}, describe_environment())
+    return _train_and_grade(job, run, shown)
+
+
+def resume(run: Run, dataset: Dataset, progress: Progress | None = None) -> Run:
+    """Go on with an interrupted run; it ends as it would have ended without the interruption.
+
+    Raises:
+        RunError: it is finished already, or another process trains in its folder.
+        DataError: the data are not those it began with.
+    """
+    shown = progress or Progress(quiet=True)
+    if run.info.get("status") == "finished":
+        raise RunError(f"{run.folder} is finished. For a longer training, train again with --set epochs=…")
+    job = prepare_again(run.info, run.recipe, dataset)
+    _announce(job, shown)
+    return _train_and_grade(job, run, shown)
+
+
+def _train_and_grade(job: Job, run: Run, progress: Progress) -> Run:
+    with run.locked():
+        run.update_info(status="training")
+        try:
+            state = train(job, run, progress)
+        except (Interrupted, KeyboardInterrupt):
+            run.update_info(status="interrupted")
+            raise
+        except TrainingDiverged:
+            run.update_info(status="diverged")
+            raise
+        finally:
+            progress.end()
+        curves_png(run.folder / "curves.png", {run.name: run.journal.rows()})
+        results: dict[str, Any] = {"best_epoch": state.best_epoch, "seconds": round(state.seconds, 3)}
+        if job.splits.val is not None:
+            card = grade(
+                restore(run, job.placement.device),
+                job.splits.val,
+                run.folder,
+                tta=job.recipe.tta,
+                tta_unsure=job.recipe.tta_unsure,
+                bf16=job.placement.precision == "bf16",
+            )
+            results["val"] = card
+        run.update_info(status="finished", **results)
+    return run
+
+
+def _announce(job: Job, progress: Progress) -> None:
+    train, val = job.splits.train, job.splits.val
+    judged = f"{len(val):,} val images for every choice" if val else "no val images: final training, nothing is chosen"
+    progress.say(f"[bold]{job.recipe.name}[/bold] on {train.name}: {len(train):,} training images, {judged}")
+    progress.say(
+        f"[dim]{job.placement.device}, {job.placement.precision} ({job.placement.reason}); seed {job.seed}[/dim]"
+    )

@@ -1,0 +1,115 @@
+"""What one training needs, gathered before the first step: nothing is decided later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from snellen.data.dataset import Dataset
+from snellen.data.pixel_statistics import PixelStatistics, measure
+from snellen.data.splits import Splits, split, split_final
+from snellen.errors import DataError
+from snellen.models.catalog import build
+from snellen.models.normalized import Classifier
+from snellen.recipes.recipe import Recipe
+from snellen.train.placement import Placement, place
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recipe with the data, seed and device it is applied to.
+
+    Attributes:
+        recipe: every choice.
+        splits: train and val; val is None when `final`.
+        statistics: mean and std of the training images only.
+        seed: of initialisation, order and augmentation.
+        placement: device and precision, with the reason.
+        source: where the data came from, for people.
+    """
+
+    recipe: Recipe
+    splits: Splits
+    statistics: PixelStatistics
+    seed: int
+    placement: Placement
+    source: str
+
+    @property
+    def final(self) -> bool:
+        """Whether all training images are used and nothing is selected on val."""
+        return self.splits.val is None
+
+    def new_model(self) -> Classifier:
+        """The untrained model, on the CPU; equal for equal seeds."""
+        train = self.splits.train
+        return build(
+            self.recipe.model,
+            image_shape=train.image_shape,
+            num_classes=train.num_classes,
+            mean=self.statistics.mean,
+            std=self.statistics.std,
+            seed=self.seed,
+            options=self.recipe.model_options,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """The entries of `run.json` that identify this job, JSON-able."""
+        train, val = self.splits.train, self.splits.val
+        return {
+            "data": {
+                "name": train.name,
+                "source": self.source,
+                "image_shape": list(train.image_shape),
+                "class_names": list(train.class_names),
+                "train": {"count": len(train), "per_class": train.counts.tolist(), "fingerprint": train.fingerprint},
+                "val": val and {"count": len(val), "per_class": val.counts.tolist(), "fingerprint": val.fingerprint},
+            },
+            "statistics": {
+                "mean": list(self.statistics.mean),
+                "std": list(self.statistics.std),
+                "measured_on": self.statistics.source,
+            },
+            "seed": self.seed,
+            "final": self.final,
+            "device": str(self.placement.device),
+            "precision": self.placement.precision,
+            "precision_reason": self.placement.reason,
+        }
+
+
+def prepare(
+    recipe: Recipe, dataset: Dataset, *, seed: int, final: bool = False, device: str = "auto", precision: str = "auto"
+) -> Job:
+    """Split, measure the training images, choose device and precision.
+
+    Args:
+        final: train on train + val with a fixed schedule and no selection, for a last number.
+
+    Raises:
+        BadSplit: a class is too small to be split.
+        InvalidSetting: device, precision, model or image size do not fit.
+    """
+    splits = split_final(dataset) if final else split(dataset)
+    statistics = measure(splits.train)
+    unplaced = Job(recipe, splits, statistics, seed, Placement.nowhere(), dataset.source)
+    placement = place(unplaced.new_model(), splits.train.image_shape, device=device, precision=precision)
+    return Job(recipe, splits, statistics, seed, placement, dataset.source)
+
+
+def prepare_again(info: dict[str, Any], recipe: Recipe, dataset: Dataset) -> Job:
+    """The job of an interrupted run, to go on with.
+
+    Raises:
+        DataError: the data are not those the run began with.
+    """
+    job = prepare(
+        recipe, dataset, seed=info["seed"], final=info["final"], device=info["device"], precision=info["precision"]
+    )
+    began_with = info["data"]["train"]["fingerprint"]
+    if job.splits.train.fingerprint != began_with:
+        raise DataError(
+            f"The run was trained on {info['data']['name']} with fingerprint {began_with[:12]}…, but {dataset.source} "
+            f"holds {job.splits.train.fingerprint[:12]}…. Resume with the same data, or train a new run."
+        )
+    return job

@@ -1,0 +1,184 @@
+"""Grading a finished run: val as often as wanted, test through the ledger."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import snellen
+from snellen.data.catalog import load
+from snellen.data.labeled_images import LabeledImages
+from snellen.data.ledger import Candidate, Ledger, TestSet
+from snellen.data.splits import split
+from snellen.errors import RunError, UsageError
+from snellen.evaluate.grade import write_grades
+from snellen.evaluate.intervals import SeedSummary, mean_over_seeds
+from snellen.evaluate.predict import predict
+from snellen.evaluate.predictions import Predictions
+from snellen.evaluate.scorecard import scorecard
+from snellen.models.device import choose_device
+from snellen.models.restore import restore, weights_hash
+from snellen.recipes.recipe import TTA
+from snellen.runs.run import Run
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at a test set: what was graded, what it showed, and which look it was.
+
+    Attributes:
+        runs: the graded runs' names.
+        predictions: one per run.
+        number: 1 for the first look at this test set, more when other weights were looked at before.
+        repeated: the same weights had been graded before; the stored answer was shown, nothing was opened.
+        ledger: the ledger's file.
+    """
+
+    runs: tuple[str, ...]
+    predictions: tuple[Predictions, ...]
+    number: int
+    repeated: bool
+    ledger: Path
+
+    def summary(self, *, tta: bool) -> SeedSummary:
+        """Mean over the runs, plain or with test-time augmentation."""
+        judged = [one.with_tta() if tta else one for one in self.predictions]
+        return mean_over_seeds([float(one.correct.mean()) for one in judged])
+
+    def sentences(self) -> list[str]:
+        """What a reader must know about these numbers."""
+        lines = []
+        if len(self.runs) > 1:
+            images = len(self.predictions[0])
+            lines.append(f"test     {self.summary(tta=False)}, {images} images each, plain")
+            if self.predictions[0].tta_logits is not None:
+                tta = self.predictions[0].tta
+                lines.append(f"         {self.summary(tta=True)} with test-time augmentation: {tta}")
+        if self.repeated:
+            lines.append("These weights were graded before: this is the stored answer, not a new look.")
+        if self.number == 1:
+            lines.append(f"First look at this test set, as far as {self.ledger} knows.")
+        else:
+            lines.append(
+                f"Look {self.number} at this test set: the number is chosen among {self.number} and may be optimistic "
+                "by a few tenths of a point. snellen ledger lists the looks."
+            )
+        return lines
+
+    def to_json(self) -> dict[str, Any]:
+        """Grades per run and over runs, with the look's number."""
+        cards = [scorecard(one).to_json() for one in self.predictions]
+        return {
+            "split": "test",
+            "look": self.number,
+            "repeated": self.repeated,
+            "ledger": str(self.ledger),
+            "runs": [{"run": run, **card} for run, card in zip(self.runs, cards, strict=True)],
+            "mean": self.summary(tta=False).to_json(),
+            "mean_tta": self.summary(tta=True).to_json(),
+        }
+
+
+def ledger_of(run: Run, path: Path | None = None) -> Ledger:
+    """The ledger to use: the one named, else $SNELLEN_LEDGER, else `ledger.jsonl` beside the run folders."""
+    named = path or (Path(os.environ["SNELLEN_LEDGER"]) if os.environ.get("SNELLEN_LEDGER") else None)
+    return Ledger(named or run.folder.resolve().parent / "ledger.jsonl")
+
+
+def judge_on_val(run: Run, *, data: Path | None = None, device: str = "auto", tta: TTA | None = None) -> Predictions:
+    """The run's answers on its val images: the stored ones, or new ones where other views are asked for.
+
+    Raises:
+        RunError: the run kept no val split, or has no weights.
+    """
+    if run.info["final"]:
+        raise RunError(f"{run.folder} was trained with --final on train + val; no val images are left to judge it by.")
+    stored = run.folder / "predictions_val.npz"
+    if stored.exists() and tta in (None, run.recipe.tta):
+        return Predictions.load(stored)
+    val = split(load(run.info["data"]["name"], data=data)).val
+    assert val is not None
+    return _answers(run, val, device=device, tta=tta or run.recipe.tta)
+
+
+def judge_on_test(
+    runs: Sequence[Run], ledger: Ledger, *, reason: str, data: Path | None = None, device: str = "auto"
+) -> Look:
+    """Open the test set for these runs, on the record, and grade them. Several runs are one look.
+
+    The intent is in the ledger before a picture is read. Weights that were graded before are answered from their run
+    folder, without opening anything.
+
+    Raises:
+        UsageError: the runs are not seeds of one recipe on one data set.
+        SealError: the ledger cannot be written; nothing was opened.
+    """
+    _require_one_family(runs)
+    candidates = [Candidate(run.name, weights_hash(run), run.recipe.name, run.info["seed"]) for run in runs]
+    name, tta = runs[0].info["data"]["name"], runs[0].recipe.tta
+    stored = [_stored(run, ledger, candidate, name) for run, candidate in zip(runs, candidates, strict=True)]
+    names = tuple(run.name for run in runs)
+    known = [entry for entry in stored if entry is not None]
+    if len(known) == len(runs):
+        number = max(ledger.look_number(intent) for intent, _ in known)
+        return Look(names, tuple(predictions for _, predictions in known), number, True, ledger.path)
+
+    sealed = load(name, data=data).test
+    if sealed is None:
+        raise UsageError(f"{name} has no test set of its own.")
+    intents: list[str] = []
+
+    def write_intent(test_set: TestSet) -> None:
+        version = snellen.__version__
+        intents.append(ledger.intend(test_set, candidates, tta=tta, reason=reason, version=version))
+
+    images = sealed.open(write_intent)
+    answers = [_answers(run, images, device=device, tta=tta) for run in runs]
+    ledger.record(intents[0], [_result(c, a) for c, a in zip(candidates, answers, strict=True)])
+    for run, predictions in zip(runs, answers, strict=True):
+        # After the result line: a predictions_test.npz never exists without one.
+        write_grades(predictions, run.folder)
+    return Look(names, tuple(answers), ledger.look_number(intents[0]), False, ledger.path)
+
+
+def _require_one_family(runs: Sequence[Run]) -> None:
+    recipes = {run.recipe.replace(expect=None, note="") for run in runs}
+    if len(recipes) > 1 or len({run.info["data"]["name"] for run in runs}) > 1:
+        names = ", ".join(sorted({run.recipe.name for run in runs}))
+        raise UsageError(
+            f"One look grades one recipe, over seeds; these runs differ ({names}). "
+            "Choose on val, then grade the choice."
+        )
+    seeds = [run.info["seed"] for run in runs]
+    if len(set(seeds)) < len(seeds):
+        raise UsageError(f"These runs repeat a seed ({seeds}): the same run counted twice is no evidence.")
+
+
+def _stored(run: Run, ledger: Ledger, candidate: Candidate, data: str) -> tuple[str, Predictions] | None:
+    line = ledger.result_for(candidate.weights, tta=run.recipe.tta, data=data)
+    path = run.folder / "predictions_test.npz"
+    return (line["intent"], Predictions.load(path)) if line and path.exists() else None
+
+
+def _answers(run: Run, images: LabeledImages, *, device: str, tta: TTA) -> Predictions:
+    return predict(
+        restore(run, choose_device(device)),
+        images,
+        tta=tta,
+        tta_unsure=run.recipe.tta_unsure if tta == run.recipe.tta else 1.0,
+        bf16=run.info["precision"] == "bf16",
+    )
+
+
+def _result(candidate: Candidate, predictions: Predictions) -> dict[str, Any]:
+    averaged = predictions.with_tta()
+    return {
+        "run": candidate.run,
+        "weights": candidate.weights,
+        "n": len(predictions),
+        "hits": int(predictions.correct.sum()),
+        "hits_tta": int(averaged.correct.sum()),
+    }

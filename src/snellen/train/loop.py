@@ -1,0 +1,187 @@
+"""The training loop: one function, readable in one sitting."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from snellen.augment.batched import resize_side
+from snellen.data.labeled_images import LabeledImages
+from snellen.errors import TrainingDiverged
+from snellen.evaluate.metrics import hard_cross_entropy
+from snellen.evaluate.predict import predict
+from snellen.evaluate.predictions import Predictions
+from snellen.models.restore import save_weights
+from snellen.recipes.recipe import Recipe
+from snellen.runs.journal import Row
+from snellen.runs.run import Run
+from snellen.train.average import Lookahead
+from snellen.train.batches import Batches
+from snellen.train.interrupt import StopRequest
+from snellen.train.job import Job
+from snellen.train.memory import keep_freed_memory
+from snellen.train.optimizers import build_optimizers
+from snellen.train.progress import Progress
+from snellen.train.schedules import lr_fraction
+from snellen.train.state import TrainingState
+from snellen.train.step import update
+
+_CLEAN_TRAIN_IMAGES = 2_000  # enough for ±2 points; all of them would cost a third of an epoch
+_CHECKPOINT_SECONDS = 20.0
+_LOSS_LOOK_STEPS = 50  # reading the loss waits for the device: on a GPU only now and then
+
+
+def train(job: Job, run: Run, progress: Progress) -> TrainingState:
+    """Train `job` in `run`'s folder from wherever it stands; best-on-val weights are on disk at the end.
+
+    Raises:
+        Interrupted: SIGINT or SIGTERM came; a checkpoint was saved first.
+        TrainingDiverged: the loss became NaN or infinite.
+        StorageError: something could not be written; the last checkpoint stands.
+    """
+    keep_freed_memory()
+    recipe = job.recipe
+    batches = Batches(
+        job.splits.train,
+        batch_size=recipe.batch_size,
+        augment=recipe.augment,
+        seed=job.seed,
+        device=job.placement.device,
+    )
+    per_epoch = batches.steps_per_epoch
+    steps = max(1, round(recipe.epochs * per_epoch))
+    state = _initial_state(job, steps)
+    checkpoint = run.folder / "resume" / "state.safetensors"
+    if checkpoint.exists():
+        state.load(checkpoint)
+    run.journal.keep_until(state.step)
+    clean_train = _clean_train_images(job)
+    saved_at = time.monotonic()
+    progress.begin(steps=steps, done=state.step, images_per_step=batches.batch_size)
+
+    with StopRequest() as stop:
+        while state.step < steps:
+            epoch = state.step // per_epoch  # 0-based
+            _freeze(state, recipe, steps)
+            state.model.train()
+            started = time.monotonic()
+            for images, labels in batches.epoch(epoch, first=state.step % per_epoch):
+                _freeze(state, recipe, steps)
+                loss = update(
+                    state.model,
+                    resize_side(images, recipe.side_at(state.step / steps, full=images.shape[-1])),
+                    labels,
+                    optimizers=state.optimizers,
+                    lr=lr_fraction(recipe.schedule, step=state.step, steps=steps, steps_per_epoch=per_epoch),
+                    recipe=recipe,
+                    placement=job.placement,
+                )
+                state.step += 1
+                state.loss_sum += loss
+                state.images_seen += len(labels)
+                if state.lookahead:
+                    state.lookahead.after_step(state.step)
+                if job.placement.device.type == "cpu" or state.step % _LOSS_LOOK_STEPS == 0:
+                    _check_finite(state)
+                progress.advance(state.step)
+                if state.step == steps or stop.requested:
+                    break
+            job.placement.synchronize()
+            state.epoch_seconds += time.monotonic() - started
+            if state.step == steps or state.step % per_epoch == 0:
+                _check_finite(state)
+                row = _close_epoch(
+                    job, run, state, clean_train, epoch=math.ceil(state.step / per_epoch), last=state.step == steps
+                )
+                run.journal.append(row)
+                progress.epoch(row)
+            if stop.requested or state.step == steps or time.monotonic() - saved_at > _CHECKPOINT_SECONDS:
+                state.save(checkpoint)
+                saved_at = time.monotonic()
+            stop.raise_if_requested()
+    progress.end()
+    return state
+
+
+def _initial_state(job: Job, steps: int) -> TrainingState:
+    device = job.placement.device
+    model = job.new_model()
+    initialise = getattr(model.net, "init_whitening", None)
+    if initialise is not None:
+        initialise(model.normalize(_some_images(job.splits.train, 1_000)))
+    model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    lookahead = Lookahead(model, job.recipe.average, steps=steps) if job.recipe.average else None
+    return TrainingState(model, build_optimizers(model, job.recipe), lookahead, torch.zeros((), device=device))
+
+
+def _some_images(images: LabeledImages, count: int) -> torch.Tensor:
+    from snellen.augment.batched import to_float
+
+    return to_float(
+        torch.from_numpy(images.images[np.linspace(0, len(images) - 1, min(count, len(images)), dtype=int)])
+    )
+
+
+def _clean_train_images(job: Job) -> LabeledImages:
+    train = job.splits.train
+    at = np.random.default_rng(job.seed).permutation(len(train))[:_CLEAN_TRAIN_IMAGES]
+    return train.take(np.sort(at), role=train.role)
+
+
+def _freeze(state: TrainingState, recipe: Recipe, steps: int) -> None:
+    for freeze in recipe.freezes:
+        if state.step >= freeze.after * steps:
+            for name, parameter in state.model.named_parameters():
+                if name.startswith(freeze.prefix):
+                    parameter.requires_grad_(False)
+
+
+def _check_finite(state: TrainingState) -> None:
+    if not math.isfinite(state.loss_sum.item()):
+        raise TrainingDiverged(
+            f"The loss became {state.loss_sum.item()} by step {state.step}. The weights of the best epoch so far are "
+            "kept. Lower the learning rate, for example with half of it: --set optimizer.lr=…"
+        )
+
+
+def _close_epoch(
+    job: Job, run: Run, state: TrainingState, clean_train: LabeledImages, *, epoch: int, last: bool
+) -> Row:
+    """Evaluate where it is due, keep the weights if they are the best, and return the epoch's row."""
+    recipe = job.recipe
+    row: Row = {
+        "epoch": epoch,
+        "step": state.step,
+        "lr": state.optimizers[0].param_groups[0]["lr"],
+        "train/loss": state.loss_sum.item() / state.images_seen,
+        "images_per_second": state.images_seen / max(state.epoch_seconds, 1e-9),
+    }
+    started = time.monotonic()
+    val = job.splits.val
+    if val is not None and (last or epoch % recipe.evaluate_every == 0):
+        ask: Callable[[LabeledImages], Predictions] = lambda images: predict(  # noqa: E731 - two uses, one setting
+            state.model, images, bf16=job.placement.precision == "bf16"
+        )
+        on_train, on_val = ask(clean_train), ask(val)
+        row |= {
+            "train/accuracy": float(on_train.correct.mean()),
+            "train/cross_entropy": hard_cross_entropy(on_train),
+            "val/accuracy": float(on_val.correct.mean()),
+            "val/loss": hard_cross_entropy(on_val),
+        }
+        # The first of equals: a later epoch must be better to replace it.
+        if row["val/accuracy"] > state.best_accuracy:
+            state.best_accuracy, state.best_epoch = row["val/accuracy"], epoch
+            save_weights(run, state.model)
+    if val is None and last:
+        state.best_epoch = epoch
+        save_weights(run, state.model)
+    row["seconds"] = state.epoch_seconds + time.monotonic() - started
+    state.seconds += row["seconds"]
+    state.epoch_seconds, state.images_seen = 0.0, 0
+    state.loss_sum.zero_()
+    return row

@@ -1,0 +1,63 @@
+"""Optimizers from a recipe: which parameters go where, at which rate."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from snellen.errors import InvalidSetting
+from snellen.recipes.recipe import SGD, Recipe
+from snellen.recipes.recipe import Muon as MuonSettings
+from snellen.train.muon import Muon
+
+
+def build_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """The optimizers of a recipe. Every group keeps its peak rate in `group["peak_lr"]`.
+
+    Raises:
+        InvalidSetting: Muon was asked for with a model that has no trainable convolution.
+    """
+    optimizers = _sgd(model, recipe.optimizer) if isinstance(recipe.optimizer, SGD) else _muon(model, recipe.optimizer)
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["peak_lr"] = group["lr"]
+    return optimizers
+
+
+def set_lr(optimizers: list[torch.optim.Optimizer], fraction: float) -> None:
+    """Set every group to this fraction of its peak rate."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak_lr"] * fraction
+
+
+def _sgd(model: nn.Module, settings: SGD) -> list[torch.optim.Optimizer]:
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return [
+        torch.optim.SGD(
+            parameters,
+            lr=settings.lr,
+            momentum=settings.momentum,
+            nesterov=settings.nesterov,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+    ]
+
+
+def _muon(model: nn.Module, settings: MuonSettings) -> list[torch.optim.Optimizer]:
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    filters = [parameter for parameter in trained if parameter.ndim == 4]
+    biases = [parameter for parameter in trained if parameter.ndim == 1]
+    heads = [parameter for parameter in trained if parameter.ndim == 2]
+    if not filters:
+        raise InvalidSetting("optimizer.kind='muon' needs a model with convolutions; use sgd for this one.")
+    groups = [
+        # The decay is stated per step at rate 1; SGD multiplies it by the rate, so it is divided out here.
+        {"params": biases, "lr": settings.bias_lr, "weight_decay": settings.weight_decay / settings.bias_lr},
+        {"params": heads, "lr": settings.head_lr, "weight_decay": settings.weight_decay / settings.head_lr},
+    ]
+    used = [group for group in groups if group["params"]]
+    sgd = torch.optim.SGD(used, momentum=settings.momentum, nesterov=True, fused=True)
+    muon = Muon(filters, lr=settings.filter_lr, momentum=settings.filter_momentum, weight_decay=settings.weight_decay)
+    return [sgd, muon]

@@ -1,0 +1,83 @@
+"""What a person sees while training: a bar with images/s and the time left, and one line per epoch.
+
+Everything goes to stderr, so that `--json` owns stdout. Without a terminal there is no bar, only the lines.
+"""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from snellen.runs.journal import Row
+
+_HEADER = f"{'epoch':>5}  {'lr':>8}  {'train loss':>10}  {'train acc':>9}  {'val loss':>8}  {'val acc':>8}  {'time':>6}"
+
+
+class Progress:
+    """Draws a training; `quiet` draws nothing."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._bar: Bar | None = None
+        self._images_per_step = 0
+        self._started = 0.0
+        self._first = 0
+
+    def say(self, sentence: str) -> None:
+        """Print one line beside the bar."""
+        self._console.print(sentence, soft_wrap=True)
+
+    def download(self, done: int, total: int | None) -> None:
+        """Show a download's progress, on a terminal only."""
+        if self._console.is_terminal and not self._console.quiet:
+            of = f" of {total / 1e6:.0f}" if total else ""
+            end = "\n" if done == total else "\r"
+            self._console.print(f"downloading {done / 1e6:.0f}{of} MB", end=end)
+
+    def begin(self, *, steps: int, done: int, images_per_step: int) -> None:
+        """Start the bar at `done` of `steps`."""
+        self._images_per_step, self._started, self._first = images_per_step, time.monotonic(), done
+        self.say(f"[dim]{_HEADER}[/dim]")
+        if self._console.is_terminal and not self._console.quiet:
+            columns = (BarColumn(bar_width=None), TextColumn("{task.fields[rate]:>6.0f} img/s"), TimeRemainingColumn())
+            self._bar = Bar(*columns, console=self._console, transient=True)
+            self._bar.add_task("train", total=steps, completed=done, rate=0.0)
+            self._bar.start()
+
+    def advance(self, step: int) -> None:
+        """Move the bar to `step`."""
+        if self._bar is not None:
+            seconds = time.monotonic() - self._started
+            rate = (step - self._first) * self._images_per_step / max(seconds, 1e-9)
+            self._bar.update(self._bar.task_ids[0], completed=step, rate=rate)
+
+    def epoch(self, row: Row) -> None:
+        """Print an epoch's row."""
+        cells = (
+            f"{row['epoch']:>5}",
+            f"{row['lr']:>8.4f}",
+            f"{row['train/loss']:>10.4f}",
+            _percent(row.get("train/accuracy"), 9),
+            f"{row['val/loss']:>8.4f}" if "val/loss" in row else f"{'–':>8}",
+            _percent(row.get("val/accuracy"), 8),
+            f"{_clock(row['seconds']):>6}",
+        )
+        self.say("  ".join(cells))
+
+    def end(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def _percent(fraction: float | None, width: int) -> str:
+    return f"{'–':>{width}}" if fraction is None else f"{100 * fraction:>{width - 2}.2f} %"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{seconds:.1f} s" if seconds < 60 else f"{minutes}m{rest:02d}s"

@@ -1,0 +1,25 @@
+"""Learning rate over training, as a fraction of its peak."""
+
+from __future__ import annotations
+
+import math
+
+from snellen.recipes.recipe import Schedule
+
+
+def lr_fraction(schedule: Schedule, *, step: int, steps: int, steps_per_epoch: int) -> float:
+    """The learning rate at `step` of `steps`, as a fraction of the peak, in [0, 1].
+
+    With `per="epoch"` it stays constant inside an epoch, as PyTorch's `CosineAnnealingLR` stepped once per epoch.
+    """
+    if schedule.per == "epoch":
+        step, steps = step // steps_per_epoch, math.ceil(steps / steps_per_epoch)
+    warmup = schedule.warmup_fraction * steps
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    done = (step - warmup) / max(1.0, steps - warmup)
+    if schedule.shape == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * done))
+    if schedule.shape == "linear":
+        return 1 - done
+    return 1.0

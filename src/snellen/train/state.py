@@ -1,0 +1,110 @@
+"""Everything that changes while training, and its form on disk: tensors and JSON, no pickle.
+
+A checkpoint is one safetensors file, numbers in its header, replaced in one rename. Order and augmentation of every
+epoch follow from the seed, so no random state has to be kept: a resumed run equals an uninterrupted one to the bit.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from snellen.errors import RunError
+from snellen.models.normalized import Classifier
+from snellen.runs.atomic import write_bytes
+from snellen.train.average import Lookahead
+
+
+@dataclass
+class TrainingState:
+    """Model, optimizers, and how far training has come.
+
+    Attributes:
+        step: updates made.
+        loss_sum: sum over the images of this epoch of the training loss, on the device.
+        images_seen: images of this epoch.
+        best_accuracy: highest val accuracy so far (fraction), -1 before the first look.
+        best_epoch: the epoch it was reached in.
+        seconds: time spent in training and evaluation, over all sessions.
+    """
+
+    model: Classifier
+    optimizers: list[torch.optim.Optimizer]
+    lookahead: Lookahead | None
+    loss_sum: torch.Tensor
+    step: int = 0
+    images_seen: int = 0
+    best_accuracy: float = -1.0
+    best_epoch: int = 0
+    seconds: float = 0.0
+    epoch_seconds: float = 0.0
+    _numbers: tuple[str, ...] = field(
+        default=("step", "images_seen", "best_accuracy", "best_epoch", "seconds", "epoch_seconds"), repr=False
+    )
+
+    def save(self, path: Path) -> None:
+        """Write everything to `path` in one rename."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors["loss_sum"] = self.loss_sum
+        if self.lookahead:
+            tensors |= {f"lookahead.{name}": value for name, value in self.lookahead.mean.items()}
+        numbers: dict[str, Any] = {name: getattr(self, name) for name in self._numbers}
+        for key, value in _optimizer_items(self.optimizers):
+            if isinstance(value, torch.Tensor):
+                tensors[key] = value
+            elif value is not None:
+                numbers[key] = value
+        contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        write_bytes(path, save(contiguous, metadata={"state": json.dumps(numbers)}))
+
+    def load(self, path: Path) -> None:
+        """Take over what `save` wrote.
+
+        Raises:
+            RunError: the file is broken or belongs to another model.
+        """
+        try:
+            with safe_open(path, framework="pt") as file:
+                numbers = json.loads((file.metadata() or {})["state"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            self._take(numbers, tensors)
+        except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+            raise RunError(f"{path} does not fit this run ({error}). Train again under a new --name.") from error
+
+    def _take(self, numbers: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+        for name in self._numbers:
+            setattr(self, name, type(getattr(self, name))(numbers[name]))
+        self.loss_sum.copy_(tensors["loss_sum"])
+        self.model.load_state_dict(_without_prefix(tensors, "model."))
+        if self.lookahead:
+            device = self.loss_sum.device
+            mean = _without_prefix(tensors, "lookahead.")
+            self.lookahead.mean = {name: value.to(device) for name, value in mean.items()}
+        stored = {**{k: v for k, v in numbers.items() if k.startswith("optimizer.")}, **tensors}
+        for number, optimizer in enumerate(self.optimizers):
+            prefix = f"optimizer.{number}."
+            whole = optimizer.state_dict()
+            whole["state"] = {}
+            for key, value in _without_prefix(stored, prefix).items():
+                index, _, name = key.partition(".")
+                whole["state"].setdefault(int(index), {})[name] = value
+            optimizer.load_state_dict(whole)
+
+
+def _optimizer_items(optimizers: list[torch.optim.Optimizer]) -> list[tuple[str, Any]]:
+    return [
+        (f"optimizer.{number}.{index}.{name}", value)
+        for number, optimizer in enumerate(optimizers)
+        for index, entries in optimizer.state_dict()["state"].items()
+        for name, value in entries.items()
+    ]
+
+
+def _without_prefix(items: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {key.removeprefix(prefix): value for key, value in items.items() if key.startswith(prefix)}

@@ -1,0 +1,44 @@
+"""One update: forward, loss, backward, optimizers."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from snellen.recipes.recipe import Muon, Recipe
+from snellen.train.optimizers import set_lr
+from snellen.train.placement import Placement
+
+
+def update(
+    model: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    optimizers: list[torch.optim.Optimizer],
+    lr: float,
+    recipe: Recipe,
+    placement: Placement,
+) -> torch.Tensor:
+    """Make one step and return the batch's summed loss, on the device (no synchronisation).
+
+    Args:
+        model: in train mode.
+        images: (B, C, H, W) float32 in [0, 1].
+        labels: (B,) int64.
+        lr: fraction of every group's peak rate.
+    """
+    with placement.autocast():
+        logits = model(images)
+    # The loss is taken in fp32: bf16 has three digits, too few for log-probabilities.
+    summed = functional.cross_entropy(
+        logits.float(), labels, label_smoothing=recipe.label_smoothing, reduction="sum"
+    )  # fmt: skip
+    loss = summed if isinstance(recipe.optimizer, Muon) else summed / len(labels)
+    loss.backward()  # type: ignore[no-untyped-call]
+    set_lr(optimizers, lr)
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return summed.detach()

@@ -1,0 +1,1 @@
+"""The same page, served locally with live parts."""

@@ -1,0 +1,122 @@
+"""Draws depend on (seed, epoch, kind, index) and on nothing else."""
+
+import numpy as np
+import pytest
+
+from snellen.augment.draws import draw
+from snellen.errors import InvalidSetting
+from snellen.recipes.recipe import Augment
+
+EVERYTHING = Augment(crop_pixels=4, flip="random", brightness=0.2, contrast=0.3, saturation=0.4)
+
+
+def as_arrays(draws):
+    return {"shift": draws.shift, "flip": draws.flip} | {
+        name: getattr(draws, name) for name in ("brightness", "contrast", "saturation")
+    }
+
+
+def test_same_seed_and_epoch_give_the_same_draws():
+    first, again = (draw(EVERYTHING, seed=7, epoch=3, count=500) for _ in range(2))
+    for name, values in as_arrays(first).items():
+        np.testing.assert_array_equal(values, as_arrays(again)[name], err_msg=name)
+
+
+@pytest.mark.parametrize("other", [{"seed": 8}, {"epoch": 4}])
+def test_another_seed_or_epoch_changes_every_kind_of_draw(other):
+    first = draw(EVERYTHING, seed=7, epoch=3, count=500)
+    second = draw(EVERYTHING, **{"seed": 7, "epoch": 3, "count": 500, **other})
+    for name, values in as_arrays(first).items():
+        assert (values != as_arrays(second)[name]).any(), name
+
+
+def test_the_numbers_themselves_are_pinned_because_results_rest_on_them():
+    draws = draw(EVERYTHING, seed=1, epoch=2, count=4)
+    assert draws.shift.tolist() == [[4, 5], [3, 8], [3, 0], [2, 1]]
+    assert draws.flip.tolist() == [True, False, True, False]
+    np.testing.assert_allclose(draws.brightness, [1.147583, 0.972973, 1.169096, 0.814412], rtol=1e-6)
+
+
+def test_more_images_keep_the_draws_of_the_first_ones():
+    few, many = (draw(EVERYTHING, seed=7, epoch=3, count=count) for count in (100, 1000))
+    for name, values in as_arrays(few).items():
+        np.testing.assert_array_equal(values, as_arrays(many)[name][:100], err_msg=name)
+
+
+def test_switching_one_kind_off_leaves_the_other_kinds_alone():
+    without_flip = Augment(crop_pixels=4, brightness=0.2, contrast=0.3, saturation=0.4)
+    full, part = (draw(augment, seed=7, epoch=3, count=500) for augment in (EVERYTHING, without_flip))
+    assert not part.flip.any()
+    for name in ("shift", "brightness", "contrast", "saturation"):
+        np.testing.assert_array_equal(getattr(full, name), getattr(part, name), err_msg=name)
+
+
+def test_offsets_are_uniform_over_all_eighty_one_windows():
+    shift = draw(EVERYTHING, seed=0, epoch=0, count=81_000).shift
+    observed = np.bincount(shift[:, 0] * 9 + shift[:, 1], minlength=81)
+    chi_square = ((observed - 1000) ** 2 / 1000).sum()
+    assert 35 < chi_square < 140  # 80 degrees of freedom; both tails below 1 in 10,000
+
+
+@pytest.mark.parametrize("pad", [1, 2, 16])
+def test_offsets_reach_both_ends_and_stay_inside(pad):
+    shift = draw(Augment(crop_pixels=pad), seed=0, epoch=0, count=5000).shift
+    assert shift.dtype == np.int64
+    assert shift.min(axis=0).tolist() == [0, 0]
+    assert shift.max(axis=0).tolist() == [2 * pad, 2 * pad]
+
+
+def test_random_flip_is_a_fair_coin_that_is_thrown_again_every_epoch():
+    epochs = np.stack([draw(EVERYTHING, seed=0, epoch=epoch, count=10_000).flip for epoch in range(4)])
+    assert abs(epochs.mean() - 0.5) < 0.01
+    assert abs((epochs[0] == epochs[1]).mean() - 0.5) < 0.03
+
+
+def test_alternate_flip_shows_both_sides_of_every_image_in_two_successive_epochs():
+    epochs = [draw(Augment(flip="alternate"), seed=5, epoch=epoch, count=2000).flip for epoch in range(4)]
+    for before, after in zip(epochs, epochs[1:], strict=False):
+        assert (before ^ after).all()
+    assert abs(epochs[0].mean() - 0.5) < 0.05
+
+
+def test_factors_fill_their_range_and_are_none_where_off():
+    draws = draw(Augment(brightness=0.3), seed=0, epoch=0, count=20_000)
+    assert draws.contrast is None
+    assert draws.saturation is None
+    assert draws.brightness.dtype == np.float32
+    assert draws.brightness.min() == pytest.approx(0.7, abs=1e-3)
+    assert draws.brightness.max() == pytest.approx(1.3, abs=1e-3)
+    assert draws.brightness.mean() == pytest.approx(1.0, abs=5e-3)
+
+
+def test_kinds_of_draw_do_not_follow_each_other():
+    draws = draw(EVERYTHING, seed=0, epoch=0, count=20_000)
+    columns = [*draws.shift.T, draws.flip, draws.brightness, draws.contrast, draws.saturation]
+    correlation = np.corrcoef(np.stack(columns)) - np.eye(6)
+    assert np.abs(correlation).max() < 0.03
+
+
+def test_nothing_on_draws_nothing():
+    draws = draw(Augment(), seed=0, epoch=0, count=3)
+    assert draws.shift.tolist() == [[0, 0]] * 3
+    assert not draws.flip.any()
+    assert (draws.brightness, draws.contrast, draws.saturation) == (None, None, None)
+
+
+def test_at_takes_rows_in_the_order_asked_for():
+    draws, rows = draw(EVERYTHING, seed=0, epoch=0, count=50), np.array([40, 3, 3])
+    for name, values in as_arrays(draws.at(rows)).items():
+        np.testing.assert_array_equal(values, as_arrays(draws)[name][[40, 3, 3]], err_msg=name)
+
+
+def test_one_row_is_the_draws_of_one_image():
+    draws = draw(EVERYTHING, seed=0, epoch=0, count=50)
+    one = draws[7]
+    assert (one.pad, one.down, one.right, one.flip) == (4, *draws.shift[7], draws.flip[7])
+    assert one.saturation == draws.saturation[7]
+
+
+@pytest.mark.parametrize("wrong", [{"seed": -1}, {"seed": 2**32}, {"epoch": -1}])
+def test_a_seed_or_epoch_that_does_not_fit_one_word_is_refused_with_its_value(wrong):
+    with pytest.raises(InvalidSetting, match=str(next(iter(wrong.values())))):
+        draw(EVERYTHING, **{"seed": 0, "epoch": 0, "count": 1, **wrong})
