@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from snellen.data import catalog
+from snellen.data.dataset import Dataset
+from snellen.data.eyechart import make_eyechart
 from snellen.data.labeled_images import LabeledImages
+from snellen.recipes.recipe import SGD, Augment, Recipe, Schedule
+from snellen.runs.run import Run
 
 
 @pytest.fixture
@@ -37,3 +45,62 @@ def few_images(rng: np.random.Generator) -> LabeledImages:
         role="all",
         name="few",
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset() -> Dataset:
+    """An eye chart of 300 letters to learn from and 60 under seal."""
+    return make_eyechart(seed=0, train=300, test=60)
+
+
+@pytest.fixture
+def small_eyechart(monkeypatch: pytest.MonkeyPatch, tiny_dataset: Dataset) -> None:
+    """Inside this process, the data set called "eyechart" is `tiny_dataset`."""
+    monkeypatch.setitem(catalog._LOADERS, "eyechart", lambda data, download, progress: tiny_dataset)
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe() -> Recipe:
+    """A recipe with something of everything that trains in a blink: 8 steps an epoch, two epochs."""
+    return Recipe(
+        name="tiny",
+        model="small_cnn",
+        widths=(4, 4, 8, 8),
+        epochs=2,
+        batch_size=32,
+        augment=Augment(crop_pixels=2, flip="random", brightness=0.2, contrast=0.2, saturation=0.2),
+        optimizer=SGD(lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4),
+        schedule=Schedule(shape="cosine", warmup_fraction=0.1),
+        label_smoothing=0.1,
+    )
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Dataset, tiny_recipe: Recipe) -> Run:
+    """A finished run of `tiny_recipe` on `tiny_dataset`, seed 0, shared by all tests: read it, never write to it."""
+    from snellen.train.fit import fit
+
+    return fit(tiny_recipe, tiny_dataset, device="cpu", precision="fp32", runs=tmp_path_factory.mktemp("shared-runs"))
+
+
+@pytest.fixture
+def own_run(tmp_path: Path, finished_run: Run) -> Run:
+    """A copy of `finished_run` in this test's own folder `runs`."""
+    folder = tmp_path / "runs" / "tiny"
+    shutil.copytree(finished_run.folder, folder)
+    return Run(folder)
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real disk of 64 KiB, with a file `old` on it."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        (disk / "old").write_bytes(b"old")
+        yield disk
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

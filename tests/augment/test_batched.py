@@ -79,7 +79,6 @@ def test_alternate_flip_without_crop_shows_the_two_sides_in_two_epochs():
     images, augment = some_images(), Augment(flip="alternate")
     first, second = (augmented(images, draw(augment, seed=1, epoch=epoch, count=24)) for epoch in (0, 1))
     np.testing.assert_array_equal(first, second[:, :, ::-1])
-    assert (first == second[:, :, ::-1]).all()
     assert (first != second).any(axis=(1, 2, 3)).all()
 
 

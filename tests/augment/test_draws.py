@@ -1,5 +1,7 @@
 """Draws depend on (seed, epoch, kind, index) and on nothing else."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -74,7 +76,7 @@ def test_random_flip_is_a_fair_coin_that_is_thrown_again_every_epoch():
 
 def test_alternate_flip_shows_both_sides_of_every_image_in_two_successive_epochs():
     epochs = [draw(Augment(flip="alternate"), seed=5, epoch=epoch, count=2000).flip for epoch in range(4)]
-    for before, after in zip(epochs, epochs[1:], strict=False):
+    for before, after in itertools.pairwise(epochs):
         assert (before ^ after).all()
     assert abs(epochs[0].mean() - 0.5) < 0.05
 

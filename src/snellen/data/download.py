@@ -155,7 +155,7 @@ def _fetch_from(url: str, part: Path, progress: Progress | None) -> None:
             if error.code == 416 and before:  # nothing left to send; the checksum will tell
                 return
             raise _Unreachable(f"HTTP {error.code}") from error
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:
             reason = str(getattr(error, "reason", error)) or type(error).__name__
         if _size(part) <= before:
             raise _Unreachable(reason)

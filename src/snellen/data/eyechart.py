@@ -132,12 +132,14 @@ _X, _Y = np.meshgrid(*[np.arange(SIZE, dtype=np.float32) - np.float32((SIZE - 1)
 
 def _ink(labels: NDArray[np.int64], draws: _Draws, softness: Column) -> tuple[Plane, tuple[Column, Column]]:
     """How much of each pixel is letter, in [0, 1], and where the letter's middle is, in pixels."""
-    cosine, sine = draws.direction(0.24)  # +-27 degrees: a Z never becomes an N
-    stroke = draws.between(2.7, 4.9)  # pixels; the letter is five strokes high
+    cosine, sine = draws.direction(0.27)  # +-30 degrees: a Z never becomes an N
+    stroke = draws.between(2.2, 4.8)  # pixels; the letter is five strokes high
     narrow = draws.between(0.8, 1.1)
     slant = draws.between(-0.35, 0.35)
-    right, down = draws.between(-4.0, 4.0), draws.between(-4.0, 4.0)
     crowded = draws.coin(0.4)
+    # A small letter has room to wander; in a row the one to be named stays nearest to the middle.
+    room = np.minimum(np.float32(15.0) - np.float32(2.5) * stroke, np.where(crowded, 2 * stroke, np.float32(SIZE)))
+    right, down = room * draws.between(-1.0, 1.0), room * draws.between(-1.0, 1.0)
     before, after = (np.where(crowded, draws.choice(len(LETTERS)), BLANK) for _ in range(2))
 
     # The way back from a pixel to the letter: undo the move, the turn, the slant and the size.

@@ -126,10 +126,21 @@ class Ledger:
         return self._append({"kind": "result", "time": _now(), "intent": intent, "results": list(results)})
 
     def lines(self) -> list[Line]:
-        """All lines, oldest first. A torn or foreign line is kept, marked as not intact."""
-        if not self.path.exists():
+        """All lines, oldest first. A torn or foreign line is kept, marked as not intact.
+
+        Raises:
+            SealError: the file is there and cannot be read.
+        """
+        if self.path.exists() and not self.path.is_file():
+            raise SealError(f"The ledger {self.path} cannot be read: it is not a file.")  # a device never ends
+        try:
+            content = self.path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
             return []
-        return [_parse(text) for text in self.path.read_text(encoding="utf-8", errors="replace").splitlines() if text]
+        except OSError as error:
+            raise SealError(f"The ledger {self.path} cannot be read: {error.strerror}.") from error
+        # Not `splitlines`: a reason may hold U+2028, which JSON leaves as it is and which is no end of line here.
+        return [_parse(text) for text in content.split("\n") if text]
 
     def look_number(self, intent: str) -> int:
         """Which look at this test set an intent is: 1 for the first, more when *other* weights came before.
@@ -214,24 +225,38 @@ def _test_set(line: Line) -> TestSet:
 def _after_parents(lines: Iterable[Line]) -> list[Line]:
     """Stable order in which each line stands after the one it follows, so that clocks set back do no harm."""
     waiting = list(lines)
-    present = {line.hash for line in waiting}
-    placed: dict[str, Line] = {}
+    missing = {line.hash for line in waiting}  # lines that are still to be placed
+    placed = []
     while waiting:
-        ready = [line for line in waiting if line.content.get("previous") not in present - placed.keys()]
-        for line in ready or waiting[:1]:
-            placed[line.hash] = line
-            waiting.remove(line)
-    return list(placed.values())
+        ready = (at for at, line in enumerate(waiting) if line.content.get("previous") not in missing)
+        placed.append(waiting.pop(next(ready, 0)))  # one at a time: the earliest that may come
+        missing.discard(placed[-1].hash)
+    return placed
 
 
 def _parse(text: str) -> Line:
     try:
         content = json.loads(text)
-        if not isinstance(content, dict) or content.get("kind") not in ("intent", "result"):
-            raise ValueError("not a ledger line")
-    except (ValueError, RecursionError):
+        _require_shape(content)
+        return Line(content, intact=content["hash"] == _digest(content))
+    except (LookupError, TypeError, ValueError, RecursionError):
         return Line({"kind": "unreadable", "text": text, "hash": hashlib.sha256(text.encode()).hexdigest()}, False)
-    return Line(content, intact=content.get("hash") == _digest(content))
+
+
+def _require_shape(content: Any) -> None:
+    """Raise unless the fields that are read here are there: a ledger may come from another machine, or an editor."""
+    texts = [content["hash"], content["time"], content["previous"] or ""]
+    if content["kind"] == "intent":
+        test_set = content["test_set"]
+        texts += [content["tta"], content["reason"], test_set["name"], test_set["fingerprint"], *test_set["sketch"]]
+        texts += [candidate[key] for candidate in content["candidates"] for key in ("weights", "recipe")]
+        whole = set(test_set) == {"name", "count", "fingerprint", "sketch"} and bool(content["candidates"])
+    else:
+        texts += [content["intent"], *(result["weights"] for result in content["results"])]
+        counts = [(result["hits_tta"], result["n"]) for result in content["results"]]
+        whole = content["kind"] == "result" and all(0 <= hits <= n > 0 for hits, n in counts)
+    if not whole or not all(isinstance(text, str) for text in texts):
+        raise ValueError("not a ledger line")
 
 
 def _digest(content: dict[str, Any]) -> str:

@@ -66,7 +66,11 @@ def resize(image: Image.Image, *, side: int, channels: int, fit: Fit = "crop") -
     if fit == "crop":
         square = ImageOps.fit(image, size, Image.Resampling.LANCZOS)
     elif fit == "pad":
-        square = ImageOps.pad(image, size, Image.Resampling.LANCZOS, color=(128, 128, 128))
+        square = Image.new("RGB", size, (128, 128, 128))
+        scale = side / max(image.size)
+        inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))  # a hair still shows
+        shrunk = image.resize(inner, Image.Resampling.LANCZOS)
+        square.paste(shrunk, ((side - inner[0]) // 2, (side - inner[1]) // 2))
     else:
         square = image.resize(size, Image.Resampling.LANCZOS)
     pixels = np.asarray(square if channels == 3 else square.convert("L"), dtype=np.uint8)

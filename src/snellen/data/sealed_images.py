@@ -1,7 +1,7 @@
 """The test half of a data set, before anybody has looked.
 
-A test score is evidence only while the test set has not steered a choice. So the pictures are not even read until
-the ledger has written down that they are about to be. A seal in Python stops accidents, not intent.
+A test score is evidence only while the test set has not steered a choice. So nobody gets a picture until
+the ledger has written down that they are about to be looked at. A seal in Python stops accidents, not intent.
 """
 
 from __future__ import annotations

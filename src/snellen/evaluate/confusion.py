@@ -166,7 +166,7 @@ def confusion_terminal(matrix: NDArray[np.int64], class_names: Sequence[str], wi
     for name in abbreviate(class_names, cell - 1):
         # Right above the figures, which end in a space; a name that needs the room takes that space too.
         header = f"{name} "[: cell - 1].rjust(cell)
-        table.add_column(Text(header), width=cell, justify="right", no_wrap=True)
+        table.add_column(Text(header), width=cell, no_wrap=True)
     table.add_column(Text("recall", style="dim"), width=7, justify="right", no_wrap=True)
     strength = _strength(matrix)
     for row, name in enumerate(abbreviate(class_names, label)):
@@ -185,7 +185,7 @@ def _cell(count: int, width: int, strength: float | None) -> Text:
     from rich.text import Text
 
     # The gap between cells stays bare, so that neighbouring shades read as separate figures.
-    gap, figure = " ", f"{count} ".rjust(width - 1)
+    gap, figure = " ", f"{count} "[: width - 1].rjust(width - 1)
     if strength is None:
         return Text.assemble(gap, (figure, f"#ffffff on {_DIAGONAL}"))
     if count == 0:

@@ -29,7 +29,7 @@ MODELS: dict[str, Builder] = {
 }
 
 SMALLEST_SIDE = 16
-"""Pixels: most models halve the picture three times, and 2x2 positions are the least that still has a left and right."""
+"""Pixels: most models halve the picture three times, and 2x2 positions are the least with a left and a right."""
 
 
 def build(

@@ -63,7 +63,7 @@ RESNET18 = Recipe(
     label_smoothing=0.1,
 )
 
-_SPRINT_EPOCHS = 8.875
+_SPRINT_EPOCHS = 9.5
 
 SPRINT = Recipe(
     name="sprint",
@@ -84,7 +84,7 @@ SPRINT = Recipe(
     label_smoothing=0.09,
     resolutions=(Resolution(side=24, until=0.338), Resolution(side=28, until=0.676)),
     freezes=(Freeze(prefix="net.whiten.bias", after=0.2 / _SPRINT_EPOCHS),),
-    average=Average(after=0.93, every_steps=4, weight=0.3),
+    average=Average(after=0.933, every_steps=4, weight=0.3),
     tta="shift",
     tta_unsure=0.25,
 )

@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import json
 import math
+import reprlib
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,8 @@ from snellen.errors import InvalidSetting, UsageError
 from snellen.recipes.recipe import Recipe
 
 _MAX_BYTES = 1_000_000  # a recipe is a page of text; anything larger is something else
+_SHORT = reprlib.Repr()  # a wrong value may be a megabyte long; its message stays a sentence
+_SHORT.maxstring = _SHORT.maxother = 60
 
 
 def to_json(value: Any) -> Any:
@@ -57,7 +60,9 @@ def read_recipe(path: Path) -> Recipe:
         return from_json(json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant))
     except OSError as error:
         raise UsageError(f"Cannot read the recipe {path}: {error.strerror}.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UsageError:
+        raise
+    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, nested too deep, a number of 5,000 digits
         raise UsageError(f"{path} is not a JSON recipe: {error}. See one: snellen recipes sprint --json") from error
 
 
@@ -73,7 +78,7 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
-            raise InvalidSetting(f"--set takes key=value, got {setting!r}. Example: --set epochs=3")
+            raise InvalidSetting(f"--set takes key=value, got {_SHORT.repr(setting)}. Example: --set epochs=3")
         _assign(content, key.strip(), _parse_value(text.strip()))
     changed = from_json(content)
     # The published expectation belongs to the published recipe only.
@@ -88,7 +93,7 @@ def _assign(content: dict[str, Any], key: str, value: Any) -> None:
     if not isinstance(place, dict) or last not in place:
         near = difflib.get_close_matches(key, _paths(content), n=1, cutoff=0.3)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise InvalidSetting(f"No recipe field {key!r}.{hint} See all: snellen recipes {content['name']}")
+        raise InvalidSetting(f"No recipe field {_SHORT.repr(key)}.{hint} See all: snellen recipes {content['name']}")
     place[last] = value
 
 
@@ -104,7 +109,9 @@ def _paths(content: Mapping[str, Any], prefix: str = "") -> list[str]:
 def _parse_value(text: str) -> Any:
     try:
         return json.loads(text, parse_constant=_refuse_constant)
-    except json.JSONDecodeError:
+    except UsageError:
+        raise
+    except (ValueError, RecursionError):  # then it is text, and a field that wants another type will say so
         return text
 
 
@@ -119,7 +126,7 @@ def _read(expected: Any, value: Any, where: str) -> Any:
     if origin is Literal:
         if value not in get_args(expected):
             raise InvalidSetting(
-                f"{where}={value!r} is not possible: one of {', '.join(map(str, get_args(expected)))}."
+                f"{where}={_SHORT.repr(value)} is not possible: one of {', '.join(map(str, get_args(expected)))}."
             )
         return value
     if origin is tuple:
@@ -133,15 +140,17 @@ def _read_scalar(expected: Any, value: Any, where: str) -> Any:
     if expected is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value) if abs(value) < 1e300 else math.inf
     if type(value) is not expected:
-        raise InvalidSetting(f"{where} must be {_spoken(expected)}, got {value!r}.")
+        raise InvalidSetting(f"{where} must be {_spoken(expected)}, got {_SHORT.repr(value)}.")
+    if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise InvalidSetting(f"{where} holds half a character, which no file can: {_SHORT.repr(value)}.")
     if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidSetting(f"{where} must be a finite number, got {value!r}.")
+        raise InvalidSetting(f"{where} must be a finite number, got {_SHORT.repr(value)}.")
     return value
 
 
 def _read_tuple(items: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list):
-        raise InvalidSetting(f"{where} must be a list, got {value!r}.")
+        raise InvalidSetting(f"{where} must be a list, got {_SHORT.repr(value)}.")
     kinds = [items[0]] * len(value) if items[-1] is Ellipsis else list(items)
     if len(kinds) != len(value):
         raise InvalidSetting(f"{where} must have {len(kinds)} entries, got {len(value)}.")
@@ -157,20 +166,20 @@ def _read_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
     kinds = {option.kind: option for option in classes}
     kind = value.get("kind") if isinstance(value, dict) else None
     if kind not in kinds:
-        raise InvalidSetting(f"{where}.kind={kind!r} is not possible: one of {', '.join(sorted(kinds))}.")
+        raise InvalidSetting(f"{where}.kind={_SHORT.repr(kind)} is not possible: one of {', '.join(sorted(kinds))}.")
     return _read_dataclass(kinds[kind], {k: v for k, v in value.items() if k != "kind"}, where)
 
 
 def _read_dataclass(expected: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
-        raise InvalidSetting(f"{where} must be an object with named fields, got {value!r}.")
+        raise InvalidSetting(f"{where} must be an object with named fields, got {_SHORT.repr(value)}.")
     hints = typing.get_type_hints(expected)
     fields = {field.name: field for field in dataclasses.fields(expected)}
     for key in value:
         if key not in fields:
             near = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.4)
             hint = f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(fields)}."
-            raise InvalidSetting(f"{where} has no field {key!r}.{hint}")
+            raise InvalidSetting(f"{where} has no field {_SHORT.repr(key)}.{hint}")
     for name, field in fields.items():
         if name not in value and field.default is dataclasses.MISSING:
             raise InvalidSetting(f"{where} lacks the field {name!r}.")

@@ -6,6 +6,7 @@ power cut at any instant leaves the target whole. Every write of a user's result
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -49,7 +50,8 @@ def write_bytes(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the way to it may be what is broken
+            temporary.unlink(missing_ok=True)
         raise storage_error(path, error) from error
 
 
@@ -75,7 +77,9 @@ def append_line(path: Path, line: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            os.write(descriptor, line.encode() + b"\n")
+            content = line.encode() + b"\n"
+            if os.write(descriptor, content) < len(content):  # a disk that fills up takes what still fits
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -76,7 +76,7 @@ class Run:
         try:
             if path.stat().st_size > _MAX_JSON_BYTES:
                 raise RunError(f"{path} has {path.stat().st_size} bytes, more than a run folder's JSON ever has.")
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
         except FileNotFoundError:
             raise RunError(f"{self.folder} has no {name}; it is not a finished Snellen run.") from None
         except (OSError, ValueError, RecursionError) as error:
@@ -142,7 +142,32 @@ def open_run(path: Path) -> Run:
         raise RunError(
             f"{path} has run format {found!r}; this Snellen reads format {_FORMAT}. Upgrade, or train again."
         )
+    _require_description(run)
     return run
+
+
+def _require_description(run: Run) -> None:
+    """Raise unless `run.json` says what every later command reads: a run folder may come from anywhere."""
+    try:
+        info = run.info
+        data, texts = info["data"], [info["status"], info["device"], info["precision"], info["data"]["name"]]
+        side, names = data["image_shape"], data["class_names"]
+        whole = (
+            all(isinstance(text, str) for text in [*texts, *names, data["train"]["fingerprint"]])
+            and (len(side), len(names) >= 2, type(info["seed"]), type(info["final"])) == (3, True, int, bool)
+            and all(type(pixels) is int and 1 <= pixels <= 4096 for pixels in side)
+            and all(len(info["statistics"][name]) == side[2] for name in ("mean", "std"))
+        )
+    except (KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise RunError(
+            f"{run.folder / 'run.json'} does not describe a Snellen run. Train again, or take another folder."
+        )
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number")
 
 
 def _make_unused(root: Path, name: str) -> Path:

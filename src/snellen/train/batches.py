@@ -61,7 +61,7 @@ class Batches:
             yield self._batch(order[step * self.batch_size : (step + 1) * self.batch_size], draws)
 
     def _batch(self, at: torch.Tensor, draws: DeviceDraws) -> tuple[torch.Tensor, torch.Tensor]:
-        return augment_batch(self._images[at], draws.at(at)), self._labels[at]
+        return augment_batch(self._images.index_select(0, at), draws.at(at)), self._labels.index_select(0, at)
 
 
 def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:

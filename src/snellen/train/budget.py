@@ -12,7 +12,6 @@ from snellen.errors import InvalidSetting
 from snellen.recipes.recipe import Recipe
 from snellen.train.batches import Batches
 from snellen.train.job import Job, prepare
-from snellen.train.memory import keep_freed_memory
 from snellen.train.optimizers import build_optimizers
 from snellen.train.progress import Progress
 from snellen.train.step import update
@@ -68,7 +67,6 @@ def fit_into(
 
 def _images_per_second(job: Job) -> float:
     """Median training speed over a few real steps, at the recipe's mean image size."""
-    keep_freed_memory()
     recipe, device = job.recipe, job.placement.device
     model = job.new_model().to(device)
     optimizers = build_optimizers(model, recipe)

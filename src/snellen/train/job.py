@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from snellen.data.dataset import Dataset
 from snellen.data.pixel_statistics import PixelStatistics, measure
 from snellen.data.splits import Splits, split, split_final
-from snellen.errors import DataError
+from snellen.errors import DataError, InvalidSetting, unknown_name
 from snellen.models.catalog import build
 from snellen.models.normalized import Classifier
 from snellen.recipes.recipe import Recipe
+from snellen.train.memory import keep_freed_memory
 from snellen.train.placement import Placement, place
 
 
@@ -88,13 +91,38 @@ def prepare(
 
     Raises:
         BadSplit: a class is too small to be split.
-        InvalidSetting: device, precision, model or image size do not fit.
+        InvalidSetting: seed, device, precision, model or image size do not fit.
     """
+    if not 0 <= seed < 2**32:
+        raise InvalidSetting(f"--seed {seed} is not possible: a whole number from 0 to {2**32 - 1}.")
+    keep_freed_memory()  # before the first large tensor of this process
     splits = split_final(dataset) if final else split(dataset)
     statistics = measure(splits.train)
     unplaced = Job(recipe, splits, statistics, seed, Placement.nowhere(), dataset.source)
-    placement = place(unplaced.new_model(), splits.train.image_shape, device=device, precision=precision)
+    model = unplaced.new_model()
+    _require_effect(recipe, model, splits.train.image_shape)
+    placement = place(model, splits.train.image_shape, device=device, precision=precision)
     return Job(recipe, splits, statistics, seed, placement, dataset.source)
+
+
+def _require_effect(recipe: Recipe, model: Classifier, image_shape: tuple[int, int, int]) -> None:
+    """Refuse freezes that freeze nothing and stages on images the model cannot take, before hours are spent."""
+    names = [name for name, _ in model.named_parameters()]
+    for freeze in recipe.freezes:
+        if not any(name.startswith(freeze.prefix) for name in names):
+            raise unknown_name("parameter in freezes.prefix", freeze.prefix, names, list_with="snellen recipes sprint")
+    height, width, channels = image_shape
+    for stage in recipe.resolutions:
+        scale = min(1.0, stage.side / min(height, width))
+        try:
+            with torch.inference_mode():
+                model.eval()(torch.zeros(1, channels, round(height * scale), round(width * scale)))
+        except RuntimeError:
+            raise InvalidSetting(
+                f"resolutions.side={stage.side} is not possible: {recipe.model} for images of {height}x{width} px "
+                "cannot take smaller ones of that size."
+            ) from None
+    model.train()
 
 
 def prepare_again(info: dict[str, Any], recipe: Recipe, dataset: Dataset) -> Job:

@@ -109,14 +109,18 @@ def judge_on_test(
 ) -> Look:
     """Open the test set for these runs, on the record, and grade them. Several runs are one look.
 
-    The intent is in the ledger before a picture is read. Weights that were graded before are answered from their run
-    folder, without opening anything.
+    The intent is in the ledger before a picture is handed out. Weights that were graded before are answered from
+    their run folder, without opening anything.
 
     Raises:
         UsageError: the runs are not seeds of one recipe on one data set.
+        RunError: a run is not finished; its weights are not yet those that were chosen.
         SealError: the ledger cannot be written; nothing was opened.
     """
     _require_one_family(runs)
+    for run in runs:
+        if run.info["status"] != "finished":
+            raise RunError(f"{run.folder} is not finished: snellen train --resume {run.folder}. Then it is graded.")
     candidates = [Candidate(run.name, weights_hash(run), run.recipe.name, run.info["seed"]) for run in runs]
     name, tta = runs[0].info["data"]["name"], runs[0].recipe.tta
     stored = [_stored(run, ledger, candidate, name) for run, candidate in zip(runs, candidates, strict=True)]

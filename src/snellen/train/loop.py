@@ -23,7 +23,7 @@ from snellen.train.average import Lookahead
 from snellen.train.batches import Batches
 from snellen.train.interrupt import StopRequest
 from snellen.train.job import Job
-from snellen.train.memory import keep_freed_memory
+from snellen.train.memory import return_freed_memory
 from snellen.train.optimizers import build_optimizers
 from snellen.train.progress import Progress
 from snellen.train.schedules import lr_fraction
@@ -43,7 +43,6 @@ def train(job: Job, run: Run, progress: Progress) -> TrainingState:
         TrainingDiverged: the loss became NaN or infinite.
         StorageError: something could not be written; the last checkpoint stands.
     """
-    keep_freed_memory()
     recipe = job.recipe
     batches = Batches(
         job.splits.train,
@@ -61,6 +60,7 @@ def train(job: Job, run: Run, progress: Progress) -> TrainingState:
     run.journal.keep_until(state.step)
     clean_train = _clean_train_images(job)
     saved_at = time.monotonic()
+    side_before = 0
     progress.begin(steps=steps, done=state.step, images_per_step=batches.batch_size)
 
     with StopRequest() as stop:
@@ -71,9 +71,13 @@ def train(job: Job, run: Run, progress: Progress) -> TrainingState:
             started = time.monotonic()
             for images, labels in batches.epoch(epoch, first=state.step % per_epoch):
                 _freeze(state, recipe, steps)
+                side = recipe.side_at(state.step / steps, full=images.shape[-1])
+                if side != side_before:
+                    return_freed_memory()
+                    side_before = side
                 loss = update(
                     state.model,
-                    resize_side(images, recipe.side_at(state.step / steps, full=images.shape[-1])),
+                    resize_side(images, side),
                     labels,
                     optimizers=state.optimizers,
                     lr=lr_fraction(recipe.schedule, step=state.step, steps=steps, steps_per_epoch=per_epoch),
@@ -140,10 +144,12 @@ def _freeze(state: TrainingState, recipe: Recipe, steps: int) -> None:
                     parameter.requires_grad_(False)
 
 
-def _check_finite(state: TrainingState) -> None:
-    if not math.isfinite(state.loss_sum.item()):
+def _check_finite(state: TrainingState, *losses: float) -> None:
+    for loss in losses or (state.loss_sum.item(),):
+        if math.isfinite(loss):
+            continue
         raise TrainingDiverged(
-            f"The loss became {state.loss_sum.item()} by step {state.step}. The weights of the best epoch so far are "
+            f"The loss became {loss} by step {state.step}. The weights of the best epoch so far are "
             "kept. Lower the learning rate, for example with half of it: --set optimizer.lr=…"
         )
 
@@ -161,6 +167,7 @@ def _close_epoch(
         "images_per_second": state.images_seen / max(state.epoch_seconds, 1e-9),
     }
     started = time.monotonic()
+    return_freed_memory()
     val = job.splits.val
     if val is not None and (last or epoch % recipe.evaluate_every == 0):
         ask: Callable[[LabeledImages], Predictions] = lambda images: predict(  # noqa: E731 - two uses, one setting
@@ -173,6 +180,8 @@ def _close_epoch(
             "val/accuracy": float(on_val.correct.mean()),
             "val/loss": hard_cross_entropy(on_val),
         }
+        # The last update can break the weights after its own loss was still finite.
+        _check_finite(state, row["train/cross_entropy"], row["val/loss"])
         # The first of equals: a later epoch must be better to replace it.
         if row["val/accuracy"] > state.best_accuracy:
             state.best_accuracy, state.best_epoch = row["val/accuracy"], epoch

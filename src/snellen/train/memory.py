@@ -14,8 +14,18 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
 
 def keep_freed_memory() -> bool:
     """Tell glibc's allocator to keep what is freed; returns whether this system has that switch."""
-    if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
+    if not _has_glibc():
         return False
     libc = ctypes.CDLL(None)
     settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 256 << 20))
     return all(libc.mallopt(name, value) == 1 for name, value in settings)
+
+
+def return_freed_memory() -> None:
+    """Give back what is free now. Called when the size of images changes: blocks of the old size fit no longer."""
+    if _has_glibc():
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _has_glibc() -> bool:
+    return platform.system() == "Linux" and platform.libc_ver()[0] == "glibc"

@@ -30,8 +30,8 @@ def orthogonalise(matrices: Tensor, steps: int = 3, dtype: torch.dtype = torch.b
     for _ in range(steps):
         gram = x @ x.transpose(1, 2)
         x = a * x + (b * gram + c * (gram @ gram)) @ x
-    x = x.transpose(1, 2) if tall else x
-    return x
+    result: Tensor = x.transpose(1, 2) if tall else x
+    return result
 
 
 class Muon(torch.optim.Optimizer):

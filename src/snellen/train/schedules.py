@@ -10,16 +10,17 @@ from snellen.recipes.recipe import Schedule
 def lr_fraction(schedule: Schedule, *, step: int, steps: int, steps_per_epoch: int) -> float:
     """The learning rate at `step` of `steps`, as a fraction of the peak, in [0, 1].
 
-    With `per="epoch"` it stays constant inside an epoch, as PyTorch's `CosineAnnealingLR` stepped once per epoch.
+    The shape reaches zero where the tail begins, and the rate is never below the floor. With `per="epoch"` it stays
+    constant inside an epoch, as PyTorch's `CosineAnnealingLR` stepped once per epoch.
     """
     if schedule.per == "epoch":
         step, steps = step // steps_per_epoch, math.ceil(steps / steps_per_epoch)
     warmup = schedule.warmup_fraction * steps
     if step < warmup:
         return (step + 1) / (warmup + 1)
-    done = (step - warmup) / max(1.0, steps - warmup)
+    done = min(1.0, (step - warmup) / max(1.0, (1 - schedule.tail_fraction) * steps - warmup))
     if schedule.shape == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * done))
+        return max(schedule.floor, 0.5 * (1 + math.cos(math.pi * done)))
     if schedule.shape == "linear":
-        return 1 - done
+        return max(schedule.floor, 1 - done)
     return 1.0

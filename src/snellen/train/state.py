@@ -74,7 +74,7 @@ class TrainingState:
                 numbers = json.loads((file.metadata() or {})["state"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             self._take(numbers, tensors)
-        except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+        except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
             raise RunError(f"{path} does not fit this run ({error}). Train again under a new --name.") from error
 
     def _take(self, numbers: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
@@ -91,9 +91,10 @@ class TrainingState:
             prefix = f"optimizer.{number}."
             whole = optimizer.state_dict()
             whole["state"] = {}
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
             for key, value in _without_prefix(stored, prefix).items():
                 index, _, name = key.partition(".")
-                whole["state"].setdefault(int(index), {})[name] = value
+                whole["state"].setdefault(int(index), {})[name] = _laid_out_as(parameters[int(index)], value)
             optimizer.load_state_dict(whole)
 
 
@@ -104,6 +105,13 @@ def _optimizer_items(optimizers: list[torch.optim.Optimizer]) -> list[tuple[str,
         for index, entries in optimizer.state_dict()["state"].items()
         for name, value in entries.items()
     ]
+
+
+def _laid_out_as(parameter: torch.Tensor, value: Any) -> Any:
+    """`value` in the parameter's memory order: fused optimizers go through both byte by byte, whatever the strides."""
+    if not isinstance(value, torch.Tensor) or value.shape != parameter.shape:
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _without_prefix(items: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -1,0 +1,60 @@
+"""`snellen report RUN…`: the detective page as one offline HTML file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from snellen.errors import InvalidSetting, UsageError
+
+
+@dataclass(frozen=True)
+class Args:
+    """What `snellen report` takes."""
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Finished run folders on the same data; the first one is looked at closely."""
+    out: Path | None = None
+    """Where to write; by default report.html in the first run's folder."""
+    data: Path | None = None
+    """Where the data are, if not where they were."""
+    ledger: Path | None = None
+    """The ledger's file; else $SNELLEN_LEDGER, else ledger.jsonl beside the runs."""
+    glasses: int = 60
+    """Pictures with activations, Grad-CAM and nearest training pictures; 0 leaves the model unread."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+    json: bool = False
+    """Print where the file is as JSON."""
+
+
+def run(args: Args) -> int:
+    """Write the page; returns the exit code."""
+    if not args.runs:
+        raise UsageError("Which run? snellen report runs/NAME")
+    if args.glasses < 0:
+        raise InvalidSetting(f"--glasses {args.glasses} is not possible: 0 or more pictures.")
+    from rich.console import Console
+
+    from snellen.report.page import Options, write_report
+    from snellen.runs.run import open_run
+
+    console = Console(highlight=False, stderr=True, quiet=args.json)
+    options = Options(
+        data=args.data,
+        device=args.device,
+        glasses=args.glasses,
+        ledger=args.ledger,
+        say=lambda text: console.print(text, style="dim", markup=False),
+    )
+    path = write_report([open_run(path) for path in args.runs], out=args.out, options=options)
+    size = path.stat().st_size
+    if args.json:
+        print(json.dumps({"report": str(path), "bytes": size}))
+    else:
+        print(f"report   {path} ({size / 1e6:.1f} MB, one file, opens without a network)")
+    return 0

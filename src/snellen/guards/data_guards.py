@@ -1,0 +1,201 @@
+"""Guards that look at labelled images alone: the order of pixels, the labels, the classes, the copies.
+
+All of them see samples where samples are enough, so that 50,000 images take well under a second (the content hashes
+of `exact-duplicates` are those the split has made already).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snellen.data.labeled_images import LabeledImages
+from snellen.data.pixel_statistics import channel_histograms
+from snellen.guards.guard import Verdict, unjudged
+from snellen.guards.near_duplicates import directions
+
+_SAMPLE = 1_000
+_MOST_IMBALANCE = 3.0  # largest class over smallest; below it, plain and balanced accuracy say much the same
+_QUERIES, _REFERENCES = 600, 3_000
+_STATISTICS_SAMPLE = 5_000  # the mean of so many is good to 0.002, a tenth of what is tolerated
+_TOLERANCE = 0.02
+_KNOWN_CONSTANTS = {
+    "ImageNet's": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "the common placeholder 0.5": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "CIFAR-10's with the mean of each image's own deviation": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
+}
+
+
+def pixel_order(images: LabeledImages) -> Verdict:
+    """Whether neighbours on the picture are neighbours in the world.
+
+    Two signs: the same bytes read channels first are smoother than as they are given (someone reshaped instead of
+    transposing), or neighbours differ as much as pixels far apart (the pixels are shuffled, or there is only noise).
+    Pictures turned or mirrored as a whole, or with red and blue exchanged, are not seen.
+    """
+    name = "pixel-order"
+    if len(images) == 0:
+        return unjudged(name, "There are no images.")
+    given = _sample(images.images, _SAMPLE)
+    height, width, channels = images.image_shape
+    here = _roughness(given)
+    far = _distant_difference(given)
+    if channels > 1:
+        reread = _roughness(given.reshape(-1, channels, height, width).transpose(0, 2, 3, 1))
+        if reread < 0.75 * here:
+            return Verdict(
+                name, False,
+                f"Neighbouring pixels differ by {here:.0f} of 255 as given, by {reread:.0f} if the same bytes are read "
+                "channels first.",
+                f"The pictures were reshaped where they should be transposed: images.reshape(-1, {channels}, {height}, "
+                f"{width}).transpose(0, 2, 3, 1) makes (N, H, W, C).",
+                "error",
+            )  # fmt: skip
+    if here > 0.75 * far:
+        return Verdict(
+            name, False,
+            f"Neighbouring pixels differ by {here:.0f} of 255, pixels far apart by {far:.0f}: nothing is drawn here.",
+            "Look at them (snellen data info NAME writes a contact sheet): the pixels are shuffled, or it is noise.",
+            "error",
+        )  # fmt: skip
+    return Verdict(name, True, f"Neighbouring pixels differ by {here:.0f} of 255, pixels far apart by {far:.0f}.")
+
+
+def _sample(images: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    return images[np.linspace(0, len(images) - 1, min(count, len(images)), dtype=np.int64)]
+
+
+def _roughness(images: NDArray[np.uint8]) -> float:
+    """Mean difference between neighbours, the rougher of the two directions: a false order is smooth in one only."""
+    wide = images.astype(np.int16)
+    return float(max(np.abs(np.diff(wide, axis=axis)).mean() for axis in (1, 2) if images.shape[axis] > 1))
+
+
+def _distant_difference(images: NDArray[np.uint8]) -> float:
+    pixels = images.reshape(len(images), -1, images.shape[3]).astype(np.int16)
+    one, other = np.random.default_rng(0).integers(0, pixels.shape[1], (2, 200))
+    return float(np.abs(pixels[:, one] - pixels[:, other]).mean())
+
+
+def class_balance(images: LabeledImages) -> Verdict:
+    """Whether the largest class has at most three times as many pictures as the smallest."""
+    counts = images.counts
+    most, least = int(counts.argmax()), int(counts.argmin())
+    share = counts[most] / max(1, counts.sum())
+    evidence = (
+        f"{images.class_names[least]!r} has {counts[least]:,} images, {images.class_names[most]!r} {counts[most]:,}; "
+        f"always answering {images.class_names[most]!r} is right for {100 * share:.1f} %."
+    )
+    if counts[most] <= _MOST_IMBALANCE * counts[least]:
+        return Verdict("class-balance", True, evidence)
+    weights = balanced_weights(counts)
+    shown = ", ".join(f"{images.class_names[k]} {weights[k]:.3g}" for k in np.argsort(-weights)[:5])
+    return Verdict(
+        "class-balance", False, evidence,
+        "Read balanced accuracy and recall per class, not accuracy: snellen evaluate RUN --per-class. Collect more of "
+        f"the rare classes; weights that would even them out in the loss (largest first): {shown}.",
+    )  # fmt: skip
+
+
+def balanced_weights(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(K,) float64: N / (K * images of the class), the loss weights that give each class the same say; 0 for none."""
+    return np.where(counts > 0, counts.sum() / (len(counts) * np.maximum(counts, 1)), 0.0)
+
+
+def labels_match_images(images: LabeledImages) -> Verdict:
+    """Whether the nearest picture (8x8 thumbnail, colour and brightness removed) shares the label more than by chance.
+
+    A whole shift or shuffle of the labels is seen; a few wrong ones among many are not.
+    """
+    name = "labels-match-images"
+    order = np.random.default_rng(0).permutation(len(images))[: _QUERIES + _REFERENCES]
+    queries, references = order[: len(order) // 6], order[len(order) // 6 :]
+    if len(queries) < 100:
+        return unjudged(name, f"{len(images)} images are too few to tell; it takes 600.")
+    likeness = directions(images.images[queries]) @ directions(images.images[references]).T
+    nearest = images.labels[references[likeness.argmax(axis=1)]]
+    agreement = float((nearest == images.labels[queries]).mean())
+    shares = images.counts / len(images)
+    chance = float((shares**2).sum())
+    spread = sqrt(chance * (1 - chance) / len(queries))
+    evidence = (
+        f"The nearest of {len(references):,} pictures has the same label for {100 * agreement:.1f} % of "
+        f"{len(queries)} (chance: {100 * chance:.1f} %)."
+    )
+    if agreement > chance + 4 * spread:
+        return Verdict(name, True, evidence)
+    return Verdict(
+        name, False, evidence,
+        "Were images and labels sorted or shuffled apart from each other? Look at pictures under their labels: snellen "
+        "data info NAME writes a contact sheet. If the labels are right, raw pixels say nothing about these classes.",
+        "error",
+    )  # fmt: skip
+
+
+def exact_duplicates(train: LabeledImages, val: LabeledImages | None) -> Verdict:
+    """Whether a picture is in train under two labels, or in train and in val; equal means every pixel is equal."""
+    name = "exact-duplicates"
+    order = np.lexsort((train.labels, train.content_hashes))
+    hashes, labels = train.content_hashes[order], train.labels[order]
+    equal = hashes[1:] == hashes[:-1]
+    copies, contradicting = int(equal.sum()), int((equal & (labels[1:] != labels[:-1])).sum())
+    across = 0 if val is None else int(np.isin(val.content_hashes, train.content_hashes).sum())
+    evidence = f"{copies} copies within train, {contradicting} of them under another label" + (
+        "." if val is None else f"; {across} of {len(val):,} val images are also in train."
+    )
+    if not contradicting and not across:
+        return Verdict(name, True, evidence)
+    return Verdict(
+        name, False, evidence,
+        "Remove the copies before the split; what is in train and in val is remembered, not recognised. Of a picture "
+        "under two labels at most one is right.",
+        "error" if val is not None and across > 0.01 * len(val) else "warning",
+    )  # fmt: skip
+
+
+def pixel_statistics(
+    mean: Sequence[float], std: Sequence[float], *, measured_on: str, train: LabeledImages
+) -> Verdict:
+    """Whether a model's normalisation fits the images it was trained on.
+
+    Args:
+        mean: per channel, fractions, as in the model's first layer.
+        std: likewise.
+        measured_on: role of the images they are said to come from.
+        train: the training images.
+    """
+    name, train_again = "pixel-statistics", "Train again and let them be measured: snellen train DATA does, on train."
+    text = f"mean {_figures(mean)}, std {_figures(std)}"
+    if measured_on not in ("train", "train+val") or (measured_on == "train+val" and train.role == "train"):
+        return Verdict(
+            name, False, f"{text} come from {measured_on!r}; the model was trained on {train.role!r}.", train_again,
+            "error",
+        )  # fmt: skip
+    own_mean, own_std = _moments(_sample(train.images, _STATISTICS_SAMPLE))
+    away = max(float(np.abs(own_mean - mean).max()), float(np.abs(own_std - std).max()))
+    own = f"the training images have mean {_figures(own_mean)}, std {_figures(own_std)}"
+    for whose, (known_mean, known_std) in _KNOWN_CONSTANTS.items():
+        if len(mean) == 3 and _within(mean, known_mean) and _within(std, known_std) and away > 1e-3:
+            return Verdict(name, False, f"These are {whose}: {text}; {own}.", train_again)
+    if away > _TOLERANCE:
+        return Verdict(name, False, f"{text}; {own}: up to {away:.3f} apart.", train_again)
+    return Verdict(name, True, f"{text}, measured on {measured_on}; at most {away:.3f} from a recount.")
+
+
+def _moments(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    histograms = channel_histograms(images)
+    values = np.arange(256) / 255
+    total = histograms.sum(axis=1)
+    mean = histograms @ values / total
+    return mean, np.sqrt(histograms @ values**2 / total - mean**2)
+
+
+def _within(given: Sequence[float], known: Sequence[float]) -> bool:
+    return bool(np.abs(np.subtract(given, known)).max() < 1e-3)
+
+
+def _figures(values: Sequence[float] | NDArray[np.float64]) -> str:
+    return " ".join(f"{value:.3f}" for value in values)

@@ -1,0 +1,130 @@
+"""Near-copies: the same shot brightened, shifted by a pixel, compressed or mirrored.
+
+Each picture is reduced to an 8x8 thumbnail in colour whose direction (mean taken away, length one) is compared with
+all others by one matrix product; the nearest one counts as a near-copy if the pattern of brighter and darker
+neighbours (dHash, 64 bits) agrees as well. Either alone flags blue skies. On CIFAR-10's published list of 286 test
+images with a twin in train, the pair of thresholds finds 186 and flags 334 of 10,000; the cosine alone, at 0.95,
+finds 160 and flags 310 (measured on pixels only; the thresholds were chosen there, among some fifty). So a third
+of the near-copies that a person would see at 32 pixels is missed: a bound from below.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snellen.data.labeled_images import LabeledImages
+from snellen.guards.guard import Verdict, unjudged
+
+_THUMBNAIL = 8
+_LEAST_COSINE = 0.92
+_MOST_BITS = 16
+_TOLERATED = 0.01  # of val: bends an accuracy of 94 % by less than 0.1 points
+_QUERY_CHUNK = 250
+
+
+@dataclass(frozen=True)
+class NearCopies:
+    """Pairs of near-copies between two sets, at most one per query.
+
+    Attributes:
+        queries: (P,) int64, positions in the second set, ascending.
+        twins: (P,) int64, positions in the first set.
+        cosines: (P,) float32, likeness of the thumbnails.
+    """
+
+    queries: NDArray[np.int64]
+    twins: NDArray[np.int64]
+    cosines: NDArray[np.float32]
+
+
+def find_near_copies(
+    references: NDArray[np.uint8], queries: NDArray[np.uint8], *, mirrored: bool = True
+) -> NearCopies:
+    """Queries whose nearest reference is a near-copy.
+
+    Args:
+        references: (N, H, W, C) uint8.
+        queries: (M, H, W, C) uint8, same H, W, C.
+        mirrored: also compare each query's mirror image; doubles the time.
+
+    About 4 s on one core for 45,000 against 5,000 pictures of 32x32.
+    """
+    known, known_bits = directions(references), _difference_hashes(references)
+    best = _nearest(known, known_bits, queries)
+    if mirrored:
+        other = _nearest(known, known_bits, queries[:, :, ::-1])
+        best = tuple(np.where(other[1] > best[1], b, a) for a, b in zip(best, other, strict=True))  # type: ignore[assignment]
+    nearest, cosines, bits = best
+    alike = np.flatnonzero((cosines >= _LEAST_COSINE) & (bits <= _MOST_BITS))
+    return NearCopies(alike.astype(np.int64), nearest[alike], cosines[alike])
+
+
+def near_duplicates(train: LabeledImages, val: LabeledImages | None) -> Verdict:
+    """Whether more than 1 % of the val images have a near-copy among the training images."""
+    name = "near-duplicates"
+    if val is None or len(train) == 0 or len(val) == 0:
+        return unjudged(name, "There is no val split to compare train with.")
+    found = find_near_copies(train.images, val.images)
+    count, share = len(found.queries), len(found.queries) / len(val)
+    same = int((train.labels[found.twins] == val.labels[found.queries]).sum())
+    best = np.argsort(-found.cosines, kind="stable")[:3]
+    pairs = ", ".join(f"{val.ids[found.queries[i]]}~{train.ids[found.twins[i]]}" for i in best)
+    evidence = f"{count} of {len(val):,} val images ({100 * share:.1f} %) have a near-copy in train"
+    evidence += f", {same} of them with the same label; for example, by id, {pairs}." if count else "."
+    if share <= _TOLERATED:
+        return Verdict(name, True, evidence)
+    points = 100 * share / (1 - share) * 0.1
+    return Verdict(
+        name, False, evidence,
+        f"Val accuracy flatters: at 90 % by up to {points:.1f} points if all of these are right. Put pictures of one "
+        "shot, burst or scene on one side before you split; the choice between models is hardly touched.",
+        "note" if share < 0.1 else "warning",
+    )  # fmt: skip
+
+
+def directions(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(N, 64 C) float32: 8x8 thumbnails, mean taken away, of length one; a picture without contrast is all zero."""
+    count, height, width, channels = images.shape
+    rows, columns = height // _THUMBNAIL or 1, width // _THUMBNAIL or 1
+    tall, wide = min(_THUMBNAIL, height) * rows, min(_THUMBNAIL, width) * columns
+    # Sixteen strided sums instead of one mean over a six-dimensional view: ten times faster.
+    sums = np.zeros((count, tall // rows, wide // columns, channels), dtype=np.uint32)
+    for down in range(rows):
+        for right in range(columns):
+            sums += images[:, down:tall:rows, right:wide:columns]
+    flat = sums.reshape(count, -1).astype(np.float32)
+    flat -= flat.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(flat, axis=1, keepdims=True)
+    # Under half a grey level of contrast there is nothing but rounding to compare.
+    return np.asarray(np.where(length > 0.5 * rows * columns * np.sqrt(flat.shape[1]), flat / np.maximum(length, 1), 0))
+
+
+def _difference_hashes(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """(N,) uint64: of an 8x9 grey thumbnail, whether each cell is brighter than its left neighbour."""
+    rows = np.linspace(0, images.shape[1], 9).astype(np.int64)
+    columns = np.linspace(0, images.shape[2], 10).astype(np.int64)
+    hashes = np.empty(len(images), dtype=np.uint64)
+    for start in range(0, len(images), 1_000):
+        grey = images[start : start + 1_000].astype(np.float32).mean(axis=3)
+        cells = np.add.reduceat(np.add.reduceat(grey, rows[:-1], axis=1), columns[:-1], axis=2) / np.diff(columns)
+        bits = cells[:, :, 1:] > cells[:, :, :-1]
+        hashes[start : start + 1_000] = np.packbits(bits.reshape(len(grey), 64), axis=1).view(np.uint64)[:, 0]
+    return hashes
+
+
+def _nearest(
+    known: NDArray[np.float32], known_bits: NDArray[np.uint64], queries: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.uint8]]:
+    """Position of the reference with the largest cosine, that cosine, and how many of its 64 bits differ."""
+    asked = directions(queries)
+    nearest = np.empty(len(asked), dtype=np.int64)
+    cosines = np.empty(len(asked), dtype=np.float32)
+    for start in range(0, len(asked), _QUERY_CHUNK):  # 250 x 45,000 cosines at a time: 45 MB
+        part = slice(start, start + _QUERY_CHUNK)
+        likeness = asked[part] @ known.T
+        nearest[part] = likeness.argmax(axis=1)
+        cosines[part] = np.take_along_axis(likeness, nearest[part][:, None], axis=1)[:, 0]
+    return nearest, cosines, np.bitwise_count(_difference_hashes(queries) ^ known_bits[nearest])

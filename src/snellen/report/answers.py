@@ -1,0 +1,91 @@
+"""One run's answers on one split, as the page wants them: rows to look at, and figures over all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snellen.evaluate.calibration import calibration
+from snellen.evaluate.confusion import confusion_matrix, worst_pairs
+from snellen.evaluate.drawers import drawers
+from snellen.evaluate.label_doubts import label_doubts
+from snellen.evaluate.predictions import Predictions
+from snellen.evaluate.scorecard import scorecard
+from snellen.report.pack import packed, packed_fractions
+
+_TOP = 5
+_PAIRS = 40
+
+
+def chosen_rows(predictions: Predictions, limit: int) -> NDArray[np.int64]:
+    """Rows whose pictures go into the page, ascending: all, or `limit` of them.
+
+    Where there are too many, mistakes come first, then close calls; the rest is spread evenly over the sure and right.
+    """
+    if len(predictions) <= limit:
+        return np.arange(len(predictions), dtype=np.int64)
+    sure, nervous_right, nervous_wrong, wrong = (drawer.index for drawer in drawers(predictions))
+    first = np.concatenate([wrong, nervous_wrong, nervous_right])[:limit]
+    spare = limit - len(first)
+    rest = np.sort(sure)[np.linspace(0, len(sure) - 1, spare).round().astype(np.int64)] if spare and len(sure) else sure[:0]
+    return np.unique(np.concatenate([first, rest])).astype(np.int64)
+
+
+def answers_json(predictions: Predictions, rows: NDArray[np.int64]) -> dict[str, Any]:
+    """Everything about one run and split.
+
+    Args:
+        predictions: with labels.
+        rows: the rows whose pictures are in the page; figures are over all rows, lists of pictures over these.
+    """
+    card = scorecard(predictions)
+    matrix = confusion_matrix(predictions)
+    names = predictions.class_names
+    place = {name: index for index, name in enumerate(names)}
+    return {
+        "n": len(predictions),
+        "card": {key: value for key, value in card.to_json().items() if key not in ("worst_pairs", "classes")},
+        "classes": [row.to_json() for row in card.classes],
+        "matrix": matrix.tolist(),
+        "pairs": [
+            {**pair.to_json(), "first": place[pair.first], "second": place[pair.second]}
+            for pair in worst_pairs(matrix, names, limit=_PAIRS)
+        ],
+        "calibration": calibration(predictions, draws=300).to_json(),
+        **_rows_json(predictions, rows),
+    }
+
+
+def _rows_json(predictions: Predictions, rows: NDArray[np.int64]) -> dict[str, Any]:
+    probabilities = predictions.probabilities[rows]
+    top = np.argsort(-probabilities, axis=1, kind="stable")[:, :_TOP]
+    own = np.take_along_axis(probabilities, predictions.labels[rows][:, None], axis=1)[:, 0]
+    drawer_of, place_in = np.zeros(len(predictions), dtype=np.int64), np.zeros(len(predictions), dtype=np.int64)
+    described = []
+    for number, drawer in enumerate(drawers(predictions)):
+        drawer_of[drawer.index] = number
+        place_in[drawer.index] = np.arange(len(drawer.index))
+        described.append(drawer.to_json(limit=0))
+    return {
+        "drawers": described,
+        "top_count": top.shape[1],
+        "rows": {
+            "top": packed(top, "u2"),
+            "probability": packed_fractions(np.take_along_axis(probabilities, top, axis=1)),
+            "own": packed_fractions(own),
+            "drawer": packed(drawer_of[rows], "u1"),
+            "place": packed(place_in[rows], "u4"),
+            "doubt": packed(_doubt_ranks(predictions)[rows], "u4"),
+        },
+    }
+
+
+def _doubt_ranks(predictions: Predictions) -> NDArray[np.int64]:
+    """(N,) int64: 1 for the label most doubted by confident learning, 0 for a label that is not doubted."""
+    ranks = np.zeros(len(predictions), dtype=np.int64)
+    if predictions.split != "train":
+        found = label_doubts(predictions).index
+        ranks[found] = np.arange(1, len(found) + 1)
+    return ranks

@@ -1,0 +1,95 @@
+"""One HTML file out of many: styles, scripts and data inlined, with a policy that lets nothing else in.
+
+The scripts are ES modules as a server would send them. Here each becomes a function that returns its exports, in the
+order in which they import one another; no tool besides this file is needed, neither by us nor by a user.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from snellen.report.pack import json_for_html
+from snellen.report.sprite import Sprite
+
+_ENTRY = "main.js"
+STYLES = ("page.css", "lineup.css", "figures.css")
+_IMPORT = re.compile(r'^import \{ ([^}]+?),? \} from "\./([\w-]+\.js)";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
+
+
+def web_file(name: str) -> str:
+    """The text of one file of the front end; the viewer serves the same ones."""
+    return resources.files("snellen.report").joinpath("web", name).read_text(encoding="utf-8")
+
+
+def bundle_html(title: str, page: Any, sprites: Mapping[str, Sprite]) -> str:
+    """The whole report as one file that loads nothing.
+
+    Args:
+        title: for the window; any text.
+        page: the data, JSON-able; names in it may be anything.
+        sprites: sheets of pictures by the name under which the page asks for them.
+    """
+    style = "\n".join(web_file(name) for name in STYLES)
+    script = bundle_scripts()
+    policy = (
+        f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; img-src blob: data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    # Sheets stand after the data, so that the page can be drawn before they are decoded.
+    sheets = "\n".join(
+        f'<script type="text/plain" id="sprite-{html.escape(name)}" data-mime="{sprite.mime}">{sprite.base64}</script>'
+        for name, sprite in sprites.items()
+    )
+    blanks = {
+        "title": html.escape(title),
+        "policy": policy,
+        "style": style,
+        "data": json_for_html(page),
+        "sheets": sheets,
+        "script": script,
+    }
+    # One pass: a value that happens to contain a blank's name is not filled in again.
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: blanks[found[1]], web_file("page.html"))
+
+
+@cache
+def bundle_scripts() -> str:
+    """All modules as one script, imports first."""
+    order: list[str] = []
+    _visit(_ENTRY, order, ())
+    return '"use strict";\n' + "\n".join(_as_function(name) for name in order)
+
+
+def _visit(name: str, order: list[str], path: tuple[str, ...]) -> None:
+    assert name not in path, f"modules import each other in a circle: {' > '.join((*path, name))}"
+    if name in order:
+        return
+    for _, imported in _IMPORT.findall(web_file(name)):
+        _visit(imported, order, (*path, name))
+    order.append(name)
+
+
+def _as_function(name: str) -> str:
+    source = web_file(name)
+    exports = _EXPORT.findall(source)
+    body = _IMPORT.sub(lambda found: f"const {{ {found[1]} }} = {_variable(found[2])};\n", source)
+    body = _EXPORT.sub("", body)
+    assert not re.search(r"^(import|export)\b", body, re.MULTILINE), f"{name} has an import or export of another form"
+    assert "</script" not in body.lower(), f"{name} would end its own element"
+    return f"const {_variable(name)} = (() => {{\n{body}return {{ {', '.join(exports)} }};\n}})();"
+
+
+def _variable(name: str) -> str:
+    return "module_" + re.sub(r"\W", "_", name.removesuffix(".js"))
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

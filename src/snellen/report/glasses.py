@@ -1,0 +1,168 @@
+"""The three pairs of glasses: what one run's model sees early, midway and late, for some of the pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from snellen.augment.batched import to_float
+from snellen.data.labeled_images import LabeledImages
+from snellen.evaluate.drawers import drawers
+from snellen.evaluate.predictions import Predictions
+from snellen.inspection.depths import Depth, depths_of
+from snellen.inspection.features import Features, features_of, recorded
+from snellen.inspection.filters import first_filters
+from snellen.inspection.gradcam import grad_cam
+from snellen.inspection.neighbours import nearest
+from snellen.inspection.patches import cut, loudest_channels, patch_side
+from snellen.models.normalized import Classifier
+from snellen.report.pack import packed_map
+from snellen.report.sprite import Sprite, make_sprite
+
+_NEIGHBOURS = 5
+_MAPS = 6  # channels shown per picture and depth
+
+
+@dataclass(frozen=True)
+class Glasses:
+    """The JSON for the page and the sheets of pictures it refers to by name."""
+
+    content: dict[str, Any]
+    sprites: dict[str, Sprite]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whom to look at: a model, the split it is shown on, its answers there, and pictures it has learned from.
+
+    Attributes:
+        model: in eval mode.
+        model_name: its name in the catalog.
+        images: the split's pictures, row for row with `predictions`.
+        predictions: its answers.
+        features: of the split's pictures, with all depths.
+        learned: some training pictures.
+    """
+
+    model: Classifier
+    model_name: str
+    images: LabeledImages
+    predictions: Predictions
+    features: Features
+    learned: LabeledImages
+
+
+def chosen_pictures(predictions: Predictions, rows: NDArray[np.int64], count: int) -> list[int]:
+    """Rows to look at closely: from each drawer in turn its first, its second and so on, until there are `count`."""
+    shown = set(rows.tolist())
+    heads = [[row for row in drawer.index.tolist() if row in shown] for drawer in drawers(predictions)]
+    in_turn = [row for turn in zip_longest(*reversed(heads)) for row in turn if row is not None]
+    return in_turn[:count]
+
+
+def look_through(subject: Subject, chosen: list[int]) -> Glasses:
+    """Filters, the loudest channels' patches, and for each chosen row its maps, Grad-CAM and nearest pictures.
+
+    Args:
+        subject: whom.
+        chosen: rows of the predictions.
+    """
+    depths = depths_of(subject.model_name)
+    learned = features_of(subject.model, subject.learned, depths)
+    sprites = {"filters": make_sprite(first_filters(subject.model, subject.images.image_shape))}
+    described = []
+    for depth in depths:
+        about, sheet = _channels(subject, depth, learned)
+        described.append(about)
+        if sheet is not None:
+            sprites[f"patches-{depth.key}"] = sheet
+    neighbours, sheet = _neighbours(subject, learned, depths, chosen)
+    sprites["learned"] = sheet
+    return Glasses(
+        content={
+            "layers": described,
+            "spaces": [*(depth.key for depth in depths[:-1]), "last"],
+            "learned_count": len(subject.learned),
+            "pictures": [
+                {"row": row, **maps, "neighbours": near}
+                for row, maps, near in zip(chosen, _maps(subject, depths, chosen), neighbours, strict=True)
+            ],
+        },
+        sprites=sprites,
+    )
+
+
+def _channels(subject: Subject, depth: Depth, learned: Features) -> tuple[dict[str, Any], Sprite | None]:
+    side = patch_side(subject.model, subject.learned, depth)
+    peaks = learned.peaks[depth.key]
+    channels = loudest_channels(peaks, image_shape=subject.images.image_shape, side=side)
+    about = {
+        "key": depth.key,
+        "layer": depth.layer.removeprefix("net."),
+        "channels": int(peaks.value.shape[1]),
+        "map": list(peaks.map_shape),
+        "side": side,
+        "units": [
+            {"channel": channel.number, "labels": subject.learned.labels[channel.rows].tolist()} for channel in channels
+        ],
+    }
+    patches = [cut(subject.learned.images, channel) for channel in channels]
+    return about, make_sprite(np.concatenate(patches)) if patches else None
+
+
+def _maps(subject: Subject, depths: tuple[Depth, ...], chosen: list[int]) -> list[dict[str, Any]]:
+    """For each chosen row: Grad-CAM for the answer and, where it is wrong, for the label; the strongest channels."""
+    if not depths or not chosen:
+        return [{"cams": [], "activations": []} for _ in chosen]
+    device = next(subject.model.parameters()).device
+    pixels = to_float(torch.from_numpy(subject.images.images[chosen]).to(device))
+    answers, labels = subject.predictions.predicted[chosen], subject.predictions.labels[chosen]
+    for_answer = grad_cam(subject.model, pixels, torch.from_numpy(answers), depths)
+    for_label = grad_cam(subject.model, pixels, torch.from_numpy(labels), depths)
+    with torch.inference_mode(), recorded(subject.model, depths) as seen:
+        subject.model(pixels)
+        activations = {depth.key: seen[depth.key].float().cpu().numpy() for depth in depths}
+    described = []
+    for n, (answer, label) in enumerate(zip(answers.tolist(), labels.tolist(), strict=True)):
+        targets = [(answer, for_answer)] + ([(label, for_label)] if label != answer else [])
+        described.append(
+            {
+                "cams": [
+                    {"class": target, "maps": [packed_map(maps[depth.key][n]) for depth in depths]}
+                    for target, maps in targets
+                ],
+                "activations": [_strongest(activations[depth.key][n]) for depth in depths],
+            }
+        )
+    return described
+
+
+def _strongest(maps: NDArray[np.float32]) -> list[dict[str, Any]]:
+    """The channels (C, h, w) with the most contrast within this picture, the strongest first."""
+    order = np.argsort(-maps.std(axis=(1, 2)), kind="stable")[:_MAPS]
+    return [{"channel": int(channel), **packed_map(maps[channel])} for channel in order]
+
+
+def _neighbours(
+    subject: Subject, learned: Features, depths: tuple[Depth, ...], chosen: list[int]
+) -> tuple[list[list[list[list[float]]]], Sprite]:
+    """For each chosen row and space: [tile, label, similarity] of the nearest training pictures; and their sheet."""
+    spaces = [(subject.features.pooled[depth.key], learned.pooled[depth.key]) for depth in depths[:-1]]
+    spaces.append((subject.features.last, learned.last))
+    found = [nearest(own[chosen], base, count=_NEIGHBOURS) for own, base in spaces]
+    used = np.unique(np.concatenate([rows.ravel() for rows, _ in found])).astype(np.int64)
+    tile_of = {row: tile for tile, row in enumerate(used.tolist())}
+    labels = subject.learned.labels
+    listed = [
+        [
+            [[tile_of[row], int(labels[row]), round(float(s), 3)] for row, s in zip(rows[n].tolist(), near[n], strict=True)]
+            for rows, near in found
+        ]
+        for n in range(len(chosen))
+    ]
+    return listed, make_sprite(subject.learned.images[used])

@@ -1,0 +1,28 @@
+// The address bar is the page's memory: #i=123 or #view=confusions&true=3&said=5 can be sent to somebody.
+
+const NUMBERS = ["i", "run", "drawer", "true", "said"];
+const WORDS = ["view", "split", "q", "glasses"];
+
+/** What the address asks for; a missing entry is null. A picture without a view means the line-up. */
+export function readAddress() {
+  const asked = new URLSearchParams(location.hash.slice(1));
+  const state = {};
+  for (const name of WORDS) state[name] = asked.get(name);
+  for (const name of NUMBERS) {
+    const text = asked.get(name);
+    state[name] = text != null && /^\d{1,9}$/.test(text) ? Number(text) : null;
+  }
+  if (state.view == null && state.i != null) state.view = "lineup";
+  return state;
+}
+
+/** The hash for a state; entries that are null are left out, as is the view where the picture implies it. */
+export function hashOf(state) {
+  const parts = new URLSearchParams();
+  for (const name of [...WORDS, ...NUMBERS]) {
+    if (state[name] == null || state[name] === "") continue;
+    if (name === "view" && state.view === "lineup" && state.i != null) continue;
+    parts.set(name, state[name]);
+  }
+  return `#${parts}`;
+}

@@ -1,0 +1,88 @@
+// From the packed page to numbers that can be asked for.
+
+const TYPES = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, i4: Int32Array, f4: Float32Array };
+const STEPS = 65535; // fractions are stored in steps of 1/65535
+
+/** The page's content; in the live viewer it would come from the server instead. */
+export function readPage() {
+  return JSON.parse(document.getElementById("page").textContent);
+}
+
+/** A packed column as a typed array. */
+export function unpack({ type, data }) {
+  const text = atob(data);
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at);
+  return new TYPES[type](bytes.buffer); // little-endian, as every machine that runs a browser
+}
+
+/** One run's answers on one split. Rows are positions among the pictures in the page, not ids. */
+export function openAnswers(page, split, run) {
+  const { ids, labels } = picturesOf(page, split);
+  const own = page.splits[split].runs[run];
+  const columns = Object.fromEntries(Object.entries(own.rows).map(([name, packed]) => [name, unpack(packed)]));
+  const width = own.top_count;
+  const answers = {
+    ...own,
+    split,
+    run: page.runs[run],
+    classes: page.data.classes,
+    sprite: split,
+    shown: ids.length,
+    ids,
+    labels,
+    drawer: columns.drawer,
+    place: columns.place,
+    doubt: columns.doubt,
+    doubts: columns.doubt.reduce((largest, rank) => Math.max(largest, rank), 0),
+    topCount: width,
+    top: (row, rank) => columns.top[row * width + rank],
+    probability: (row, rank) => columns.probability[row * width + rank] / STEPS,
+    confidence: (row) => columns.probability[row * width] / STEPS,
+    own: (row) => columns.own[row] / STEPS,
+    right: (row) => columns.top[row * width] === labels[row],
+  };
+  answers.rowOf = new Map(Array.from(ids, (id, row) => [id, row]));
+  answers.inOrder = Array.from(ids.keys()).sort(
+    (a, b) => DRAWER_ORDER[answers.drawer[a]] - DRAWER_ORDER[answers.drawer[b]] || answers.place[a] - answers.place[b],
+  );
+  return answers;
+}
+
+const DRAWER_ORDER = [3, 2, 1, 0]; // the mistakes made with most conviction come first
+
+const picturesOf = (page, split) => {
+  const { ids, labels } = page.splits[split];
+  return { ids: unpack(ids), labels: unpack(labels) };
+};
+
+/** Rows that fit a filter, in drawer order: `drawer`, `label`, `said` are numbers or null, `query` is text. */
+export function filterRows(answers, { drawer, label, said, query, among }) {
+  const words = (query ?? "").toLowerCase().split(/\s+/).filter(Boolean);
+  const tests = words.map((word) => wordTest(answers, word));
+  return answers.inOrder.filter(
+    (row) =>
+      (drawer == null || answers.drawer[row] === drawer) &&
+      (label == null || answers.labels[row] === label) &&
+      (said == null || answers.top(row, 0) === said) &&
+      (among == null || among.has(row)) &&
+      tests.every((test) => test(row)),
+  );
+}
+
+/** One word of a search: a number is an id, "cat>dog" a mistake, "wrong", "right" and "doubted" what they say. */
+function wordTest(answers, word) {
+  const named = answers.classes.map((name) => name.toLowerCase());
+  if (/^#?\d+$/.test(word)) {
+    const id = Number(word.replace("#", ""));
+    return (row) => answers.ids[row] === id;
+  }
+  if (word === "wrong") return (row) => !answers.right(row);
+  if (word === "right") return (row) => answers.right(row);
+  if (word === "doubted") return (row) => answers.doubt[row] > 0;
+  if (word.includes(">") && word.length > 1) {
+    const [from, to] = word.split(">", 2);
+    return (row) => named[answers.labels[row]].includes(from) && named[answers.top(row, 0)].includes(to);
+  }
+  return (row) => named[answers.labels[row]].includes(word) || named[answers.top(row, 0)].includes(word);
+}

@@ -1,0 +1,111 @@
+// A grid of thousands of pictures of which only the visible ones exist. It is one stop for the Tab key; arrows move inside.
+
+import { h, replace } from "./dom.js";
+import { picture } from "./pictures.js";
+
+const SPARE_ROWS = 3;
+
+/**
+ * A scrolling grid.
+ * @param options.label what the list is, for screen readers
+ * @param options.answers whose pictures
+ * @param options.onPick called with a row when a picture is clicked
+ * @param options.describe row -> what a screen reader says
+ * @returns {element, show(rows), select(row), step(by) -> row or null, columns()}
+ */
+export function pictureGrid({ label, answers, onPick, describe }) {
+  const sheet = h("div", { class: "grid-sheet", role: "presentation" });
+  const element = h("div", { class: "grid", role: "listbox", tabindex: "0", "aria-label": label }, sheet);
+  let rows = [];
+  let selected = null;
+  let drawn = new Map();
+  let columns = 1;
+  let pitch = 60;
+
+  const measure = () => {
+    const size = Number.parseFloat(getComputedStyle(element).getPropertyValue("--tile")) || 56;
+    const width = element.clientWidth - 2;
+    columns = Math.max(1, Math.floor(width / (size + 4)));
+    pitch = Math.floor(width / columns);
+  };
+
+  const render = () => {
+    sheet.style.setProperty("height", `${Math.ceil(rows.length / columns) * pitch}px`);
+    const first = Math.max(0, Math.floor(element.scrollTop / pitch) - SPARE_ROWS) * columns;
+    const last = Math.min(rows.length, (Math.ceil((element.scrollTop + element.clientHeight) / pitch) + SPARE_ROWS) * columns);
+    const kept = new Map();
+    for (let at = first; at < last; at += 1) kept.set(rows[at], drawn.get(rows[at]) ?? tile(rows[at]));
+    for (const [row, node] of drawn) if (!kept.has(row)) node.remove();
+    let at = first;
+    for (const [row, node] of kept) {
+      node.style.setProperty("transform", `translate(${(at % columns) * pitch}px, ${Math.floor(at / columns) * pitch}px)`);
+      node.style.setProperty("width", `${pitch - 4}px`);
+      node.setAttribute("aria-setsize", rows.length);
+      node.setAttribute("aria-posinset", at + 1);
+      node.setAttribute("aria-selected", row === selected);
+      if (!node.isConnected) sheet.append(node);
+      at += 1;
+    }
+    drawn = kept;
+    const current = drawn.get(selected);
+    if (current) element.setAttribute("aria-activedescendant", current.id);
+    else element.removeAttribute("aria-activedescendant");
+  };
+
+  const tile = (row) =>
+    h(
+      "div",
+      {
+        class: answers.right(row) ? "tile" : "tile is-wrong",
+        id: `tile-${row}`,
+        role: "option",
+        "aria-label": describe(row),
+        onclick: () => onPick(row),
+      },
+      picture(answers.sprite, row, ""),
+    );
+
+  let asked = false;
+  const later = () => {
+    if (asked) return;
+    asked = true;
+    requestAnimationFrame(() => {
+      asked = false;
+      render();
+    });
+  };
+  element.addEventListener("scroll", later, { passive: true });
+  new ResizeObserver(() => {
+    if (!element.clientWidth) return;
+    measure();
+    later();
+  }).observe(element);
+
+  return {
+    element,
+    columns: () => columns,
+    show(next) {
+      rows = next;
+      drawn = new Map();
+      replace(sheet);
+      if (element.clientWidth) measure();
+      element.scrollTop = 0;
+      render();
+    },
+    select(row) {
+      selected = row;
+      const at = rows.indexOf(row);
+      if (at >= 0 && element.clientHeight) {
+        const top = Math.floor(at / columns) * pitch;
+        if (top < element.scrollTop) element.scrollTop = top;
+        else if (top + pitch > element.scrollTop + element.clientHeight) element.scrollTop = top + pitch - element.clientHeight;
+      }
+      render();
+    },
+    step(by) {
+      const at = rows.indexOf(selected);
+      if (at < 0) return rows[0] ?? null;
+      return rows[Math.min(rows.length - 1, Math.max(0, at + by))];
+    },
+  };
+}

@@ -1,0 +1,139 @@
+// The page: masthead, views, address. A view is a function (context) -> {element, update(state), key?(event)}.
+
+import { hashOf, readAddress } from "./address.js";
+import { openAnswers, readPage } from "./data.js";
+import { h, replace, svg } from "./dom.js";
+import { lineup } from "./lineup.js";
+import { overview } from "./overview.js";
+import { confusions } from "./confusions.js";
+import { curves } from "./curves.js";
+import { inside, openGlasses } from "./inside.js";
+import { perClass } from "./perclass.js";
+import { featureMap } from "./featuremap.js";
+import { record } from "./record.js";
+import { describeSheets } from "./pictures.js";
+import { themeButton } from "./theme.js";
+import { percent } from "./words.js";
+
+// In the order of the menu. A live view ("try", "pipeline") is one more line here.
+const VIEWS = [
+  { name: "overview", title: "Overview", make: overview },
+  { name: "lineup", title: "Line-up", make: lineup },
+  { name: "confusions", title: "Confusions", make: confusions },
+  { name: "curves", title: "Curves", make: curves },
+  { name: "inside", title: "Inside", make: inside, when: (context) => context.glasses },
+  { name: "classes", title: "Classes", make: perClass },
+  { name: "map", title: "Map", make: featureMap, when: (context) => context.answers.geometry },
+  { name: "record", title: "Record", make: record },
+];
+
+function start() {
+  const page = readPage();
+  describeSheets(page.sprites);
+  document.title = `${page.runs[0].name} · Snellen`;
+  const content = document.getElementById("content");
+  let state = readAddress();
+  let scene = null;
+
+  const go = (changes, { quiet = false } = {}) => {
+    const hash = hashOf({ ...state, ...changes });
+    if (hash === location.hash) return;
+    if (quiet) {
+      history.replaceState(null, "", hash); // paging through pictures should not fill the way back
+      arrive();
+    } else location.hash = hash;
+  };
+
+  const arrive = () => {
+    const before = state.view;
+    state = readAddress();
+    const { split, run } = existing(page, state);
+    if (!scene || scene.split !== split || scene.run !== run) scene = stage(page, split, run, go);
+    const view = scene.views.find((each) => each.name === (state.view ?? "overview")) ?? scene.views[0];
+    view.made ??= view.make(scene.context);
+    if (content.firstChild !== view.made.element) replace(content, view.made.element);
+    masthead(page, scene, view, go);
+    view.made.update(state);
+    scene.current = view;
+    if (before !== state.view) window.scrollTo(0, 0);
+  };
+
+  addEventListener("hashchange", arrive);
+  addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, select, textarea, .keeps-keys")) return;
+    if (scene?.current?.made.key?.(event)) event.preventDefault();
+  });
+  arrive();
+  replace(document.getElementById("colophon"), `Snellen ${page.snellen}. This page is one file: it loads nothing and sends nothing.`);
+  document.documentElement.dataset.ready = "yes";
+}
+
+/** The split and run asked for, or the first there are. */
+function existing(page, state) {
+  const split = page.splits[state.split] ? state.split : Object.keys(page.splits)[0];
+  const runs = Object.keys(page.splits[split].runs);
+  return { split, run: runs.includes(String(state.run)) ? String(state.run) : runs[0] };
+}
+
+function stage(page, split, run, go) {
+  const answers = openAnswers(page, split, run);
+  const context = { page, answers, go, glasses: openGlasses(page, split, run) };
+  return { split, run, context, views: VIEWS.filter((view) => view.when?.(context) ?? true).map((view) => ({ ...view })) };
+}
+
+function masthead(page, scene, current, go) {
+  const { answers } = scene.context;
+  const choice = (label, chosen, options, change) =>
+    options.length < 2
+      ? null
+      : h(
+          "select",
+          { "aria-label": label, onchange: (event) => change(event.target.value) },
+          options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)),
+        );
+  const runs = Object.keys(page.splits[scene.split].runs).map((number) => [number, page.runs[number].name]);
+  const splits = Object.keys(page.splits).map((name) => [name, name]);
+  replace(
+    document.getElementById("masthead"),
+    h(
+      "div",
+      { class: "brand" },
+      h("a", { class: "mark", href: "#", "aria-label": "Snellen: overview" }, optotype(), h("span", {}, "Snellen")),
+      h(
+        "div",
+        { class: "about" },
+        choice("Run", scene.run, runs, (value) => go({ run: Number(value), i: null })) ?? h("span", { class: "run-name" }, answers.run.name),
+        h("span", { class: "split" }, page.data.name, " ", choice("Split", scene.split, splits, (value) => go({ split: value, i: null })) ?? scene.split),
+        h("span", { class: "accuracy" }, percent(answers.card.plain.accuracy.value)),
+      ),
+      themeButton(),
+    ),
+    h(
+      "nav",
+      { "aria-label": "Views" },
+      scene.views.map((view) => h("a", { href: hashOf({ view: view.name, split: new URLSearchParams(location.hash.slice(1)).get("split"), run: runOf(scene) }), "aria-current": view === current ? "page" : null }, view.title)),
+    ),
+  );
+  // The menu scrolls sideways on a phone; keep the current view in sight.
+  const nav = document.querySelector("#masthead nav");
+  const link = nav.querySelector("[aria-current]");
+  if (link) nav.scrollLeft = link.offsetLeft - (nav.clientWidth - link.offsetWidth) / 2;
+}
+
+const runOf = (scene) => (scene.run === "0" ? null : Number(scene.run));
+
+/** The tumbling E of the eye chart, on its five-by-five grid. */
+function optotype() {
+  return svg(
+    "svg",
+    { viewBox: "0 0 5 5", class: "optotype", "aria-hidden": "true" },
+    [
+      [0, 0, 5, 1],
+      [0, 2, 5, 1],
+      [0, 4, 5, 1],
+      [0, 0, 1, 5],
+    ].map(([x, y, width, height]) => svg("rect", { x, y, width, height })),
+  );
+}
+
+start();

@@ -1,0 +1,131 @@
+// The first page: the result, and the three findings a reader comes for, each one click from its evidence.
+
+import { h } from "./dom.js";
+import { DEPTHS, spotlight } from "./looking.js";
+import { picture } from "./pictures.js";
+import { calibrationSentence } from "./calibration.js";
+import { count, percent, plural, rate } from "./words.js";
+
+const STRIP = 6;
+
+export function overview({ page, answers, go, glasses }) {
+  const { card } = answers;
+  const errors = card.plain.accuracy.n - card.plain.accuracy.hits;
+  const element = h(
+    "section",
+    { class: "overview" },
+    h(
+      "div",
+      { class: "headline" },
+      h("p", { class: "score" }, percent(card.plain.accuracy.value, 1)),
+      h(
+        "div",
+        {},
+        h("h2", {}, `right on ${count(card.n)} ${answers.split} pictures of ${page.data.name}`),
+        h("p", { class: "soft" }, `${rate(card.plain.accuracy, 1)}, one view per picture. ${ttaSentence(card)}`),
+        h("p", { class: "soft" }, splitSentence(page, answers)),
+      ),
+    ),
+    h(
+      "div",
+      { class: "findings" },
+      finding("What it mixes up most", errors ? pairs(answers, go) : [h("p", {}, "Nothing: it made no mistake here.")]),
+      finding("Sure, and wrong", confident(answers, go)),
+      finding("What it looks at", glance(answers, glasses, go)),
+      finding("Whether its confidence can be believed", [
+        h("p", {}, calibrationSentence(answers.calibration)),
+        h("button", { type: "button", class: "link", onclick: () => go({ view: "classes" }) }, "The calibration picture →"),
+      ]),
+    ),
+  );
+  return { element, update() {} };
+}
+
+function finding(title, body) {
+  return h("section", { class: "card" }, h("h3", {}, title), body);
+}
+
+function ttaSentence(card) {
+  if (!card.with_tta) return "";
+  return `With test-time augmentation (${card.tta}): ${percent(card.with_tta.accuracy.value, 1)}.`;
+}
+
+function splitSentence(page, answers) {
+  const kept = answers.shown < answers.n ? ` This page holds ${count(answers.shown)} of the pictures, every mistake first.` : "";
+  if (answers.split === "test") {
+    const look = answers.run.ledger.at(-1);
+    return `The test set was opened on the record${look ? `: look ${look.look}, ${look.time.slice(0, 10)}` : ""}.${kept}`;
+  }
+  return page.splits.test
+    ? `Choices were made on val; the test pictures are under “test” above.${kept}`
+    : `Every choice was made on these; the test set is not in this page.${kept}`;
+}
+
+function pairs(answers, go) {
+  const { classes } = answers;
+  return answers.pairs.slice(0, 2).map((pair) => {
+    const [a, b] = [classes[pair.first], classes[pair.second]];
+    const rows = answers.inOrder.filter((row) => {
+      const [label, said] = [answers.labels[row], answers.top(row, 0)];
+      return (label === pair.first && said === pair.second) || (label === pair.second && said === pair.first);
+    });
+    return h(
+      "div",
+      { class: "pair-brief" },
+      h("p", {}, h("strong", {}, `${a} ↔ ${b}`), ` ${plural(pair.count, "error")}, ${percent(pair.share_of_errors, 0)} of all`),
+      strip(answers, rows.slice(0, STRIP), go),
+      h("button", { type: "button", class: "link", onclick: () => go({ view: "confusions", true: pair.first, said: pair.second }) }, "Both directions →"),
+    );
+  });
+}
+
+function confident(answers, go) {
+  const rows = answers.inOrder.filter((row) => answers.drawer[row] === 3);
+  const total = answers.drawers[3].share.hits;
+  if (!rows.length) return [h("p", {}, "Not once: where it is wrong, it is not sure.")];
+  return [
+    h(
+      "div",
+      { class: "trio" },
+      rows.slice(0, 3).map((row) =>
+        h(
+          "button",
+          { type: "button", class: "mugshot", onclick: () => go({ view: "lineup", drawer: 3, i: answers.ids[row] }) },
+          picture(answers.sprite, row, ""),
+          h("span", {}, h("b", {}, answers.classes[answers.labels[row]]), h("span", { class: "wrong" }, ` ${percent(answers.confidence(row), 0)} ${answers.classes[answers.top(row, 0)]}`)),
+        ),
+      ),
+    ),
+    h("button", { type: "button", class: "link", onclick: () => go({ view: "lineup", drawer: 3, i: null }) }, `All ${count(total)} of them →`),
+  ];
+}
+
+function glance(answers, glasses, go) {
+  const row = glasses?.seen.find((each) => each.cams.length)?.row;
+  if (row == null) return [h("p", {}, "Not in this page: it was written with --glasses 0, for another run, or for a network without maps.")];
+  const [cam] = glasses.of(row).cams;
+  return [
+    h(
+      "div",
+      { class: "trio" },
+      cam.maps.map((map, depth) => {
+        const name = DEPTHS[glasses.layers[depth].key];
+        return h("figure", {}, spotlight(answers.sprite, row, map, `${name} layer: where the evidence lies`), h("figcaption", {}, name));
+      }),
+    ),
+    h("p", {}, `Lit: what speaks for ${answers.classes[cam.class]} at three depths of the network; the label is ${answers.classes[answers.labels[row]]}.`),
+    h("button", { type: "button", class: "link", onclick: () => go({ view: "inside", i: answers.ids[row] }) }, "Three pairs of glasses →"),
+  ];
+}
+
+/** A row of small pictures that lead to the line-up. */
+export function strip(answers, rows, go) {
+  return h(
+    "div",
+    { class: "strip" },
+    rows.map((row) => {
+      const text = `${answers.classes[answers.labels[row]]} taken for ${answers.classes[answers.top(row, 0)]}, ${percent(answers.confidence(row), 0)}`;
+      return h("button", { type: "button", title: text, "aria-label": text, onclick: () => go({ view: "lineup", i: answers.ids[row] }) }, picture(answers.sprite, row, ""));
+    }),
+  );
+}

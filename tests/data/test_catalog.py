@@ -1,0 +1,77 @@
+"""Data sets by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snellen.data import catalog, eyechart
+from snellen.data.dataset import Dataset
+from snellen.errors import DataError, DataNotFound, InvalidSetting, UnknownName
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without any data."""
+    monkeypatch.delenv("SNELLEN_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+def test_eyechart_needs_nothing_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "make_eyechart", lambda: eyechart.make_eyechart(0, train=20, test=10))
+    assert catalog.load("eyechart").name == "eyechart"
+    assert set(catalog.NAMES) == {"cifar10", "eyechart"}
+
+
+def test_a_folder_for_eyechart_would_have_no_effect(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSetting, match="no effect"):
+        catalog.load("eyechart", data=tmp_path)
+
+
+def test_an_unknown_name_meets_its_nearest_neighbour() -> None:
+    with pytest.raises(UnknownName, match=r"'cifar-10'\. Did you mean 'cifar10'"):
+        catalog.load("cifar-10")
+
+
+def test_a_folder_of_pictures_is_not_supported_yet(tmp_path: Path) -> None:
+    (tmp_path / "birds").mkdir()
+    with pytest.raises(DataError, match="birds is a folder; class folders are not supported in this version"):
+        catalog.load("birds")
+
+
+def test_nothing_is_downloaded_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any, **__: Any) -> Path:
+        raise AssertionError("downloaded")
+
+    monkeypatch.setattr(catalog, "download_cifar10", never)
+    with pytest.raises(DataNotFound, match="snellen data download cifar10"):
+        catalog.load("cifar10")
+
+
+@pytest.mark.parametrize("explicit", [True, False])
+def test_a_download_goes_where_data_is_looked_for(
+    explicit: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_images: Any
+) -> None:
+    asked: list[Path] = []
+
+    def pretend(into: Path, *, progress: Any) -> Path:
+        asked.append(into)
+        return into / "cifar-10-batches-py"
+
+    monkeypatch.setattr(catalog, "download_cifar10", pretend)
+    monkeypatch.setattr(catalog.cifar10, "read", lambda folder: Dataset("cifar10", few_images, None, str(folder)))
+    dataset = catalog.load("cifar10", data=tmp_path / "mine" if explicit else None, download=True)
+    into = tmp_path / "mine" if explicit else tmp_path / "cache" / "snellen"
+    assert asked == [into]
+    assert dataset.source == str(into / "cifar-10-batches-py")
+
+
+@pytest.mark.cifar10
+def test_the_real_files_are_found_by_name(
+    cifar10_folder: Path, real_cifar10: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog.cifar10, "read", {cifar10_folder: real_cifar10}.__getitem__)
+    assert catalog.load("cifar10", data=cifar10_folder.parent).source == str(cifar10_folder)

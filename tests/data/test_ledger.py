@@ -1,0 +1,439 @@
+"""The ledger: the line comes before the look, and nothing that was written can quietly go away."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from snellen.data import ledger as ledger_file
+from snellen.data.labeled_images import LabeledImages
+from snellen.data.ledger import Candidate, Ledger, TestSet
+from snellen.data.sealed_images import SealedImages
+from snellen.errors import SealError
+
+
+def letters(count: int, *, seed: int = 0, name: str = "letters") -> LabeledImages:
+    pixels = np.random.default_rng(seed).integers(0, 256, (count, 16, 16, 3), dtype=np.uint8)
+    labels = np.arange(count, dtype=np.int64) % 2
+    return LabeledImages(pixels, labels, ("C", "D"), np.arange(count, dtype=np.int64), "all", name)
+
+
+LETTERS = TestSet.of(letters(200))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "runs" / "ledger.jsonl")
+
+
+def look(
+    ledger: Ledger, weights: str | Sequence[str], test_set: TestSet = LETTERS, *, tta: str = "none", reason: str = "why"
+) -> str:
+    """Intent and result of one look; returns the intent's hash."""
+    hashes = [weights] if isinstance(weights, str) else list(weights)
+    candidates = [Candidate(f"run-{each}", each, "tiny", seed) for seed, each in enumerate(hashes)]
+    intent = ledger.intend(test_set, candidates, tta=tta, reason=reason, version="0")
+    ledger.record(intent, [{"weights": each, "n": 200, "hits": 190, "hits_tta": 191} for each in hashes])
+    return intent
+
+
+def edit(ledger: Ledger, number: int, old: str, new: str) -> None:
+    lines = ledger.path.read_text().splitlines()
+    assert old in lines[number]
+    lines[number] = lines[number].replace(old, new)
+    ledger.path.write_text("\n".join(lines) + "\n")
+
+
+def drop(ledger: Ledger, number: int) -> None:
+    lines = ledger.path.read_text().splitlines(keepends=True)
+    ledger.path.write_text("".join(lines[:number] + lines[number + 1 :]))
+
+
+# What is written, and when
+
+
+def test_a_ledger_that_does_not_exist_has_no_lines_and_no_problems(ledger: Ledger) -> None:
+    assert (ledger.lines(), ledger.problems()) == ([], [])
+    assert not ledger.path.exists()
+
+
+def test_a_look_is_an_intent_and_a_result_and_both_say_what_they_are_about(ledger: Ledger) -> None:
+    intent = look(ledger, "aa", reason="final number")
+    first, second = ledger.lines()
+    assert (first.kind, first.hash, first.intact) == ("intent", intent, True)
+    assert first.content["test_set"]["fingerprint"] == LETTERS.fingerprint
+    assert first.content["candidates"] == [{"run": "run-aa", "weights": "aa", "recipe": "tiny", "seed": 0}]
+    assert (first.content["reason"], first.content["tta"], first.content["version"]) == ("final number", "none", "0")
+    assert (second.kind, second.content["intent"], second.intact) == ("result", intent, True)
+    assert second.content["previous"] == intent
+    assert ledger.problems() == []
+
+
+def test_the_intent_is_on_disk_when_the_images_are_handed_out(ledger: Ledger) -> None:
+    seen: list[list[str]] = []
+
+    def write_intent(test_set: TestSet) -> None:
+        ledger.intend(test_set, [Candidate("r", "aa", "tiny", 0)], tta="none", reason="why", version="0")
+        seen.append([line.kind for line in Ledger(ledger.path).lines()])
+
+    opened = SealedImages(lambda: letters(200), name="letters", count=200).open(write_intent)
+    assert seen == [["intent"]]
+    assert len(opened) == 200
+
+
+def test_a_crash_after_the_intent_counts_as_a_look(ledger: Ledger) -> None:
+    ledger.intend(LETTERS, [Candidate("r", "aa", "tiny", 0)], tta="none", reason="crash", version="0")
+    assert ledger.result_for("aa", tta="none", data="letters") is None
+    assert ledger.look_number(look(ledger, "bb")) == 2
+
+
+def test_a_ledger_that_cannot_be_written_keeps_the_test_set_closed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file")
+    opened = []
+    sealed = SealedImages(lambda: letters(200), name="letters", count=200)
+    closed = Ledger(tmp_path / "file" / "ledger.jsonl")
+    with pytest.raises(SealError, match="The test set stays closed: its ledger .* cannot be written"):
+        opened.append(
+            sealed.open(
+                lambda test_set: closed.intend(test_set, [], tta="none", reason="", version="") and None  # type: ignore[func-returns-value]
+            )
+        )
+    assert opened == []
+
+
+def test_a_full_disk_keeps_the_test_set_closed(full_disk: Path) -> None:
+    ledger = Ledger(full_disk / "ledger.jsonl")
+    first = look(ledger, "aa")
+    with pytest.raises(SealError, match="stays closed: .*the disk is full"):
+        for number in range(100):
+            look(ledger, f"w{number}")
+    assert ledger.look_number(first) == 1
+    assert all(line.kind != "unreadable" for line in ledger.lines()[:-1])
+
+
+def test_a_line_that_could_not_be_forced_to_disk_keeps_the_test_set_closed(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(SealError, match="stays closed"):
+        look(ledger, "aa")
+
+
+@pytest.mark.parametrize("reason", ["two\nlines", "a\u2028b\u2029c\x85d\x0be", 'quotes "\\', "Ω 文", "\x00", ""])
+def test_a_reason_of_any_letters_is_one_line_and_comes_back(ledger: Ledger, reason: str) -> None:
+    intent = look(ledger, "aa", reason=reason)
+    assert [line.content["reason"] for line in ledger.lines() if line.kind == "intent"] == [reason]
+    assert ledger.problems() == []
+    assert ledger.look_number(intent) == 1
+
+
+def test_a_reason_that_cannot_be_written_keeps_the_test_set_closed(ledger: Ledger) -> None:
+    with pytest.raises(SealError, match="stays closed"):
+        look(ledger, "aa", reason="\ud800")
+    assert ledger.lines() == []
+
+
+# Edits, removals, torn and foreign lines
+
+
+def test_an_edited_line_is_seen(ledger: Ledger) -> None:
+    look(ledger, "aa")
+    edit(ledger, 1, '"hits":190', '"hits":199')
+    assert ledger.problems() == ["line 2 does not match its own hash: it was edited or torn"]
+
+
+def test_a_result_that_was_edited_is_not_shown_as_the_stored_answer(ledger: Ledger) -> None:
+    look(ledger, "aa")
+    edit(ledger, 1, '"hits":190', '"hits":199')
+    assert ledger.result_for("aa", tta="none", data="letters") is None
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_removed_line_is_seen_by_the_one_that_followed_it(ledger: Ledger, number: int) -> None:
+    look(ledger, "aa")
+    look(ledger, "bb")
+    drop(ledger, number)
+    assert ledger.problems() == [f"line {number + 1} follows a line that is no longer here"]
+
+
+def test_a_torn_line_is_kept_reported_and_does_not_swallow_the_next_one(ledger: Ledger) -> None:
+    first = look(ledger, "aa")
+    with ledger.path.open("a") as file:
+        file.write('{"kind":"intent","time":"2026')
+    second = look(ledger, "bb")
+    assert [line.kind for line in ledger.lines()] == ["intent", "result", "unreadable", "intent", "result"]
+    assert ledger.problems() == ["line 3 does not match its own hash: it was edited or torn"]
+    assert (ledger.look_number(first), ledger.look_number(second)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nonsense",
+        "[]",
+        "null",
+        "{}",
+        '{"kind": "intent"}',
+        '{"kind": "result"}',
+        '{"kind": "result", "hash": "a", "previous": [], "time": "", "intent": "x", "results": []}',
+        '{"kind": "result", "hash": "a", "previous": null, "time": "", "intent": [], "results": []}',
+        '{"kind": "result", "hash": "a", "previous": null, "time": "", "intent": "", "results": [{"weights": "aa"}]}',
+        '{"kind": "intent", "hash": "a", "previous": null, "time": 3, "candidates": NaN}',
+        '{"kind": "intent", "hash": "a", "previous": null, "time": "", "test_set": {}, "candidates": []}',
+        "[" * 100_000,
+        "9" * 5_000,
+        '{"kind": "\\ud800"}',
+    ],
+)
+def test_a_foreign_line_is_reported_and_disturbs_nothing_else(ledger: Ledger, text: str) -> None:
+    first = look(ledger, "aa")
+    with ledger.path.open("a") as file:
+        file.write(text + "\n")
+    second = look(ledger, "bb")
+    assert ledger.problems() == ["line 3 does not match its own hash: it was edited or torn"]
+    assert (ledger.look_number(first), ledger.look_number(second)) == (1, 2)
+    assert ledger.result_for("bb", tta="none", data="letters") is not None
+
+
+def test_a_foreign_line_with_a_right_hash_is_still_foreign(ledger: Ledger) -> None:
+    content: dict[str, Any] = {"kind": "intent", "previous": None, "candidates": [{}]}
+    content["hash"] = ledger_file._digest(content)
+    ledger.path.parent.mkdir()
+    ledger.path.write_text(json.dumps(content) + "\n")
+    assert ledger.problems() == ["line 1 does not match its own hash: it was edited or torn"]
+    assert ledger.look_number(look(ledger, "aa")) == 1
+
+
+def test_bytes_that_are_no_text_are_one_foreign_line(ledger: Ledger) -> None:
+    look(ledger, "aa")
+    with ledger.path.open("ab") as file:
+        file.write(b"\xff\xfe\x00\n")
+    assert [line.intact for line in ledger.lines()] == [True, True, False]
+
+
+@pytest.mark.parametrize("path", ["/", "/dev/zero"])
+def test_a_ledger_that_is_no_file_is_a_sentence(path: str) -> None:
+    with pytest.raises(SealError, match="cannot be read: it is not a file"):
+        Ledger(Path(path)).lines()
+
+
+def test_an_intent_that_is_not_here_cannot_be_counted(ledger: Ledger) -> None:
+    with pytest.raises(SealError, match="cannot be counted"):
+        ledger.look_number("0123")
+
+
+# Look numbers
+
+
+def test_the_same_weights_again_are_no_new_look(ledger: Ledger) -> None:
+    assert [ledger.look_number(look(ledger, "aa")) for _ in range(3)] == [1, 1, 1]
+
+
+def test_each_other_model_is_a_new_look_and_the_first_stays_the_first(ledger: Ledger) -> None:
+    intents = [look(ledger, weights) for weights in ("aa", "bb", "aa", "cc")]
+    assert [ledger.look_number(intent) for intent in intents] == [1, 2, 2, 3]
+
+
+def test_several_seeds_in_one_intent_are_one_look_and_so_is_each_of_them_afterwards(ledger: Ledger) -> None:
+    assert ledger.look_number(look(ledger, ["aa", "bb", "cc"])) == 1
+    assert ledger.look_number(look(ledger, "bb")) == 1
+    assert ledger.look_number(look(ledger, "dd")) == 2
+
+
+def test_a_family_with_a_new_member_is_a_new_look(ledger: Ledger) -> None:
+    look(ledger, "aa")
+    assert ledger.look_number(look(ledger, ["aa", "bb"])) == 2
+
+
+def test_another_test_set_has_its_own_count(ledger: Ledger) -> None:
+    look(ledger, "aa")
+    assert ledger.look_number(look(ledger, "bb", TestSet.of(letters(200, seed=1)))) == 1
+
+
+def test_a_renamed_reordered_relabelled_cut_or_extended_test_set_is_recognised(ledger: Ledger) -> None:
+    images = letters(1_000)
+    look(ledger, "aa", TestSet.of(images))
+    order = np.random.default_rng(5).permutation(1_000)
+    extended = np.concatenate([images.images, letters(1_000, seed=9).images])
+    both = LabeledImages(
+        extended, np.zeros(2_000, dtype=np.int64), ("C", "D"), np.arange(2_000, dtype=np.int64), "all", "more"
+    )
+    others = [
+        LabeledImages(images.images, images.labels, ("C", "D"), images.ids, "all", "renamed"),
+        images.take(order, "all"),
+        LabeledImages(images.images, 1 - images.labels, ("C", "D"), images.ids, "all", "relabelled"),
+        images.take(order[:300], "all"),
+        both,
+    ]
+    numbers = [ledger.look_number(look(ledger, f"w{at}", TestSet.of(other))) for at, other in enumerate(others)]
+    assert numbers == [2, 3, 4, 5, 6]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_a_tenth_of_a_test_set_is_practically_always_recognised_and_a_foreign_one_never(seed: int) -> None:
+    # 64 smallest hashes: a random tenth misses them all with probability 0.9^64 = 0.1 %; 25 draws do not meet it.
+    whole, foreign = letters(1_000, seed=seed), letters(1_000, seed=seed + 1)
+    picked = np.random.default_rng(seed).permutation(1_000)[:200]
+    assert TestSet.of(whole.take(picked, "all")).overlaps(TestSet.of(whole))
+    assert TestSet.of(whole).overlaps(TestSet.of(whole.take(picked, "all")))
+    assert not TestSet.of(foreign).overlaps(TestSet.of(whole))
+
+
+def test_the_identity_depends_on_the_pictures_and_not_on_their_order_or_name() -> None:
+    images = letters(50)
+    shuffled = images.take(np.random.default_rng(3).permutation(50), "test")
+    assert TestSet.of(shuffled) == TestSet.of(images)
+    assert TestSet.of(letters(50, seed=1)).fingerprint != TestSet.of(images).fingerprint
+    assert TestSet.of(letters(50, name="other")).fingerprint == TestSet.of(images).fingerprint
+
+
+# Stored answers
+
+
+def test_the_stored_answer_is_found_by_weights_views_and_data_together(ledger: Ledger) -> None:
+    intent = look(ledger, "aa", tta="flip")
+    found = ledger.result_for("aa", tta="flip", data="letters")
+    assert found == {"weights": "aa", "n": 200, "hits": 190, "hits_tta": 191, "intent": intent}
+    assert ledger.result_for("aa", tta="none", data="letters") is None
+    assert ledger.result_for("aa", tta="flip", data="digits") is None
+    assert ledger.result_for("bb", tta="flip", data="letters") is None
+
+
+# Clocks
+
+
+def test_a_clock_set_back_changes_neither_order_nor_look_numbers(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noon = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    times = iter((noon - timedelta(hours=hour)).isoformat() for hour in range(100))
+    monkeypatch.setattr(ledger_file, "_now", lambda: next(times))
+    intents = [look(ledger, weights) for weights in ("aa", "bb", "cc")]
+    copy = Ledger(tmp_path / "copy.jsonl")
+    look(copy, "dd", TestSet.of(letters(10, seed=4)))
+    copy.merge(ledger)
+    assert ledger.problems() == copy.problems() == []
+    assert [ledger.look_number(intent) for intent in intents] == [1, 2, 3]
+    assert [copy.look_number(intent) for intent in intents] == [1, 2, 3]
+
+
+# Merging
+
+
+def test_merged_looks_stand_in_the_order_in_which_they_happened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(f"2026-11-24T12:00:{second:02d}" for second in range(60))
+    monkeypatch.setattr(ledger_file, "_now", lambda: next(clock))
+    here, there = Ledger(tmp_path / "here.jsonl"), Ledger(tmp_path / "there.jsonl")
+    intents = [look(here, "aa"), look(here, "bb"), look(there, "cc"), look(here, "dd")]
+    here.merge(there)
+    assert [here.look_number(intent) for intent in intents] == [1, 2, 3, 4]
+    assert here.problems() == []
+
+
+def test_merging_says_how_many_lines_were_new(tmp_path: Path) -> None:
+    here, there = Ledger(tmp_path / "here.jsonl"), Ledger(tmp_path / "there.jsonl")
+    look(there, "aa")
+    assert here.merge(there) == 2
+    assert here.merge(there) == 0
+    assert here.path.read_bytes() == there.path.read_bytes()
+
+
+def test_a_merged_ledger_goes_on(tmp_path: Path) -> None:
+    here, there = Ledger(tmp_path / "here.jsonl"), Ledger(tmp_path / "there.jsonl")
+    look(here, "aa")
+    look(there, "bb")
+    here.merge(there)
+    assert here.look_number(look(here, "cc")) == 3
+    assert here.problems() == []
+
+
+def test_damage_is_merged_as_it_is_and_stays_visible(tmp_path: Path) -> None:
+    here, there = Ledger(tmp_path / "here.jsonl"), Ledger(tmp_path / "there.jsonl")
+    look(here, "aa")
+    look(there, "bb")
+    edit(there, 1, '"hits":190', '"hits":199')
+    with there.path.open("a") as file:
+        file.write("torn")
+    assert here.merge(there) == 3
+    assert len(here.problems()) == 2
+    assert here.merge(there) == 0
+
+
+_HISTORY = st.lists(st.tuples(st.sampled_from("ABC"), st.sampled_from(["aa", "bb", "cc", "dd"])), max_size=6)
+_COPIES = st.lists(st.tuples(st.sampled_from("ABC"), st.sampled_from("ABC")), max_size=3)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=_HISTORY, copies=_COPIES, more=_HISTORY)
+def test_merging_is_the_union_it_commutes_and_repeating_it_changes_nothing(
+    tmp_path_factory: pytest.TempPathFactory,
+    history: list[tuple[str, str]],
+    copies: list[tuple[str, str]],
+    more: list[tuple[str, str]],
+) -> None:
+    folder = tmp_path_factory.mktemp("merge")
+    ledgers = {name: Ledger(folder / f"{name}.jsonl") for name in "ABC"}
+    for name, weights in history:
+        look(ledgers[name], weights, reason=name)
+    for into, source in copies:
+        ledgers[into].merge(ledgers[source])
+    for name, weights in more:
+        look(ledgers[name], weights, reason=name)
+
+    def merged(*names: str) -> Ledger:
+        into = Ledger(folder / f"{'-'.join(names)}.jsonl")
+        for name in names:
+            into.merge(ledgers[name])
+            into.merge(ledgers[name])
+        return into
+
+    def content(ledger: Ledger) -> list[str]:
+        return sorted(line.hash for line in ledger.lines())
+
+    forwards, backwards = merged("A", "B", "C"), merged("C", "B", "A")
+    union = {line.hash for ledger in ledgers.values() for line in ledger.lines()}
+    assert content(forwards) == content(backwards) == sorted(union)
+    assert forwards.problems() == []
+    assert backwards.problems() == []
+
+
+# Several processes
+
+_WRITE = """
+import sys
+from pathlib import Path
+from snellen.data.ledger import Candidate, Ledger, TestSet
+ledger = Ledger(Path(sys.argv[1]))
+for number in range(25):
+    weights = f"{sys.argv[2]}{number}"
+    test_set = TestSet("letters", 1, "f", ("0",))
+    ledger.intend(test_set, [Candidate("r", weights, "tiny", 0)], tta="none", reason="", version="0")
+"""
+
+
+def test_four_processes_write_a_hundred_lines_and_the_chain_is_whole(ledger: Ledger) -> None:
+    writers = [subprocess.Popen([sys.executable, "-c", _WRITE, str(ledger.path), letter]) for letter in "abcd"]
+    assert [writer.wait(120) for writer in writers] == [0] * 4
+    lines = ledger.lines()
+    written = {line.content["candidates"][0]["weights"] for line in lines}
+    assert written == {f"{letter}{number}" for letter in "abcd" for number in range(25)}
+    assert len(lines) == 100
+    assert ledger.problems() == []
+    assert [line.content["previous"] for line in lines] == [None, *(line.hash for line in lines[:-1])]

@@ -1,0 +1,105 @@
+"""From a run folder back to the very model that was trained."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from snellen.data.dataset import Dataset
+from snellen.data.splits import split
+from snellen.errors import RunError
+from snellen.evaluate.predict import predict
+from snellen.evaluate.predictions import Predictions
+from snellen.models.restore import restore, save_weights, weights_hash
+from snellen.runs.run import Run
+
+
+def test_the_restored_model_gives_the_answers_the_run_was_graded_by(finished_run: Run, tiny_dataset: Dataset) -> None:
+    val = split(tiny_dataset).val
+    assert val is not None
+    stored = Predictions.load(finished_run.folder / "predictions_val.npz")
+    answers = predict(restore(finished_run), val, tta="flip")
+    np.testing.assert_array_equal(answers.logits, stored.logits)
+    np.testing.assert_array_equal(answers.with_tta().logits, stored.with_tta().logits)
+
+
+def test_it_is_in_eval_mode_and_carries_the_statistics_of_its_training_images(finished_run: Run) -> None:
+    model = restore(finished_run)
+    assert not any(module.training for module in model.modules())
+    np.testing.assert_allclose(model.normalize.mean, finished_run.info["statistics"]["mean"], rtol=1e-6)
+    np.testing.assert_allclose(model.normalize.std, finished_run.info["statistics"]["std"], rtol=1e-6)
+
+
+def test_saving_and_restoring_changes_no_bit(own_run: Run) -> None:
+    before = (own_run.folder / "weights.safetensors").read_bytes()
+    model = restore(own_run)
+    save_weights(own_run, model)
+    assert (own_run.folder / "weights.safetensors").read_bytes() == before
+    again = restore(own_run).state_dict()
+    assert all(torch.equal(value, again[name]) for name, value in model.state_dict().items())
+
+
+def test_the_identity_is_the_sha256_of_the_file(own_run: Run) -> None:
+    path = own_run.folder / "weights.safetensors"
+    first = weights_hash(own_run)
+    assert first == hashlib.sha256(path.read_bytes()).hexdigest()
+    path.write_bytes(path.read_bytes()[:-1] + b"\x01")
+    assert weights_hash(own_run) != first
+
+
+def test_without_weights_the_way_out_is_named(own_run: Run) -> None:
+    (own_run.folder / "weights.safetensors").unlink()
+    for ask in (restore, weights_hash):
+        with pytest.raises(RunError, match="has no weights yet. Finish the training first: snellen train --resume"):
+            ask(own_run)
+
+
+def test_weights_that_cannot_be_read_are_a_sentence(own_run: Run) -> None:
+    (own_run.folder / "weights.safetensors").unlink()
+    (own_run.folder / "weights.safetensors").mkdir()
+    with pytest.raises(RunError, match="cannot be read: Is a directory"):
+        restore(own_run)
+
+
+@pytest.mark.parametrize("damage", ["empty", "text", "cut", "pickle", "huge header", "other shape", "missing", "more"])
+def test_weights_that_do_not_fit_are_refused_in_one_short_sentence(own_run: Run, damage: str) -> None:
+    path = own_run.folder / "weights.safetensors"
+    whole = path.read_bytes()
+    tensors = load(whole)
+    name = "net.fc.weight"
+    broken = {
+        "empty": b"",
+        "text": b"not weights at all",
+        "cut": whole[: len(whole) // 2],
+        "pickle": b"\x80\x04cos\nsystem\n(S'exit 1'\ntR.",
+        "huge header": (2**63).to_bytes(8, "little") + b"{}",
+        "other shape": save({**tensors, name: torch.zeros(3, 3)}),
+        "missing": save({key: value for key, value in tensors.items() if key != name}),
+        "more": save({**tensors, "net.extra": torch.zeros(1)}),
+    }
+    path.write_bytes(broken[damage])
+    with pytest.raises(RunError, match=r"weights\.safetensors does not fit the run's recipe") as refused:
+        restore(own_run)
+    assert len(str(refused.value)) < 600
+    assert "\n" not in str(refused.value)
+
+
+def test_a_byte_changed_in_a_weight_is_another_model_by_hash_and_one_in_the_header_is_refused(own_run: Run) -> None:
+    path = own_run.folder / "weights.safetensors"
+    whole = bytearray(path.read_bytes())
+    whole[12] ^= 0xFF
+    path.write_bytes(whole)
+    with pytest.raises(RunError):
+        restore(own_run)
+
+
+def test_a_recipe_that_was_edited_afterwards_does_not_fit_its_weights(own_run: Run) -> None:
+    content = own_run.read("recipe.json")
+    (own_run.folder / "recipe.json").write_text(json.dumps({**content, "widths": [8, 8, 8, 8]}))
+    with pytest.raises(RunError, match="does not fit the run's recipe"):
+        restore(own_run)

@@ -1,0 +1,203 @@
+"""A run folder: never overwritten, never shared, and read with suspicion."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snellen.errors import RunError, StorageError
+from snellen.recipes.catalog import RECIPES
+from snellen.runs.run import Run, create_run, open_run
+
+INFO: dict[str, Any] = {
+    "data": {
+        "name": "eyechart",
+        "image_shape": [32, 32, 3],
+        "class_names": ["C", "D"],
+        "train": {"fingerprint": "ab"},
+    },
+    "statistics": {"mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]},
+    "seed": 0,
+    "final": False,
+    "device": "cpu",
+    "precision": "fp32",
+    "status": "created",
+}
+
+
+def create(root: Path, name: str = "mine") -> Run:
+    return create_run(root, name, RECIPES["mlp"], INFO, {"python": "3"})
+
+
+def test_a_new_run_explains_itself(tmp_path: Path) -> None:
+    run = open_run(create(tmp_path / "runs").folder)
+    assert run.name == "mine"
+    assert run.recipe == RECIPES["mlp"]
+    assert run.info == {"format": 1, **INFO}
+    assert run.read("environment.json") == {"python": "3"}
+    assert run.journal.rows() == []
+
+
+def test_a_taken_name_gets_a_number_and_nothing_is_overwritten(tmp_path: Path) -> None:
+    assert [create(tmp_path).name for _ in range(3)] == ["mine", "mine-2", "mine-3"]
+
+
+def test_an_empty_folder_of_that_name_is_taken_too(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine-2").write_text("a file")
+    assert create(tmp_path).name == "mine-3"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../a", "/a", "-a", ".a", "a b", "a\nb", "a\x00b", "a" * 102])
+def test_a_name_that_is_no_plain_folder_name_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RunError, match="A run cannot be called"):
+        create(tmp_path / "runs", name)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_file_in_place_of_the_runs_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(RunError, match="is a file, not a folder for runs"):
+        create(tmp_path / "runs")
+
+
+def test_a_runs_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(StorageError, match="Cannot write"):
+        create(tmp_path / "file" / "runs")
+
+
+def test_some_entries_change_and_the_others_stay(tmp_path: Path) -> None:
+    run = create(tmp_path)
+    run.update_info(status="finished", best_epoch=3)
+    assert run.info == {"format": 1, **INFO, "status": "finished", "best_epoch": 3}
+
+
+def test_a_missing_run_is_named_with_those_beside_it(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="Train one: snellen train eyechart"):
+        open_run(tmp_path / "mine")
+    create(tmp_path)
+    with pytest.raises(RunError, match="Runs beside it: mine"):
+        open_run(tmp_path / "yours")
+
+
+@pytest.mark.parametrize("found", [2, 0, None, "1", [1]])
+def test_another_format_is_refused_with_its_number(tmp_path: Path, found: Any) -> None:
+    run = create(tmp_path)
+    run.update_info(format=found)
+    with pytest.raises(RunError, match="this Snellen reads format 1. Upgrade, or train again"):
+        open_run(run.folder)
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="it is not a finished Snellen run"):
+        open_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"[]", id="a list"),
+        pytest.param(b'"run"', id="text"),
+        pytest.param(b'{"format": 1', id="torn"),
+        pytest.param(b"\xff\x00", id="binary"),
+        pytest.param(b"[" * 200_000, id="nested 200,000 deep"),
+        pytest.param(b'{"a":' * 200_000, id="objects nested 200,000 deep"),
+        pytest.param(b'{"format": 1, "seed": NaN}', id="NaN"),
+        pytest.param(b'{"format": 1, "seed": ' + b"9" * 5_000 + b"}", id="a number of 5,000 digits"),
+        pytest.param(b'{"format": 1}', id="nothing but the format"),
+    ],
+)
+def test_a_hostile_description_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    run = create(tmp_path)
+    (run.folder / "run.json").write_bytes(content)
+    with pytest.raises(RunError, match=r"run\.json") as refused:
+        open_run(run.folder)
+    assert len(str(refused.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": "0"},
+        {"seed": None},
+        {"final": "no"},
+        {"status": None},
+        {"device": 1},
+        {"precision": []},
+        {"data": None},
+        {"data": {**INFO["data"], "name": ["eyechart"]}},
+        {"data": {**INFO["data"], "image_shape": [32, 32]}},
+        {"data": {**INFO["data"], "image_shape": [32, 32, "3"]}},
+        {"data": {**INFO["data"], "image_shape": [10**6, 10**6, 3]}},
+        {"data": {**INFO["data"], "class_names": ["C"]}},
+        {"data": {**INFO["data"], "class_names": [1, 2]}},
+        {"data": {**INFO["data"], "class_names": 10}},
+        {"data": {**INFO["data"], "train": {}}},
+        {"statistics": {"mean": [0.5], "std": [0.2]}},
+        {"statistics": {}},
+    ],
+)
+def test_a_description_with_an_entry_missing_or_of_another_kind_is_refused(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    run = create(tmp_path)
+    (run.folder / "run.json").write_text(json.dumps({**run.info, **changes}))
+    with pytest.raises(RunError, match="does not describe a Snellen run"):
+        open_run(run.folder)
+
+
+def test_a_description_of_more_than_50_megabytes_is_not_read(tmp_path: Path) -> None:
+    run = create(tmp_path)
+    with (run.folder / "run.json").open("wb") as file:
+        file.truncate(50_000_001)  # a hole: nothing is written
+    with pytest.raises(RunError, match="50000001 bytes"):
+        open_run(run.folder)
+
+
+def test_a_folder_in_place_of_the_description_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "run.json").mkdir()
+    with pytest.raises(RunError, match="cannot be read"):
+        open_run(tmp_path)
+
+
+_HOLD = (
+    "import sys, time; from pathlib import Path; from snellen.runs.run import Run\n"
+    "with Run(Path(sys.argv[1])).locked():\n"
+    "    print('locked', flush=True); time.sleep(60)"
+)
+
+
+def test_a_second_process_is_refused_and_a_killed_one_leaves_no_lock(tmp_path: Path) -> None:
+    run = create(tmp_path)
+    holder = subprocess.Popen([sys.executable, "-c", _HOLD, str(run.folder)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "locked\n"
+        with pytest.raises(RunError, match="is in use by another process"), run.locked():
+            pytest.fail("two processes in one run folder")
+    finally:
+        holder.kill()
+        holder.communicate()
+    with run.locked():
+        pass
+
+
+def test_the_lock_ends_with_the_block_also_after_an_error(tmp_path: Path) -> None:
+    run = create(tmp_path)
+    with pytest.raises(KeyError), run.locked():
+        raise KeyError
+    with run.locked():
+        pass
+
+
+def test_a_lock_where_nothing_can_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(StorageError, match="Cannot write"), Run(tmp_path / "file").locked():
+        pytest.fail("locked")
