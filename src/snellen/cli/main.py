@@ -26,6 +26,7 @@ VERBS = {
     "predict": "name what is in your own pictures",
     "report": "see what a run does: one page of pictures, mistakes, curves and what it looks at",
     "recipes": "list the recipes, or show one in full",
+    "doctor": "look for every known mistake in a run or a data set",
     "ledger": "who looked at the test set, when and why",
 }
 

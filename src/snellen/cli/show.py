@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.text import Text
 from snellen.evaluate.confusion import confusion_matrix, confusion_terminal, worst_pairs
 from snellen.evaluate.predictions import Predictions
 from snellen.evaluate.scorecard import Scorecard, scorecard
+from snellen.guards.guard import Verdict, read_verdicts, summary
 from snellen.runs.run import Run, open_run
 
 
@@ -23,10 +25,12 @@ def show_run(folder: Path, *, as_json: bool) -> None:
     console = Console(highlight=False)
     console.print()
     if run.info["final"]:
+        show_guards(console, run)
         console.print("Final training: no val split was kept, so there is nothing to grade yet.")
         console.print(f"run    {folder}\nnext   snellen evaluate {folder} --split test", soft_wrap=True)
         return
     show_grades(console, Predictions.load(folder / "predictions_val.npz"))
+    show_guards(console, run)
     show_next(console, run)
 
 
@@ -48,6 +52,26 @@ def show_accuracy(console: Console, card: Scorecard, label: str) -> None:
     )
     if card.with_tta is not None:
         console.print(Text(f"{'':<9}{card.with_tta.accuracy}  with test-time augmentation: {card.tta}"))
+
+
+def show_guards(console: Console, run: Run) -> None:
+    """Print how many guards passed, and those that did not in full; nothing where none was asked."""
+    if (run.folder / "guards.json").exists():
+        show_verdicts(console, read_verdicts(run), passed=False)
+
+
+def show_verdicts(console: Console, verdicts: Sequence[Verdict], *, passed: bool) -> None:
+    """Print one line of counts, then each failure with evidence and remedy; `passed` prints the others as well."""
+    console.print(Text.assemble((f"{'guards':<9}", "bold"), summary(verdicts)), soft_wrap=True)
+    for verdict in verdicts:
+        if verdict.passed is False:
+            style = {"error": "bold red", "warning": "yellow"}.get(verdict.severity, "")
+            found = f"  {verdict.severity}: {verdict.evidence}"
+            console.print(Text.assemble((f"  ✗ {verdict.name}", style), found), soft_wrap=True)
+            console.print(Text(f"    → {verdict.remedy}"), soft_wrap=True)
+        elif passed:
+            mark = "✓" if verdict.passed else "?"
+            console.print(Text.assemble(f"  {mark} {verdict.name}", (f"  {verdict.evidence}", "dim")), soft_wrap=True)
 
 
 def show_next(console: Console, run: Run) -> None:

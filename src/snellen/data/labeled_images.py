@@ -21,7 +21,7 @@ Role = Literal["all", "train", "val", "train+val", "test", "new"]
 """`all`: as loaded, before the split. `new`: pictures of a user's, to be predicted, with no labels to trust."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LabeledImages:
     """N pictures of one size with one label each.
 
@@ -63,6 +63,9 @@ class LabeledImages:
                 f"{self.name}: image {wrong} has label {labels[wrong]}, outside 0..{len(self.class_names) - 1}"
             )
 
+    def __repr__(self) -> str:
+        return f"<{self.name}: {len(self)} {self.role} images {self.image_shape}, {self.num_classes} classes>"
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -98,4 +101,7 @@ class LabeledImages:
 
     def take(self, index: NDArray[np.int64], role: Role) -> LabeledImages:
         """The pictures at `index` (positions, not ids), in that order, in a new role."""
-        return replace(self, images=self.images[index], labels=self.labels[index], ids=self.ids[index], role=role)
+        taken = replace(self, images=self.images[index], labels=self.labels[index], ids=self.ids[index], role=role)
+        if "content_hashes" in self.__dict__:  # already paid for: the pictures are the same ones
+            taken.__dict__["content_hashes"] = self.content_hashes[index]
+        return taken

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from snellen.data.search import places
+from snellen.data.search import CIFAR10_FOLDERS, places
 from snellen.errors import DataError, UsageError
 from snellen.evaluate.intervals import Rate
 from snellen.evaluate.metrics import accuracy
@@ -112,7 +112,10 @@ def twins_known(name: str, twins: frozenset[int] | None, predictions: Prediction
 
 def _candidates(data: Path | None) -> Iterator[Path]:
     for _, place in places(data):
-        for folder in (place, place / "reference", place / "cifar-10-batches-py", place.parent, place.parent / "reference"):
+        # The data folder may be named itself, or the one around it.
+        roots = (place, place.parent) if place.name in CIFAR10_FOLDERS else (place,)
+        inside = [place / name for name in CIFAR10_FOLDERS]
+        for folder in (*roots, *(root / "reference" for root in roots), *inside):
             for name in _FILES:
                 yield folder / name
 

@@ -156,9 +156,7 @@ def exact_duplicates(train: LabeledImages, val: LabeledImages | None) -> Verdict
     )  # fmt: skip
 
 
-def pixel_statistics(
-    mean: Sequence[float], std: Sequence[float], *, measured_on: str, train: LabeledImages
-) -> Verdict:
+def pixel_statistics(mean: Sequence[float], std: Sequence[float], *, measured_on: str, train: LabeledImages) -> Verdict:
     """Whether a model's normalisation fits the images it was trained on.
 
     Args:

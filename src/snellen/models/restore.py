@@ -19,8 +19,12 @@ _WEIGHTS = "weights.safetensors"
 
 def save_weights(run: Run, model: Classifier) -> None:
     """Write the model's weights and statistics into the run folder, in one rename."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    write_bytes(run.folder / _WEIGHTS, save(tensors))
+    write_bytes(run.folder / _WEIGHTS, _as_file(model))
+
+
+def model_hash(model: Classifier) -> str:
+    """SHA-256 that the model's weights file would have now: two models with equal hashes are equal to the bit."""
+    return hashlib.sha256(_as_file(model)).hexdigest()
 
 
 def weights_hash(run: Run) -> str:
@@ -55,6 +59,10 @@ def restore(run: Run, device: torch.device | None = None) -> Classifier:
         reason = " ".join(str(error).split())[:300]
         raise RunError(f"{run.folder / _WEIGHTS} does not fit the run's recipe: {reason}") from error
     return model.to(device or torch.device("cpu")).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
+
+
+def _as_file(model: Classifier) -> bytes:
+    return save({name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()})
 
 
 def _read(run: Run) -> bytes:

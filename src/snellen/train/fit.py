@@ -9,12 +9,14 @@ from snellen.data.dataset import Dataset
 from snellen.errors import RunError, TrainingDiverged
 from snellen.evaluate.curves import curves_png
 from snellen.evaluate.grade import grade
+from snellen.guards.check import check_run
 from snellen.models.restore import restore
 from snellen.recipes.recipe import Recipe
 from snellen.runs.environment import describe_environment
 from snellen.runs.run import Run, create_run
 from snellen.train.interrupt import Interrupted
 from snellen.train.job import Job, prepare, prepare_again
+from snellen.train.judge import ledger_of
 from snellen.train.loop import train
 from snellen.train.progress import Progress
 
@@ -97,6 +99,9 @@ def _train_and_grade(job: Job, run: Run, progress: Progress) -> Run:
             )
             results["val"] = card
         run.update_info(status="finished", **results)
+        check_run(
+            run, train=job.splits.train, val=job.splits.val, ledger=ledger_of(run), device=job.placement.device
+        )  # fmt: skip
     return run
 
 

@@ -83,9 +83,13 @@ class Look:
 
 
 def ledger_of(run: Run, path: Path | None = None) -> Ledger:
-    """The ledger to use: the one named, else $SNELLEN_LEDGER, else `ledger.jsonl` beside the run folders."""
+    """The ledger to use: the one named, else $SNELLEN_LEDGER, else `ledger.jsonl` beside the run folders.
+
+    The runs of a ladder lie one folder deeper; they share the ledger of all the others.
+    """
     named = path or (Path(os.environ["SNELLEN_LEDGER"]) if os.environ.get("SNELLEN_LEDGER") else None)
-    return Ledger(named or run.folder.resolve().parent / "ledger.jsonl")
+    beside = run.folder.resolve().parent
+    return Ledger(named or (beside.parent if (beside / "ladder.json").exists() else beside) / "ledger.jsonl")
 
 
 def judge_on_val(run: Run, *, data: Path | None = None, device: str = "auto", tta: TTA | None = None) -> Predictions:
@@ -105,19 +109,28 @@ def judge_on_val(run: Run, *, data: Path | None = None, device: str = "auto", tt
 
 
 def judge_on_test(
-    runs: Sequence[Run], ledger: Ledger, *, reason: str, data: Path | None = None, device: str = "auto"
+    runs: Sequence[Run],
+    ledger: Ledger,
+    *,
+    reason: str,
+    data: Path | None = None,
+    device: str = "auto",
+    comparison: bool = False,
 ) -> Look:
     """Open the test set for these runs, on the record, and grade them. Several runs are one look.
+
+    Runs of several recipes are one look only as a declared comparison: the intent names every one of them before
+    anything is seen, and all of them are reported, so that none can be the best of a hidden many.
 
     The intent is in the ledger before a picture is handed out. Weights that were graded before are answered from
     their run folder, without opening anything.
 
     Raises:
-        UsageError: the runs are not seeds of one recipe on one data set.
+        UsageError: the runs are not seeds of one recipe on one data set, or, in a comparison, not graded alike.
         RunError: a run is not finished; its weights are not yet those that were chosen.
         SealError: the ledger cannot be written; nothing was opened.
     """
-    _require_one_family(runs)
+    _require_one_family(runs, comparison=comparison)
     for run in runs:
         if run.info["status"] != "finished":
             raise RunError(f"{run.folder} is not finished: snellen train --resume {run.folder}. Then it is graded.")
@@ -148,9 +161,12 @@ def judge_on_test(
     return Look(names, tuple(answers), ledger.look_number(intents[0]), False, ledger.path)
 
 
-def _require_one_family(runs: Sequence[Run]) -> None:
+def _require_one_family(runs: Sequence[Run], *, comparison: bool) -> None:
     recipes = {run.recipe.replace(expect=None, note="") for run in runs}
-    if len(recipes) > 1 or len({run.info["data"]["name"] for run in runs}) > 1:
+    one_data_set = len({run.info["data"]["name"] for run in runs}) == 1
+    if comparison and one_data_set and len({recipe.tta for recipe in recipes}) == 1:
+        return  # names and seeds of all candidates stand in the intent, where a repetition would show
+    if len(recipes) > 1 or not one_data_set:
         names = ", ".join(sorted({run.recipe.name for run in runs}))
         raise UsageError(
             f"One look grades one recipe, over seeds; these runs differ ({names}). "

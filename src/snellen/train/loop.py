@@ -15,7 +15,7 @@ from snellen.errors import TrainingDiverged
 from snellen.evaluate.metrics import hard_cross_entropy
 from snellen.evaluate.predict import predict
 from snellen.evaluate.predictions import Predictions
-from snellen.models.restore import save_weights
+from snellen.models.restore import model_hash, save_weights
 from snellen.recipes.recipe import Recipe
 from snellen.runs.journal import Row
 from snellen.runs.run import Run
@@ -54,6 +54,8 @@ def train(job: Job, run: Run, progress: Progress) -> TrainingState:
     per_epoch = batches.steps_per_epoch
     steps = max(1, round(recipe.epochs * per_epoch))
     state = _initial_state(job, steps)
+    # Runs are comparable seed by seed only if they began with the same weights; a resumed run begins with them again.
+    run.update_info(initial_weights_sha256=model_hash(state.model))
     checkpoint = run.folder / "resume" / "state.safetensors"
     if checkpoint.exists():
         state.load(checkpoint)

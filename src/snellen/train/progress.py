@@ -17,18 +17,25 @@ _HEADER = f"{'epoch':>5}  {'lr':>8}  {'train loss':>10}  {'train acc':>9}  {'val
 
 
 class Progress:
-    """Draws a training; `quiet` draws nothing."""
+    """Draws a training.
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    Args:
+        quiet: draw nothing.
+        brief: draw the bar alone, without a line per epoch: for one run among many.
+    """
+
+    def __init__(self, *, quiet: bool = False, brief: bool = False) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._brief = brief
         self._bar: Bar | None = None
         self._images_per_step = 0
         self._started = 0.0
         self._first = 0
 
     def say(self, sentence: str) -> None:
-        """Print one line beside the bar."""
-        self._console.print(sentence, soft_wrap=True)
+        """Print one line beside the bar; nothing if `brief`."""
+        if not self._brief:
+            self._console.print(sentence, soft_wrap=True)
 
     def download(self, done: int, total: int | None) -> None:
         """Show a download's progress, on a terminal only."""

@@ -26,6 +26,7 @@ export function openAnswers(page, split, run) {
     ...own,
     split,
     run: page.runs[run],
+    scores: own.classes,
     classes: page.data.classes,
     sprite: split,
     shown: ids.length,

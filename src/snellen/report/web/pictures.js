@@ -15,6 +15,11 @@ export function tileSize(name) {
   return about[name].tile;
 }
 
+/** How many pictures a sheet holds. */
+export function sheetCount(name) {
+  return about[name].count;
+}
+
 /** Whether the page holds this sheet. */
 export function hasSheet(name) {
   return name in about && about[name].count > 0;

@@ -1,0 +1,133 @@
+"""`snellen doctor DATA|RUN`: every known mistake, looked for; each with evidence and a way out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from snellen.errors import DataError, DataNotFound, UsageError
+
+if TYPE_CHECKING:
+    from snellen.data.labeled_images import LabeledImages
+    from snellen.guards.guard import Verdict
+    from snellen.runs.run import Run
+
+
+@dataclass(frozen=True)
+class Args:
+    """What `snellen doctor` takes."""
+
+    subject: Annotated[str | None, tyro.conf.Positional] = None
+    """A data set (cifar10, eyechart) or the folder of a run."""
+    show: str | None = None
+    """Make this guard's mistake on purpose and show its verdict; --show list names them all."""
+    data: Path | None = None
+    """Where the data are; else $SNELLEN_DATA, ./data and the cache are searched."""
+    ledger: Path | None = None
+    """The ledger's file; else $SNELLEN_LEDGER, else ledger.jsonl beside the run."""
+    device: str = "cpu"
+    """Where a run's model answers a few images: cpu, auto, cuda or mps."""
+    json: bool = False
+    """Print as JSON."""
+
+
+def run(args: Args) -> int:
+    """Judge; exit code 1 when a guard failed with more than a note."""
+    if args.show is not None:
+        return _show(args, args.show)
+    if args.subject is None:
+        raise UsageError("Whose doctor? snellen doctor cifar10, or snellen doctor runs/NAME")
+    verdicts = _judge(args, args.subject)
+    _print(verdicts, args.subject, as_json=args.json)
+    return int(any(verdict.passed is False and verdict.severity != "note" for verdict in verdicts))
+
+
+def _judge(args: Args, subject: str) -> Sequence[Verdict]:
+    from snellen.data.catalog import NAMES, load
+
+    if (Path(subject) / "run.json").is_file():
+        return _judge_run(args, Path(subject))
+    if subject not in NAMES and not Path(subject).exists() and ("/" in subject or "\\" in subject):
+        from snellen.runs.run import open_run
+
+        open_run(Path(subject))  # says which runs there are
+    from snellen.data.splits import split
+    from snellen.guards.check import check_data
+
+    if args.ledger is not None:
+        raise UsageError("--ledger has no effect on a data set; only runs are held against the ledger. Leave it out.")
+    parts = split(load(subject, data=args.data))
+    return check_data(parts.train, parts.val, data=args.data)
+
+
+def _judge_run(args: Args, folder: Path) -> Sequence[Verdict]:
+    from snellen.data.catalog import load
+    from snellen.data.splits import split, split_final
+    from snellen.guards.check import check_run
+    from snellen.models.device import choose_device
+    from snellen.runs.run import open_run
+    from snellen.train.judge import ledger_of
+
+    judged = open_run(folder)
+    name = judged.info["data"]["name"]
+    try:
+        dataset = load(name, data=args.data)
+    except DataNotFound:
+        train = val = None
+    else:
+        parts = split_final(dataset) if judged.info["final"] else split(dataset)
+        train, val = parts.train, parts.val
+        _require_same(judged, train)
+    return check_run(
+        judged,
+        train=train,
+        val=val,
+        ledger=ledger_of(judged, args.ledger),
+        device=choose_device(args.device),
+        data=args.data,
+    )
+
+
+def _require_same(judged: Run, train: LabeledImages) -> None:
+    began_with = judged.info["data"]["train"]["fingerprint"]
+    if train.fingerprint != began_with:
+        raise DataError(
+            f"{judged.folder} was trained on images with fingerprint {began_with[:12]}…, but these have "
+            f"{train.fingerprint[:12]}…. Name the folder of its own data with --data."
+        )
+
+
+def _show(args: Args, name: str) -> int:
+    from snellen.guards.guard import GUARDS
+
+    if args != Args(show=name, json=args.json):
+        raise UsageError("--show makes its own mistake on its own letters; besides it only --json applies.")
+    if name == "list":
+        print(json.dumps(GUARDS) if args.json else "\n".join(f"{key:<23}{said}" for key, said in GUARDS.items()))
+        return 0
+    from snellen.guards.show import MISTAKES, show
+
+    verdict = show(name)
+    if not args.json:
+        print(f"mistake  {MISTAKES[name].sentence}")
+    _print([verdict], name, as_json=args.json)
+    return 0
+
+
+def _print(verdicts: Sequence[Verdict], subject: str, *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from snellen.cli.show import show_verdicts
+    from snellen.guards.guard import summary
+
+    if as_json:
+        entries = [verdict.to_json() for verdict in verdicts]
+        print(json.dumps({"subject": subject, "summary": summary(verdicts), "verdicts": entries}, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    show_verdicts(console, verdicts, passed=True)

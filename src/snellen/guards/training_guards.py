@@ -1,0 +1,145 @@
+"""Guards that look at how a training went: its journal and its answers on val. NumPy at most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite, sqrt
+
+from snellen.evaluate.metrics import (
+    accuracy,
+    balanced_accuracy,
+    class_scores,
+    majority_baseline,
+    never_predicted,
+)
+from snellen.evaluate.predictions import Predictions
+from snellen.guards.guard import Verdict, unjudged
+from snellen.recipes.recipe import Recipe
+from snellen.runs.journal import Row
+
+_GAP = 0.05
+_LEAST_STEPS = 100
+_RISING = 1.1  # val loss this far above its lowest value is more than its noise
+_LEAST_PER_CLASS = 10  # val images; a class with fewer may go unanswered by chance
+
+
+def finite_loss(rows: Sequence[Row], *, status: str, logits_finite: bool = True) -> Verdict:
+    """Whether the training loss stayed a number and went down.
+
+    Args:
+        rows: of the journal.
+        status: of the run; "diverged" is how the trainer ends one whose loss was NaN or infinite.
+        logits_finite: whether all stored answers on val are finite.
+    """
+    name, remedy = "finite-loss", "Train again with a tenth of the learning rate (--set optimizer.lr=…), or warm up: "
+    remedy += "--set schedule.warmup_fraction=0.1"
+    losses = [row["train/loss"] for row in rows if "train/loss" in row]
+    if status == "diverged" or not all(isfinite(loss) for loss in losses) or not logits_finite:
+        last = f"the last whole epoch had {losses[-1]:.3g}" if losses else "not one epoch was finished"
+        return Verdict(name, False, f"The loss became NaN or infinite; {last}.", remedy, "error")
+    if len(losses) < 2:
+        return unjudged(name, "The loss is finite; whether it falls takes two epochs to tell.")
+    evidence = f"Training loss {losses[0]:.4f} in the first epoch, {losses[-1]:.4f} in the last."
+    if losses[-1] > losses[0]:
+        return Verdict(name, False, evidence, remedy)
+    return Verdict(name, True, evidence)
+
+
+def stuck_at_chance(rows: Sequence[Row], *, val_per_class: Sequence[int]) -> Verdict:
+    """Whether val accuracy is above what always naming the largest class gives, by three standard errors."""
+    name = "stuck-at-chance"
+    judged = [row for row in rows if "val/accuracy" in row]
+    count = sum(val_per_class)
+    if not judged or not count:
+        return unjudged(name, "No epoch was looked at on val.")
+    if judged[-1]["step"] < _LEAST_STEPS:
+        return unjudged(name, f"{judged[-1]['step']} steps are too few to ask for more than chance; {_LEAST_STEPS} do.")
+    chance = max(val_per_class) / count
+    best = max(row["val/accuracy"] for row in judged)
+    last = judged[-1]
+    losses = [row["train/loss"] for row in rows]
+    evidence = (
+        f"val accuracy {100 * best:.1f} % at best (n={count:,}); the largest class alone gives {100 * chance:.1f} %. "
+        f"Clean train accuracy {100 * last['train/accuracy']:.1f} %, training loss {losses[0]:.2f} to {losses[-1]:.2f}."
+    )
+    if best > chance + 3 * sqrt(chance * (1 - chance) / count):
+        return Verdict(name, True, evidence)
+    learnt = losses[-1] < 0.9 * losses[0] or last["train/accuracy"] > chance + 0.1
+    return Verdict(
+        name, False, evidence,
+        "The loss falls and val learns nothing: labels shuffled against images, or pixels in the wrong order. "
+        "snellen doctor DATA looks for both."
+        if learnt else
+        "Nothing is learnt at all: ten times less, then ten times more learning rate, --set optimizer.lr=…; if the "
+        "loss does not move either way, snellen doctor DATA.",
+        "error",
+    )  # fmt: skip
+
+
+def overfit_gap(rows: Sequence[Row], *, best_epoch: int | None, recipe: Recipe) -> Verdict:
+    """Whether clean train accuracy is at most 5 points above val, at the epoch whose weights were kept.
+
+    A rule of thumb and no more: a sound ResNet-18 ends near 100 % on train and 95 % on val. What harms is a val loss
+    that rises while the training loss falls; then the failure is a warning, else a note.
+    """
+    name = "overfit-gap"
+    judged = [row for row in rows if "val/accuracy" in row]
+    if not judged:
+        return unjudged(name, "No epoch was looked at on val.")
+    row = next((row for row in judged if row["epoch"] == best_epoch), judged[-1])
+    gap = row["train/accuracy"] - row["val/accuracy"]
+    evidence = (
+        f"Epoch {row['epoch']}: {100 * row['train/accuracy']:.1f} % on unaugmented training images, "
+        f"{100 * row['val/accuracy']:.1f} % on val, {100 * gap:.1f} points between."
+    )
+    if gap <= _GAP:
+        return Verdict(name, True, evidence)
+    lowest = min(judged, key=lambda each: float(each["val/loss"]))
+    last = judged[-1]["val/loss"]
+    rising = last > _RISING * lowest["val/loss"]
+    if rising:
+        evidence += f" Val loss rose from {lowest['val/loss']:.2f} (epoch {lowest['epoch']}) to {last:.2f}."
+    meaning = "" if rising else "Not a fault by itself: a converged net may know its training images by heart. "
+    return Verdict(name, False, evidence, meaning + _regularise(recipe), "warning" if rising else "note")
+
+
+def _regularise(recipe: Recipe) -> str:
+    steps = []
+    if recipe.augment.crop_pixels == 0:
+        steps.append("augmentation: --set augment.crop_pixels=4")
+    if recipe.augment.flip == "none":
+        steps.append("--set augment.flip=random, unless a mirrored picture means something else, as letters do")
+    if recipe.optimizer.weight_decay == 0:
+        steps.append("weight decay: --set optimizer.weight_decay=5e-4")
+    if recipe.label_smoothing == 0:
+        steps.append("label smoothing: --set label_smoothing=0.1")
+    if not steps:
+        return (
+            "Augmentation, weight decay and label smoothing are on already: fewer epochs, a smaller net or more data."
+        )
+    return "In this order, one at a time, judged on val: " + "; ".join(steps) + "."
+
+
+def class_answers(predictions: Predictions) -> Verdict:
+    """Whether every class is answered, and accuracy is neither the largest class's share nor far above the mean recall.
+
+    Args:
+        predictions: of val.
+    """
+    name = "class-answers"
+    plain, balanced = accuracy(predictions), balanced_accuracy(predictions)
+    largest, share = majority_baseline(predictions)
+    silent = never_predicted(predictions)
+    enough = {row.name for row in class_scores(predictions) if row.support >= _LEAST_PER_CLASS}
+    silent = tuple(each for each in silent if each in enough)
+    evidence = (
+        f"Accuracy {plain}, mean over classes {100 * balanced:.1f} %, always {largest!r} {100 * share.value:.1f} %; "
+        + (f"never answered: {', '.join(silent)}." if silent else "every class is answered.")
+    )
+    if not silent and plain.interval()[0] > share.value and plain.value - balanced <= _GAP:
+        return Verdict(name, True, evidence)
+    return Verdict(
+        name, False, evidence,
+        "Quote the mean over classes, not accuracy, and look at the rare ones: snellen evaluate RUN --per-class. "
+        "Then train longer (--set epochs=…), or collect more pictures of them.",
+    )  # fmt: skip

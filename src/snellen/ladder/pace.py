@@ -1,0 +1,80 @@
+"""What a person sees while a ladder is climbed: one line per finished run, and how long the rest will take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from rich.console import Console
+from rich.text import Text
+
+from snellen.train.progress import Progress
+
+
+@dataclass(frozen=True)
+class Effort:
+    """A run as work: its rung's name, its epochs, and the seconds it took (0 if it is still to come)."""
+
+    rung: str
+    epochs: float
+    seconds: float = 0.0
+
+
+def seconds_left(done: Sequence[Effort], ahead: Sequence[Effort]) -> float | None:
+    """Seconds that the runs ahead will take, by those that are done; None before the first.
+
+    A rung that was timed is its own measure (augmentation and width cost time); others go by the mean of all.
+    """
+    rates = {rung: [one.seconds / one.epochs for one in done if one.rung == rung] for rung in {d.rung for d in done}}
+    if not rates:
+        return 0.0 if not ahead else None
+    usual = fmean(rate for of_rung in rates.values() for rate in of_rung)
+    return sum(one.epochs * (fmean(rates[one.rung]) if one.rung in rates else usual) for one in ahead)
+
+
+class Pace:
+    """Counts the runs of a ladder and says where it stands, on stderr.
+
+    Args:
+        ahead: all its runs in the order in which they are trained.
+        quiet: say nothing.
+    """
+
+    def __init__(self, ahead: Sequence[Effort], *, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._ahead = list(ahead)
+        self._done: list[Effort] = []
+        self._count = len(self._ahead)
+        self.run_progress = Progress(quiet=quiet, brief=True)
+
+    def say(self, sentence: str) -> None:
+        """Print one line."""
+        self._console.print(Text(sentence), soft_wrap=True)
+
+    def run_done(self, *, seed: int, seconds: float, val_accuracy: float | None, reused: bool) -> None:
+        """Note that the first run ahead is done, and print its line.
+
+        Args:
+            seed: the run's.
+            seconds: it took, over all sittings.
+            val_accuracy: a fraction, or None if the loss became NaN or infinite.
+            reused: it was finished before this command began.
+        """
+        run = self._ahead.pop(0)
+        self._done.append(Effort(run.rung, run.epochs, seconds))
+        shown = "diverged" if val_accuracy is None else f"val {100 * val_accuracy:.2f} %"
+        took = "done before" if reused else clock(seconds)
+        left = seconds_left(self._done, self._ahead)
+        rest = f"about {clock(left)} left" if self._ahead and left is not None else "the last run"
+        number = f"{len(self._done):>{len(str(self._count))}}/{self._count}"
+        self.say(f"[{number}] {run.rung}, seed {seed}: {shown}, {took}; {rest}")
+
+
+def clock(seconds: float) -> str:
+    """Seconds as "42 s", "6m12s" or "3h05m"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"

@@ -1,0 +1,197 @@
+"""The rungs of a ladder: recipes that differ in one thing each, and what that thing is.
+
+The whole difference between two rungs is the difference between their recipes, and it is computed, not described:
+a name that promises more or less than the recipes hold would show in the table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from snellen.errors import UsageError, unknown_name
+from snellen.recipes.catalog import find_recipe
+from snellen.recipes.cifar10 import SMALL_CNN, SMALL_CNN_AUGMENTED, SMALL_CNN_BASELINE
+from snellen.recipes.json_form import to_json, with_settings
+from snellen.recipes.recipe import Recipe
+
+_TITLES = ("name", "note", "expect")  # what a recipe says about itself, not what it does
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One step of a ladder.
+
+    Attributes:
+        name: what the table calls it, such as "+ crop and flip".
+        recipe: every choice.
+        baseline: position of the rung it is compared with; None for a rung that is only compared with.
+        removes: the rung leaves something out, so that a *fall* in accuracy speaks for what it leaves out.
+    """
+
+    name: str
+    recipe: Recipe
+    baseline: int | None = None
+    removes: bool = False
+
+    @property
+    def slug(self) -> str:
+        """The name as part of a folder's name: letters, digits and hyphens."""
+        return slug(self.name)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One field in which a rung differs from its baseline: the field as `--set` spells it, and both values."""
+
+    field: str
+    before: Any
+    after: Any
+
+    def __str__(self) -> str:
+        return f"{self.field} {_short(self.before)} → {_short(self.after)}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Field and both values; None where the other recipe has no such field."""
+        return {"field": self.field, "before": self.before, "after": self.after}
+
+
+def preset(name: str) -> tuple[Rung, ...]:
+    """The rungs of a named ladder.
+
+    Raises:
+        UnknownName: there is no such preset; the nearest is named.
+    """
+    if name not in PRESETS:
+        raise unknown_name("ladder preset", name, PRESETS, list_with="snellen ladder --help")
+    return PRESETS[name]()
+
+
+def rungs_of(names: Sequence[str]) -> tuple[Rung, ...]:
+    """Rungs from recipes of a user's, each compared with the one before it.
+
+    Args:
+        names: recipes by name, or the paths of .json files.
+
+    Raises:
+        UsageError: fewer than two, or a file that is no recipe.
+    """
+    if len(names) < 2:
+        raise UsageError(f"A ladder needs at least two recipes, got {len(names)}: --rungs a.json b.json")
+    recipes = [find_recipe(name) for name in names]
+    return tuple(Rung(recipe.name, recipe, at - 1 if at else None) for at, recipe in enumerate(recipes))
+
+
+def with_shared_settings(rungs: Sequence[Rung], settings: Sequence[str]) -> tuple[Rung, ...]:
+    """The rungs with `key=value` settings applied to every one of them.
+
+    Raises:
+        InvalidSetting: as `recipes.json_form.with_settings`.
+        UsageError: two rungs are then the same, or have the same name.
+    """
+    changed = tuple(Rung(r.name, with_settings(r.recipe, settings), r.baseline, r.removes) for r in rungs)
+    for rung in changed:
+        if rung.baseline is not None and not changes(changed[rung.baseline].recipe, rung.recipe):
+            raise UsageError(
+                f"Rung {rung.name!r} equals {changed[rung.baseline].name!r}, so nothing would be measured. "
+                "Leave out the --set that removes their difference, or one of the rungs."
+            )
+    slugs = [rung.slug for rung in changed]
+    twice = sorted({name for name in slugs if slugs.count(name) > 1})
+    if twice:
+        raise UsageError(f"Two rungs are called {twice[0]!r}. Give their recipes different names.")
+    return changed
+
+
+def changes(before: Recipe, after: Recipe) -> tuple[Change, ...]:
+    """Every field in which two recipes differ, names and notes aside; empty if they train the same way."""
+    old, new = _flat(to_json(before)), _flat(to_json(after))
+    fields = [field for field in dict.fromkeys((*old, *new)) if field not in _TITLES]
+    return tuple(
+        Change(field, old.get(field), new.get(field)) for field in fields if old.get(field) != new.get(field)
+    )
+
+
+def top_of(rungs: Sequence[Rung]) -> int:
+    """Position of the rung the ladder leads to: the last one, or the full recipe where the others leave things out."""
+    return 0 if any(rung.removes for rung in rungs) else len(rungs) - 1
+
+
+def one_model(rungs: Sequence[Rung]) -> bool:
+    """Whether all rungs train the same network, so that equal seeds must give equal initial weights."""
+    return len({(rung.recipe.model, rung.recipe.widths, rung.recipe.stem) for rung in rungs}) == 1
+
+
+def slug(text: str) -> str:
+    """Letters, digits, dots and hyphens of a text in lower case, at most 60 characters."""
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:60].rstrip("-.") or "rung"
+
+
+def _lesson() -> tuple[Rung, ...]:
+    return (
+        Rung("baseline", SMALL_CNN_BASELINE),
+        Rung("+ crop and flip", SMALL_CNN_AUGMENTED, 0),
+        Rung("+ cosine, momentum, weight decay", SMALL_CNN, 1),
+    )
+
+
+def _lesson_split() -> tuple[Rung, ...]:
+    """The lesson changes three things at once in its last step; here each stands alone on the second rung."""
+    return (
+        Rung("baseline", SMALL_CNN_BASELINE),
+        Rung("+ crop and flip", SMALL_CNN_AUGMENTED, 0),
+        Rung("+ cosine alone", _with(SMALL_CNN_AUGMENTED, "schedule.shape=cosine", "schedule.per=epoch"), 1),
+        Rung("+ momentum alone", _with(SMALL_CNN_AUGMENTED, "optimizer.momentum=0.9"), 1),
+        Rung("+ weight decay alone", _with(SMALL_CNN_AUGMENTED, "optimizer.weight_decay=5e-4"), 1),
+        Rung("+ all three", SMALL_CNN, 1),
+    )
+
+
+def _regularizers() -> tuple[Rung, ...]:
+    """The lesson's three-run picture; it puts smoothing and cosine into one run, here they are two."""
+    smoothed = _with(SMALL_CNN_AUGMENTED, "label_smoothing=0.1")
+    return (
+        Rung("no augmentation", SMALL_CNN_BASELINE),
+        Rung("+ augmentation", SMALL_CNN_AUGMENTED, 0),
+        Rung("+ label smoothing", smoothed, 1),
+        Rung("+ cosine", _with(smoothed, "schedule.shape=cosine", "schedule.per=epoch"), 2),
+    )
+
+
+def _leave_one_out() -> tuple[Rung, ...]:
+    without = {
+        "without crop": ("augment.crop_pixels=0",),
+        "without flip": ("augment.flip=none",),
+        "without cosine": ("schedule.shape=constant",),
+        "without momentum": ("optimizer.momentum=0.0",),
+        "without weight decay": ("optimizer.weight_decay=0.0",),
+    }
+    left_out = (Rung(name, _with(SMALL_CNN, *settings), 0, removes=True) for name, settings in without.items())
+    return (Rung("full recipe", SMALL_CNN), *left_out)
+
+
+PRESETS: dict[str, Callable[[], tuple[Rung, ...]]] = {
+    "lesson": _lesson,
+    "lesson-split": _lesson_split,
+    "regularizers": _regularizers,
+    "leave-one-out": _leave_one_out,
+}
+
+
+def _with(recipe: Recipe, *settings: str) -> Recipe:
+    return with_settings(recipe, settings)
+
+
+def _flat(content: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested objects as one, its keys spelled as `--set` spells them; lists and None stay whole."""
+    if not isinstance(content, dict):
+        return {prefix.rstrip("."): content}
+    return {key: value for name, item in content.items() for key, value in _flat(item, f"{prefix}{name}.").items()}
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:g}" if isinstance(value, float) else str(value)

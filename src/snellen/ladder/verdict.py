@@ -1,0 +1,235 @@
+"""Kept, dropped or undecided: what a rung's runs say, and what they do not say.
+
+A rung is judged over seeds, paired: run by run against the rung it is compared with, on the same val images. It is
+kept only if the whole 95 % interval of that difference speaks for it. One seed decides nothing about a recipe; then
+the interval over images is shown, by that name, and the verdict stays open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from snellen.errors import RunError
+from snellen.evaluate.compare import PairedDifference, compare, seeds_needed
+from snellen.evaluate.intervals import (
+    Rate,
+    SeedDifference,
+    SeedSummary,
+    mean_over_seeds,
+    paired_difference_over_seeds,
+)
+from snellen.evaluate.predictions import Predictions
+from snellen.ladder.rungs import Change, Rung, changes, one_model
+
+Word = Literal["kept", "dropped", "undecided"]
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """One finished run of a rung.
+
+    Attributes:
+        run: name of its folder.
+        seed: of initialisation, order and augmentation.
+        accuracy: on val, plain, with the weights of the best epoch; None if the loss became NaN or infinite.
+        last_accuracy: on val after the last epoch, a fraction: not chosen, so not flattered by choosing.
+        best_epoch: the epoch whose weights are kept, 1-based.
+        initial_weights: SHA-256 of the weights it began with.
+        seconds: of training and evaluation.
+    """
+
+    run: str
+    seed: int
+    accuracy: Rate | None
+    last_accuracy: float | None
+    best_epoch: int
+    initial_weights: str
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields."""
+        return {
+            "run": self.run,
+            "seed": self.seed,
+            "accuracy": self.accuracy and self.accuracy.to_json(),
+            "last_accuracy": self.last_accuracy,
+            "best_epoch": self.best_epoch,
+            "initial_weights_sha256": self.initial_weights,
+            "seconds": self.seconds,
+        }
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a rung's change.
+
+    Attributes:
+        word: "kept", "dropped" or "undecided".
+        difference: accuracy of the rung minus that of its baseline, paired by seed; None if a run diverged.
+        over_images: the same for the single pair of runs, over images; None with two seeds or more.
+        seeds_needed: seeds that would decide if the difference is what it seems; None where decided or unknown.
+        reason: one clause.
+    """
+
+    word: Word
+    difference: SeedDifference | None
+    over_images: PairedDifference | None
+    seeds_needed: int | None
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields, fractions."""
+        return {
+            "verdict": self.word,
+            "difference": self.difference and self.difference.to_json(),
+            "over_images": self.over_images and self.over_images.to_json(),
+            "seeds_needed": self.seeds_needed,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True)
+class RungResult:
+    """A rung with its runs, judged.
+
+    Attributes:
+        rung: what was trained.
+        compared_with: name of its baseline, or None.
+        changes: the whole difference to the baseline.
+        seeds: one result per seed.
+        accuracy: on val over seeds; None if a run diverged.
+        last_accuracy: likewise after the last epoch.
+        verdict: None for a rung without baseline.
+    """
+
+    rung: Rung
+    compared_with: str | None
+    changes: tuple[Change, ...]
+    seeds: tuple[SeedResult, ...]
+    accuracy: SeedSummary | None
+    last_accuracy: SeedSummary | None
+    verdict: Verdict | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, fractions."""
+        return {
+            "name": self.rung.name,
+            "compared_with": self.compared_with,
+            "removes": self.rung.removes,
+            "changes": [change.to_json() for change in self.changes],
+            "accuracy": self.accuracy and self.accuracy.to_json(),
+            "last_accuracy": self.last_accuracy and self.last_accuracy.to_json(),
+            **(self.verdict.to_json() if self.verdict else {"verdict": None}),
+            "seeds": [seed.to_json() for seed in self.seeds],
+        }
+
+
+def judge(
+    rungs: Sequence[Rung],
+    results: Sequence[Sequence[SeedResult]],
+    predictions: Mapping[str, Predictions] | None = None,
+) -> tuple[RungResult, ...]:
+    """Judge every rung against its baseline.
+
+    Args:
+        rungs: in the order of the table.
+        results: per rung its runs, the same seeds in the same order everywhere.
+        predictions: val predictions by run name, for the interval over images where there is one seed.
+
+    Raises:
+        RunError: runs that share a model and a seed did not begin with the same weights.
+    """
+    assert len({tuple(one.seed for one in row) for row in results}) == 1, "the same seeds on every rung"
+    require_same_start(rungs, results)
+    return tuple(_judge_one(rung, rungs, row, results, predictions or {}) for rung, row in zip(rungs, results, strict=True))
+
+
+def verdict_over_seeds(baseline: Sequence[float], rung: Sequence[float], *, removes: bool = False) -> Verdict:
+    """The rule: kept if the paired interval lies above zero, dropped if below, else undecided.
+
+    Args:
+        baseline: val accuracies of the rung below, fractions, one per seed.
+        rung: of this rung, with the same seeds in the same order.
+        removes: the rung leaves something out; then it is that something which is kept if accuracy *falls*.
+
+    Raises:
+        UsageError: not the same number of seeds on both sides.
+    """
+    difference = paired_difference_over_seeds(baseline, rung)
+    if difference.low is None or difference.high is None or difference.sd is None:
+        return Verdict("undecided", difference, None, None, "one seed says nothing about a recipe")
+    if difference.excludes_zero:
+        better = (difference.low > 0) != removes
+        side = "above" if difference.low > 0 else "below"
+        return Verdict("kept" if better else "dropped", difference, None, None, f"the whole interval is {side} 0")
+    needed = seeds_needed(difference.mean, difference.sd, paired=True)
+    if needed is None:
+        return Verdict("undecided", difference, None, None, "no difference that seeds would bring out")
+    reason = f"the interval holds 0; about {needed:,} seeds would decide, if the difference is what it seems"
+    return Verdict("undecided", difference, None, needed, reason)
+
+
+def require_same_start(rungs: Sequence[Rung], results: Sequence[Sequence[SeedResult]]) -> None:
+    """Refuse to compare rungs of one model, seed by seed, that did not begin with the same weights.
+
+    Raises:
+        RunError: they did not; names the runs. Rungs of different models have nothing to share and pass.
+    """
+    if not one_model(rungs):
+        return
+    for at in range(len(results[0])):
+        first = results[0][at]
+        for row in results[1:]:
+            if row[at].initial_weights != first.initial_weights:
+                raise RunError(
+                    f"{first.run} and {row[at].run} began with different weights "
+                    f"({first.initial_weights[:12]}… and {row[at].initial_weights[:12]}…), so they are not comparable "
+                    "seed by seed. Were they trained by different versions? Climb again under another --name."
+                )
+
+
+def _judge_one(
+    rung: Rung,
+    rungs: Sequence[Rung],
+    own: Sequence[SeedResult],
+    results: Sequence[Sequence[SeedResult]],
+    predictions: Mapping[str, Predictions],
+) -> RungResult:
+    below = None if rung.baseline is None else results[rung.baseline]
+    verdict = None
+    if below is not None:
+        verdict = _verdict(below, own, predictions, removes=rung.removes)
+    last = [one.last_accuracy for one in own if one.last_accuracy is not None]
+    values = _values(own)
+    return RungResult(
+        rung=rung,
+        compared_with=None if rung.baseline is None else rungs[rung.baseline].name,
+        changes=() if rung.baseline is None else changes(rungs[rung.baseline].recipe, rung.recipe),
+        seeds=tuple(own),
+        accuracy=None if values is None else mean_over_seeds(values),
+        last_accuracy=mean_over_seeds(last) if values is not None and len(last) == len(own) else None,
+        verdict=verdict,
+    )
+
+
+def _verdict(
+    below: Sequence[SeedResult], own: Sequence[SeedResult], predictions: Mapping[str, Predictions], *, removes: bool
+) -> Verdict:
+    before, after = _values(below), _values(own)
+    if before is None or after is None:
+        # Leaving failed runs out would flatter a rung that fails: then there is no mean, and no verdict on it.
+        failed = [one.run for one in (*below, *own) if one.accuracy is None]
+        return Verdict("undecided", None, None, None, f"the loss of {', '.join(failed)} became NaN or infinite")
+    verdict = verdict_over_seeds(before, after, removes=removes)
+    pair = (below[0].run, own[0].run)
+    if len(own) == 1 and all(run in predictions for run in pair):
+        over_images = compare(*(predictions[run] for run in pair))
+        return Verdict(verdict.word, verdict.difference, over_images, None, verdict.reason)
+    return verdict
+
+
+def _values(row: Sequence[SeedResult]) -> list[float] | None:
+    values = [one.accuracy.value for one in row if one.accuracy is not None]
+    return values if len(values) == len(row) else None

@@ -1,0 +1,88 @@
+// What the curves say, in sentences made from their numbers; nothing is said that the numbers do not hold.
+
+import { percent, plural } from "./words.js";
+
+const OVERFIT = 0.05; // the lesson's alarm: a gap of five points
+
+/** Runs that differ in nothing but the seed: [{members: [number…]}]. */
+export function seedGroups(runs) {
+  const groups = new Map();
+  for (const run of runs) {
+    const { expect, note, ...recipe } = run.recipe;
+    const key = JSON.stringify(recipe);
+    groups.set(key, [...(groups.get(key) ?? []), run.number]);
+  }
+  return [...groups.values()].map((members) => ({ members }));
+}
+
+/** One sentence on each run, one on each group of seeds, one on each run against the first. */
+export function captionsOn(runs, page) {
+  const seeds = seedGroups(runs).filter((group) => group.members.length > 1);
+  return [
+    ...runs.slice(0, 6).map((run) => onRun(run, page)),
+    ...seeds.map((group) => onSeeds(runs.filter((run) => group.members.includes(run.number)))),
+    ...runs.slice(1, 6).map((run) => against(runs[0], run)).filter(Boolean),
+  ];
+}
+
+function judged(run) {
+  return run.rows.filter((row) => row["val/accuracy"] != null);
+}
+
+function onRun(run, page) {
+  const rows = judged(run);
+  if (!rows.length) return `${run.name}: nothing was held out, so there is no val curve.`;
+  const [first, last] = [rows[0], rows.at(-1)];
+  const best = rows.reduce((most, row) => (row["val/accuracy"] > most["val/accuracy"] ? row : most));
+  const parts = [`${run.name}: val ${percent(last["val/accuracy"])} after ${plural(Number(last.epoch.toFixed(2)), "epoch")}`];
+  if (best !== last) parts.push(`best ${percent(best["val/accuracy"])} at epoch ${best.epoch}, whose weights were kept`);
+  const gap = last["train/accuracy"] == null ? null : last["train/accuracy"] - last["val/accuracy"];
+  if (gap != null) {
+    parts.push(
+      gap > OVERFIT
+        ? `${(100 * gap).toFixed(1)} points below train: it has begun to learn pictures by heart`
+        : `train is ${(100 * gap).toFixed(1)} points above val, within the five that are taken as a warning`,
+    );
+  }
+  const trend = slope(rows);
+  if (trend) parts.push(trend);
+  const rising = lossRises(rows);
+  if (rising) parts.push(rising);
+  const ece = page.splits.val?.runs[run.number]?.calibration?.ece;
+  if (ece != null) parts.push(`ECE ${percent(ece)}`);
+  return `${parts.join("; ")}.${rows.length === 1 && first === last ? " One point is no curve yet." : ""}`;
+}
+
+/** Whether val was still rising over the last fifth of the training. */
+function slope(rows) {
+  const tail = rows.slice(-Math.max(3, Math.ceil(rows.length / 5)));
+  if (tail.length < 3 || rows.length < 5) return null;
+  const per = (tail.at(-1)["val/accuracy"] - tail[0]["val/accuracy"]) / (tail.at(-1).epoch - tail[0].epoch);
+  if (per > 0.002) return `still rising by ${(100 * per).toFixed(1)} points an epoch at the end`;
+  if (per < -0.002) return `falling by ${(-100 * per).toFixed(1)} points an epoch at the end`;
+  return "flat at the end";
+}
+
+function lossRises(rows) {
+  const known = rows.filter((row) => row["val/loss"] != null);
+  if (known.length < 5) return null;
+  const least = known.reduce((best, row) => (row["val/loss"] < best["val/loss"] ? row : best));
+  const end = known.at(-1);
+  return end["val/loss"] > 1.1 * least["val/loss"] ? `val loss was lowest at epoch ${least.epoch} and has risen by ${percent(end["val/loss"] / least["val/loss"] - 1, 0)} since: sure of its mistakes` : null;
+}
+
+function onSeeds(runs) {
+  const values = runs.map((run) => judged(run).at(-1)?.["val/accuracy"]).filter((value) => value != null);
+  if (values.length < 2) return `${plural(runs.length, "seed")} of ${runs[0].recipe.name}.`;
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return `${plural(values.length, "seed")} of ${runs[0].recipe.name}: val ${percent(mean)} on average, from ${percent(Math.min(...values))} to ${percent(Math.max(...values))}; the band spans them.`;
+}
+
+function against(first, other) {
+  const [a, b] = [judged(first).at(-1), judged(other).at(-1)];
+  if (!a || !b) return null;
+  const points = 100 * (b["val/accuracy"] - a["val/accuracy"]);
+  const gaps = [a, b].map((row) => (row["train/accuracy"] == null ? null : 100 * (row["train/accuracy"] - row["val/accuracy"])));
+  const narrowed = gaps.includes(null) ? "" : `, gap ${gaps[0].toFixed(1)} → ${gaps[1].toFixed(1)} points`;
+  return `${other.name} ends ${Math.abs(points).toFixed(1)} points ${points < 0 ? "below" : "above"} ${first.name} on val${narrowed}. One run each is an impression, not a comparison.`;
+}

@@ -1,0 +1,160 @@
+// Which classes are taken for which: the matrix, its pairs with pictures, and whether neighbours in feature space mix.
+
+import { h, replace, unseen } from "./dom.js";
+import { nearness } from "./nearness.js";
+import { strip } from "./overview.js";
+import { count, percent, plural } from "./words.js";
+
+const MOST_CLASSES = 24;
+const STRIP = 24;
+
+export function confusions(context) {
+  const { answers, go } = context;
+  const shown = shownClasses(answers);
+  const table = matrix(answers, shown, go);
+  const evidence = h("div", { class: "evidence", "aria-live": "polite" });
+  const element = h(
+    "section",
+    { class: "confusions" },
+    h("h2", {}, "What is taken for what"),
+    h(
+      "div",
+      { class: "confusion-columns" },
+      h(
+        "div",
+        {},
+        h("p", { class: "soft" }, "Rows: what the label says. Columns: what the network says. Choose a cell to see its pictures."),
+        shown.length < answers.classes.length ? h("p", { class: "soft" }, `The ${shown.length} classes with most mistakes, of ${answers.classes.length}.`) : null,
+        h("div", { class: "matrix-scroll" }, table.element),
+      ),
+      evidence,
+    ),
+    h("h2", {}, "The worst pairs, both directions together"),
+    h("div", { class: "pair-columns" }, pairList(answers, go), nearness(answers)),
+  );
+  return {
+    element,
+    update(state) {
+      const [worst] = answers.pairs;
+      const label = state.true ?? worst?.first;
+      const said = state.said ?? worst?.second;
+      const exists = label < answers.classes.length && said < answers.classes.length;
+      table.select(exists ? label : null, exists ? said : null);
+      replace(evidence, exists ? cell(answers, label, said, go) : h("p", { class: "empty" }, "No mistakes to show."));
+    },
+  };
+}
+
+/** Class numbers in order; of many classes those with most mistakes. */
+function shownClasses(answers) {
+  const all = answers.classes.map((_, at) => at);
+  if (all.length <= MOST_CLASSES) return all;
+  const errors = all.map((at) => all.reduce((sum, other) => (other === at ? sum : sum + answers.matrix[at][other] + answers.matrix[other][at]), 0));
+  return [...all].sort((a, b) => errors[b] - errors[a]).slice(0, MOST_CLASSES).sort((a, b) => a - b);
+}
+
+function matrix(answers, shown, go) {
+  const { classes, matrix: counts } = answers;
+  const support = counts.map((row) => row.reduce((sum, n) => sum + n, 0));
+  const share = (label, said) => (support[label] ? counts[label][said] / support[label] : 0);
+  const worst = Math.max(1e-9, ...shown.flatMap((label) => shown.filter((said) => said !== label).map((said) => share(label, said))));
+  const buttons = new Map();
+  const cellOf = (label, said) => {
+    const [n, same] = [counts[label][said], label === said];
+    // The root keeps small errors visible beside the worst cell; the diagonal has its own quiet colour.
+    const depth = same ? 0 : Math.sqrt(share(label, said) / worst);
+    const button = h(
+      "button",
+      {
+        type: "button",
+        class: same ? "same" : depth > 0.62 ? "deep" : n ? "some" : "none",
+        style: { "--depth": `${Math.round(100 * depth)}%` },
+        "aria-label": same ? `${classes[label]}: ${count(n)} right` : `${classes[label]} taken for ${classes[said]}: ${count(n)}`,
+        onclick: () => go({ view: "confusions", true: label, said, i: null }),
+      },
+      n ? String(n) : "·",
+    );
+    buttons.set(`${label} ${said}`, button);
+    return h("td", {}, button);
+  };
+  const element = h(
+    "table",
+    { class: `matrix${shown.length > 12 ? " dense" : ""}` },
+    h("caption", {}, unseen("Confusion matrix")),
+    h("thead", {}, h("tr", {}, h("td", {}), shown.map((said) => h("th", { scope: "col" }, h("span", {}, classes[said]))), h("th", { scope: "col", class: "recall" }, h("span", {}, "recall")))),
+    h(
+      "tbody",
+      {},
+      shown.map((label) =>
+        h(
+          "tr",
+          {},
+          h("th", { scope: "row" }, classes[label]),
+          shown.map((said) => cellOf(label, said)),
+          h("td", { class: "recall" }, support[label] ? percent(share(label, label), 0).replace(" %", "") : "–"),
+        ),
+      ),
+    ),
+  );
+  let selected = null;
+  return {
+    element,
+    select(label, said) {
+      selected?.removeAttribute("aria-current");
+      selected = buttons.get(`${label} ${said}`) ?? null;
+      selected?.setAttribute("aria-current", "true");
+    },
+  };
+}
+
+function rowsOf(answers, label, said) {
+  return answers.inOrder.filter((row) => answers.labels[row] === label && answers.top(row, 0) === said);
+}
+
+function cell(answers, label, said, go) {
+  if (label === said) return side(answers, label, said, go, `${answers.classes[label]}, recognised`);
+  return [
+    side(answers, label, said, go, `${answers.classes[label]} taken for ${answers.classes[said]}`),
+    side(answers, said, label, go, `${answers.classes[said]} taken for ${answers.classes[label]}`),
+  ];
+}
+
+function side(answers, label, said, go, title) {
+  const rows = rowsOf(answers, label, said);
+  const total = answers.matrix[label][said];
+  const all = answers.matrix[label].reduce((sum, n) => sum + n, 0);
+  return h(
+    "section",
+    { class: "side" },
+    h("h3", {}, title),
+    h("p", { class: "soft" }, all ? `${plural(total, "picture")}, ${percent(total / all)} of this class.` : "This class has no pictures here.", rows.length < total ? ` ${count(rows.length)} of them are in this page.` : ""),
+    strip(answers, rows.slice(0, STRIP), go),
+    rows.length ? h("button", { type: "button", class: "link", onclick: () => go({ view: "lineup", true: label, said, drawer: null, q: null, i: answers.ids[rows[0]] }) }, "Open in the line-up →") : null,
+  );
+}
+
+function pairList(answers, go) {
+  if (!answers.pairs.length) return h("p", {}, "No mistakes, so no pairs.");
+  const most = answers.pairs[0].count;
+  return h(
+    "ol",
+    { class: "pair-list" },
+    answers.pairs.slice(0, 10).map((pair) => {
+      const [a, b] = [answers.classes[pair.first], answers.classes[pair.second]];
+      const width = (n) => ({ width: `${(100 * n) / most}%` });
+      return h(
+        "li",
+        {},
+        h(
+          "button",
+          { type: "button", class: "pair", onclick: () => go({ view: "confusions", true: pair.first, said: pair.second, i: null }) },
+          h("span", { class: "pair-name" }, `${a} ↔ ${b}`),
+          h("span", { class: "pair-count" }, `${count(pair.count)}`, h("span", { class: "soft" }, ` ${percent(pair.share_of_errors, 0)} of all errors`)),
+          h("span", { class: "pair-bar", "aria-hidden": "true" }, h("span", { class: "forth", style: width(pair.first_as_second) }), h("span", { class: "back", style: width(pair.second_as_first) })),
+          h("span", { class: "pair-ways soft" }, `${a} as ${b}: ${pair.first_as_second} · ${b} as ${a}: ${pair.second_as_first}`),
+        ),
+        h("div", { class: "pair-strips" }, strip(answers, [...rowsOf(answers, pair.first, pair.second).slice(0, 4), ...rowsOf(answers, pair.second, pair.first).slice(0, 4)], go)),
+      );
+    }),
+  );
+}

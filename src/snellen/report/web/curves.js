@@ -1,0 +1,155 @@
+// Training curves of one or more runs: train solid, val dashed, a slider through the epochs, captions from the numbers.
+
+import { COLOURS, frame, path, ticks } from "./chart.js";
+import { h, replace, svg } from "./dom.js";
+import { captionsOn, seedGroups } from "./captions.js";
+import { percent } from "./words.js";
+
+const MEASURES = {
+  accuracy: { title: "Accuracy", train: "train/accuracy", val: "val/accuracy", text: (value) => percent(value, 1), axis: (value) => `${Math.round(100 * value)}`, unit: "%" },
+  loss: { title: "Loss", train: "train/cross_entropy", val: "val/loss", text: (value) => value.toFixed(3), axis: (value) => String(value), unit: "nats, clean pictures, hard labels" },
+  gap: { title: "Gap", train: null, val: null, text: (value) => `${(100 * value).toFixed(1)} points`, axis: (value) => `${Math.round(100 * value)}`, unit: "points of accuracy, train − val" },
+};
+
+export function curves({ page }) {
+  const runs = page.runs
+    .map((run, number) => ({ ...run, number, rows: run.journal.filter((row) => row["val/accuracy"] != null || row["train/loss"] != null) }))
+    .filter((run) => run.rows.length);
+  if (!runs.length) return { element: h("section", {}, h("h2", {}, "Curves"), h("p", { class: "empty" }, "No journal of a training in this run.")), update() {} };
+  const last = Math.max(...runs.map((run) => run.rows.at(-1).epoch));
+  const groups = seedGroups(runs);
+  const hidden = new Set();
+  let measure = "accuracy";
+  let epoch = last;
+
+  const plot = h("div", { class: "plot" });
+  const readout = h("div", { class: "readout" });
+  const slider = h("input", { type: "range", min: 1, max: Math.max(1, Math.ceil(last)), step: 1, value: last, class: "keeps-keys", "aria-label": "Epoch", oninput: () => scrub(Number(slider.value)) });
+  const at = h("output", {});
+  const tabs = Object.entries(MEASURES).map(([name, { title }]) =>
+    h("button", { type: "button", class: "chip", onclick: () => ((measure = name), draw()) }, title),
+  );
+
+  const scrub = (to) => {
+    epoch = to;
+    draw();
+  };
+  const draw = () => {
+    tabs.forEach((tab, n) => tab.setAttribute("aria-pressed", Object.keys(MEASURES)[n] === measure));
+    at.textContent = `epoch ${epoch} of ${Math.ceil(last)}`;
+    slider.setAttribute("aria-valuetext", at.textContent);
+    replace(plot, drawing(runs.filter((run) => !hidden.has(run.number)), groups, MEASURES[measure], measure, epoch, last));
+    replace(readout, table(runs, epoch, hidden, (number) => (hidden.has(number) ? hidden.delete(number) : hidden.add(number), draw())));
+  };
+
+  const element = h(
+    "section",
+    { class: "curves" },
+    h("h2", {}, "How it learned"),
+    h("div", { class: "chips", role: "group", "aria-label": "What to draw" }, tabs),
+    h("p", { class: "legend soft" }, h("span", { class: "solid", "aria-hidden": "true" }), "train, the same pictures without augmentation", h("span", { class: "dashed", "aria-hidden": "true" }), "val"),
+    plot,
+    h("label", { class: "scrubber" }, slider, at),
+    readout,
+    h("div", { class: "captions" }, captionsOn(runs, page).map((text) => h("p", {}, text))),
+  );
+  draw();
+  return { element, update() {} };
+}
+
+/** The value of a row under a measure: train and val, or the difference. */
+function valuesOf(row, measure, name) {
+  if (name === "gap") {
+    const both = row["train/accuracy"] != null && row["val/accuracy"] != null;
+    return { val: both ? row["train/accuracy"] - row["val/accuracy"] : null, train: null };
+  }
+  return { train: row[measure.train] ?? null, val: row[measure.val] ?? null };
+}
+
+function drawing(runs, groups, measure, name, epoch, last) {
+  const points = runs.map((run) => run.rows.map((row) => ({ epoch: row.epoch, ...valuesOf(row, measure, name) })));
+  const all = points.flat().flatMap(({ train, val }) => [train, val]).filter((value) => value != null);
+  let [low, high] = all.length ? [Math.min(...all), Math.max(...all)] : [0, 1];
+  if (name === "loss") low = Math.min(low, 0);
+  const room = 0.06 * (high - low || 0.1);
+  [low, high] = [name === "loss" ? 0 : low - room, name === "accuracy" ? Math.min(1, high + room) : high + room];
+  const { element, content, toX, toY, inner } = frame({
+    width: 900,
+    height: 380,
+    x: [Math.min(1, last), Math.max(2, last)],
+    y: [low, high],
+    yTicks: ticks(low, high, 5),
+    xTicks: ticks(1, Math.max(2, last), Math.min(10, Math.ceil(last))).filter(Number.isInteger),
+    yText: measure.axis,
+    xTitle: "epoch",
+    yTitle: `${measure.title}, ${measure.unit}`,
+    label: `${measure.title} over epochs, train solid, val dashed`,
+  });
+  content.append(svg("line", { class: "cursor", x1: toX(epoch), x2: toX(epoch), y1: inner.top, y2: inner.bottom }));
+  for (const group of groups) {
+    const d = band(group, runs, measure, name, toX, toY);
+    if (d) content.append(svg("path", { class: "band", d, style: { "--colour": COLOURS[group.members[0] % COLOURS.length] } }));
+  }
+  runs.forEach((run, n) => {
+    const style = { "--colour": COLOURS[run.number % COLOURS.length] };
+    for (const part of ["train", "val"]) {
+      const line = points[n].filter((point) => point[part] != null);
+      if (!line.length) continue;
+      content.append(svg("path", { class: `line ${part}`, style, d: path(line.map((point) => [toX(point.epoch), toY(point[part])])) }));
+      const here = line.findLast((point) => point.epoch <= epoch + 1e-9) ?? (line.length === 1 ? line[0] : null);
+      if (here) content.append(svg("circle", { class: `bead ${part}`, style, cx: toX(here.epoch), cy: toY(here[part]), r: 4.5 }, svg("title", {}, `${run.name}, ${part}: ${measure.text(here[part])}`)));
+    }
+  });
+  return element;
+}
+
+/** The area between the lowest and the highest val value of several seeds of one recipe. */
+function band(group, runs, measure, name, toX, toY) {
+  const members = runs.filter((run) => group.members.includes(run.number));
+  if (members.length < 2) return null;
+  const by = new Map();
+  for (const run of members) {
+    for (const row of run.rows) {
+      const { val } = valuesOf(row, measure, name);
+      if (val != null) by.set(row.epoch, [...(by.get(row.epoch) ?? []), val]);
+    }
+  }
+  const full = [...by].filter(([, values]) => values.length === members.length).sort(([a], [b]) => a - b);
+  if (full.length < 2) return null;
+  const upper = full.map(([epoch, values]) => [toX(epoch), toY(Math.max(...values))]);
+  const lower = full.map(([epoch, values]) => [toX(epoch), toY(Math.min(...values))]).reverse();
+  return `${path([...upper, ...lower])}Z`;
+}
+
+function table(runs, epoch, hidden, toggle) {
+  return h(
+    "table",
+    { class: "figures" },
+    h("thead", {}, h("tr", {}, ["run", "train", "val", "gap", "val loss", "learning rate"].map((text, n) => h("th", { scope: "col", class: n ? "number" : "" }, text)))),
+    h(
+      "tbody",
+      {},
+      runs.map((run) => {
+        const row = run.rows.findLast((each) => each.epoch <= epoch + 1e-9 && each["val/accuracy"] != null) ?? run.rows.findLast((each) => each.epoch <= epoch + 1e-9) ?? run.rows[0];
+        const [train, val] = [row["train/accuracy"], row["val/accuracy"]];
+        const figures = [
+          percent(train),
+          percent(val),
+          train != null && val != null ? `${(100 * (train - val)).toFixed(1)}` : "–",
+          row["val/loss"] != null ? row["val/loss"].toFixed(3) : "–",
+          row.lr != null ? Number(row.lr.toPrecision(3)).toString() : "–",
+        ];
+        return h(
+          "tr",
+          {},
+          h(
+            "th",
+            { scope: "row" },
+            h("label", { class: "run-key" }, h("input", { type: "checkbox", checked: !hidden.has(run.number), onchange: () => toggle(run.number) }), h("span", { class: "swatch", "aria-hidden": "true", style: { "--colour": COLOURS[run.number % COLOURS.length] } }), run.name),
+          ),
+          figures.map((text) => h("td", { class: "number" }, text)),
+        );
+      }),
+    ),
+  );
+}

@@ -1,0 +1,173 @@
+// Three pairs of glasses: what an early, a middle and a late layer see.
+
+import { h, replace } from "./dom.js";
+import { channelMap, DEPTHS, spotlight } from "./looking.js";
+import { hasSheet, picture, sheetCount, tileSize } from "./pictures.js";
+import { count, percent, plural } from "./words.js";
+
+const STORY = {
+  early: "Edges and colours, in patches of a few pixels.",
+  middle: "Textures, corners and curves.",
+  late: "Parts and whole things: what the last layer decides by.",
+};
+
+/** What the page knows about the insides of this run on this split, by row; null where it knows nothing. */
+export function openGlasses(page, split, run) {
+  const { glasses } = page;
+  if (!glasses || glasses.split !== split || String(glasses.run) !== String(run)) return null;
+  const by = new Map(glasses.pictures.map((seen) => [seen.row, seen]));
+  return { ...glasses, seen: glasses.pictures, rows: new Set(by.keys()), of: (row) => by.get(row) ?? null };
+}
+
+export function inside({ answers, go, glasses }) {
+  const chosen = h("div", { class: "examined", "aria-live": "polite" });
+  const row = h(
+    "div",
+    { class: "strip chooser", role: "group", "aria-label": "Pictures that were looked through" },
+    glasses.seen.map((seen) => {
+      const said = answers.classes[answers.top(seen.row, 0)];
+      const text = `${answers.classes[answers.labels[seen.row]]}, called ${said}`;
+      return h("button", { type: "button", "data-row": seen.row, title: text, "aria-label": text, class: answers.right(seen.row) ? "" : "is-wrong", onclick: () => go({ view: "inside", i: answers.ids[seen.row] }, { quiet: true }) }, picture(answers.sprite, seen.row, ""));
+    }),
+  );
+  const element = h(
+    "section",
+    { class: "inside" },
+    h("h2", {}, "Three pairs of glasses"),
+    h("p", { class: "soft" }, `The same picture at three depths of ${answers.run.recipe.model}. Choose one of ${plural(glasses.seen.length, "picture")}, taken in turn from the four drawers, mistakes first.`),
+    row,
+    chosen,
+    h("h2", {}, "What excites a channel most"),
+    h("p", { class: "soft" }, `Cut from the ${count(glasses.learned_count)} training pictures looked at, where the channel answers loudest. A patch is as large as the square that holds 90 % of what moves the unit.`),
+    filterCard(),
+    glasses.layers.map((layer) => layerCard(layer, answers.classes)),
+  );
+  return {
+    element,
+    update(state) {
+      const asked = answers.rowOf.get(state.i);
+      const seen = glasses.of(asked) ?? glasses.seen[0];
+      for (const button of row.children) {
+        const current = Number(button.dataset.row) === seen.row;
+        button.setAttribute("aria-pressed", current);
+        if (current) row.scrollLeft = button.offsetLeft - row.clientWidth / 2;
+      }
+      replace(chosen, asked != null && !glasses.of(asked) ? h("p", { class: "empty" }, `Picture ${state.i} was not looked through; this is another one.`) : null, examine(answers, glasses, seen, go));
+    },
+    key(event) {
+      const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (!by) return false;
+      const at = [...row.children].findIndex((button) => button.getAttribute("aria-pressed") === "true");
+      row.children[Math.min(row.children.length - 1, Math.max(0, at + by))].click();
+      return true;
+    },
+  };
+}
+
+function examine(answers, glasses, seen, go) {
+  const { classes } = answers;
+  const [label, said] = [answers.labels[seen.row], answers.top(seen.row, 0)];
+  return h(
+    "article",
+    { class: "glasses" },
+    h(
+      "header",
+      {},
+      picture(answers.sprite, seen.row, `${classes[label]}, called ${classes[said]}`, "large"),
+      h(
+        "div",
+        {},
+        h("p", {}, h("span", { class: "small" }, "The label says"), h("strong", {}, classes[label])),
+        h("p", { class: label === said ? "right" : "wrong" }, h("span", { class: "small" }, "The network says"), h("strong", {}, `${classes[said]}, ${percent(answers.confidence(seen.row), 0)}`)),
+        h("button", { type: "button", class: "link", onclick: () => go({ view: "lineup", i: answers.ids[seen.row] }) }, "In the line-up →"),
+      ),
+    ),
+    h(
+      "div",
+      { class: "depths" },
+      glasses.layers.map((layer, depth) => depthCard(answers, glasses, seen, layer, depth)),
+      glasses.layers.length ? null : h("section", { class: "card" }, neighbours(answers, glasses, seen, 0)),
+    ),
+  );
+}
+
+function depthCard(answers, glasses, seen, layer, depth) {
+  const space = Math.min(depth, glasses.spaces.length - 1);
+  return h(
+    "section",
+    { class: "card depth" },
+    h("h3", {}, DEPTHS[layer.key], h("span", { class: "soft" }, ` ${layer.layer}, ${layer.map.join("×")}`)),
+    h("h4", {}, "Where the evidence lies"),
+    h(
+      "div",
+      { class: "cams" },
+      seen.cams.map((cam) =>
+        h("figure", {}, spotlight(answers.sprite, seen.row, cam.maps[depth], `Grad-CAM for ${answers.classes[cam.class]}`), h("figcaption", {}, `for ${answers.classes[cam.class]}`)),
+      ),
+    ),
+    h("h4", {}, "Its liveliest channels here"),
+    h("div", { class: "maps" }, seen.activations[depth].map((map) => h("figure", {}, channelMap(map, `Channel ${map.channel}`), h("figcaption", {}, map.channel)))),
+    neighbours(answers, glasses, seen, space),
+  );
+}
+
+function neighbours(answers, glasses, seen, space) {
+  const label = answers.labels[seen.row];
+  const near = seen.neighbours[space];
+  const same = near.filter(([, other]) => other === label).length;
+  return [
+    h("h4", {}, "Nearest training pictures"),
+    h(
+      "div",
+      { class: "near" },
+      near.map(([tile, other, similarity]) =>
+        h("figure", { class: other === label ? "" : "is-wrong" }, picture("learned", tile, `${answers.classes[other]}, similarity ${similarity.toFixed(2)}`), h("figcaption", {}, answers.classes[other])),
+      ),
+    ),
+    h("p", { class: "small" }, `${same} of ${near.length} are ${answers.classes[label]}, as the label says`),
+  ];
+}
+
+function filterCard() {
+  if (!hasSheet("filters")) return null;
+  const [height] = tileSize("filters");
+  const total = sheetCount("filters");
+  return h(
+    "section",
+    { class: "card" },
+    h("h3", {}, "First layer", h("span", { class: "soft" }, ` ${plural(total, "filter")} of ${height}×${height} pixels, mid-grey is 0`)),
+    h("div", { class: "filter-grid" }, Array.from({ length: total }, (_, at) => picture("filters", at, ""))),
+  );
+}
+
+function layerCard(layer, classes) {
+  const sheet = `patches-${layer.key}`;
+  if (!hasSheet(sheet)) return null;
+  let tile = 0;
+  return h(
+    "section",
+    { class: "card" },
+    h("h3", {}, DEPTHS[layer.key], h("span", { class: "soft" }, ` ${layer.layer}: ${layer.units.length} of ${plural(layer.channels, "channel")}, patches of ${layer.side}×${layer.side} pixels`)),
+    h("p", { class: "soft" }, STORY[layer.key]),
+    h(
+      "div",
+      { class: "units" },
+      layer.units.map((unit) =>
+        h(
+          "figure",
+          { class: "unit" },
+          h("div", { class: "patches" }, unit.labels.map((label) => picture(sheet, tile++, classes[label]))),
+          h("figcaption", {}, h("b", {}, `channel ${unit.channel}`), ` ${mostly(unit.labels, classes)}`),
+        ),
+      ),
+    ),
+  );
+}
+
+/** "6 of 9 are cat" where one class has the majority, else how many classes there are. */
+function mostly(labels, classes) {
+  const tally = new Map();
+  for (const label of labels) tally.set(label, (tally.get(label) ?? 0) + 1);
+  const [top, n] = [...tally].reduce((best, entry) => (entry[1] > best[1] ? entry : best), [0, 0]);
+  return n > labels.length / 2 ? `${n} of ${labels.length} are ${classes[top]}` : `${tally.size} classes`;
+}

@@ -1,0 +1,125 @@
+// Class by class: found, trusted, spread out; how calibrated; how it stands bad weather.
+
+import { reliability } from "./calibration.js";
+import { h, replace } from "./dom.js";
+import { count, percent, rate } from "./words.js";
+
+const COLUMNS = [
+  { key: "name", title: "class", of: (row) => row.name },
+  { key: "recall", title: "recall", hint: "share of the class that was found", of: (row) => row.recall?.value ?? -1 },
+  { key: "precision", title: "precision", hint: "share of these answers that were right", of: (row) => row.precision?.value ?? -1 },
+  { key: "spread", title: "spread", hint: "distance of its pictures from their centre in feature space", of: (row) => row.spread ?? -1 },
+  { key: "support", title: "pictures", of: (row) => row.support },
+];
+
+export function perClass({ answers, go }) {
+  const spread = answers.geometry?.spread;
+  const rows = answers.classes.map((name, at) => ({ ...answers.scores[at], name, at, spread: spread?.[at] ?? null }));
+  let order = "recall";
+  let down = false;
+  const body = h("div", { class: "table-scroll" });
+  const draw = () => {
+    const column = COLUMNS.find(({ key }) => key === order);
+    const sorted = [...rows].sort((a, b) => {
+      const [x, y] = [column.of(a), column.of(b)];
+      return (x < y ? -1 : x > y ? 1 : a.at - b.at) * (down ? -1 : 1);
+    });
+    replace(body, table(sorted, order, down, answers, go, (key) => ((down = key === order ? !down : false), (order = key), draw())));
+  };
+  draw();
+  const element = h(
+    "section",
+    { class: "per-class" },
+    h("h2", {}, "Class by class"),
+    h("p", {}, spreadSentence(answers)),
+    body,
+    h(
+      "div",
+      { class: "pair-columns" },
+      h("section", { class: "card" }, h("h3", {}, "Is it as right as it is sure?"), reliability(answers.calibration)),
+      robustness(answers.run.robustness),
+    ),
+  );
+  return { element, update() {} };
+}
+
+function spreadSentence({ geometry }) {
+  if (!geometry) return "The spread in feature space is not in this page: it was written with --glasses 0.";
+  const rho = geometry.spread_and_errors;
+  if (rho == null) return "Too few classes or mistakes to say whether spread-out classes are missed more.";
+  const strength = `rank correlation ${rho.toFixed(2)} over ${geometry.spread.length} classes`;
+  if (rho > 0.5) return `Spread-out classes are missed more often here (${strength}).`;
+  if (rho < -0.5) return `Spread-out classes are missed less often here (${strength}): spread does not foretell error in this run.`;
+  return `Spread says little about error here (${strength}).`;
+}
+
+function table(rows, order, down, answers, go, sort) {
+  const widest = Math.max(1e-9, ...rows.map((row) => row.spread ?? 0));
+  return h(
+    "table",
+    { class: "figures classes" },
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        COLUMNS.map(({ key, title, hint }) =>
+          h("th", { scope: "col", "aria-sort": key === order ? (down ? "descending" : "ascending") : "none" }, h("button", { type: "button", title: hint, onclick: () => sort(key) }, title, h("span", { "aria-hidden": "true" }, key === order ? (down ? " ↓" : " ↑") : ""))),
+        ),
+      ),
+    ),
+    h(
+      "tbody",
+      {},
+      rows.map((row) =>
+        h(
+          "tr",
+          {},
+          h("th", { scope: "row" }, h("button", { type: "button", class: "link", onclick: () => go({ view: "lineup", true: row.at, said: null, drawer: null, q: null, i: null }) }, row.name)),
+          h("td", {}, meter(row.recall)),
+          h("td", {}, meter(row.precision)),
+          h("td", {}, row.spread == null ? "–" : h("span", { class: "meter" }, h("span", { class: "track" }, h("span", { class: "fill plain", style: { width: `${(100 * row.spread) / widest}%` } })), h("span", { class: "value" }, row.spread.toPrecision(3)))),
+          h("td", { class: "number" }, count(row.support)),
+        ),
+      ),
+    ),
+  );
+}
+
+/** A bar with its 95 % interval as a lighter end. */
+function meter(value) {
+  if (!value) return "–";
+  return h(
+    "span",
+    { class: "meter", title: rate(value) },
+    h(
+      "span",
+      { class: "track", "aria-hidden": "true" },
+      h("span", { class: "fill", style: { width: `${100 * value.value}%` } }),
+      h("span", { class: "interval", style: { left: `${100 * value.low}%`, width: `${100 * (value.high - value.low)}%` } }),
+    ),
+    h("span", { class: "value" }, percent(value.value)),
+  );
+}
+
+function robustness(card) {
+  const title = h("h3", {}, "In bad weather");
+  if (!card?.rows) return h("section", { class: "card" }, title, h("p", { class: "soft" }, "No robustness card in this run: it was not tried on corrupted pictures."));
+  return h(
+    "section",
+    { class: "card" },
+    title,
+    h("p", { class: "soft" }, `Clean: ${rate(card.clean)}. Below: the same pictures, changed.`),
+    h(
+      "table",
+      { class: "figures" },
+      h("thead", {}, h("tr", {}, ["change", "how strong", "right", "points"].map((text) => h("th", { scope: "col" }, text)))),
+      h(
+        "tbody",
+        {},
+        card.rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.corruption), h("td", {}, row.severity), h("td", {}, meter(row.accuracy)), h("td", { class: "number" }, (100 * row.change).toFixed(1)))),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,110 @@
+"""Batches: every image at most once an epoch, another order each epoch, the same one each time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from snellen.augment.batched import augment_batch, to_device, to_float
+from snellen.augment.draws import draw
+from snellen.data.labeled_images import LabeledImages
+from snellen.recipes.recipe import Augment
+from snellen.train.batches import Batches
+
+CPU = torch.device("cpu")
+JITTER = Augment(crop_pixels=4, flip="random", brightness=0.2, contrast=0.2, saturation=0.2)
+
+
+def batches(images: LabeledImages, *, size: int = 16, augment: Augment | None = None, seed: int = 0) -> Batches:
+    return Batches(images, batch_size=size, augment=augment or Augment(), seed=seed, device=CPU)
+
+
+@pytest.fixture
+def numbered(few_images: LabeledImages) -> LabeledImages:
+    """Images whose every pixel is their own number."""
+    pixels = np.broadcast_to(np.arange(60, dtype=np.uint8)[:, None, None, None], (60, 32, 32, 3)).copy()
+    return replace(few_images, images=pixels)
+
+
+def order(made: Batches, epoch: int, *, first: int = 0) -> list[list[int]]:
+    return [torch.round(images[:, 0, 0, 0] * 255).int().tolist() for images, _ in made.epoch(epoch, first=first)]
+
+
+def test_an_epoch_has_whole_batches_and_every_image_at_most_once(numbered: LabeledImages) -> None:
+    made = order(batches(numbered), 0)
+    assert [len(batch) for batch in made] == [16, 16, 16]
+    seen = [number for batch in made for number in batch]
+    assert len(set(seen)) == 48
+    assert batches(numbered).steps_per_epoch == 3
+
+
+def test_where_the_batch_divides_the_images_each_is_seen_exactly_once(numbered: LabeledImages) -> None:
+    assert sorted(number for batch in order(batches(numbered, size=20), 0) for number in batch) == list(range(60))
+
+
+def test_those_left_out_are_others_every_epoch_so_that_all_are_seen_in_the_end(numbered: LabeledImages) -> None:
+    seen = [{number for batch in order(batches(numbered), epoch) for number in batch} for epoch in range(6)]
+    assert len({frozenset(each) for each in seen}) == 6
+    assert set.union(*seen) == set(range(60))
+
+
+def test_the_order_differs_by_epoch_and_seed_and_repeats_for_the_same(numbered: LabeledImages) -> None:
+    first = order(batches(numbered), 0)
+    assert order(batches(numbered), 0) == first
+    assert order(batches(numbered), 1) != first
+    assert order(batches(numbered, seed=1), 0) != first
+    assert first[0] != sorted(first[0])
+
+
+@pytest.mark.parametrize("first", [0, 1, 2, 3])
+def test_beginning_in_the_middle_gives_the_rest_of_the_same_epoch(few_images: LabeledImages, first: int) -> None:
+    whole = list(batches(few_images, augment=JITTER).epoch(2))
+    rest = list(batches(few_images, augment=JITTER).epoch(2, first=first))
+    assert len(rest) == 3 - first
+    for (images, labels), (expected, expected_labels) in zip(rest, whole[first:], strict=True):
+        assert torch.equal(images, expected)
+        assert torch.equal(labels, expected_labels)
+
+
+def test_labels_stay_with_their_images(numbered: LabeledImages) -> None:
+    for images, labels in batches(numbered).epoch(0):
+        numbers = torch.round(images[:, 0, 0, 0] * 255).long().numpy()
+        np.testing.assert_array_equal(labels.numpy(), numbered.labels[numbers])
+
+
+def test_each_image_gets_its_own_draw_of_the_epoch_whatever_batch_it_is_in(few_images: LabeledImages) -> None:
+    def changed_by_image(size: int) -> dict[bytes, bytes]:
+        plain = batches(few_images, size=size)
+        augmented = batches(few_images, size=size, augment=JITTER)
+        pairs = zip(plain.epoch(1), augmented.epoch(1), strict=True)
+        return {
+            image.numpy().tobytes(): changed.numpy().tobytes()
+            for (images, _), (changes, _) in pairs
+            for image, changed in zip(images, changes, strict=True)
+        }
+
+    assert changed_by_image(10) == changed_by_image(60)
+
+
+def test_augmentation_is_the_one_of_the_draws(few_images: LabeledImages) -> None:
+    ((images, _),) = batches(few_images, size=60, augment=JITTER, seed=3).epoch(5)
+    whole = augment_batch(torch.from_numpy(few_images.images), to_device(draw(JITTER, seed=3, epoch=5, count=60), CPU))
+    ours = sorted(image.numpy().tobytes() for image in images)
+    assert ours == sorted(image.numpy().tobytes() for image in whole)
+
+
+def test_without_augmentation_pixels_are_only_divided(few_images: LabeledImages) -> None:
+    ((images, _),) = batches(few_images, size=60).epoch(0)
+    assert images.dtype == torch.float32
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    expected = to_float(torch.from_numpy(few_images.images))
+    assert sorted(image.numpy().tobytes() for image in images) == sorted(i.numpy().tobytes() for i in expected)
+
+
+def test_fewer_images_than_a_batch_make_one_smaller_batch(few_images: LabeledImages) -> None:
+    made = batches(few_images, size=512)
+    assert (made.batch_size, made.steps_per_epoch) == (60, 1)
+    assert [len(labels) for _, labels in made.epoch(0)] == [60]

@@ -1,0 +1,82 @@
+"""`--budget`: durations in words, and a schedule that fits."""
+
+from __future__ import annotations
+
+import pytest
+
+from snellen.data.dataset import Dataset
+from snellen.errors import InvalidSetting
+from snellen.recipes.recipe import Expect, Recipe
+from snellen.train import budget
+from snellen.train.budget import fit_into, parse_duration
+from snellen.train.progress import Progress
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("5m", 300), ("1h", 3600), ("1.5h", 5400), ("5m30s", 330), ("1h0.5m", 3630)]
+)
+def test_a_duration_is_numbers_with_units(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "m", "5 m", "-5m", "5d", "1e3s", "5m x", "5M", "0s", "0h0m"])
+def test_anything_else_is_refused_with_the_value(text: str) -> None:
+    with pytest.raises(InvalidSetting, match="--budget"):
+        parse_duration(text)
+
+
+def fitted(recipe: Recipe, dataset: Dataset, seconds: float) -> Recipe:
+    return fit_into(
+        recipe, dataset, seconds=seconds, device="cpu", precision="fp32", progress=Progress(quiet=True)
+    )  # fmt: skip
+
+
+@pytest.fixture
+def an_epoch_takes_a_hundred_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 270 training images, and 30 val images seen with as many training images at a third of a step's price.
+    monkeypatch.setattr(budget, "_images_per_second", lambda job: 2.9)
+
+
+@pytest.mark.usefixtures("an_epoch_takes_a_hundred_seconds")
+@pytest.mark.parametrize(
+    ("seconds", "epochs"),
+    [
+        (2_000, 8),  # not beyond four times the recipe's two epochs
+        (560, 5),  # whole epochs, a tenth of the time held back
+        (500, 4),
+        (340, 3),
+    ],
+)
+def test_as_many_whole_epochs_as_fit(tiny_recipe: Recipe, tiny_dataset: Dataset, seconds: float, epochs: float) -> None:
+    changed = fitted(tiny_recipe, tiny_dataset, seconds)
+    assert changed == tiny_recipe.replace(epochs=float(epochs))
+
+
+@pytest.mark.usefixtures("an_epoch_takes_a_hundred_seconds")
+def test_below_three_epochs_the_last_one_may_be_a_part(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
+    assert fitted(tiny_recipe, tiny_dataset, 200).epochs == pytest.approx(1.8, abs=0.06)
+
+
+@pytest.mark.usefixtures("an_epoch_takes_a_hundred_seconds")
+def test_fewer_looks_at_val_leave_time_for_training(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
+    seldom = fitted(tiny_recipe.replace(evaluate_every=100), tiny_dataset, 200).epochs
+    assert seldom == pytest.approx(1.8 * 290 / 270, abs=0.06)
+
+
+@pytest.mark.usefixtures("an_epoch_takes_a_hundred_seconds")
+def test_a_budget_for_nothing_is_refused_with_what_an_epoch_takes(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
+    with pytest.raises(InvalidSetting, match="an epoch of tiny takes 100 s here. Give it more time"):
+        fitted(tiny_recipe, tiny_dataset, 4)
+
+
+@pytest.mark.usefixtures("an_epoch_takes_a_hundred_seconds")
+def test_a_shorter_training_does_not_promise_what_the_published_one_gave(
+    tiny_recipe: Recipe, tiny_dataset: Dataset
+) -> None:
+    expect = Expect(data="d", val_accuracy=(0.9, 0.95), minutes=1.0, machine="m", runs=3, evidence="e")
+    assert fitted(tiny_recipe.replace(expect=expect), tiny_dataset, 300).expect is None
+
+
+def test_the_speed_is_measured_by_real_steps(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
+    changed = fitted(tiny_recipe, tiny_dataset, 3_600)
+    assert changed.epochs == 8  # an hour is plenty here

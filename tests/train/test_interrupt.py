@@ -1,0 +1,96 @@
+"""Ctrl-C and SIGTERM: the first asks, the second does not wait, and real processes say so by their exit code."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from snellen.runs.run import Run
+from snellen.train.interrupt import Interrupted, StopRequest
+
+SCRIPT = Path(__file__).parents[1] / "small_eyechart.py"
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_first_signal_is_noted_and_raised_when_asked(number: signal.Signals, exit_code: int) -> None:
+    with StopRequest() as stop:
+        stop.raise_if_requested()
+        assert not stop.requested
+        signal.raise_signal(number)
+        assert stop.requested
+        with pytest.raises(Interrupted) as raised:
+            stop.raise_if_requested()
+    assert raised.value.exit_code == exit_code
+    assert str(raised.value) == number.name
+
+
+def test_the_second_signal_does_not_wait() -> None:
+    with StopRequest():
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+
+
+def test_afterwards_signals_do_what_they_did_before() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(ZeroDivisionError), StopRequest():
+        assert signal.getsignal(signal.SIGTERM) != before[1]
+        raise ZeroDivisionError
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_outside_the_main_thread_signals_are_left_alone() -> None:
+    before, seen = signal.getsignal(signal.SIGTERM), []
+
+    def enter() -> None:
+        with StopRequest() as stop:
+            seen.append((signal.getsignal(signal.SIGTERM), stop.requested))
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert seen == [(before, False)]
+
+
+def stop_after_rows(command: list[str], folder: Path, rows: int, number: signal.Signals) -> tuple[int, str, float]:
+    """Run a command, send a signal once the journal has so many rows; exit code, stderr, seconds from one to the other."""
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    try:
+        deadline = time.monotonic() + 240
+        while len(Run(folder).journal.rows()) < rows and process.poll() is None:
+            assert time.monotonic() < deadline, "the training did not get so far"
+            time.sleep(0.05)
+        sent = time.monotonic()
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+        return process.returncode, errors, time.monotonic() - sent
+    finally:
+        process.kill()
+
+
+def test_a_real_training_stops_with_143_goes_on_and_stops_with_130(tmp_path: Path) -> None:
+    snellen, folder = [sys.executable, str(SCRIPT)], tmp_path / "runs" / "run"
+    train = ["train", "eyechart", "--set", "epochs=10000", "widths=[4,4,4,4]", "--precision", "fp32", "--device", "cpu"]
+    code, errors, _ = stop_after_rows(
+        [*snellen, *train, "--runs", str(tmp_path / "runs"), "--name", "run"], folder, 1, signal.SIGTERM
+    )
+    assert code == 143, errors
+    assert "Stopped by SIGTERM; the run is saved and can be resumed" in errors
+    assert "Traceback" not in errors
+    rows = len(Run(folder).journal.rows())
+    assert Run(folder).info["status"] == "interrupted"
+
+    code, errors, _ = stop_after_rows([*snellen, "train", "--resume", str(folder)], folder, rows + 1, signal.SIGINT)
+    assert code == 130, errors
+    assert "Stopped by SIGINT" in errors
+    assert "Traceback" not in errors
+    epochs = [row["epoch"] for row in Run(folder).journal.rows()]
+    assert epochs == list(range(1, len(epochs) + 1))
+    assert len(epochs) > rows
+    assert not list(folder.rglob("*.tmp"))

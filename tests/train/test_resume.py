@@ -1,0 +1,181 @@
+"""Interrupted or killed anywhere, a run ends as it would have ended: weights, numbers and predictions to the bit."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from snellen.data.dataset import Dataset
+from snellen.evaluate.predictions import Predictions
+from snellen.models.restore import weights_hash
+from snellen.recipes.recipe import Average, Freeze, Muon, Recipe, Resolution, Schedule
+from snellen.runs.run import Run, open_run
+from snellen.train import loop
+from snellen.train.fit import fit, resume
+from snellen.train.interrupt import Interrupted
+
+CLOCKS = {"seconds", "images_per_second"}
+
+EVERYTHING: dict[str, Any] = {
+    "model": "sprint_net",
+    "widths": (24, 24, 24),
+    "batch_size": 64,
+    "epochs": 2.5,
+    "optimizer": Muon(weight_decay=1e-3),
+    "schedule": Schedule(shape="linear", tail_fraction=0.2, floor=0.05),
+    "resolutions": (Resolution(side=24, until=0.3), Resolution(side=28, until=0.6)),
+    "freezes": (Freeze(prefix="net.whiten.bias", after=0.3), Freeze(prefix="net.block1.conv1", after=0.55)),
+    "average": Average(after=0.4, every_steps=2),
+}  # 4 steps an epoch, 10 in all
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing is caught, nothing is saved."""
+
+
+@pytest.fixture(params=["sgd", "everything"])
+def recipe(request: pytest.FixtureRequest, tiny_recipe: Recipe) -> Recipe:
+    return tiny_recipe.replace(batch_size=64, epochs=2.5, **({} if request.param == "sgd" else EVERYTHING))
+
+
+@pytest.fixture
+def stop_at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Make the n-th update of the next training end with a signal, or with `Killed`."""
+    real = loop.update
+
+    def arm(step: int, *, killed: bool = False) -> None:
+        calls: list[int] = []
+
+        def update(*arguments: Any, **options: Any) -> torch.Tensor:
+            calls.append(1)
+            loss = real(*arguments, **options)
+            if len(calls) == step:
+                if killed:
+                    raise Killed
+                signal.raise_signal(signal.SIGTERM)
+            return loss
+
+        monkeypatch.setattr(loop, "update", update)
+
+    return arm
+
+
+def start(recipe: Recipe, dataset: Dataset, runs: Path) -> Run:
+    return fit(recipe, dataset, device="cpu", precision="fp32", runs=runs, name="run")
+
+
+def interrupted(recipe: Recipe, dataset: Dataset, runs: Path, kind: type[BaseException] = Interrupted) -> Run:
+    with pytest.raises(kind):
+        start(recipe, dataset, runs)
+    return open_run(runs / "run")
+
+
+def numbers(run: Run) -> list[dict[str, Any]]:
+    return [{key: value for key, value in row.items() if key not in CLOCKS} for row in run.journal.rows()]
+
+
+_UNINTERRUPTED: dict[str, tuple[str, list[dict[str, Any]], bytes, bytes, dict[str, Any]]] = {}
+
+
+def content(run: Run) -> tuple[str, list[dict[str, Any]], bytes, bytes, dict[str, Any]]:
+    predictions = Predictions.load(run.folder / "predictions_val.npz")
+    return (
+        weights_hash(run),
+        numbers(run),
+        predictions.logits.tobytes(),
+        predictions.with_tta().logits.tobytes(),
+        {key: run.info[key] for key in ("val", "best_epoch", "data", "statistics", "status")},
+    )
+
+
+@pytest.fixture
+def uninterrupted(recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path) -> Any:
+    """What the run is when nobody stops it; trained once for each recipe."""
+    if recipe.model not in _UNINTERRUPTED:
+        _UNINTERRUPTED[recipe.model] = content(start(recipe, tiny_dataset, tmp_path / "whole"))
+    return _UNINTERRUPTED[recipe.model]
+
+
+@pytest.mark.parametrize("step", [1, 4, 6, 10], ids=["first step", "end of an epoch", "inside an epoch", "last step"])
+def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(
+    recipe: Recipe,
+    tiny_dataset: Dataset,
+    tmp_path: Path,
+    stop_at: Callable[..., None],
+    uninterrupted: Any,
+    step: int,
+) -> None:
+    stop_at(step)
+    run = interrupted(recipe, tiny_dataset, tmp_path / "runs")
+    assert run.info["status"] == "interrupted"
+    assert content(resume(run, tiny_dataset)) == uninterrupted
+
+
+def test_being_stopped_again_and_again_changes_nothing(
+    recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, stop_at: Callable[..., None], uninterrupted: Any
+) -> None:
+    stop_at(2)
+    run = interrupted(recipe, tiny_dataset, tmp_path / "runs")
+    for further in (1, 3):
+        stop_at(further)
+        with pytest.raises(Interrupted):
+            resume(run, tiny_dataset)
+    assert content(resume(run, tiny_dataset)) == uninterrupted
+
+
+@pytest.mark.parametrize("step", [3, 5, 9])
+def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
+    recipe: Recipe,
+    tiny_dataset: Dataset,
+    tmp_path: Path,
+    stop_at: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    uninterrupted: Any,
+    step: int,
+) -> None:
+    monkeypatch.setattr(loop, "_CHECKPOINT_SECONDS", 0.0)
+    stop_at(step, killed=True)
+    run = interrupted(recipe, tiny_dataset, tmp_path / "runs", Killed)
+    assert run.info["status"] == "training"
+    assert content(resume(run, tiny_dataset)) == uninterrupted
+
+
+def test_rows_written_after_the_last_checkpoint_are_not_doubled(
+    tiny_recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, stop_at: Callable[..., None]
+) -> None:
+    stop_at(9, killed=True)  # one epoch is in the journal, no checkpoint has been written yet
+    run = interrupted(tiny_recipe, tiny_dataset, tmp_path / "runs", Killed)
+    assert [row["epoch"] for row in run.journal.rows()] == [1]
+    resume(run, tiny_dataset)
+    assert [row["epoch"] for row in run.journal.rows()] == [1, 2]
+
+
+def test_a_run_stopped_while_it_was_graded_is_graded_by_resuming_it(
+    tiny_recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished_run: Run
+) -> None:
+    from snellen.train import fit as fit_file
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit_file, "grade", stop)
+        run = interrupted(tiny_recipe, tiny_dataset, tmp_path / "runs", KeyboardInterrupt)
+    resumed = resume(run, tiny_dataset)
+    assert weights_hash(resumed) == weights_hash(finished_run)
+    first, second = (Predictions.load(each.folder / "predictions_val.npz") for each in (resumed, finished_run))
+    np.testing.assert_array_equal(first.logits, second.logits)
+
+
+def test_time_spent_before_and_after_the_stop_is_added_up(
+    tiny_recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, stop_at: Callable[..., None]
+) -> None:
+    stop_at(12)
+    resumed = resume(interrupted(tiny_recipe, tiny_dataset, tmp_path / "runs"), tiny_dataset)
+    assert resumed.info["seconds"] == pytest.approx(sum(row["seconds"] for row in resumed.journal.rows()), abs=1e-3)
