@@ -19,6 +19,14 @@ from snellen.recipes.recipe import SGD, Augment, Recipe, Schedule
 from snellen.runs.run import Run
 
 
+def pytest_configure() -> None:
+    """One thread for every test, also in the processes they start: tiny tensors only wait for the second one."""
+    import torch
+
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20261124)

@@ -18,7 +18,7 @@ def images() -> torch.Tensor:
 
 
 def window(images: torch.Tensor, down: int, right: int) -> torch.Tensor:
-    """The images moved by so many pixels; what comes in at the edge is their reflection. Written one index at a time."""
+    """The images moved by so many pixels, reflected at the edge. Written one index at a time."""
     side = images.shape[-1]
 
     def reflected(at: int) -> int:
@@ -70,5 +70,5 @@ def test_the_same_views_every_time(images: torch.Tensor, tta: TTA) -> None:
     torch.manual_seed(1)
     first = [view for _, view in views(images, tta)]
     torch.manual_seed(2)
-    np.random.seed(2)  # noqa: NPY002 - the point is that nobody reads it
+    np.random.seed(2)
     assert all(torch.equal(a, b) for a, (_, b) in zip(first, views(images, tta), strict=True))

@@ -44,7 +44,8 @@ _STAGES = st.lists(_INNER, max_size=3, unique=True).map(
 _EXPECT = st.builds(
     Expect,
     data=st.text(),
-    val_accuracy=st.tuples(_PART, _PART),
+    split=st.sampled_from(["val", "test"]),
+    accuracy=st.tuples(_PART, _PART),
     minutes=_RATE,
     machine=st.text(),
     runs=st.integers(1, 9),
@@ -221,7 +222,7 @@ def test_no_setting_changes_nothing() -> None:
 
 
 def test_a_changed_recipe_does_not_promise_what_the_published_one_gave() -> None:
-    expect = Expect(data="d", val_accuracy=(0.9, 0.95), minutes=1.0, machine="m", runs=3, evidence="e")
+    expect = Expect(data="d", split="val", accuracy=(0.9, 0.95), minutes=1.0, machine="m", runs=3, evidence="e")
     published = RECIPES["sprint"].replace(expect=expect)
     assert with_settings(published, ["epochs=3"]).expect is None
     assert with_settings(published, [f"epochs={published.epochs}"]).expect == expect

@@ -28,7 +28,7 @@ def test_it_names_version_processor_memory_packages_and_command(monkeypatch: pyt
 
 
 def test_no_value_of_an_environment_variable_is_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    secret = "hunter2-do-not-print"  # noqa: S105 - it is a decoy
+    secret = "hunter2-do-not-print"
     for name in ("AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "HF_TOKEN", "PASSWORD"):
         monkeypatch.setenv(name, secret)
     text = json.dumps(describe_environment())

@@ -73,7 +73,7 @@ def test_a_budget_for_nothing_is_refused_with_what_an_epoch_takes(tiny_recipe: R
 def test_a_shorter_training_does_not_promise_what_the_published_one_gave(
     tiny_recipe: Recipe, tiny_dataset: Dataset
 ) -> None:
-    expect = Expect(data="d", val_accuracy=(0.9, 0.95), minutes=1.0, machine="m", runs=3, evidence="e")
+    expect = Expect(data="d", split="val", accuracy=(0.9, 0.95), minutes=1.0, machine="m", runs=3, evidence="e")
     assert fitted(tiny_recipe.replace(expect=expect), tiny_dataset, 300).expect is None
 
 

@@ -59,7 +59,7 @@ def test_outside_the_main_thread_signals_are_left_alone() -> None:
 
 
 def stop_after_rows(command: list[str], folder: Path, rows: int, number: signal.Signals) -> tuple[int, str, float]:
-    """Run a command, send a signal once the journal has so many rows; exit code, stderr, seconds from one to the other."""
+    """Run a command, send a signal once the journal has so many rows; exit code, stderr, seconds in between."""
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     try:
         deadline = time.monotonic() + 240

@@ -22,11 +22,10 @@ from snellen.train.interrupt import Interrupted
 
 CLOCKS = {"seconds", "images_per_second"}
 
-EVERYTHING: dict[str, Any] = {
+SGD_ONLY: dict[str, Any] = {"batch_size": 64, "epochs": 2.5}
+EVERYTHING: dict[str, Any] = SGD_ONLY | {
     "model": "sprint_net",
     "widths": (24, 24, 24),
-    "batch_size": 64,
-    "epochs": 2.5,
     "optimizer": Muon(weight_decay=1e-3),
     "schedule": Schedule(shape="linear", tail_fraction=0.2, floor=0.05),
     "resolutions": (Resolution(side=24, until=0.3), Resolution(side=28, until=0.6)),
@@ -41,7 +40,7 @@ class Killed(BaseException):
 
 @pytest.fixture(params=["sgd", "everything"])
 def recipe(request: pytest.FixtureRequest, tiny_recipe: Recipe) -> Recipe:
-    return tiny_recipe.replace(batch_size=64, epochs=2.5, **({} if request.param == "sgd" else EVERYTHING))
+    return tiny_recipe.replace(**(SGD_ONLY if request.param == "sgd" else EVERYTHING))
 
 
 @pytest.fixture

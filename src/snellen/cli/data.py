@@ -32,6 +32,10 @@ def run(args: Args) -> int:
     """List, describe or download."""
     from snellen.data.catalog import NAMES
 
+    if args.sheet is not None and args.action != "info":
+        raise UsageError(f"--sheet has no effect on snellen data {args.action}; it belongs to info. Leave it out.")
+    if args.action == "list" and (args.name is not None or args.data is not None):
+        raise UsageError("snellen data list takes no name and no --data. About one of them: snellen data info NAME")
     if args.action == "list":
         print(json.dumps(list(NAMES)) if args.json else "\n".join(NAMES))
         return 0

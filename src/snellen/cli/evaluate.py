@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -20,7 +20,7 @@ class Args:
     """What `snellen evaluate` takes."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """One finished run, or several seeds of one recipe, which count as one look at the test set."""
+    """One finished run, or several: on val they are compared, on test several seeds of one recipe are one look."""
     split: Literal["val", "test"] = "val"
     """test is opened through the ledger, which writes before it opens."""
     tta: Literal["none", "flip", "shift", "ten_crop"] | None = None
@@ -48,12 +48,32 @@ def run(args: Args) -> int:
     runs = [open_run(path) for path in args.runs]
     if args.split == "test":
         return _test(args, runs)
-    for one in runs:
-        _val(args, one)
+    if args.ledger is not None or args.reason != Args.reason:
+        raise UsageError("--ledger and --reason have no effect on val, which may be looked at freely. Leave them out.")
+    entries = [_val(args, one) for one in runs]
+    found = entries[0] if len(runs) == 1 else {"runs": entries, "comparison": _compare(args, runs)}
+    if args.json:
+        print(json.dumps(found, ensure_ascii=False))
     return 0
 
 
-def _val(args: Args, run: Run) -> None:
+def _compare(args: Args, runs: list[Run]) -> dict[str, Any]:
+    from rich.console import Console
+    from rich.text import Text
+
+    from snellen.cli.compare_runs import compare_runs
+    from snellen.train.judge import judge_on_val
+
+    found, sentences = compare_runs(runs, [judge_on_val(one, data=args.data, device=args.device) for one in runs])
+    if not args.json:
+        console = Console(highlight=False)
+        console.print()
+        for sentence in sentences:
+            console.print(Text(sentence), soft_wrap=True)
+    return found
+
+
+def _val(args: Args, run: Run) -> dict[str, Any]:
     from rich.console import Console
 
     from snellen.cli.show import show_grades
@@ -62,14 +82,13 @@ def _val(args: Args, run: Run) -> None:
 
     predictions = judge_on_val(run, data=args.data, device=args.device, tta=args.tta)
     card = scorecard(predictions)
-    if args.json:
-        print(json.dumps({"run": str(run.folder), "split": "val", **card.to_json()}, ensure_ascii=False))
-        return
-    console = Console(highlight=False)
-    show_grades(console, predictions)
-    if args.per_class:
-        console.print()
-        console.print(class_table(card))
+    if not args.json:
+        console = Console(highlight=False)
+        show_grades(console, predictions)
+        if args.per_class:
+            console.print()
+            console.print(class_table(card))
+    return {"run": str(run.folder), "split": "val", **card.to_json()}
 
 
 def _test(args: Args, runs: list[Run]) -> int:

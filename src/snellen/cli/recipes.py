@@ -35,7 +35,7 @@ def run(args: Args) -> int:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in ("recipe", "model", "epochs", "measured", "for what"):
+    for column in ("recipe", "model", "epochs", "measured, one view", "for what"):
         table.add_column(column, no_wrap=column in ("recipe", "model"))
     for recipe in RECIPES.values():
         table.add_row(recipe.name, recipe.model, f"{recipe.epochs:g}", _measured(recipe.expect), recipe.note)
@@ -46,5 +46,5 @@ def run(args: Args) -> int:
 def _measured(expect: Expect | None) -> str:
     if expect is None:
         return "not yet"
-    low, high = (100 * value for value in expect.val_accuracy)
-    return f"{low:.1f}-{high:.1f} % val in {expect.minutes:g} min ({expect.machine}, n={expect.runs})"
+    low, high = (100 * value for value in expect.accuracy)
+    return f"{low:.1f}-{high:.1f} % {expect.split}, {expect.minutes:g} min on {expect.machine} (n={expect.runs})"

@@ -59,6 +59,8 @@ def run(args: Args) -> int:
         raise UsageError("Which data? snellen train cifar10, or snellen train eyechart (built in, no download).")
     recipe = find_recipe(args.recipe) if args.recipe else default_recipe(args.dataset)
     recipe = with_settings(recipe, args.set)
+    if args.dry_run and args.budget:
+        raise UsageError("--budget has no effect with --dry-run, which measures nothing. Leave one of them out.")
     if args.dry_run:
         print(json.dumps(to_json(recipe), indent=2))
         return 0

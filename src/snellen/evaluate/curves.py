@@ -75,7 +75,9 @@ class Band:
 
 def band(curve: Curve, series: str) -> Band:
     """One of the series of `curves_json` over the seeds of a curve."""
-    seeds = [{row["epoch"]: value for row in rows if (value := _value(row, series)) is not None} for rows in curve.journals]
+    seeds = [
+        {row["epoch"]: value for row in rows if (value := _value(row, series)) is not None} for rows in curve.journals
+    ]
     epochs = sorted(set.intersection(*(set(seed) for seed in seeds))) if seeds else []
     columns = [[seed[epoch] for seed in seeds] for epoch in epochs]
     return Band(

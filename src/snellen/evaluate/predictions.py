@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import zlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -94,7 +95,8 @@ class Predictions:
             RunError: the file is missing or is not a predictions file.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # From memory: of a broken file NumPy would leave the handle open.
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                 about = json.loads(bytes(file["about"]))
                 return Predictions(
                     logits=file["logits"],
@@ -108,5 +110,5 @@ class Predictions:
                 )
         except FileNotFoundError:
             raise RunError(f"{path} does not exist. Predict first: snellen evaluate {path.parent}") from None
-        except (KeyError, ValueError, OSError, BadZipFile, AssertionError) as error:
+        except (LookupError, TypeError, ValueError, EOFError, OSError, BadZipFile, zlib.error, AssertionError) as error:
             raise RunError(f"{path} is not a readable predictions file ({error}).") from error

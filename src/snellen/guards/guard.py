@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from snellen.errors import RunError, SnellenError
 from snellen.runs.run import Run
@@ -118,6 +118,7 @@ def read_verdicts(run: Run) -> tuple[Verdict, ...]:
 def _from_json(entry: dict[str, Any]) -> Verdict:
     verdict = Verdict(**entry)
     texts = (verdict.name, verdict.evidence, verdict.remedy, verdict.severity)
-    if not all(isinstance(text, str) for text in texts) or verdict.passed not in (True, False, None):
+    known = verdict.severity in get_args(Severity) and any(verdict.passed is each for each in (True, False, None))
+    if not all(isinstance(text, str) for text in texts) or not known:
         raise TypeError("not a verdict")
     return verdict

@@ -95,7 +95,7 @@ def small_image_stem(model: nn.Module, image_shape: tuple[int, int, int]) -> Ver
     """
     name = "small-image-stem"
     side = min(image_shape[:2])
-    maps = [min(row.output_shape[1:]) for row in describe_layers(model, image_shape) if len(row.output_shape) == 3]
+    maps = [min(row.output_shape[1:]) for row in describe_layers(model, image_shape) if row.kind == "Conv2d"]
     if not maps:
         return unjudged(name, "The model has no convolutions.")
     early = maps[min(1, len(maps) - 1)]

@@ -133,7 +133,7 @@ def _stock_stem() -> Verdict:
 
 def _sure_of_itself() -> Verdict:
     train, val = _letters()
-    model = _model("small_cnn", train)
+    model = _model("small_cnn", train, widths=(8, 8, 16, 16))
     with torch.no_grad():
         model.get_parameter("net.fc.weight").mul_(100)
     return blind_start(model, val)
@@ -157,7 +157,7 @@ def _augmented_evaluation() -> Verdict:
     train, val = _letters()
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        return repeatable_evaluation(_Jittery(_model("small_cnn", train)), val)
+        return repeatable_evaluation(_Jittery(_model("small_cnn", train, widths=(8, 8, 16, 16))), val)
 
 
 def _looked_twice() -> Verdict:
@@ -223,16 +223,16 @@ MISTAKES: dict[str, Mistake] = {
 """By the guards' names, in the order of `guard.GUARDS`."""
 
 
-def _model(name: str, images: LabeledImages) -> Classifier:
+def _model(name: str, images: LabeledImages, *, widths: tuple[int, ...]) -> Classifier:
     shape, classes = images.image_shape, images.num_classes
-    return build(name, image_shape=shape, num_classes=classes, mean=(0.5,) * 3, std=(0.25,) * 3, seed=0)
+    return build(name, image_shape=shape, num_classes=classes, mean=(0.5,) * 3, std=(0.25,) * 3, seed=0, widths=widths)
 
 
 def _brief_training(
     train: LabeledImages, val: LabeledImages, *, lr: float, steps: int = 40
 ) -> tuple[list[Row], Classifier]:
     """The journal and the model of an MLP after five rounds of plain gradient steps on batches of 128."""
-    model = _model("mlp", train)
+    model = _model("mlp", train, widths=(64,))
     pixels, labels = to_float(torch.from_numpy(train.images)), torch.from_numpy(train.labels)
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
     rows: list[Row] = []

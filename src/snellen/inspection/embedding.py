@@ -33,7 +33,7 @@ def principal_components(features: NDArray[np.floating[Any]], *, axes: int = 2) 
 
     Source: Pearson 1901; computed from the D x D covariance, since D is far below N here.
     """
-    assert features.ndim == 2 and axes >= 1
+    assert axes >= 1, "a map needs an axis"
     count, size = features.shape
     points, share = np.zeros((count, axes), dtype=np.float32), np.zeros(axes)
     if count < 2 or size == 0:

@@ -50,11 +50,12 @@ def grad_cam(
     finally:
         model.train(was_training)
     return {
-        depth.key: _weighed(own.detach(), gradient) for depth, own, gradient in zip(depths, maps, gradients, strict=True)
+        depth.key: _weighed(own.detach(), gradient)
+        for depth, own, gradient in zip(depths, maps, gradients, strict=True)
     }
 
 
 def _weighed(maps: Tensor, gradients: Tensor) -> NDArray[np.float32]:
-    """(N, C, h, w) twice -> (N, h, w): the sum over channels, each times its mean gradient, without what is negative."""
+    """(N, C, h, w) twice -> (N, h, w): the sum over channels, each times its mean gradient, cut off below 0."""
     weights = gradients.mean(dim=(2, 3), keepdim=True)
     return np.asarray((weights * maps).sum(dim=1).clamp_min(0).float().cpu().numpy())

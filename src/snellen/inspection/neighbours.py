@@ -60,4 +60,5 @@ def spread_over_classes(images: LabeledImages, total: int) -> NDArray[np.int64]:
 
 def _unit(points: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     length = np.linalg.norm(points, axis=1, keepdims=True)
-    return np.divide(points, length, out=np.zeros_like(points), where=length > 0).astype(np.float32)
+    unit = np.divide(points, length, out=np.zeros_like(points), where=length > 0)
+    return np.asarray(unit, dtype=np.float32)

@@ -123,7 +123,7 @@ def _corner(unit: tuple[int, ...], maps: tuple[int, int], picture: tuple[int, in
 def _side_holding(mass: NDArray[np.float32], centre: tuple[float, float]) -> int:
     rows, columns = np.indices(mass.shape)
     distance = np.maximum(abs(rows - centre[0]), abs(columns - centre[1]))
-    smaller = min(mass.shape)
+    smaller = int(min(mass.shape))
     for side in range(3, smaller):
         if mass[distance <= side / 2].sum() >= _MASS * mass.sum():
             return side

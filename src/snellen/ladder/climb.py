@@ -59,8 +59,8 @@ def climb(
         todo = [(rung, seed) for seed in plan.seeds for rung in plan.rungs]
         pace = Pace([Effort(rung.name, rung.recipe.epochs) for rung, _ in todo], quiet=quiet)
         pace.say(
-            f"{plan.title} on {plan.data}: {len(plan.rungs)} rungs x {seeds} seed{'s' * (seeds > 1)} = {len(todo)} runs "
-            f"in {folder} ({plan.device}, {plan.precision})"
+            f"{plan.title} on {plan.data}: {len(plan.rungs)} rungs x {seeds} seed{'s' * (seeds > 1)} = "
+            f"{len(todo)} runs in {folder} ({plan.device}, {plan.precision})"
         )
         for rung, seed in todo:
             run, reused = _train_one(plan, rung, seed, dataset, pace.run_progress)
@@ -152,7 +152,9 @@ def _clear_stub(folder: Path) -> None:
     if not folder.is_dir() or (folder / "run.json").exists():
         return
     found = list(folder.iterdir())
-    foreign = [path.name for path in found if path.name not in ("recipe.json", "environment.json") and ".tmp" not in path.name]
+    foreign = [
+        path.name for path in found if path.name not in ("recipe.json", "environment.json") and ".tmp" not in path.name
+    ]
     if foreign:
         raise RunError(f"{folder} is no run folder but holds {foreign[0]}. Move it away, or choose another --name.")
     for path in found:

@@ -66,7 +66,7 @@ class Pace:
         shown = "diverged" if val_accuracy is None else f"val {100 * val_accuracy:.2f} %"
         took = "done before" if reused else clock(seconds)
         left = seconds_left(self._done, self._ahead)
-        rest = f"about {clock(left)} left" if self._ahead and left is not None else "the last run"
+        rest = f"about {clock(left)} left" if self._ahead and left is not None else "that was the last"
         number = f"{len(self._done):>{len(str(self._count))}}/{self._count}"
         self.say(f"[{number}] {run.rung}, seed {seed}: {shown}, {took}; {rest}")
 

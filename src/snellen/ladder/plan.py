@@ -137,7 +137,12 @@ def require_one_test_view(rungs: Sequence[Rung]) -> None:
 
 def _require_same(plan: Plan, before: dict[str, Any]) -> None:
     now = json.loads(json.dumps(plan.to_json()))
-    said = {"data": "other images", "rungs": "other rungs", "device": "another device", "precision": "another precision"}
+    said = {
+        "data": "other images",
+        "rungs": "other rungs",
+        "device": "another device",
+        "precision": "another precision",
+    }
     for key, what in said.items():
         if now[key] != before[key]:
             raise RunError(

@@ -81,7 +81,10 @@ def rungs_of(names: Sequence[str]) -> tuple[Rung, ...]:
     if len(names) < 2:
         raise UsageError(f"A ladder needs at least two recipes, got {len(names)}: --rungs a.json b.json")
     recipes = [find_recipe(name) for name in names]
-    return tuple(Rung(recipe.name, recipe, at - 1 if at else None) for at, recipe in enumerate(recipes))
+    called = [recipe.name for recipe in recipes]
+    # Recipes of runs that differ by --set only carry one name; their place tells them apart.
+    titles = [f"{name} ({at})" if called.count(name) > 1 else name for at, name in enumerate(called, start=1)]
+    return tuple(Rung(titles[at], recipe, at - 1 if at else None) for at, recipe in enumerate(recipes))
 
 
 def with_shared_settings(rungs: Sequence[Rung], settings: Sequence[str]) -> tuple[Rung, ...]:
@@ -101,7 +104,7 @@ def with_shared_settings(rungs: Sequence[Rung], settings: Sequence[str]) -> tupl
     slugs = [rung.slug for rung in changed]
     twice = sorted({name for name in slugs if slugs.count(name) > 1})
     if twice:
-        raise UsageError(f"Two rungs are called {twice[0]!r}. Give their recipes different names.")
+        raise UsageError(f"Two rungs would be trained in folders called {twice[0]!r}. Give their recipes other names.")
     return changed
 
 
@@ -109,9 +112,7 @@ def changes(before: Recipe, after: Recipe) -> tuple[Change, ...]:
     """Every field in which two recipes differ, names and notes aside; empty if they train the same way."""
     old, new = _flat(to_json(before)), _flat(to_json(after))
     fields = [field for field in dict.fromkeys((*old, *new)) if field not in _TITLES]
-    return tuple(
-        Change(field, old.get(field), new.get(field)) for field in fields if old.get(field) != new.get(field)
-    )
+    return tuple(Change(field, old.get(field), new.get(field)) for field in fields if old.get(field) != new.get(field))
 
 
 def top_of(rungs: Sequence[Rung]) -> int:
@@ -133,7 +134,7 @@ def _lesson() -> tuple[Rung, ...]:
     return (
         Rung("baseline", SMALL_CNN_BASELINE),
         Rung("+ crop and flip", SMALL_CNN_AUGMENTED, 0),
-        Rung("+ cosine, momentum, weight decay", SMALL_CNN, 1),
+        Rung("+ cosine, momentum, decay", SMALL_CNN, 1),
     )
 
 

@@ -195,7 +195,7 @@ def pooled_pairs(predictions: Sequence[Predictions]) -> tuple[tuple[ConfusedPair
 
 
 def lesson_pairs(pairs: Sequence[ConfusedPair]) -> list[tuple[tuple[str, str], int, int]]:
-    """The lesson's two pairs with the rank (1 is worst) and count they have here; those that do not occur are left out."""
+    """The lesson's two pairs with their rank (1 is worst) and count here; pairs that do not occur are left out."""
     found = []
     for wanted in LESSON_PAIRS:
         for rank, pair in enumerate(pairs, start=1):

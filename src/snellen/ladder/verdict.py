@@ -143,7 +143,9 @@ def judge(
     """
     assert len({tuple(one.seed for one in row) for row in results}) == 1, "the same seeds on every rung"
     require_same_start(rungs, results)
-    return tuple(_judge_one(rung, rungs, row, results, predictions or {}) for rung, row in zip(rungs, results, strict=True))
+    return tuple(
+        _judge_one(rung, rungs, row, results, predictions or {}) for rung, row in zip(rungs, results, strict=True)
+    )
 
 
 def verdict_over_seeds(baseline: Sequence[float], rung: Sequence[float], *, removes: bool = False) -> Verdict:

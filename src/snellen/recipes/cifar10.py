@@ -5,9 +5,11 @@ What each is expected to give comes from runs in results/accuracy/, measured on 
 
 from __future__ import annotations
 
-from snellen.recipes.recipe import SGD, Augment, Average, Freeze, Muon, Recipe, Resolution, Schedule
+from snellen.recipes.recipe import SGD, Augment, Average, Expect, Freeze, Muon, Recipe, Resolution, Schedule
 
 _LESSON_SGD = SGD(lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
+_EVIDENCE = "results/accuracy/2026-11_cifar10_two-zen4-cores"
+_MACHINE = "two Zen 4 cores"
 _CROP_AND_FLIP = Augment(crop_pixels=4, flip="random")
 
 MLP = Recipe(
@@ -18,6 +20,9 @@ MLP = Recipe(
     batch_size=128,
     optimizer=SGD(lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4),
     schedule=Schedule(shape="cosine"),
+    expect=Expect(
+        data="cifar10", split="val", accuracy=(0.541, 0.569), minutes=0.5, machine=_MACHINE, runs=1, evidence=_EVIDENCE
+    ),
 )
 
 PLAIN = Recipe(
@@ -27,6 +32,9 @@ PLAIN = Recipe(
     epochs=12,
     batch_size=128,
     optimizer=SGD(lr=0.05),
+    expect=Expect(
+        data="cifar10", split="val", accuracy=(0.722, 0.747), minutes=2.5, machine=_MACHINE, runs=1, evidence=_EVIDENCE
+    ),
 )
 
 SMALL_CNN_BASELINE = Recipe(
@@ -88,6 +96,15 @@ SPRINT = Recipe(
     average=Average(after=0.9375, every_steps=4, weight=0.3),
     tta="shift",
     tta_unsure=0.25,
+    expect=Expect(
+        data="cifar10",
+        split="test",
+        accuracy=(0.9317, 0.9352),
+        minutes=13.3,
+        machine=_MACHINE,
+        runs=3,
+        evidence=_EVIDENCE,
+    ),
 )
 
 CIFAR10_RECIPES = (MLP, PLAIN, SMALL_CNN_BASELINE, SMALL_CNN_AUGMENTED, SMALL_CNN, RESNET18, SPRINT)

@@ -182,10 +182,21 @@ class Average:
 
 @dataclass(frozen=True, kw_only=True)
 class Expect:
-    """What a recipe gave when it was measured; a run outside it is told so. Evidence is a folder in results/."""
+    """What a recipe gave when it was measured; a run outside it is told so.
+
+    Attributes:
+        data: the data set it was measured on.
+        split: "val" (trained on train) or "test" (trained on train + val).
+        accuracy: lower and upper end of the 95 % interval of the plain top-1 accuracy, fractions.
+        minutes: of training and evaluation, the slowest of the runs.
+        machine: they were made on.
+        runs: how many.
+        evidence: folder in results/.
+    """
 
     data: str
-    val_accuracy: tuple[float, float]
+    split: Literal["val", "test"]
+    accuracy: tuple[float, float]
     minutes: float
     machine: str
     runs: int

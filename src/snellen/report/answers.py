@@ -29,7 +29,9 @@ def chosen_rows(predictions: Predictions, limit: int) -> NDArray[np.int64]:
     sure, nervous_right, nervous_wrong, wrong = (drawer.index for drawer in drawers(predictions))
     first = np.concatenate([wrong, nervous_wrong, nervous_right])[:limit]
     spare = limit - len(first)
-    rest = np.sort(sure)[np.linspace(0, len(sure) - 1, spare).round().astype(np.int64)] if spare and len(sure) else sure[:0]
+    # Repeated places, where there are fewer than asked for, fall together in `unique`.
+    evenly = np.linspace(0, len(sure) - 1, spare).round().astype(np.int64) if len(sure) else sure
+    rest = np.sort(sure)[evenly]
     return np.unique(np.concatenate([first, rest])).astype(np.int64)
 
 

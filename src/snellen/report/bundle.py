@@ -43,7 +43,7 @@ def bundle_html(title: str, page: Any, sprites: Mapping[str, Sprite]) -> str:
         f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; img-src blob: data:; "
         "base-uri 'none'; form-action 'none'"
     )
-    # Sheets stand after the data, so that the page can be drawn before they are decoded.
+    # Sheets stand last, so that the page is drawn before they are read.
     sheets = "\n".join(
         f'<script type="text/plain" id="sprite-{html.escape(name)}" data-mime="{sprite.mime}">{sprite.base64}</script>'
         for name, sprite in sprites.items()

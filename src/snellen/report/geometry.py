@@ -14,9 +14,7 @@ from snellen.inspection.embedding import principal_components
 from snellen.report.pack import packed
 
 
-def geometry_json(
-    features: NDArray[np.float32], predictions: Predictions, rows: NDArray[np.int64]
-) -> dict[str, Any]:
+def geometry_json(features: NDArray[np.float32], predictions: Predictions, rows: NDArray[np.int64]) -> dict[str, Any]:
     """Centroid similarity, spread, both rank correlations, and the map of the rows shown.
 
     Args:
@@ -26,7 +24,10 @@ def geometry_json(
     """
     assert len(features) == len(predictions), "one row of features per prediction"
     geometry = feature_geometry(features, predictions.labels, confusion_matrix(predictions))
-    flat = principal_components(features, axes=2)
+    # The last layer judges by direction, and a picture's strength would stretch every class into a ray.
+    centred = features - features.mean(axis=0)
+    length = np.linalg.norm(centred, axis=1, keepdims=True)
+    flat = principal_components(np.divide(centred, length, out=np.zeros_like(centred), where=length > 0), axes=2)
     return {
         **geometry.to_json(),
         "dimensions": int(features.shape[1]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -26,6 +27,7 @@ from snellen.report.sprite import Sprite, make_sprite
 
 _NEIGHBOURS = 5
 _MAPS = 6  # channels shown per picture and depth
+_MAP_SIDE = 16  # positions a side; they are shown as large as a thumb
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,15 @@ def _maps(subject: Subject, depths: tuple[Depth, ...], chosen: list[int]) -> lis
 def _strongest(maps: NDArray[np.float32]) -> list[dict[str, Any]]:
     """The channels (C, h, w) with the most contrast within this picture, the strongest first."""
     order = np.argsort(-maps.std(axis=(1, 2)), kind="stable")[:_MAPS]
-    return [{"channel": int(channel), **packed_map(maps[channel])} for channel in order]
+    step = max(1, math.ceil(maps.shape[1] / _MAP_SIDE))
+    return [{"channel": int(channel), **packed_map(_shrunk(maps[channel], step))} for channel in order]
+
+
+def _shrunk(values: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    """The map (h, w) with each step x step square as its mean; a rest at the edges is left out."""
+    height, width = values.shape[0] // step, values.shape[1] // step
+    squares = values[: height * step, : width * step].reshape(height, step, width, step)
+    return np.asarray(squares.mean(axis=(1, 3)))
 
 
 def _neighbours(
@@ -157,12 +167,13 @@ def _neighbours(
     found = [nearest(own[chosen], base, count=_NEIGHBOURS) for own, base in spaces]
     used = np.unique(np.concatenate([rows.ravel() for rows, _ in found])).astype(np.int64)
     tile_of = {row: tile for tile, row in enumerate(used.tolist())}
-    labels = subject.learned.labels
     listed = [
-        [
-            [[tile_of[row], int(labels[row]), round(float(s), 3)] for row, s in zip(rows[n].tolist(), near[n], strict=True)]
-            for rows, near in found
-        ]
-        for n in range(len(chosen))
+        [_listed(rows[n], near[n], tile_of, subject.learned.labels) for rows, near in found] for n in range(len(chosen))
     ]
-    return listed, make_sprite(subject.learned.images[used])
+    return listed, make_sprite(subject.learned.images[used], lossless=False)
+
+
+def _listed(
+    rows: NDArray[np.int64], similar: NDArray[np.float32], tile_of: dict[int, int], labels: NDArray[np.int64]
+) -> list[list[float]]:
+    return [[tile_of[row], int(labels[row]), round(float(s), 3)] for row, s in zip(rows.tolist(), similar, strict=True)]

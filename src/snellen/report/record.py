@@ -35,7 +35,7 @@ def record_json(run: Run, ledger: Ledger) -> dict[str, Any]:
 
 
 def looks(run: Run, ledger: Ledger) -> list[dict[str, Any]]:
-    """The ledger's lines about this run's weights on its own data, oldest first: when, why, which look, what it showed."""
+    """The ledger's lines about this run's weights on its own data, oldest first: when, why, what it showed."""
     weights, data = weights_hash(run), run.info["data"]["name"]
     results = {line.content["intent"]: line for line in ledger.lines() if line.kind == "result"}
     found = []

@@ -47,11 +47,12 @@ class Sprite:
         return base64.b64encode(self.content).decode("ascii")
 
 
-def make_sprite(images: NDArray[np.uint8]) -> Sprite:
-    """A lossless sheet of pictures: WebP where Pillow has it, else PNG.
+def make_sprite(images: NDArray[np.uint8], *, lossless: bool = True) -> Sprite:
+    """A sheet of pictures: WebP where Pillow has it, else PNG.
 
     Args:
         images: (N, H, W, C) uint8, C is 1 or 3.
+        lossless: False where pictures are only there to be compared with others: a third of the size.
     """
     count, height, width, channels = images.shape
     columns = max(1, math.ceil(math.sqrt(count * height / max(width, 1))))
@@ -63,7 +64,10 @@ def make_sprite(images: NDArray[np.uint8]) -> Sprite:
     picture = Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
     buffer = io.BytesIO()
     if features.check("webp") and max(picture.size) <= _LONGEST_SIDE:
-        picture.save(buffer, "WEBP", lossless=True, method=0, quality=0)
+        if lossless:
+            picture.save(buffer, "WEBP", lossless=True, method=0, quality=0)
+        else:
+            picture.save(buffer, "WEBP", quality=92, use_sharp_yuv=True)
         mime = "image/webp"
     else:
         picture.save(buffer, "PNG", optimize=True)

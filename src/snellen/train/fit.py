@@ -9,6 +9,7 @@ from snellen.data.dataset import Dataset
 from snellen.errors import RunError, TrainingDiverged
 from snellen.evaluate.curves import curves_png
 from snellen.evaluate.grade import grade
+from snellen.evaluate.metrics import smoothing_floor
 from snellen.guards.check import check_run
 from snellen.models.restore import restore
 from snellen.recipes.recipe import Recipe
@@ -86,7 +87,9 @@ def _train_and_grade(job: Job, run: Run, progress: Progress) -> Run:
             raise
         finally:
             progress.end()
-        curves_png(run.folder / "curves.png", {run.name: run.journal.rows()})
+        smoothing = job.recipe.label_smoothing
+        floors = {run.name: smoothing_floor(smoothing, job.splits.train.num_classes)} if smoothing else {}
+        curves_png(run.folder / "curves.png", {run.name: run.journal.rows()}, floors=floors)
         results: dict[str, Any] = {"best_epoch": state.best_epoch, "seconds": round(state.seconds, 3)}
         if job.splits.val is not None:
             card = grade(
@@ -98,11 +101,25 @@ def _train_and_grade(job: Job, run: Run, progress: Progress) -> Run:
                 bf16=job.placement.precision == "bf16",
             )
             results["val"] = card
+            _compare_with_expectation(job, card["accuracy"], progress)
         run.update_info(status="finished", **results)
         check_run(
             run, train=job.splits.train, val=job.splits.val, ledger=ledger_of(run), device=job.placement.device
         )  # fmt: skip
     return run
+
+
+def _compare_with_expectation(job: Job, accuracy: dict[str, Any], progress: Progress) -> None:
+    """Say so where a run's val interval lies wholly outside what the recipe gave when it was measured."""
+    expect = job.recipe.expect
+    if expect is None or expect.split != "val" or expect.data != job.splits.train.name:
+        return
+    low, high = expect.accuracy
+    if accuracy["high"] < low or accuracy["low"] > high:
+        progress.say(
+            f"[yellow]Unexpected:[/yellow] val accuracy {100 * accuracy['value']:.1f} %, where {job.recipe.name} gave "
+            f"{100 * low:.1f}-{100 * high:.1f} % (n={expect.runs}, {expect.evidence}). Something differs from that run."
+        )
 
 
 def _announce(job: Job, progress: Progress) -> None:

@@ -165,7 +165,7 @@ def _require_one_family(runs: Sequence[Run], *, comparison: bool) -> None:
     recipes = {run.recipe.replace(expect=None, note="") for run in runs}
     one_data_set = len({run.info["data"]["name"] for run in runs}) == 1
     if comparison and one_data_set and len({recipe.tta for recipe in recipes}) == 1:
-        return  # names and seeds of all candidates stand in the intent, where a repetition would show
+        return  # recipe and seed of every candidate stand in the intent
     if len(recipes) > 1 or not one_data_set:
         names = ", ".join(sorted({run.recipe.name for run in runs}))
         raise UsageError(

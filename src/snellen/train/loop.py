@@ -31,7 +31,7 @@ from snellen.train.state import TrainingState
 from snellen.train.step import update
 
 _CLEAN_TRAIN_IMAGES = 2_000  # enough for ±2 points; all of them would cost a third of an epoch
-_CHECKPOINT_SECONDS = 20.0
+_CHECKPOINT_SECONDS = 60.0  # what a power cut may cost, at most, on top of one step
 _LOSS_LOOK_STEPS = 50  # reading the loss waits for the device: on a GPU only now and then
 
 
@@ -94,8 +94,9 @@ def train(job: Job, run: Run, progress: Progress) -> TrainingState:
                 if job.placement.device.type == "cpu" or state.step % _LOSS_LOOK_STEPS == 0:
                     _check_finite(state)
                 progress.advance(state.step)
-                if state.step == steps or stop.requested:
-                    break
+                due = time.monotonic() - saved_at > _CHECKPOINT_SECONDS
+                if state.step == steps or stop.requested or due:
+                    break  # also in the middle of an epoch: the next round goes on with the same batches
             job.placement.synchronize()
             state.epoch_seconds += time.monotonic() - started
             if state.step == steps or state.step % per_epoch == 0:
@@ -105,7 +106,7 @@ def train(job: Job, run: Run, progress: Progress) -> TrainingState:
                 )
                 run.journal.append(row)
                 progress.epoch(row)
-            if stop.requested or state.step == steps or time.monotonic() - saved_at > _CHECKPOINT_SECONDS:
+            if stop.requested or state.step == steps or due:
                 state.save(checkpoint)
                 saved_at = time.monotonic()
             stop.raise_if_requested()

@@ -1,6 +1,6 @@
 // Does "90 % sure" come true nine times out of ten?
 
-import { frame } from "./chart.js";
+import { frame, responsive } from "./chart.js";
 import { h, svg } from "./dom.js";
 import { count, percent } from "./words.js";
 
@@ -14,12 +14,21 @@ export function calibrationSentence(calibration) {
 }
 
 /** Accuracy against confidence, one point per bin, its area the number of pictures. */
-export function reliability(calibration) {
+export function reliability(calibration, { caption = true } = {}) {
+  return h(
+    "figure",
+    { class: "chart-figure" },
+    responsive((width) => drawing(calibration, width), "small-chart").element,
+    caption ? h("figcaption", {}, "On the diagonal it is as sure as it is right; below it, too sure. Whiskers: 95 % intervals; area: pictures in the bin.") : null,
+  );
+}
+
+function drawing(calibration, width) {
   const bins = calibration.bins.filter((bin) => bin.count);
   const most = Math.max(...bins.map((bin) => bin.count));
   const { element, content, toX, toY } = frame({
-    width: 420,
-    height: 360,
+    width,
+    height: Math.min(360, width * 0.85),
     x: [0, 1],
     y: [0, 1],
     xTicks: [0, 0.25, 0.5, 0.75, 1],
@@ -44,10 +53,5 @@ export function reliability(calibration) {
       );
     }),
   );
-  return h(
-    "figure",
-    { class: "chart-figure" },
-    element,
-    h("figcaption", {}, "On the diagonal it is as sure as it is right; below it, too sure. Whiskers: 95 % intervals; area: pictures in the bin."),
-  );
+  return element;
 }

@@ -1,9 +1,33 @@
 // The little that every chart here needs: a frame with a grid, scales, lines.
 
-import { svg } from "./dom.js";
+import { h, replace, svg } from "./dom.js";
 
 /** Colours of lines and points, told apart by lightness too; more than eight repeat with another dash. */
 export const COLOURS = ["var(--c0)", "var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)", "var(--c6)", "var(--c7)"];
+
+/** A place for a chart that is drawn anew, `draw(width)`, whenever its width in pixels changes: text keeps its size. */
+export function responsive(draw, className = "") {
+  const element = h("div", { class: `chart-place ${className}` });
+  let width = 0;
+  const redraw = () => {
+    if (element.clientWidth) replace(element, draw(element.clientWidth));
+  };
+  new ResizeObserver(() => {
+    if (Math.abs(element.clientWidth - width) < 2) return;
+    width = element.clientWidth;
+    redraw();
+  }).observe(element);
+  return { element, redraw };
+}
+
+/** Tick values as text with just as many decimals as tells them apart. */
+export function distinct(values, factor = 1) {
+  for (let decimals = 0; decimals < 6; decimals += 1) {
+    const texts = values.map((value) => (factor * value).toFixed(decimals));
+    if (new Set(texts).size === values.length) return (value) => (factor * value).toFixed(decimals);
+  }
+  return (value) => String(factor * value);
+}
 
 /** A linear scale: value -> pixels. */
 export function linear([from, to], [start, end]) {

@@ -91,7 +91,7 @@ function matrix(answers, shown, go) {
           {},
           h("th", { scope: "row" }, classes[label]),
           shown.map((said) => cellOf(label, said)),
-          h("td", { class: "recall" }, support[label] ? percent(share(label, label), 0).replace(" %", "") : "–"),
+          h("td", { class: "recall" }, support[label] ? String(Math.round(100 * share(label, label))) : "–"),
         ),
       ),
     ),

@@ -1,14 +1,14 @@
 // Training curves of one or more runs: train solid, val dashed, a slider through the epochs, captions from the numbers.
 
-import { COLOURS, frame, path, ticks } from "./chart.js";
+import { COLOURS, distinct, frame, path, responsive, ticks } from "./chart.js";
 import { h, replace, svg } from "./dom.js";
 import { captionsOn, seedGroups } from "./captions.js";
 import { percent } from "./words.js";
 
 const MEASURES = {
-  accuracy: { title: "Accuracy", train: "train/accuracy", val: "val/accuracy", text: (value) => percent(value, 1), axis: (value) => `${Math.round(100 * value)}`, unit: "%" },
-  loss: { title: "Loss", train: "train/cross_entropy", val: "val/loss", text: (value) => value.toFixed(3), axis: (value) => String(value), unit: "nats, clean pictures, hard labels" },
-  gap: { title: "Gap", train: null, val: null, text: (value) => `${(100 * value).toFixed(1)} points`, axis: (value) => `${Math.round(100 * value)}`, unit: "points of accuracy, train − val" },
+  accuracy: { title: "Accuracy", train: "train/accuracy", val: "val/accuracy", text: (value) => percent(value, 1), factor: 100, unit: "%" },
+  loss: { title: "Loss", train: "train/cross_entropy", val: "val/loss", text: (value) => value.toFixed(3), factor: 1, unit: "nats, clean pictures, hard labels" },
+  gap: { title: "Gap", train: null, val: null, text: (value) => `${(100 * value).toFixed(1)} points`, factor: 100, unit: "points of accuracy, train − val" },
 };
 
 export function curves({ page }) {
@@ -22,7 +22,7 @@ export function curves({ page }) {
   let measure = "accuracy";
   let epoch = last;
 
-  const plot = h("div", { class: "plot" });
+  const plot = responsive((width) => drawing(runs.filter((run) => !hidden.has(run.number)), groups, MEASURES[measure], measure, epoch, last, width), "plot");
   const readout = h("div", { class: "readout" });
   const slider = h("input", { type: "range", min: 1, max: Math.max(1, Math.ceil(last)), step: 1, value: last, class: "keeps-keys", "aria-label": "Epoch", oninput: () => scrub(Number(slider.value)) });
   const at = h("output", {});
@@ -38,7 +38,7 @@ export function curves({ page }) {
     tabs.forEach((tab, n) => tab.setAttribute("aria-pressed", Object.keys(MEASURES)[n] === measure));
     at.textContent = `epoch ${epoch} of ${Math.ceil(last)}`;
     slider.setAttribute("aria-valuetext", at.textContent);
-    replace(plot, drawing(runs.filter((run) => !hidden.has(run.number)), groups, MEASURES[measure], measure, epoch, last));
+    plot.redraw();
     replace(readout, table(runs, epoch, hidden, (number) => (hidden.has(number) ? hidden.delete(number) : hidden.add(number), draw())));
   };
 
@@ -48,7 +48,7 @@ export function curves({ page }) {
     h("h2", {}, "How it learned"),
     h("div", { class: "chips", role: "group", "aria-label": "What to draw" }, tabs),
     h("p", { class: "legend soft" }, h("span", { class: "solid", "aria-hidden": "true" }), "train, the same pictures without augmentation", h("span", { class: "dashed", "aria-hidden": "true" }), "val"),
-    plot,
+    plot.element,
     h("label", { class: "scrubber" }, slider, at),
     readout,
     h("div", { class: "captions" }, captionsOn(runs, page).map((text) => h("p", {}, text))),
@@ -66,21 +66,22 @@ function valuesOf(row, measure, name) {
   return { train: row[measure.train] ?? null, val: row[measure.val] ?? null };
 }
 
-function drawing(runs, groups, measure, name, epoch, last) {
+function drawing(runs, groups, measure, name, epoch, last, width) {
   const points = runs.map((run) => run.rows.map((row) => ({ epoch: row.epoch, ...valuesOf(row, measure, name) })));
   const all = points.flat().flatMap(({ train, val }) => [train, val]).filter((value) => value != null);
   let [low, high] = all.length ? [Math.min(...all), Math.max(...all)] : [0, 1];
   if (name === "loss") low = Math.min(low, 0);
   const room = 0.06 * (high - low || 0.1);
   [low, high] = [name === "loss" ? 0 : low - room, name === "accuracy" ? Math.min(1, high + room) : high + room];
+  const levels = ticks(low, high, 5);
   const { element, content, toX, toY, inner } = frame({
-    width: 900,
-    height: 380,
+    width,
+    height: Math.max(260, Math.min(400, width * 0.5)),
     x: [Math.min(1, last), Math.max(2, last)],
     y: [low, high],
-    yTicks: ticks(low, high, 5),
-    xTicks: ticks(1, Math.max(2, last), Math.min(10, Math.ceil(last))).filter(Number.isInteger),
-    yText: measure.axis,
+    yTicks: levels,
+    xTicks: ticks(1, Math.max(2, last), Math.min(width / 60, Math.ceil(last))).filter(Number.isInteger),
+    yText: distinct(levels, measure.factor),
     xTitle: "epoch",
     yTitle: `${measure.title}, ${measure.unit}`,
     label: `${measure.title} over epochs, train solid, val dashed`,
@@ -137,7 +138,7 @@ function table(runs, epoch, hidden, toggle) {
           percent(val),
           train != null && val != null ? `${(100 * (train - val)).toFixed(1)}` : "–",
           row["val/loss"] != null ? row["val/loss"].toFixed(3) : "–",
-          row.lr != null ? Number(row.lr.toPrecision(3)).toString() : "–",
+          row.lr != null ? (row.lr < 1e-3 && row.lr > 0 ? row.lr.toExponential(1) : String(Number(row.lr.toPrecision(3)))) : "–",
         ];
         return h(
           "tr",

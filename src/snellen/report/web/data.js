@@ -10,10 +10,16 @@ export function readPage() {
 
 /** A packed column as a typed array. */
 export function unpack({ type, data }) {
-  const text = atob(data);
+  return new TYPES[type](bytesOf(data).buffer); // little-endian, as every machine that runs a browser
+}
+
+/** Base64 as bytes. */
+export function bytesOf(base64) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(base64);
+  const text = atob(base64);
   const bytes = new Uint8Array(text.length);
   for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at);
-  return new TYPES[type](bytes.buffer); // little-endian, as every machine that runs a browser
+  return bytes;
 }
 
 /** One run's answers on one split. Rows are positions among the pictures in the page, not ids. */

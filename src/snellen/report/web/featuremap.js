@@ -48,8 +48,8 @@ export function featureMap({ answers, go }) {
       }
     }
     context.globalAlpha = 1;
-    context.strokeStyle = style.getPropertyValue("--wrong");
-    context.lineWidth = 1.2;
+    context.strokeStyle = style.getPropertyValue("--ink");
+    context.lineWidth = 1;
     for (let row = 0; row < answers.shown; row += 1) if (!answers.right(row) && visible(row)) cross(context, place(row), 3.2);
     if (hovered != null) ring(context, place(hovered), style.getPropertyValue("--ink"));
   };
@@ -114,12 +114,12 @@ function summary({ map_share: share }) {
   return `The two directions shown hold ${percent(share[0] + share[1], 0)} of all variance; what overlaps here may well stand apart in the others.`;
 }
 
-/** Row -> pixels. The frame holds 99 % of the points, so that a stray one does not squeeze the rest. */
+/** Row -> pixels. The frame holds 99.8 % of the points, so that a stray one does not squeeze the rest. */
 function placement(points, width, height) {
   const edges = (axis) => {
     const values = Array.from({ length: points.length / 2 }, (_, row) => points[2 * row + axis]).sort((a, b) => a - b);
     const at = (share) => values[Math.round(share * (values.length - 1))] ?? 0;
-    return [at(0.005), at(0.995)];
+    return [at(0.001), at(0.999)];
   };
   const [x, y] = [edges(0), edges(1)];
   const margin = 22;

@@ -7,8 +7,8 @@ import { count, percent, plural } from "./words.js";
 
 const STORY = {
   early: "Edges and colours, in patches of a few pixels.",
-  middle: "Textures, corners and curves.",
-  late: "Parts and whole things: what the last layer decides by.",
+  middle: "Textures and parts.",
+  late: "Whole things and large parts of them: what the last layer decides by.",
 };
 
 /** What the page knows about the insides of this run on this split, by row; null where it knows nothing. */

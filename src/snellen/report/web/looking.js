@@ -5,11 +5,12 @@ import { h } from "./dom.js";
 import { levels, picture } from "./pictures.js";
 
 const SHADE = [14, 18, 24];
+const DARKEST = 205; // of 255: what is in the shade can still be made out
 
 /** A picture lit where a map is high. `label` is what a screen reader says. */
 export function spotlight(sprite, row, map, label) {
   const bytes = unpack(map);
-  const shade = levels({ shape: map.shape, bytes }, (level) => [...SHADE, Math.round(225 * (1 - level / 255))]);
+  const shade = levels({ shape: map.shape, bytes }, (level) => [...SHADE, Math.round(DARKEST * (1 - Math.sqrt(level / 255)))]);
   shade.classList.add("shade");
   return h("span", { class: "spotlight", role: "img", "aria-label": label }, picture(sprite, row, ""), shade);
 }

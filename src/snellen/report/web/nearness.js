@@ -1,10 +1,11 @@
 // Do classes that stand close in feature space get mixed up? Every pair of classes as one point.
 
-import { frame } from "./chart.js";
+import { frame, responsive } from "./chart.js";
 import { h, svg } from "./dom.js";
 import { chance, count, percent } from "./words.js";
 
 const NAMED = 4;
+const LINE = 16; // pixels between two names
 
 /** The scatter of all pairs with the rank correlation in words; a sentence where the features were not read. */
 export function nearness(answers) {
@@ -23,7 +24,7 @@ export function nearness(answers) {
     { class: "card nearness" },
     h("h3", {}, "Neighbours in feature space"),
     h("p", {}, finding(geometry, pairs, classes)),
-    pairs.length ? scatter(pairs, classes) : null,
+    pairs.length ? responsive((width) => scatter(pairs, classes, width), "small-chart").element : null,
     h("p", { class: "soft" }, `Cosine of the class centroids, seen from their common mean, in the ${count(geometry.dimensions)} features before the last layer.`),
   );
 }
@@ -38,15 +39,15 @@ function finding({ nearness_and_errors: rho, p_value: p }, pairs, classes) {
     : `Classes that stand close are mixed up less (${strength}), which is unusual.`;
 }
 
-function scatter(pairs, classes) {
+function scatter(pairs, classes, width) {
   const low = Math.min(...pairs.map((pair) => pair.cosine));
   const high = Math.max(...pairs.map((pair) => pair.cosine));
   const most = Math.max(...pairs.map((pair) => pair.rate), 0.001);
   const room = 0.08 * (high - low || 1);
   // Rates lie close to 0 but for a few pairs: the root spreads them out.
   const { element, content, toX, toY } = frame({
-    width: 420,
-    height: 330,
+    width,
+    height: Math.min(340, width * 0.8),
     x: [low - room, high + room],
     y: [0, Math.sqrt(most) * 1.08],
     yTicks: [0, 0.05, 0.25, 0.5, 1].map((part) => Math.sqrt(part * most)),
@@ -57,6 +58,7 @@ function scatter(pairs, classes) {
     label: "Every pair of classes: closeness in feature space against how often the two are mixed up",
   });
   const ranked = [...pairs].sort((one, other) => other.rate - one.rate);
+  const heights = apart(ranked.slice(0, NAMED).map((pair) => toY(Math.sqrt(pair.rate))));
   content.append(
     ...ranked.map((pair, rank) => {
       const [x, y] = [toX(pair.cosine), toY(Math.sqrt(pair.rate))];
@@ -66,11 +68,16 @@ function scatter(pairs, classes) {
         { class: rank < NAMED ? "dot-pair named" : "dot-pair" },
         svg("title", {}, `${name}: closeness ${pair.cosine.toFixed(2)}, mixed up ${percent(pair.rate)}`),
         svg("circle", { cx: x, cy: y, r: rank < NAMED ? 5 : 4 }),
-        rank < NAMED ? svg("text", { x: x - 8, y: y + 4, "text-anchor": "end" }, name) : null,
+        rank < NAMED ? svg("text", { x: x - 9, y: heights[rank] + 4, "text-anchor": "end" }, name) : null,
       );
     }),
   );
   return element;
+}
+
+/** Heights from the top down, moved just far enough that no two names lie on each other. */
+function apart(heights) {
+  return heights.reduce((placed, y) => [...placed, Math.max(y, (placed.at(-1) ?? -Infinity) + LINE)], []);
 }
 
 function sum(numbers) {

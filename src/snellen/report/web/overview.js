@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 import { DEPTHS, spotlight } from "./looking.js";
 import { picture } from "./pictures.js";
-import { calibrationSentence } from "./calibration.js";
+import { calibrationSentence, reliability } from "./calibration.js";
 import { count, percent, plural, rate } from "./words.js";
 
 const STRIP = 6;
@@ -34,6 +34,7 @@ export function overview({ page, answers, go, glasses }) {
       finding("What it looks at", glance(answers, glasses, go)),
       finding("Whether its confidence can be believed", [
         h("p", {}, calibrationSentence(answers.calibration)),
+        reliability(answers.calibration, { caption: false }),
         h("button", { type: "button", class: "link", onclick: () => go({ view: "classes" }) }, "The calibration picture →"),
       ]),
     ),
@@ -101,20 +102,22 @@ function confident(answers, go) {
 }
 
 function glance(answers, glasses, go) {
-  const row = glasses?.seen.find((each) => each.cams.length)?.row;
-  if (row == null) return [h("p", {}, "Not in this page: it was written with --glasses 0, for another run, or for a network without maps.")];
-  const [cam] = glasses.of(row).cams;
+  const seen = glasses?.seen.filter((each) => each.cams.length) ?? [];
+  const examples = [seen.find(({ row }) => answers.right(row)), seen.find(({ row }) => !answers.right(row))].filter(Boolean);
+  if (!examples.length) return [h("p", {}, "Not in this page: it was written with --glasses 0, for another run, or for a network without maps.")];
   return [
-    h(
-      "div",
-      { class: "trio" },
-      cam.maps.map((map, depth) => {
-        const name = DEPTHS[glasses.layers[depth].key];
-        return h("figure", {}, spotlight(answers.sprite, row, map, `${name} layer: where the evidence lies`), h("figcaption", {}, name));
-      }),
-    ),
-    h("p", {}, `Lit: what speaks for ${answers.classes[cam.class]} at three depths of the network; the label is ${answers.classes[answers.labels[row]]}.`),
-    h("button", { type: "button", class: "link", onclick: () => go({ view: "inside", i: answers.ids[row] }) }, "Three pairs of glasses →"),
+    examples.map(({ row, cams }) => [
+      h(
+        "div",
+        { class: "trio glance" },
+        cams[0].maps.map((map, depth) => {
+          const name = DEPTHS[glasses.layers[depth].key];
+          return h("figure", {}, spotlight(answers.sprite, row, map, `${name} layer: where the evidence lies`), h("figcaption", {}, name));
+        }),
+      ),
+      h("p", {}, `Lit: what speaks for ${answers.classes[cams[0].class]}; the label is ${answers.classes[answers.labels[row]]}.`),
+    ]),
+    h("button", { type: "button", class: "link", onclick: () => go({ view: "inside", i: answers.ids[examples[0].row] }) }, "Three pairs of glasses →"),
   ];
 }
 

@@ -1,5 +1,6 @@
 // Cutting pictures out of their sheets. Pixels are kept as they are: enlarged pictures show squares, not a blur.
 
+import { bytesOf } from "./data.js";
 import { h } from "./dom.js";
 
 const sheets = new Map();
@@ -31,11 +32,16 @@ export function sheet(name) {
   return sheets.get(name);
 }
 
+// The sheets stand behind this script, so that the page can be drawn while they are still being read.
+const arrived = new Promise((done) => {
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", () => done());
+  else done();
+});
+
 async function decode(name) {
+  await arrived;
   const element = document.getElementById(`sprite-${name}`);
-  const text = atob(element.textContent);
-  const bytes = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at);
+  const bytes = bytesOf(element.textContent);
   element.remove(); // the text is twelve megabytes that nobody needs again
   return createImageBitmap(new Blob([bytes], { type: element.dataset.mime }));
 }

@@ -9,7 +9,7 @@ export function record({ page, answers }) {
     "section",
     { class: "record" },
     h("h2", {}, run.name),
-    h("div", { class: "record-columns" }, guards(run.guards), ledger(run, page), training(run, page), recipe(run.recipe), environment(run.environment)),
+    h("div", { class: "record-columns" }, guards(run.guards), ledger(run, page), training(run, page), environment(run.environment), recipe(run.recipe)),
   );
   return { element, update() {} };
 }

@@ -1,5 +1,8 @@
 // How numbers are said, and the one line under each picture.
 
+const WORTH_DOUBTING = 100; // further down the list a doubt says more about the network than about the label
+
+const PERCENT = "\u00a0%"; // the sign stays with its number
 const grouped = new Intl.NumberFormat("en");
 
 /** 5000 -> "5,000". */
@@ -17,16 +20,16 @@ export function percent(fraction, decimals = 1) {
   if (fraction == null || Number.isNaN(fraction)) return "–";
   const text = (100 * fraction).toFixed(decimals);
   const edge = 10 ** -decimals;
-  if (fraction < 1 && Number(text) >= 100) return `> ${(100 - edge).toFixed(decimals)} %`;
-  if (fraction > 0 && Number(text) === 0) return `< ${edge.toFixed(decimals)} %`;
-  return `${text} %`;
+  if (fraction < 1 && Number(text) >= 100) return `> ${(100 - edge).toFixed(decimals)}${PERCENT}`;
+  if (fraction > 0 && Number(text) === 0) return `< ${edge.toFixed(decimals)}${PERCENT}`;
+  return `${text}${PERCENT}`;
 }
 
 /** A rate with its interval and n, as everywhere in Snellen. */
 export function rate(value, decimals = 1) {
   if (!value) return "–";
   const at = (fraction) => (100 * fraction).toFixed(decimals);
-  return `${at(value.value)} % (${at(value.low)}–${at(value.high)}, n=${count(value.n)})`;
+  return `${at(value.value)}${PERCENT} (${at(value.low)}–${at(value.high)}, n=${count(value.n)})`;
 }
 
 /** A chance as "p = 0.003". */
@@ -70,7 +73,7 @@ export function asideOn(answers, row) {
         : `One of ${count(alike)} pictures of ${answers.classes[label]} taken for ${answers.classes[said]} (${percent(alike / all, 0)} of the class).`,
     );
   }
-  if (answers.doubt[row]) {
+  if (answers.doubt[row] && answers.doubt[row] <= WORTH_DOUBTING) {
     parts.push(`Confident learning doubts this label: number ${count(answers.doubt[row])} of ${count(answers.doubts)}.`);
   }
   return parts.join(" ");

@@ -1,0 +1,133 @@
+"""`augment`: how fast batches are made, and what share of a training step that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from snellen.augment.batched import augment_batch, to_device
+from snellen.augment.draws import draw
+from snellen.bench import peers
+from snellen.bench.conditions import conditions_here
+from snellen.bench.measurement import Measurement
+from snellen.bench.noise import noise_images
+from snellen.bench.protocol import Comparison, compare, percentile, time_repeatedly
+from snellen.bench.settings import Settings
+from snellen.bench.step import sized
+from snellen.bench.training_step import Stage, TrainingStep, stages
+from snellen.data.labeled_images import LabeledImages
+from snellen.models.device import choose_device
+from snellen.recipes.catalog import find_recipe
+from snellen.recipes.recipe import Recipe
+from snellen.train.batches import Batches
+from snellen.train.placement import Placement, Precision, place
+
+RECIPES = ("sprint", "small_cnn", "resnet18")
+_IMAGES, _QUICK_IMAGES = 50_000, 2_000
+_PEER_IMAGES, _QUICK_PEER_IMAGES = 512, 32  # a peer that works image by image takes about a second for 512
+_SHARE = ("batch µs/image", "step µs/image", "share of step %")
+
+
+def measure(settings: Settings) -> Iterator[Measurement]:
+    """Per recipe: batches of a whole epoch; the share of a step at each stage; peers in turns."""
+    device = choose_device(settings.device)
+    images = noise_images(_QUICK_IMAGES if settings.quick else _IMAGES)
+    for name in (settings.recipe,) if settings.recipe else RECIPES:
+        recipe = sized(find_recipe(name), settings)
+        yield measure_epoch(recipe, images, device=device, settings=settings)
+        precision = _precision(recipe, images, device)
+        found = []
+        for stage in stages(recipe, images.image_shape[0]):
+            line, comparison = _measure_share(recipe, images, device, precision, stage, settings)
+            found.append((stage, comparison))
+            yield line
+        if len(found) > 1:
+            yield _whole_training(recipe, found)
+        yield from measure_peers(recipe, device=device, settings=settings)
+
+
+def measure_epoch(recipe: Recipe, images: LabeledImages, *, device: torch.device, settings: Settings) -> Measurement:
+    """Images per second of all batches of an epoch: draws, order, gather, crop, mirror, jitter; nothing else."""
+    batches = Batches(images, batch_size=recipe.batch_size, augment=recipe.augment, seed=0, device=device)
+    timing = time_repeatedly(
+        lambda: sum(1 for _ in batches.epoch(0)),
+        warmup=1,
+        repeats=settings.repeats,
+        synchronize=Placement(device, "fp32", "").synchronize,
+        conditions=conditions_here(device=device, precision="fp32", batch=batches.batch_size),
+    )
+    count = batches.steps_per_epoch * batches.batch_size
+    figures = {"images/s": count / timing.median, "µs/image": 1e6 * timing.median / count}
+    case = f"{recipe.name}, {count:,} images in batches of {batches.batch_size}"
+    return Measurement("augment", case, figures, timing.conditions, timing)
+
+
+def _precision(recipe: Recipe, images: LabeledImages, device: torch.device) -> Precision:
+    """What a training would choose: the faster the step, the larger the share."""
+    stage = stages(recipe, images.image_shape[0])[-1]
+    step = TrainingStep(recipe, images, device=torch.device("cpu"), precision="fp32", stage=stage)
+    return place(step.model, images.image_shape, device=str(device), precision="auto").precision
+
+
+def _measure_share(
+    recipe: Recipe,
+    images: LabeledImages,
+    device: torch.device,
+    precision: Precision,
+    stage: Stage,
+    settings: Settings,
+) -> tuple[Measurement, Comparison]:
+    step = TrainingStep(recipe, images, device=device, precision=precision, stage=stage)
+    batch = step.batch()
+    conditions = conditions_here(device=device, precision=precision, batch=step.batches.batch_size)
+    comparison = compare(
+        step.batch, lambda: step.update(*batch), warmup=2, repeats=settings.repeats,
+        synchronize=step.placement.synchronize, conditions=(conditions, conditions),
+    )  # fmt: skip
+    # Pair by pair: what making a batch takes of making it and learning from it.
+    shares = [100 / (1 + ratio) for ratio in comparison.ratios]
+    per_image = 1e6 / step.batches.batch_size
+    make, learn = per_image * comparison.a.median, per_image * comparison.b.median
+    figures = dict(zip(_SHARE, (make, make + learn, percentile(shares, 50)), strict=True))
+    line = Measurement(
+        "augment", f"{recipe.name} {precision}, step at {stage.side} px", figures, comparison.a.conditions,
+        comparison=comparison,
+    )  # fmt: skip
+    return line, comparison
+
+
+def _whole_training(recipe: Recipe, found: list[tuple[Stage, Comparison]]) -> Measurement:
+    per_image = 1e6 / found[0][1].a.conditions.batch if found[0][1].a.conditions.batch else 0.0
+    make = per_image * sum(stage.share * comparison.a.median for stage, comparison in found)
+    learn = per_image * sum(stage.share * comparison.b.median for stage, comparison in found)
+    figures = dict(zip(_SHARE, (make, make + learn, 100 * make / (make + learn)), strict=True))
+    conditions = found[-1][1].a.conditions
+    return Measurement("augment", f"{recipe.name}, mean over the training", figures, conditions)
+
+
+def measure_peers(recipe: Recipe, *, device: torch.device, settings: Settings) -> Iterator[Measurement]:
+    """The recipe's crop, mirror and jitter by other libraries, each in turns with ours on the same images."""
+    images = noise_images(_QUICK_PEER_IMAGES if settings.quick else _PEER_IMAGES)
+    for name, make in peers.AUGMENTATIONS.items():
+        case = f"{recipe.name}: {name}, {len(images)} images"
+        conditions = conditions_here(device=device, precision="fp32", batch=len(images))
+        names = ("ours images/s", "theirs images/s", "ours is × as fast")
+        try:
+            theirs, version = make(recipe.augment, images, device)
+        except peers.Missing as missing:
+            yield Measurement("augment", case, dict.fromkeys(names), conditions, note=str(missing))
+            continue
+        pixels = torch.from_numpy(images.images).to(device)
+        draws = to_device(draw(recipe.augment, seed=0, epoch=0, count=len(images)), device)
+        comparison = compare(
+            lambda pixels=pixels, draws=draws: augment_batch(pixels, draws),  # type: ignore[misc]
+            theirs,
+            warmup=2,
+            repeats=settings.repeats,
+            synchronize=Placement(device, "fp32", "").synchronize,
+            conditions=(conditions, conditions),
+        )
+        values = len(images) / comparison.a.median, len(images) / comparison.b.median, comparison.ratio
+        figures = dict(zip(names, values, strict=True))
+        yield Measurement("augment", case, figures, comparison.a.conditions, comparison=comparison, note=version)

@@ -1,0 +1,34 @@
+"""Pictures that stand in for others: letters for CIFAR-10 where it is not at hand, training images for sealed ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from snellen.data import cifar10
+from snellen.data.dataset import Dataset
+from snellen.data.eyechart import make_eyechart
+from snellen.data.labeled_images import LabeledImages
+from snellen.data.search import find_cifar10
+
+
+def dataset_in(folder: Path | None, *, letters: int | None = None) -> Dataset:
+    """CIFAR-10 in `folder`, or an eye chart of `letters`.
+
+    Args:
+        folder: that holds the batches or their folder; None looks in the usual places.
+        letters: images to make instead, a fifth as many sealed; None reads CIFAR-10.
+
+    Raises:
+        DataNotFound: CIFAR-10 is not there.
+    """
+    if letters is not None:
+        return make_eyechart(train=letters, test=letters // 5)
+    return cifar10.read(find_cifar10(folder))
+
+
+def stand_ins(dataset: Dataset) -> LabeledImages:
+    """As many training images as the test set has: to pay for an evaluation without opening it."""
+    count = min(len(dataset.train), dataset.test.count if dataset.test else 10_000)
+    return dataset.train.take(np.arange(count, dtype=np.int64), "train")

@@ -1,0 +1,128 @@
+"""`snellen ladder DATA`: which part of a recipe is worth what, over seeds, with a verdict on every rung."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from snellen.errors import InvalidSetting, UsageError
+
+if TYPE_CHECKING:
+    from snellen.ladder.rungs import Rung
+
+
+@dataclass(frozen=True)
+class Args:
+    """What `snellen ladder` takes."""
+
+    dataset: Annotated[str | None, tyro.conf.Positional] = None
+    """cifar10 or eyechart."""
+    preset: str | None = None
+    """lesson (the default), lesson-split, regularizers or leave-one-out."""
+    rungs: tuple[str, ...] = ()
+    """Instead of a preset, your own recipes, lowest rung first: names or .json files."""
+    seeds: int = 3
+    """Runs per rung; 3 is the least that can decide. More later are added to what is there."""
+    set: tuple[str, ...] = ()
+    """Change fields on every rung: --set epochs=30 widths=[16,16,32,32]. The table says so."""
+    test: bool = False
+    """At the end, open the sealed test set once for all rungs together, through the ledger."""
+    ledger: Path | None = None
+    """The ledger's file for --test; else $SNELLEN_LEDGER, else ledger.jsonl in --runs."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps; chosen once for all runs."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """auto takes bf16 where it is measured to be faster; chosen once for all runs."""
+    data: Path | None = None
+    """Where the files are; else $SNELLEN_DATA, ./data and the cache are searched."""
+    download: bool = False
+    """Fetch the data set if it is nowhere."""
+    runs: Path = Path("runs")
+    """Folder that holds the ladder's folder."""
+    name: str | None = None
+    """The folder is RUNS/ladder-NAME; by default DATA-PRESET, with the settings."""
+    json: bool = False
+    """Print the table as JSON on stdout."""
+
+
+def run(args: Args) -> int:
+    """Climb, or go on climbing; returns the exit code."""
+    if args.dataset is None:
+        raise UsageError("Which data? snellen ladder cifar10 --preset lesson, or snellen ladder eyechart.")
+    if args.ledger is not None and not args.test:
+        raise UsageError("--ledger has no effect without --test: a ladder sees val only. Leave it out.")
+    from snellen.ladder.plan import require_one_test_view, require_seeds
+
+    require_seeds(args.seeds)
+    title, rungs = _rungs(args)
+    if args.test:
+        require_one_test_view(rungs)
+    return _climb(args, args.dataset, title, rungs)
+
+
+def _rungs(args: Args) -> tuple[str, tuple[Rung, ...]]:
+    from snellen.ladder.rungs import preset, rungs_of, with_shared_settings
+
+    if args.rungs and args.preset is not None:
+        raise UsageError("--preset and --rungs exclude each other: take a named ladder or your own recipes.")
+    found = rungs_of(args.rungs) if args.rungs else preset(args.preset or "lesson")
+    title = " → ".join(rung.name for rung in found) if args.rungs else (args.preset or "lesson")
+    return title, with_shared_settings(found, args.set)
+
+
+def _climb(args: Args, dataset_name: str, title: str, rungs: tuple[Rung, ...]) -> int:
+    from rich.console import Console
+    from rich.text import Text
+
+    from snellen.data.catalog import load
+    from snellen.ladder.climb import climb
+    from snellen.ladder.standing import open_test, standing_of
+    from snellen.ladder.table import print_table, write_results
+    from snellen.train.progress import Progress
+
+    folder = args.runs / _folder_name(args, dataset_name, title)
+    progress = Progress(quiet=args.json)
+    dataset = load(dataset_name, data=args.data, download=args.download, progress=progress.download)
+    if args.test and dataset.test is None:
+        raise UsageError(f"{dataset_name} has no test set of its own; leave --test out.")
+    plan = climb(
+        rungs,
+        dataset,
+        title=title,
+        folder=folder,
+        seeds=args.seeds,
+        settings=args.set,
+        device=args.device,
+        precision=args.precision,
+        quiet=args.json,
+    )
+    standing = standing_of(plan)
+    if args.test:
+        test = open_test(plan, ledger=args.ledger, data=args.data, device=args.device)
+        standing = replace(standing, test=test)
+    write_results(standing)
+    if args.json:
+        print(json.dumps(standing.to_json(), ensure_ascii=False))
+        return 0
+    console = Console(highlight=False)
+    console.print()
+    print_table(console, standing)
+    console.print()
+    console.print(Text(f"files    {folder}: ladder.md, curves.png, curves.json, results.json"), soft_wrap=True)
+    return 0
+
+
+def _folder_name(args: Args, dataset_name: str, title: str) -> str:
+    from snellen.ladder.rungs import slug
+
+    if args.name is not None:
+        if slug(args.name) != args.name:
+            raise InvalidSetting(
+                f"--name {args.name} is not possible: small letters, digits, '.' and '-', such as {slug(args.name)}."
+            )
+        return f"ladder-{args.name}"
+    return f"ladder-{slug('-'.join((dataset_name, title, *args.set)))}"

@@ -1,0 +1,259 @@
+"""A ladder's table: for the terminal, as Markdown, and as files in the ladder's folder."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from snellen.evaluate.curves import curves_json, draw_curves
+from snellen.evaluate.intervals import SeedDifference, SeedSummary
+from snellen.ladder.pace import clock
+from snellen.ladder.rungs import one_model
+from snellen.ladder.standing import Standing, lesson_pairs
+from snellen.ladder.verdict import RungResult, Verdict
+from snellen.runs.atomic import write_json, write_text
+
+_STYLES = {"kept": "bold green", "dropped": "bold red", "undecided": "yellow"}
+
+
+def write_results(standing: Standing) -> None:
+    """Write results.json, ladder.md, curves.json and curves.png into the ladder's folder.
+
+    Raises:
+        StorageError: a file could not be written.
+    """
+    folder = standing.plan.folder
+    write_json(folder / "results.json", standing.to_json())
+    write_text(folder / "ladder.md", markdown(standing))
+    write_json(folder / "curves.json", curves_json(standing.curves))
+    draw_curves(folder / "curves.png", standing.curves, headline=_headline(standing))
+
+
+def print_table(console: Console, standing: Standing) -> None:
+    """Print the table, what each rung changes, and what a reader must know about the numbers; 80 columns suffice."""
+    console.print(
+        Text(textwrap.fill(_headline(standing), console.width, subsequent_indent="  "), style="bold"), soft_wrap=True
+    )
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("rung", max_width=32, overflow="fold")
+    for column in (f"val %{_spread_words(standing)}", "", "verdict"):
+        table.add_column(column, no_wrap=True)
+    table.columns[2].header = _difference_words(standing)
+    for rung in standing.rungs:
+        word = rung.verdict.word if rung.verdict else ""
+        table.add_row(
+            Text(rung.rung.name),
+            mean_and_sd(rung.accuracy),
+            difference_text(rung.verdict),
+            Text(word, _STYLES.get(word, "")),
+        )
+    console.print(table)
+    console.print()
+    for sentence in (*_changes(standing), *_reasons(standing), *_notes(standing), *_pairs(standing)):
+        _print_hanging(console, sentence)
+    _print_test(console, standing)
+
+
+def markdown(standing: Standing) -> str:
+    """The table and all that belongs to it as a Markdown page."""
+    header = [
+        "rung",
+        "changes",
+        f"val, %{_spread_words(standing)}",
+        "last epoch, %",
+        _difference_words(standing),
+        "verdict",
+    ]
+    rows = [
+        [
+            rung.rung.name,
+            "; ".join(map(str, rung.changes)) or "–",
+            mean_and_sd(rung.accuracy),
+            mean_and_sd(rung.last_accuracy),
+            difference_text(rung.verdict) or "–",
+            rung.verdict.word if rung.verdict else "–",
+        ]
+        for rung in standing.rungs
+    ]
+    parts = [f"# {_headline(standing)}", _markdown_table(header, rows)]
+    sentences = (*_reasons(standing), *_notes(standing), *_pairs(standing))
+    parts.append("\n".join(f"- {sentence}" for sentence in sentences))
+    parts += ["![Accuracy, loss and gap over epochs](curves.png)", "## Every run", _runs_table(standing.rungs)]
+    if standing.test is not None:
+        parts += ["## Test", _test_markdown(standing), "\n".join(f"- {sentence}" for sentence in _test_notes(standing))]
+    return "\n\n".join(parts) + "\n"
+
+
+def mean_and_sd(summary: SeedSummary | None) -> str:
+    """Mean over seeds in percent and the standard deviation, which one seed does not have."""
+    if summary is None:
+        return "diverged"
+    return f"{100 * summary.mean:.2f}" + ("" if summary.sd is None else f" ± {100 * summary.sd:.2f}")
+
+
+def difference_text(verdict: Verdict | None) -> str:
+    """The difference in points with its 95 % interval: over seeds, or over images where there is one seed."""
+    if verdict is None or verdict.difference is None:
+        return ""
+    if verdict.over_images is not None:
+        return _points(verdict.difference.mean, verdict.over_images.low, verdict.over_images.high)
+    return _difference(verdict.difference)
+
+
+def _difference(difference: SeedDifference) -> str:
+    return _points(difference.mean, difference.low, difference.high)
+
+
+def _points(mean: float, low: float | None, high: float | None) -> str:
+    interval = "" if low is None or high is None else f" ({100 * low:+.2f} to {100 * high:+.2f})"
+    return f"{100 * mean:+.2f}{interval}"
+
+
+def _headline(standing: Standing) -> str:
+    plan = standing.plan
+    seeds = len(plan.seeds)
+    settings = f", changed on every rung: {' '.join(plan.settings)}" if plan.settings else ""
+    return f"{plan.title} on {plan.data}, {seeds} seed{'s' * (seeds > 1)}{settings}"
+
+
+def _spread_words(standing: Standing) -> str:
+    return " ± sd" if len(standing.plan.seeds) > 1 else ""
+
+
+def _difference_words(standing: Standing) -> str:
+    return "points, 95 % over seeds" if len(standing.plan.seeds) > 1 else "points, 95 % over images"
+
+
+def _changes(standing: Standing) -> Iterator[str]:
+    for at, rung in enumerate(standing.rungs):
+        if rung.changes:
+            above = standing.rungs[at - 1].rung.name
+            against = "" if rung.compared_with == above else f" (against {rung.compared_with!r})"
+            yield f"{rung.rung.name}{against}: {'; '.join(map(str, rung.changes))}"
+
+
+def _reasons(standing: Standing) -> Iterator[str]:
+    if len(standing.plan.seeds) == 1:
+        yield (
+            "One seed: the intervals are over images of one pair of runs. Another seed may differ by more, so nothing "
+            "is decided. Three seeds are the least that can: --seeds 3."
+        )
+        return
+    for rung in standing.rungs:
+        if rung.verdict and rung.verdict.word == "undecided":
+            yield f"{rung.rung.name} is undecided: {rung.verdict.reason}."
+
+
+def _notes(standing: Standing) -> Iterator[str]:
+    plan, rungs = standing.plan, standing.rungs
+    if any(rung.rung.removes for rung in rungs):
+        yield "These rungs leave something out: kept means that what is left out earns its place."
+    if len(set(plan.seed_counts)) > 1:
+        counts = ", then ".join(map(str, plan.seed_counts))
+        yield f"Tables were made with {counts} seeds: seeds added after a look make a verdict come more easily."
+    graded = next((one.accuracy.n for rung in rungs for one in rung.seeds if one.accuracy), None)
+    last = ", ".join(mean_and_sd(rung.last_accuracy).split(" ±")[0] for rung in rungs)
+    if graded is not None:
+        yield (
+            f"Accuracy on {graded:,} val images with the weights of the best epoch on val, which flatters a restless "
+            f"run a little; after the last epoch: {last} %."
+        )
+    if one_model([rung.rung for rung in rungs]):
+        starts = ", ".join(f"seed {one.seed} {one.initial_weights[:12]}" for one in rungs[0].seeds)
+        yield f"All rungs begin with the same weights and see the images in the same order: {starts}."
+    else:
+        yield "The rungs train different models: a seed pairs their order of images, not their first weights."
+
+
+def _pairs(standing: Standing) -> Iterator[str]:
+    if standing.graded:
+        worst = "; ".join(map(str, standing.pairs[:2])) or "none"
+        yield f"The two worst pairs of {standing.top!r} in {standing.graded:,} answers: {worst}."
+    found = lesson_pairs(standing.pairs)
+    if found:
+        places = ", ".join(f"{a} ↔ {b} is number {rank} with {count}" for (a, b), rank, count in found)
+        yield f"The lesson's worst pairs here: {places}."
+
+
+def _print_test(console: Console, standing: Standing) -> None:
+    if standing.test is None:
+        return
+    test = standing.test
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("rung", max_width=32, overflow="fold")
+    for column in _test_header(standing)[1:]:
+        table.add_column(column, no_wrap=True)
+    for row in _test_rows(standing):
+        table.add_row(*(Text(cell) for cell in row))
+    console.print()
+    console.print(Text(f"Test, {test.images:,} images", style="bold"))
+    console.print(table)
+    console.print()
+    for sentence in _test_notes(standing):
+        _print_hanging(console, sentence)
+
+
+def _print_hanging(console: Console, sentence: str) -> None:
+    lines = textwrap.fill(sentence, console.width, subsequent_indent="  ", break_on_hyphens=False)
+    console.print(Text(lines), soft_wrap=True)
+
+
+def _test_header(standing: Standing) -> list[str]:
+    assert standing.test is not None
+    header = ["rung", f"test %{_spread_words(standing)}", "difference"]
+    return header if standing.test.with_tta is None else [*header, f"with {standing.test.tta} %"]
+
+
+def _test_rows(standing: Standing) -> list[list[str]]:
+    test = standing.test
+    assert test is not None
+    rows = []
+    for at, rung in enumerate(standing.rungs):
+        difference = test.differences[at]
+        row = [rung.rung.name, mean_and_sd(test.accuracy[at]), "" if difference is None else _difference(difference)]
+        rows.append(row if test.with_tta is None else [*row, mean_and_sd(test.with_tta[at])])
+    return rows
+
+
+def _test_notes(standing: Standing) -> Iterator[str]:
+    test = standing.test
+    assert test is not None
+    if test.repeated:
+        yield "These weights were graded before: the stored answers, not a new look."
+    if test.look == 1:
+        yield f"First look at this test set, as far as {test.ledger.name} knows; all rungs were declared before it."
+    else:
+        yield (
+            f"Look {test.look} at this test set: the numbers may be optimistic by a few tenths of a point. "
+            "snellen ledger lists the looks."
+        )
+    yield "The verdicts are those of val; a rung chosen by this table is chosen on test."
+
+
+def _test_markdown(standing: Standing) -> str:
+    return _markdown_table(_test_header(standing), _test_rows(standing))
+
+
+def _runs_table(rungs: Sequence[RungResult]) -> str:
+    rows = [
+        [
+            one.run,
+            str(one.accuracy) if one.accuracy else "diverged",
+            "–" if one.last_accuracy is None else f"{100 * one.last_accuracy:.2f} %",
+            str(one.best_epoch),
+            one.initial_weights[:12],
+            clock(one.seconds),
+        ]
+        for rung in rungs
+        for one in rung.seeds
+    ]
+    return _markdown_table(["run", "val", "last epoch", "best epoch", "first weights", "time"], rows)
+
+
+def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '∣') for cell in line)} |" for line in lines)

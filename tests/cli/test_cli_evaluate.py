@@ -1,0 +1,113 @@
+"""`snellen evaluate` and `snellen ledger`: val freely, test on the record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snellen.data.ledger import Ledger
+from snellen.runs.run import Run
+
+Snellen = Callable[..., Any]
+
+
+def test_val_shows_accuracy_with_n_and_interval_plain_beside_averaged(snellen: Snellen, own_run: Run) -> None:
+    answer = snellen("evaluate", own_run.folder, "--per-class")
+    assert (answer.code, answer.err) == (0, "")
+    assert "plain, one view per image" in answer.out
+    assert "with test-time augmentation: flip" in answer.out
+    assert answer.out.count("n=30") >= 2
+    assert "recall" in answer.out.lower()
+    assert not (own_run.folder.parent / "ledger.jsonl").exists()
+
+
+def test_other_views_may_be_tried_on_val(snellen: Snellen, own_run: Run) -> None:
+    assert snellen("evaluate", own_run.folder, "--tta", "shift", "--device", "cpu", "--json").json["tta"] == "shift"
+
+
+def test_several_runs_are_listed_and_compared(snellen: Snellen, own_run: Run) -> None:
+    found = snellen("evaluate", own_run.folder, own_run.folder, "--json").json
+    assert [entry["run"] for entry in found["runs"]] == [str(own_run.folder)] * 2
+    assert found["comparison"]["value"] == 0
+
+
+def test_test_is_opened_once_and_then_answered_from_the_store(snellen: Snellen, own_run: Run) -> None:
+    first = snellen("evaluate", own_run.folder, "--split", "test", "--reason", "the last number")
+    assert (first.code, first.err) == (0, "")
+    assert "First look at this test set" in first.out
+    assert "n=60" in first.out
+    again = snellen("evaluate", own_run.folder, "--split", "test")
+    assert "not a new look" in again.out
+    ledger = Ledger(own_run.folder.parent / "ledger.jsonl")
+    assert [line.kind for line in ledger.lines()] == ["intent", "result"]
+    assert ledger.lines()[0].content["reason"] == "the last number"
+
+
+def test_the_ledger_lists_the_look_and_its_result(snellen: Snellen, own_run: Run) -> None:
+    graded = snellen("evaluate", own_run.folder, "--split", "test", "--json").json
+    listed = snellen("ledger")
+    assert (listed.code, listed.err) == (0, "")
+    for words in ("eyechart", "tiny", "final number", f"{100 * graded['mean_tta']['mean']:.2f} %"):
+        assert words in listed.out
+    assert snellen("ledger", "--json").json["problems"] == []
+
+
+def test_an_edited_ledger_is_shown_and_is_exit_code_1(snellen: Snellen, own_run: Run) -> None:
+    snellen("evaluate", own_run.folder, "--split", "test")
+    path = own_run.folder.parent / "ledger.jsonl"
+    path.write_text(path.read_text().replace('"hits":', '"hits": 1'))
+    answer = snellen("ledger")
+    assert answer.code == 1
+    assert "not whole: line 2 does not match its own hash" in answer.out
+    assert snellen("ledger", "--json").code == 1
+
+
+def test_an_unreadable_ledger_keeps_the_test_set_closed(snellen: Snellen, own_run: Run, tmp_path: Path) -> None:
+    answer = snellen("evaluate", own_run.folder, "--split", "test", "--ledger", tmp_path)
+    assert answer.code == 1
+    assert "cannot be read: it is not a file" in answer.sentence
+    assert not (own_run.folder / "predictions_test.npz").exists()
+
+
+def test_a_ledger_that_does_not_exist_says_so(snellen: Snellen) -> None:
+    answer = snellen("ledger")
+    assert answer.code == 0
+    assert "Nobody has looked at a test set, as far as runs/ledger.jsonl knows" in answer.out
+
+
+def test_another_ledger_is_merged_by_name(snellen: Snellen, own_run: Run, tmp_path: Path) -> None:
+    snellen("evaluate", own_run.folder, "--split", "test", "--ledger", "there.jsonl")
+    answer = snellen("ledger", "--merge", "there.jsonl")
+    assert "2 new lines from there.jsonl" in answer.out
+    assert snellen("ledger", "--merge", "gone.jsonl").sentence == "snellen: There is no ledger at gone.jsonl."
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (("--split", "test", "--tta", "flip"), 2, "--tta cannot be chosen on test: the recipe declares the views"),
+        (("--ledger", "x.jsonl"), 2, "have no effect on val"),
+        (("--reason", "because"), 2, "have no effect on val"),
+        (("--tta", "shift", "--device", "tpu"), 2, "--device tpu is not available here"),
+    ],
+)
+def test_an_option_without_effect_is_refused(
+    snellen: Snellen, own_run: Run, options: tuple[str, ...], code: int, words: str
+) -> None:
+    answer = snellen("evaluate", own_run.folder, *options)
+    assert (answer.code, words in answer.sentence) == (code, True)
+
+
+def test_without_a_run_the_way_to_name_one_is_shown(snellen: Snellen) -> None:
+    assert snellen("evaluate").sentence == "snellen: Which run? snellen evaluate runs/NAME"
+
+
+@pytest.mark.parametrize("damage", [b"", b"no archive", b"PK\x03\x04 cut off"])
+def test_broken_predictions_are_one_sentence(snellen: Snellen, own_run: Run, damage: bytes) -> None:
+    (own_run.folder / "predictions_val.npz").write_bytes(damage)
+    answer = snellen("evaluate", own_run.folder)
+    assert answer.code == 1
+    assert "is not a readable predictions file" in answer.sentence

@@ -1,0 +1,117 @@
+"""`snellen train`: what was asked is what is trained, and what cannot be is refused before it begins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snellen.evaluate import grade
+from snellen.recipes.catalog import RECIPES
+from snellen.recipes.json_form import from_json, to_json
+from snellen.runs.run import Run, open_run
+from snellen.train import fit
+
+Snellen = Callable[..., Any]
+QUICK = ("--set", "epochs=0.5", "widths=[4,4,4,4]", "batch_size=64", "--device", "cpu", "--precision", "fp32")
+
+
+@pytest.fixture(autouse=True)
+def _empty_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    for file, name in ((fit, "curves_png"), (grade, "confusion_png")):
+        monkeypatch.setattr(file, name, lambda path, *_, **__: path.touch())
+
+
+def test_it_trains_grades_and_says_what_comes_next(snellen: Snellen, tmp_path: Path) -> None:
+    answer = snellen("train", "eyechart", *QUICK, "--seed", "3")
+    assert answer.code == 0
+    run = open_run(tmp_path / "runs" / "eyechart-glance-s3")
+    assert run.info["status"] == "finished"
+    assert run.recipe == RECIPES["glance"].replace(epochs=0.5, widths=(4, 4, 4, 4), batch_size=64)
+    accuracy = run.info["val"]["accuracy"]
+    assert f"n={accuracy['n']}" in answer.out
+    assert f"{100 * accuracy['value']:.1f} %" in answer.out
+    assert "snellen evaluate runs/eyechart-glance-s3 --split test" in answer.out
+    assert "270 training images, 30 val images" in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_with_json_stdout_is_the_result_and_stderr_is_silent(snellen: Snellen) -> None:
+    answer = snellen("train", "eyechart", *QUICK, "--name", "mine", "--json")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.json["run"] == "runs/mine"
+    assert answer.json["status"] == "finished"
+    assert answer.json["val"]["accuracy"]["n"] == 30
+
+
+def test_a_final_training_says_that_nothing_was_graded(snellen: Snellen, tmp_path: Path) -> None:
+    answer = snellen("train", "eyechart", *QUICK, "--final")
+    assert answer.code == 0
+    assert "no val split was kept" in answer.out
+    assert open_run(tmp_path / "runs" / "eyechart-glance-s0-final").info["data"]["train"]["count"] == 300
+
+
+def test_a_recipe_file_is_taken_like_a_name(snellen: Snellen, tmp_path: Path) -> None:
+    (tmp_path / "mine.json").write_text(json.dumps(to_json(RECIPES["mlp"].replace(name="mine", epochs=3))))
+    answer = snellen("train", "eyechart", "--recipe", "mine.json", "--set", "batch_size=7", "--dry-run")
+    assert from_json(answer.json) == RECIPES["mlp"].replace(
+        name="mine", epochs=3, batch_size=7, expect=None
+    )  # what was measured was another recipe
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("train",), 2, "Which data? snellen train cifar10, or snellen train eyechart"),
+        (("train", "eyechrt"), 2, "Unknown data set 'eyechrt'. Did you mean 'eyechart'?"),
+        (("train", "eyechart", "--recipe", "resnet-18"), 2, "Unknown recipe 'resnet-18'. Did you mean 'resnet18'?"),
+        (("train", "eyechart", "--recipe", "gone.json"), 2, "Cannot read the recipe gone.json"),
+        (("train", "eyechart", "--set", "epoch=3"), 2, "No recipe field 'epoch'. Did you mean 'epochs'?"),
+        (("train", "eyechart", "--set", "epochs"), 2, "--set takes key=value, got 'epochs'"),
+        (("train", "eyechart", "--budget", "soon"), 2, "--budget 'soon' is not a duration"),
+        (("train", "eyechart", "--budget", "5m", "--dry-run"), 2, "--budget has no effect with --dry-run"),
+        (("train", "eyechart", "--device", "tpu"), 2, "--device tpu is not available here"),
+        (("train", "eyechart", "--seed", "-1"), 2, "--seed -1 is not possible"),
+        (("train", "cifar10"), 1, "cifar-10"),
+        (("train", "cifar10", "--data", "nowhere"), 1, "nowhere"),
+        (("train", "--resume", "runs/x", "--seed", "3"), 2, "besides it only --data and --json apply"),
+        (("train", "eyechart", "--name", "../escape"), 1, "A run cannot be called '../escape'"),
+        (("train", "."), 1, "is a folder"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_what_cannot_be_trained_is_one_sentence_and_leaves_nothing(
+    snellen: Snellen, tmp_path: Path, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    answer = snellen(*arguments)
+    lines = [line for line in answer.err.splitlines() if line.startswith("snellen: ")]
+    assert (answer.code, answer.out, len(lines)) == (code, "", 1)
+    assert words.lower() in lines[0].lower()
+    assert not list(tmp_path.rglob("run.json"))
+
+
+def test_a_loss_that_is_no_number_is_exit_code_1_and_one_sentence(snellen: Snellen, tmp_path: Path) -> None:
+    answer = snellen("train", "eyechart", *QUICK[:4], "optimizer.lr=1e30", *QUICK[4:], "--name", "wild")
+    assert answer.code == 1
+    assert answer.err.splitlines()[-1].startswith("snellen: The loss became")
+    assert "Traceback" not in answer.err
+    assert open_run(tmp_path / "runs" / "wild").info["status"] == "diverged"
+
+
+def test_an_interrupted_run_goes_on_and_a_finished_one_does_not(snellen: Snellen, own_run: Run) -> None:
+    answer = snellen("train", "--resume", own_run.folder)
+    assert (answer.code, "is finished" in answer.sentence) == (1, True)
+    own_run.update_info(status="interrupted")
+    answer = snellen("train", "--resume", own_run.folder, "--json")
+    assert (answer.code, answer.json["status"]) == (0, "finished")
+
+
+def test_a_runs_folder_that_is_a_file_is_one_sentence(snellen: Snellen, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    answer = snellen("train", "eyechart", *QUICK, "--runs", "taken", "--json")
+    assert (answer.code, answer.err) == (1, "")
+    assert "is a file, not a folder for runs" in answer.json["error"]

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from snellen.cli.main import main
+from snellen.guards.guard import GUARDS, read_verdicts
+
+
+def printed(capsys):
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.usefixtures("small_eyechart")
+def test_a_data_set_is_judged_before_anything_is_trained(capsys):
+    assert main(["doctor", "eyechart", "--json"]) == 0
+    report = printed(capsys)
+    assert report["subject"] == "eyechart"
+    assert {verdict["name"]: verdict["passed"] for verdict in report["verdicts"]}["pixel-order"] is True
+
+
+@pytest.mark.usefixtures("small_eyechart")
+def test_a_run_is_judged_again_and_its_verdicts_are_replaced(own_run, capsys):
+    own_run.update_info(status="diverged")
+    assert main(["doctor", str(own_run.folder)]) == 1
+    out = capsys.readouterr().out
+    assert "✗ finite-loss  error:" in out
+    assert "→ Train again" in out
+    assert {verdict.name: verdict.passed for verdict in read_verdicts(own_run)}["finite-loss"] is False
+
+
+@pytest.mark.usefixtures("small_eyechart")
+def test_notes_alone_are_no_failure(own_run, capsys, monkeypatch):
+    from snellen.guards import check
+    from snellen.guards.guard import Verdict
+
+    note = Verdict("overfit-gap", False, "9 points", "less", "note")
+    monkeypatch.setattr(check, "check_run", lambda *args, **kwargs: (note,))
+    assert main(["doctor", str(own_run.folder), "--json"]) == 0
+
+
+@pytest.mark.usefixtures("small_eyechart")
+def test_a_run_on_other_data_than_these_is_refused(own_run, capsys):
+    own_run.update_info(data=own_run.info["data"] | {"train": {"fingerprint": "0" * 64, "count": 1, "per_class": [1]}})
+    assert main(["doctor", str(own_run.folder)]) == 1
+    assert "fingerprint" in capsys.readouterr().err
+
+
+def test_a_run_whose_data_are_away_is_judged_by_its_folder(own_run, capsys, monkeypatch, tmp_path):
+    monkeypatch.delenv("SNELLEN_DATA", raising=False)
+    own_run.update_info(data=own_run.info["data"] | {"name": "cifar10"})
+    main(["doctor", str(own_run.folder), "--data", str(tmp_path), "--json"])
+    passed = {verdict["name"]: verdict["passed"] for verdict in printed(capsys)["verdicts"]}
+    assert passed["pixel-order"] is None
+    assert passed["finite-loss"] is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "Whose doctor?"),
+        (["eyechrat"], "Did you mean 'eyechart'"),
+        (["runs/nowhere"], "There is no run at"),
+        (["--show", "overfit-gapp"], "Did you mean 'overfit-gap'"),
+        (["--show", "overfit-gap", "--device", "auto"], "only --json applies"),
+        (["eyechart", "--ledger", "l.jsonl"], "no effect on a data set"),
+    ],
+)
+def test_wrong_usage_says_what_is_right(arguments, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["doctor", *arguments]) in (1, 2)
+    assert said in capsys.readouterr().err
+
+
+def test_a_mistake_made_on_purpose_is_a_success(capsys):
+    assert main(["doctor", "--show", "pixel-order"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("mistake  Channels-first bytes")
+    assert "✗ pixel-order  error:" in out
+
+
+def test_the_guards_can_be_listed(capsys):
+    assert main(["doctor", "--show", "list"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(GUARDS)

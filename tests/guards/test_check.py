@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from snellen.data.ledger import Ledger
+from snellen.data.splits import split
+from snellen.guards.check import check_data, check_run
+from snellen.guards.guard import GUARDS, read_verdicts
+
+CPU = torch.device("cpu")
+
+
+def by_name(verdicts):
+    assert len({verdict.name for verdict in verdicts}) == len(verdicts)
+    return {verdict.name: verdict for verdict in verdicts}
+
+
+def test_together_the_two_checks_ask_every_guard(letters, finished_run):
+    asked = {verdict.name for verdict in (*check_data(*letters), *read_verdicts(finished_run))}
+    assert asked == set(GUARDS)
+
+
+def test_a_sound_data_set_fails_nothing(letters):
+    assert not [verdict for verdict in check_data(*letters) if verdict.passed is False]
+
+
+def test_training_leaves_its_verdicts_in_the_run_folder_and_none_accuses_the_machinery(finished_run):
+    verdicts = by_name(read_verdicts(finished_run))
+    for name in ("pixel-statistics", "repeatable-evaluation", "blind-start", "small-image-stem", "pixel-order"):
+        assert verdicts[name].passed, verdicts[name]
+    assert "as on file" in verdicts["repeatable-evaluation"].evidence
+    assert not any("guard itself failed" in verdict.evidence for verdict in verdicts.values())
+
+
+@pytest.fixture
+def check(own_run, tiny_dataset):
+    parts = split(tiny_dataset)
+
+    def ask(*, images=True):
+        train, val = (parts.train, parts.val) if images else (None, None)
+        ledger = Ledger(own_run.folder.parent / "ledger.jsonl")
+        return by_name(check_run(own_run, train=train, val=val, ledger=ledger, device=CPU))
+
+    return ask
+
+
+def test_a_diverged_run_without_weights_is_still_judged(check, own_run):
+    own_run.update_info(status="diverged")
+    (own_run.folder / "weights.safetensors").unlink()
+    verdicts = check()
+    assert verdicts["finite-loss"].passed is False
+    assert verdicts["repeatable-evaluation"].passed is None
+    assert verdicts["pixel-order"].passed
+    assert by_name(read_verdicts(own_run)) == verdicts
+
+
+def test_without_the_images_the_journal_is_still_judged(check):
+    verdicts = check(images=False)
+    assert verdicts["pixel-order"].passed is None
+    assert verdicts["finite-loss"].passed is not None
+
+
+def test_statistics_changed_after_training_are_seen_in_the_weights_themselves(check, own_run):
+    from safetensors.torch import load_file, save_file
+
+    path = own_run.folder / "weights.safetensors"
+    tensors = load_file(path)
+    tensors["normalize.mean"] = torch.tensor([0.485, 0.456, 0.406])
+    tensors["normalize.std"] = torch.tensor([0.229, 0.224, 0.225])
+    save_file(tensors, path)
+    verdicts = check()
+    assert "ImageNet" in verdicts["pixel-statistics"].evidence
+    assert verdicts["repeatable-evaluation"].passed is False
+
+
+def test_a_broken_journal_does_not_break_the_check(check, own_run):
+    (own_run.folder / "metrics.jsonl").write_text('{"epoch": 1, "train/loss": "low", "val/accuracy": 1}\n')
+    assert check()["finite-loss"].passed is None
+
+
+def test_logits_that_are_no_numbers_are_seen(check, own_run):
+    from snellen.evaluate.predictions import Predictions
+
+    path = own_run.folder / "predictions_val.npz"
+    stored = Predictions.load(path)
+    stored.logits[:] = np.nan
+    stored.save(path)
+    assert check()["finite-loss"].passed is False

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from snellen.data.cifar10 import read
+from snellen.data.pixel_statistics import measure
+from snellen.data.splits import split
+from snellen.guards.data_guards import (
+    balanced_weights,
+    class_balance,
+    exact_duplicates,
+    labels_match_images,
+    pixel_order,
+    pixel_statistics,
+)
+
+
+def scrambled(images):
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2)).reshape(images.shape)
+
+
+def grey(images):
+    return np.repeat(images.mean(axis=3, keepdims=True).astype(np.uint8), 3, axis=3)
+
+
+def test_letters_as_they_are_have_their_pixels_in_order(train):
+    assert pixel_order(train).passed
+    assert pixel_order(replace(train, images=grey(train.images))).passed
+    assert pixel_order(replace(train, images=train.images[..., :1])).passed
+
+
+@pytest.mark.parametrize("colour", [lambda images: images, grey])
+def test_channels_first_bytes_that_were_reshaped_are_seen_and_the_remedy_undoes_it(train, colour):
+    wrong = scrambled(colour(train.images))
+    verdict = pixel_order(replace(train, images=wrong))
+    assert verdict.passed is False
+    assert "transpose(0, 2, 3, 1)" in verdict.remedy
+    mended = wrong.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal(mended, colour(train.images))
+
+
+def test_shuffled_pixels_and_noise_are_seen(train, rng):
+    order = rng.permutation(32 * 32)
+    shuffled = train.images.reshape(-1, 32 * 32, 3)[:, order].reshape(train.images.shape)
+    assert pixel_order(replace(train, images=shuffled)).passed is False
+    noise = rng.integers(0, 256, train.images.shape, dtype=np.uint8)
+    assert pixel_order(replace(train, images=noise)).passed is False
+
+
+def test_equal_classes_are_balanced_and_a_rare_one_is_not(train):
+    assert class_balance(train).passed
+    rare = train.take(np.flatnonzero((train.labels != 3) | (np.arange(len(train)) % 5 == 0)), "train")
+    verdict = class_balance(rare)
+    assert verdict.passed is False
+    assert repr(train.class_names[3]) in verdict.evidence
+    assert "--per-class" in verdict.remedy
+
+
+def test_a_class_without_images_is_no_division_by_zero(train):
+    assert class_balance(train.take(np.flatnonzero(train.labels != 3), "train")).passed is False
+
+
+def test_balanced_weights_give_each_class_the_same_say():
+    counts = np.array([10, 30, 0])
+    weights = balanced_weights(counts)
+    np.testing.assert_allclose(weights * counts, [40 / 3, 40 / 3, 0])
+
+
+def test_true_labels_match_their_images_and_shuffled_ones_do_not(train, rng):
+    assert labels_match_images(train).passed
+    assert labels_match_images(replace(train, labels=rng.permutation(train.labels))).passed is False
+    assert labels_match_images(replace(train, labels=np.roll(train.labels, 1))).passed is False
+
+
+def test_too_few_images_are_not_judged(few_images):
+    assert labels_match_images(few_images).passed is None
+
+
+def test_the_guard_against_shuffled_labels_counts_chance_where_one_class_is_most(train, rng):
+    labels = np.where(rng.random(len(train)) < 0.9, 0, train.labels)
+    assert labels_match_images(replace(train, labels=labels)).passed is False
+
+
+def test_different_pictures_are_no_duplicates(train, val):
+    assert exact_duplicates(train, val).passed
+    assert exact_duplicates(train, None).passed
+
+
+def test_a_picture_in_train_and_val_is_found(train, val):
+    copied = replace(val, images=np.concatenate([train.images[5:6], val.images[1:]]))
+    verdict = exact_duplicates(train, copied)
+    assert (verdict.passed, verdict.severity) == (False, "warning")
+    assert "1 of 300 val images" in verdict.evidence
+
+
+def test_one_picture_under_two_labels_is_found_under_one_label_it_is_let_pass(train):
+    index = np.array([0, 0, 1, 2])
+    twice = train.take(index, "train")
+    assert exact_duplicates(twice, None).passed
+    relabelled = replace(twice, labels=np.array([0, 1, 2, 3]))
+    assert "1 copies within train, 1 of them under another label" in exact_duplicates(relabelled, None).evidence
+    assert exact_duplicates(relabelled, None).passed is False
+
+
+def test_measured_statistics_pass(train):
+    own = measure(train)
+    assert pixel_statistics(own.mean, own.std, measured_on="train", train=train).passed
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "said"),
+    [
+        ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "ImageNet's"),
+        ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "placeholder"),
+        ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010), "each image's own deviation"),
+    ],
+)
+def test_famous_constants_are_recognised(train, mean, std, said):
+    verdict = pixel_statistics(mean, std, measured_on="train", train=train)
+    assert verdict.passed is False
+    assert said in verdict.evidence
+
+
+def test_two_hundredths_off_is_too_much_and_one_is_not(train):
+    own = measure(train)
+    for off, passed in ((0.03, False), (0.01, True)):
+        moved = [value + off for value in own.mean]
+        assert pixel_statistics(moved, own.std, measured_on="train", train=train).passed is passed
+
+
+@pytest.mark.parametrize("role", ["test", "all", "val", "train+val"])
+def test_statistics_of_other_images_than_those_trained_on_fail(train, role):
+    own = measure(train)
+    assert pixel_statistics(own.mean, own.std, measured_on=role, train=train).passed is False
+
+
+def test_a_final_training_may_measure_train_and_val(train):
+    own = measure(train)
+    everything = replace(train, role="train+val")
+    assert pixel_statistics(own.mean, own.std, measured_on="train+val", train=everything).passed
+
+
+@pytest.mark.cifar10
+def test_cifar10_passes_every_guard_that_looks_at_images_alone(cifar10_folder):
+    parts = split(read(cifar10_folder))
+    own = measure(parts.train)
+    assert pixel_order(parts.train).passed
+    assert class_balance(parts.train).passed
+    assert labels_match_images(parts.train).passed
+    assert exact_duplicates(parts.train, parts.val).passed
+    assert pixel_statistics(own.mean, own.std, measured_on="train", train=parts.train).passed
+    wrong = replace(parts.train, images=scrambled(parts.train.images))
+    assert pixel_order(wrong).passed is False

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from snellen.errors import UnknownName
+from snellen.guards.guard import GUARDS
+from snellen.guards.show import MISTAKES, show
+
+GOTCHAS = Path(__file__).parents[2] / "docs" / "gotchas.md"
+TRAINED = {"stuck-at-chance", "overfit-gap", "class-answers", "blind-start", "repeatable-evaluation", "finite-loss"}
+"""Their figures come out of a network and may differ in the last digits between processors."""
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_each_mistake_trips_its_own_guard_as_the_docs_say(name):
+    verdict = show(name)
+    assert (verdict.name, verdict.passed) == (name, False)
+    section = GOTCHAS.read_text().partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+    assert f"snellen doctor --show {name}\n" in section
+    assert MISTAKES[name].sentence in section
+    if name not in TRAINED:
+        assert verdict.evidence in section
+    if name not in TRAINED - {"finite-loss"}:
+        assert verdict.remedy in section
+
+
+def test_there_is_a_mistake_for_every_guard_in_the_same_order():
+    assert list(MISTAKES) == list(GUARDS)
+
+
+def test_an_unknown_name_offers_the_nearest():
+    with pytest.raises(UnknownName, match="overfit-gap"):
+        show("overfit")

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from snellen.errors import InvalidSetting
+from snellen.evaluate.predict import predict
+from snellen.guards.model_guards import blind_start, repeatable_evaluation, small_image_stem, untrained
+from snellen.models.catalog import build
+from snellen.models.resnet18 import ResNet18
+from snellen.recipes.catalog import RECIPES
+
+
+def fresh(name, images, **options):
+    return build(
+        name, image_shape=images.image_shape, num_classes=10, mean=(0.5,) * 3, std=(0.25,) * 3, seed=0, options=options
+    )  # fmt: skip
+
+
+SMALL = {"widths": (8, 8, 16, 16)}
+
+
+class StubbornDropout(nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, images):
+        return functional.dropout(self.model(images), 0.5, training=True)
+
+
+def test_a_plain_model_answers_the_same_twice_and_is_left_in_its_mode(val):
+    model = fresh("small_cnn", val, **SMALL).train()
+    stored = predict(model, val)
+    assert repeatable_evaluation(model, val, stored=stored).passed
+    assert model.training
+
+
+def test_dropout_that_ignores_eval_is_seen(val):
+    verdict = repeatable_evaluation(StubbornDropout(fresh("small_cnn", val, **SMALL)), val)
+    assert verdict.passed is False
+    assert "model.eval()" in verdict.remedy
+
+
+def test_batch_statistics_in_evaluation_are_seen(val):
+    model = fresh("small_cnn", val, **SMALL)
+    for name in ("bn1", "bn2", "bn3", "bn4"):
+        own = getattr(model.net, name)
+        setattr(model.net, name, nn.BatchNorm2d(own.num_features, track_running_stats=False))
+    verdict = repeatable_evaluation(model, val)
+    assert verdict.passed is False
+    assert "track_running_stats" in verdict.remedy
+
+
+def test_answers_on_file_to_augmented_images_are_seen(val):
+    model = fresh("small_cnn", val, **SMALL)
+    from dataclasses import replace
+
+    mirrored = replace(val, images=np.ascontiguousarray(val.images[:, :, ::-1]))
+    verdict = repeatable_evaluation(model, val, stored=predict(model, mirrored))
+    assert verdict.passed is False
+    assert "on file" in verdict.evidence
+
+
+def test_answers_on_file_to_other_images_are_not_compared(val, train):
+    model = fresh("small_cnn", val, **SMALL)
+    verdict = repeatable_evaluation(model, val, stored=predict(model, train.take(np.arange(5), "train")))
+    assert verdict.passed
+    assert "on file" not in verdict.evidence
+
+
+def test_a_model_whose_answers_are_no_numbers_does_not_pass(val):
+    model = fresh("small_cnn", val, **SMALL)
+    with torch.no_grad():
+        model.get_parameter("net.fc.bias").fill_(float("nan"))
+    assert repeatable_evaluation(model, val).passed is False
+
+
+@pytest.mark.parametrize("name", ["plain_cnn", "small_cnn", "sprint_net"])
+def test_models_for_small_images_keep_their_positions(val, name):
+    assert small_image_stem(fresh(name, val), val.image_shape).passed
+
+
+def test_resnet18_keeps_positions_with_the_small_stem_and_loses_them_with_the_stock_one():
+    widths = (4, 4, 8, 8)
+    small = ResNet18(3, 10, widths=widths, stem="small", residual=True)
+    stock = ResNet18(3, 10, widths=widths, stem="stock", residual=True)
+    assert small_image_stem(small, (32, 32, 3)).passed
+    verdict = small_image_stem(stock, (32, 32, 3))
+    assert verdict.passed is False
+    assert "32 px a side become 16, then 8, after the first convolutions and 1 in the end" in verdict.evidence
+    assert small_image_stem(stock, (64, 64, 3)).passed
+
+
+def test_the_catalog_refuses_the_stock_stem_before_the_guard_could_find_it(val):
+    with pytest.raises(InvalidSetting, match="stem='stock'"):
+        fresh("resnet18", val, stem="stock")
+
+
+def test_an_mlp_has_no_positions_to_lose(val):
+    assert small_image_stem(fresh("mlp", val), val.image_shape).passed is None
+
+
+@pytest.mark.parametrize("name", ["mlp", "plain", "small_cnn", "sprint", "glance"])
+def test_every_small_recipe_starts_as_a_blind_guess(train, val, name):
+    model = untrained(RECIPES[name], train, mean=[0.5] * 3, std=[0.28] * 3, seed=1)
+    assert blind_start(model, val).passed
+
+
+def test_a_last_layer_a_hundred_times_too_large_is_seen(val):
+    model = fresh("small_cnn", val, **SMALL)
+    with torch.no_grad():
+        model.get_parameter("net.fc.weight").mul_(100)
+    verdict = blind_start(model, val)
+    assert verdict.passed is False
+    assert "ln 10 = 2.30" in verdict.evidence
+
+
+def test_images_that_were_not_scaled_are_seen_where_nothing_normalises_inside(val):
+    model = fresh("plain_cnn", val)
+    model.normalize.std.div_(255 * 4)
+    assert blind_start(model, val).passed is False
+
+
+def test_a_loss_that_is_no_number_is_no_blind_guess(val):
+    model = fresh("small_cnn", val, **SMALL)
+    with torch.no_grad():
+        model.get_parameter("net.fc.bias").fill_(float("nan"))
+    assert blind_start(model, val).passed is False

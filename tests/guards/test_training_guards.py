@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from snellen.evaluate.predictions import Predictions
+from snellen.guards.training_guards import class_answers, finite_loss, overfit_gap, stuck_at_chance
+from snellen.recipes.cifar10 import RESNET18, SMALL_CNN_BASELINE
+from snellen.recipes.json_form import with_settings
+
+
+def row(epoch, *, loss=1.0, train=0.8, val=0.78, val_loss=0.7, steps=100):
+    return {
+        "epoch": epoch, "step": epoch * steps, "train/loss": loss,
+        "train/accuracy": train, "val/accuracy": val, "val/loss": val_loss,
+    }  # fmt: skip
+
+
+def test_a_falling_loss_passes_and_a_rising_one_does_not():
+    assert finite_loss([row(1, loss=2), row(2, loss=1)], status="finished").passed
+    assert finite_loss([row(1, loss=1), row(2, loss=2)], status="finished").passed is False
+
+
+@pytest.mark.parametrize("rows", [[], [row(1)], [row(1, loss=float("nan"))]])
+def test_a_diverged_run_fails_however_far_it_came(rows):
+    verdict = finite_loss(rows, status="diverged")
+    assert (verdict.passed, verdict.severity) == (False, "error")
+    assert "--set optimizer.lr" in verdict.remedy
+
+
+def test_answers_that_are_no_numbers_fail():
+    assert finite_loss([row(1), row(2)], status="finished", logits_finite=False).passed is False
+
+
+def test_one_epoch_cannot_say_whether_the_loss_falls():
+    assert finite_loss([row(1)], status="finished").passed is None
+
+
+TEN = [100] * 10
+
+
+def test_above_chance_passes_and_at_chance_fails():
+    assert stuck_at_chance([row(1, val=0.2)], val_per_class=TEN).passed
+    assert stuck_at_chance([row(1, val=0.11)], val_per_class=TEN).passed is False
+
+
+def test_chance_is_the_largest_class_not_one_in_k():
+    assert stuck_at_chance([row(1, val=0.8)], val_per_class=[800, 200]).passed is False
+
+
+def test_a_falling_loss_at_chance_points_to_labels_and_pixels_a_still_one_to_the_learning_rate():
+    memorised = [row(1, loss=2.3, train=0.3, val=0.1), row(2, loss=0.5, train=0.9, val=0.1)]
+    assert "labels shuffled" in stuck_at_chance(memorised, val_per_class=TEN).remedy
+    still = [row(1, loss=2.3, train=0.1, val=0.1), row(2, loss=2.3, train=0.1, val=0.1)]
+    assert "--set optimizer.lr" in stuck_at_chance(still, val_per_class=TEN).remedy
+
+
+def test_few_steps_or_no_val_are_not_judged():
+    assert stuck_at_chance([row(1, steps=10, val=0.1)], val_per_class=TEN).passed is None
+    assert stuck_at_chance([row(1)], val_per_class=[]).passed is None
+    assert stuck_at_chance([{"epoch": 1, "step": 500, "train/loss": 1.0}], val_per_class=TEN).passed is None
+
+
+def test_five_points_pass_and_six_do_not():
+    assert overfit_gap([row(1, train=0.83, val=0.78)], best_epoch=1, recipe=RESNET18).passed
+    assert overfit_gap([row(1, train=0.85, val=0.78)], best_epoch=1, recipe=RESNET18).passed is False
+
+
+def test_the_gap_is_that_of_the_epoch_whose_weights_were_kept():
+    rows = [row(1, train=0.8, val=0.8), row(2, train=1.0, val=0.7)]
+    assert overfit_gap(rows, best_epoch=1, recipe=RESNET18).passed
+    assert overfit_gap(rows, best_epoch=2, recipe=RESNET18).passed is False
+
+
+def test_remedies_come_in_the_lessons_order_and_each_flag_works():
+    remedy = overfit_gap([row(1, train=1.0)], best_epoch=1, recipe=SMALL_CNN_BASELINE).remedy
+    flags = [part.split()[0].strip(";,.") for part in remedy.split("--set ")[1:]]
+    names = [flag.partition("=")[0] for flag in flags]
+    assert names == ["augment.crop_pixels", "augment.flip", "optimizer.weight_decay", "label_smoothing"]
+    mended = with_settings(SMALL_CNN_BASELINE, flags)
+    again = overfit_gap([row(1, train=1.0)], best_epoch=1, recipe=mended)
+    assert "on already" in again.remedy
+
+
+def test_a_gap_alone_is_a_note_and_a_rising_val_loss_a_warning():
+    still = [row(1, train=1.0, val_loss=0.5), row(2, train=1.0, val_loss=0.51)]
+    rising = [row(1, train=1.0, val_loss=0.5), row(2, train=1.0, val_loss=0.9)]
+    assert overfit_gap(still, best_epoch=2, recipe=RESNET18).severity == "note"
+    verdict = overfit_gap(rising, best_epoch=2, recipe=RESNET18)
+    assert verdict.severity == "warning"
+    assert "from 0.50 (epoch 1) to 0.90" in verdict.evidence
+
+
+def answers(labels, said):
+    logits = np.eye(3, dtype=np.float32)[np.array(said)]
+    ids = np.arange(len(labels), dtype=np.int64)
+    return Predictions(logits, np.array(labels, dtype=np.int64), ids, ("ant", "bee", "cat"), "val")
+
+
+def test_right_answers_in_every_class_pass():
+    assert class_answers(answers([0, 1, 2] * 50, [0, 1, 2] * 50)).passed
+
+
+def test_a_class_that_is_never_answered_is_named():
+    verdict = class_answers(answers([0, 1, 2] * 50, [0, 1, 1] * 50))
+    assert verdict.passed is False
+    assert "never answered: cat" in verdict.evidence
+
+
+def test_accuracy_that_only_repeats_the_largest_class_fails():
+    assert class_answers(answers([0] * 90 + [1] * 5 + [2] * 5, [0] * 100)).passed is False
+
+
+def test_accuracy_far_above_the_mean_over_classes_fails():
+    labels = [0] * 900 + [1] * 50 + [2] * 50
+    said = [0] * 900 + [1] * 25 + [0] * 25 + [2] * 25 + [0] * 25
+    verdict = class_answers(answers(labels, said))
+    assert verdict.passed is False
+    assert "mean over classes 66.7 %" in verdict.evidence
+
+
+def test_a_class_of_three_images_may_go_unanswered():
+    labels = [0] * 100 + [1] * 100 + [2] * 3
+    said = [0] * 100 + [1] * 100 + [0] * 3
+    verdict = class_answers(answers(labels, said))
+    assert "every class" in verdict.evidence
