@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -31,10 +31,15 @@ _SHARE = ("batch µs/image", "step µs/image", "share of step %")
 
 def measure(settings: Settings) -> Iterator[Measurement]:
     """Per recipe: batches of a whole epoch; the share of a step at each stage; peers in turns."""
+    names = (settings.recipe,) if settings.recipe else RECIPES
+    yield from measure_recipes([sized(find_recipe(name), settings) for name in names], settings)
+
+
+def measure_recipes(recipes: Sequence[Recipe], settings: Settings) -> Iterator[Measurement]:
+    """The same for these recipes, as they are."""
     device = choose_device(settings.device)
     images = noise_images(_QUICK_IMAGES if settings.quick else _IMAGES)
-    for name in (settings.recipe,) if settings.recipe else RECIPES:
-        recipe = sized(find_recipe(name), settings)
+    for recipe in recipes:
         yield measure_epoch(recipe, images, device=device, settings=settings)
         precision = _precision(recipe, images, device)
         found = []

@@ -27,6 +27,7 @@ from snellen.evaluate.predict import predict
 from snellen.evaluate.predictions import Predictions
 from snellen.models.normalized import Classifier
 from snellen.recipes.catalog import RECIPES
+from snellen.recipes.json_form import with_settings
 from snellen.recipes.recipe import Recipe
 from snellen.train.average import Lookahead
 from snellen.train.batches import Batches
@@ -141,11 +142,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--letters", type=int, help="an eye chart of so many letters instead of CIFAR-10")
     parser.add_argument("--recipe", required=True, choices=sorted(RECIPES))
-    parser.add_argument("--epochs", type=float, help="instead of the recipe's")
+    parser.add_argument("--set", nargs="+", default=[], help="key=value: fields of the recipe to change")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     asked = parser.parse_args(arguments)
-    recipe = RECIPES[asked.recipe] if asked.epochs is None else RECIPES[asked.recipe].replace(epochs=asked.epochs)
+    recipe = with_settings(RECIPES[asked.recipe], asked.set)
     dataset = dataset_in(asked.data, letters=asked.letters)
     run = run_bare(recipe, dataset, seed=asked.seed, final=True, device=asked.device, precision="auto")
     print(json.dumps({"warm_part_seconds": run.seconds, "train_seconds": run.train_seconds}))

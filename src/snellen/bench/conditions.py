@@ -21,7 +21,7 @@ class Conditions:
         device: "cpu", "cuda" or "mps"; "process" where a whole process was timed from outside.
         threads: that PyTorch uses inside one operation.
         cores: that this process may run on.
-        precision: "fp32", "bf16", or "none" where no model takes part.
+        precision: "fp32", "bf16", "auto" where the work chose by itself, or "none" where no model takes part.
         batch: images handled at once; None where that means nothing.
         torch: PyTorch's version.
         snellen: Snellen's version.
@@ -65,7 +65,7 @@ def conditions_here(
 
     Args:
         device: that does the work; None where a process is timed from outside.
-        precision: "fp32", "bf16" or "none".
+        precision: as in `Conditions`.
         batch: images handled at once.
     """
     machine = processor_name()

@@ -13,7 +13,7 @@ MEAN, STD = (0.5, 0.5, 0.5), (0.29, 0.29, 0.29)
 def noise_images(count: int, *, side: int = 32, classes: int = 10) -> LabeledImages:
     """`count` RGB pictures (N, side, side, 3) of noise in the role "train", the same each time."""
     rng = np.random.default_rng(0)
-    pixels = np.frombuffer(rng.bytes(count * side * side * 3), dtype=np.uint8).reshape(count, side, side, 3)
+    pixels = rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
     labels = np.arange(count, dtype=np.int64) % classes
     names = tuple(f"class {number}" for number in range(classes))
     return LabeledImages(pixels, labels, names, np.arange(count, dtype=np.int64), "train", "noise")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import nn
@@ -25,7 +25,10 @@ from snellen.train.placement import Placement, Precision
 RECIPES = ("small_cnn", "resnet18", "sprint")
 BATCHES, QUICK_BATCHES = (1, 512), (1, 8)
 _FIGURES = ("plain images/s", "images/s", "× plain", "largest gap")
-_CALLS_AT_ONE = 20  # a single answer takes a millisecond or less: below what one look at the clock can tell
+_CALLS_AT_ONE, _QUICK_CALLS = (
+    20,
+    2,
+)  # a single answer takes a millisecond or less: below what one look at the clock can tell
 
 Answer = Callable[[torch.Tensor], torch.Tensor]
 """(B, H, W, C) uint8 on the device -> logits (B, K) float32."""
@@ -33,9 +36,14 @@ Answer = Callable[[torch.Tensor], torch.Tensor]
 
 def measure(settings: Settings) -> Iterator[Measurement]:
     """One line per recipe, batch and way of answering; each way takes turns with the plain one."""
+    names = (settings.recipe,) if settings.recipe else RECIPES
+    yield from measure_recipes([find_recipe(name) for name in names], settings)
+
+
+def measure_recipes(recipes: Sequence[Recipe], settings: Settings) -> Iterator[Measurement]:
+    """The same for these recipes."""
     device = choose_device(settings.device)
-    for name in (settings.recipe,) if settings.recipe else RECIPES:
-        recipe = find_recipe(name)
+    for recipe in recipes:
         for batch in QUICK_BATCHES if settings.quick else BATCHES:
             yield from measure_answers(recipe, batch, device=device, settings=settings)
 
@@ -48,7 +56,7 @@ def measure_answers(recipe: Recipe, batch: int, *, device: torch.device, setting
     pixels = torch.from_numpy(noise_images(batch).images).to(device)
     model = _settled(recipe).to(device)
     plain = _plain(model)
-    calls = _CALLS_AT_ONE if batch == 1 else 1
+    calls = 1 if batch > 1 else _QUICK_CALLS if settings.quick else _CALLS_AT_ONE
     for name, precision, answer in _ways(model):
         with torch.inference_mode():
             expected = plain(pixels)
@@ -97,9 +105,10 @@ def _ways(model: Classifier) -> Iterator[tuple[str, Precision, Answer]]:
         return logits.float()
 
     yield "bf16 autocast, channels_last (evaluate)", "bf16", evaluation
-    for precision in ("fp32", "bf16"):
+    precisions: tuple[Precision, ...] = ("fp32", "bf16")
+    for precision in precisions:
         fast = for_answering(model, bf16=precision == "bf16")
-        yield f"{precision} fused, channels_last", precision, _through(fast)  # type: ignore[misc]
+        yield f"{precision} fused, channels_last", precision, _through(fast)
 
 
 def _through(model: nn.Module) -> Answer:

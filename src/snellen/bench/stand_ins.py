@@ -30,5 +30,5 @@ def dataset_in(folder: Path | None, *, letters: int | None = None) -> Dataset:
 
 def stand_ins(dataset: Dataset) -> LabeledImages:
     """As many training images as the test set has: to pay for an evaluation without opening it."""
-    count = min(len(dataset.train), dataset.test.count if dataset.test else 10_000)
+    count = min(len(dataset.train), 10_000 if dataset.test is None else dataset.test.count)
     return dataset.train.take(np.arange(count, dtype=np.int64), "train")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -27,9 +27,14 @@ _FIGURES = ("images/s", "ms/step", "GFLOP/image", "GFLOP/s")
 
 def measure(settings: Settings) -> Iterator[Measurement]:
     """One line per recipe, precision and stage of image size."""
+    names = (settings.recipe,) if settings.recipe else RECIPES
+    yield from measure_recipes([sized(find_recipe(name), settings) for name in names], settings)
+
+
+def measure_recipes(recipes: Sequence[Recipe], settings: Settings) -> Iterator[Measurement]:
+    """The same for these recipes, as they are."""
     device = choose_device(settings.device)
-    for name in (settings.recipe,) if settings.recipe else RECIPES:
-        recipe = sized(find_recipe(name), settings)
+    for recipe in recipes:
         images = noise_images(2 * recipe.batch_size)
         for precision in PRECISIONS:
             for stage in stages(recipe, images.image_shape[0]):

@@ -79,7 +79,8 @@ def show_next(console: Console, run: Run) -> None:
     steps = [
         ("run", str(run.folder)),
         ("pictures", "confusion.png, curves.png"),
-        ("next", f"snellen evaluate {run.folder} --per-class"),
+        ("next", f"snellen report {run.folder}     (one page: every picture, every mistake)"),
+        ("", f"snellen evaluate {run.folder} --per-class"),
         ("", f"snellen predict {run.folder} YOUR_PICTURE.jpg"),
         ("", f"snellen evaluate {run.folder} --split test     (once, through the ledger)"),
     ]

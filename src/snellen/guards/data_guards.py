@@ -85,6 +85,8 @@ def class_balance(images: LabeledImages) -> Verdict:
     counts = images.counts
     most, least = int(counts.argmax()), int(counts.argmin())
     share = counts[most] / max(1, counts.sum())
+    if counts[most] == counts[least]:
+        return Verdict("class-balance", True, f"Each of the {images.num_classes} classes has {counts[most]:,} images.")
     evidence = (
         f"{images.class_names[least]!r} has {counts[least]:,} images, {images.class_names[most]!r} {counts[most]:,}; "
         f"always answering {images.class_names[most]!r} is right for {100 * share:.1f} %."

@@ -45,9 +45,8 @@ def repeatable_evaluation(
     first, second = predict(model, few, bf16=bf16).logits, predict(model, few, bf16=bf16).logits
     one = few.take(np.arange(min(_ALONE, len(few)), dtype=np.int64), few.role)
     alone = predict(model, one, bf16=bf16, batch_size=1).logits
-    scale = float(np.abs(first).max())
     # Another batch size may choose another order of sums; bf16 has three digits. On a CPU the same call is the same.
-    rounding = (0.1 if bf16 else 0.01) * scale
+    rounding = (0.1 if bf16 else 0.01) * float(np.abs(first).max())
     on_cpu = next(model.parameters()).device.type == "cpu"
     apart = float(np.abs(first - second).max())
     if not apart <= (0.0 if on_cpu else rounding):

@@ -61,8 +61,7 @@ def predict_pictures(
         role="new",
         name="own pictures",
     )
-    model = restore(run, choose_device(device))
-    answers = predict(model, images, tta=run.recipe.tta if tta else "none")
+    answers = predict(restore(run, choose_device(device)), images, tta=run.recipe.tta if tta else "none")
     probabilities = iter(answers.with_tta().probabilities)
     for entry in entries:
         if "error" not in entry:

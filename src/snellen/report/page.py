@@ -115,7 +115,11 @@ def build_page(runs: Sequence[Run], options: Options) -> Page:
     content = {
         "format": 1,
         "snellen": snellen.__version__,
-        "data": {"name": info["name"], "source": dataset.source, "classes": list(info["class_names"])},
+        "data": {
+            "name": info["name"],
+            "source": _without_folders(dataset.source),
+            "classes": list(info["class_names"]),
+        },
         "runs": [record_json(run, ledger) for run, ledger in zip(runs, ledgers, strict=True)],
         "splits": splits,
         "glasses": glasses,
@@ -134,6 +138,11 @@ def _require_one_data_set(runs: Sequence[Run]) -> None:
     if len(names) > 1:
         listed = ", ".join(sorted(name for name, _ in names))
         raise UsageError(f"One page shows one data set; these runs were trained on {listed}. Report them one by one.")
+
+
+def _without_folders(source: str) -> str:
+    """A page is made to be handed on: it names the folder the data came from, not where on this disk it lies."""
+    return Path(source).name if Path(source).is_absolute() else source
 
 
 def _learned(dataset: Dataset) -> LabeledImages:

@@ -130,10 +130,8 @@ def judge_on_test(
         RunError: a run is not finished; its weights are not yet those that were chosen.
         SealError: the ledger cannot be written; nothing was opened.
     """
+    _require_finished(runs)
     _require_one_family(runs, comparison=comparison)
-    for run in runs:
-        if run.info["status"] != "finished":
-            raise RunError(f"{run.folder} is not finished: snellen train --resume {run.folder}. Then it is graded.")
     candidates = [Candidate(run.name, weights_hash(run), run.recipe.name, run.info["seed"]) for run in runs]
     name, tta = runs[0].info["data"]["name"], runs[0].recipe.tta
     stored = [_stored(run, ledger, candidate, name) for run, candidate in zip(runs, candidates, strict=True)]
@@ -159,6 +157,12 @@ def judge_on_test(
         # After the result line: a predictions_test.npz never exists without one.
         write_grades(predictions, run.folder)
     return Look(names, tuple(answers), ledger.look_number(intents[0]), False, ledger.path)
+
+
+def _require_finished(runs: Sequence[Run]) -> None:
+    for run in runs:
+        if run.info["status"] != "finished":
+            raise RunError(f"{run.folder} is not finished: snellen train --resume {run.folder}. Then it is graded.")
 
 
 def _require_one_family(runs: Sequence[Run], *, comparison: bool) -> None:

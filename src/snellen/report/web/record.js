@@ -9,7 +9,12 @@ export function record({ page, answers }) {
     "section",
     { class: "record" },
     h("h2", {}, run.name),
-    h("div", { class: "record-columns" }, guards(run.guards), ledger(run, page), training(run, page), environment(run.environment), recipe(run.recipe)),
+    h(
+      "div",
+      { class: "record-columns" },
+      h("div", {}, guards(run.guards), ledger(run, page), training(run, page), environment(run.environment)),
+      h("div", {}, recipe(run.recipe)),
+    ),
   );
   return { element, update() {} };
 }

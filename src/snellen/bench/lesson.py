@@ -1,0 +1,71 @@
+"""An epoch as the lesson's script has it, and the same epoch here.
+
+The script: torchvision transforms on one picture after the other, a loader with four workers, fp32, the loss read
+after every step, and images normalised on the way. The network is the same; what differs is everything around it.
+"""
+
+from __future__ import annotations
+
+import time
+
+import torch
+from torch.nn import functional
+
+from snellen.bench.peers import LessonImages
+from snellen.bench.training_step import TrainingStep, stages
+from snellen.data.labeled_images import LabeledImages
+from snellen.recipes.recipe import Recipe
+from snellen.train.placement import place
+
+WORKERS = 4
+
+
+def our_epoch(recipe: Recipe, images: LabeledImages, device: torch.device) -> float:
+    """Seconds of one epoch of training steps; two steps before it warm up."""
+    stage = stages(recipe, images.image_shape[0])[-1]
+    cpu = TrainingStep(recipe, images, device=torch.device("cpu"), precision="fp32", stage=stage)
+    precision = place(cpu.model, images.image_shape, device=str(device), precision="auto").precision
+    step = TrainingStep(recipe, images, device=device, precision=precision, stage=stage)
+    for _ in range(2):
+        step.whole()
+    step.placement.synchronize()
+    started = time.perf_counter()
+    for batch, labels in step.batches.epoch(1):
+        step.update(batch, labels)
+    step.placement.synchronize()
+    return time.perf_counter() - started
+
+
+def lesson_epoch(recipe: Recipe, images: LabeledImages, device: torch.device, *, until: float) -> tuple[float, str]:
+    """Seconds of an epoch of the script's loop, and a note how it was measured.
+
+    Args:
+        until: on `time.monotonic`'s clock; an epoch cut short there is scaled up by its steps.
+
+    Raises:
+        Missing: torchvision is not at hand.
+    """
+    pictures = LessonImages(images)
+    stage = stages(recipe, images.image_shape[0])[-1]
+    made = TrainingStep(recipe, images, device=device, precision="fp32", stage=stage)
+    net = made.model.net.to(memory_format=torch.contiguous_format)
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-5, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    loader = torch.utils.data.DataLoader(
+        pictures, batch_size=recipe.batch_size, shuffle=True, num_workers=WORKERS, drop_last=True
+    )
+    done = 0
+    started = time.perf_counter()
+    for batch, labels in loader:
+        logits = net(batch.to(device))
+        loss = functional.cross_entropy(logits, labels.to(device), label_smoothing=recipe.label_smoothing)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        loss.item()
+        done += 1
+        if time.monotonic() > until:
+            break
+    seconds = time.perf_counter() - started
+    whole = len(loader)
+    cut = "" if done == whole else f", scaled up from {done} of {whole} steps"
+    return seconds * whole / done, f"torchvision in a loader with {WORKERS} workers, fp32, first epoch{cut}"

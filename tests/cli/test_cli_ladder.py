@@ -1,0 +1,70 @@
+"""`snellen ladder`: one command that goes on where it stopped, and refuses what has no effect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snellen.evaluate import figures
+from snellen.recipes.json_form import to_json
+from snellen.recipes.recipe import Recipe
+from snellen.train import fit as fitting
+
+Snellen = Callable[..., Any]
+
+SETTINGS = ("--set", "epochs=1", "batch_size=128", "widths=[4,4,4,4]", "--device", "cpu", "--precision", "fp32")
+
+
+@pytest.fixture
+def two_recipes(tmp_path: Path, tiny_recipe: Recipe) -> tuple[str, str]:
+    """Two recipe files, without and with label smoothing."""
+    for name, smoothing in (("hard", 0.0), ("soft", 0.1)):
+        recipe = tiny_recipe.replace(name=name, label_smoothing=smoothing)
+        (tmp_path / f"{name}.json").write_text(json.dumps(to_json(recipe)))
+    return "hard.json", "soft.json"
+
+
+def test_two_recipes_of_a_users_are_climbed_continued_and_graded_once(
+    snellen: Snellen, two_recipes: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "save_png", lambda figure, path: None)
+    command = ("ladder", "eyechart", "--rungs", *two_recipes, "--seeds", 1, *SETTINGS)
+    first = snellen(*command)
+    assert (first.code, first.err.splitlines()[-1][:20]) == (0, "[2/2] soft, seed 0: ")
+    assert "soft: label_smoothing 0 → 0.1" in first.out
+    monkeypatch.setattr(fitting, "train", lambda *_: pytest.fail("a finished run was trained again"))
+    found = snellen(*command, "--test", "--json").json
+    assert [rung["name"] for rung in found["rungs"]] == ["hard", "soft"]
+    assert (found["rungs"][1]["verdict"], found["test"]["look"]) == ("undecided", 1)
+    assert found["settings"] == ["epochs=1", "batch_size=128", "widths=[4,4,4,4]"]
+    folder = Path(found["folder"])
+    assert json.loads((folder / "results.json").read_text()) == found
+    assert (folder / "ladder.md").exists()
+    assert Path("runs/ledger.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "Which data? snellen ladder cifar10"),
+        (("eyechart", "--preset", "lessons"), "Did you mean 'lesson'?"),
+        (("eyechart", "--preset", "lesson", "--rungs", "sprint", "mlp"), "exclude each other"),
+        (("eyechart", "--rungs", "sprint"), "at least two recipes, got 1"),
+        (("eyechart", "--rungs", "sprint", "gone.json"), "Cannot read the recipe gone.json"),
+        (("eyechart", "--seeds", "0"), "--seeds 0 is not possible"),
+        (("eyechart", "--ledger", "x.jsonl"), "--ledger has no effect without --test"),
+        (("eyechart", "--set", "epoch=3"), "Did you mean 'epochs'?"),
+        (("eyechart", "--set", "augment.crop_pixels=4", "augment.flip=random"), "nothing would be measured"),
+        (("eyechart", "--name", "My ladder"), "--name My ladder is not possible"),
+        (("eyechart", "--rungs", "sprint", "small_cnn", "--test"), "different test-time views (flip, shift)"),
+        (("eyecart",), "Did you mean 'eyechart'?"),
+    ],
+)
+def test_what_cannot_be_climbed_is_one_sentence(snellen: Snellen, arguments: tuple[str, ...], words: str) -> None:
+    answer = snellen("ladder", *arguments)
+    assert (answer.code, words in answer.sentence) == (2, True), answer.sentence
+    assert not Path("runs").exists()

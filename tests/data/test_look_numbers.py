@@ -1,0 +1,226 @@
+"""Which look it is: counted over other weights, other names of a test set, other clocks and other machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snellen.data import ledger as ledger_file
+from snellen.data.labeled_images import LabeledImages
+from snellen.data.ledger import Candidate, Ledger, TestSet
+
+
+def letters(count: int, *, seed: int = 0, name: str = "letters") -> LabeledImages:
+    pixels = np.random.default_rng(seed).integers(0, 256, (count, 16, 16, 3), dtype=np.uint8)
+    labels = np.arange(count, dtype=np.int64) % 2
+    return LabeledImages(pixels, labels, ("C", "D"), np.arange(count, dtype=np.int64), "all", name)
+
+
+LETTERS = TestSet.of(letters(200))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "runs" / "ledger.jsonl")
+
+
+def look(
+    ledger: Ledger, weights: str | Sequence[str], test_set: TestSet = LETTERS, *, tta: str = "none", reason: str = "why"
+) -> str:
+    """Intent and result of one look; returns the intent's hash."""
+    hashes = [weights] if isinstance(weights, str) else list(weights)
+    candidates = [Candidate(f"run-{each}", each, "tiny", seed) for seed, each in enumerate(hashes)]
+    intent = ledger.intend(test_set, candidates, tta=tta, reason=reason, version="0")
+    ledger.record(intent, [{"weights": each, "n": 200, "hits": 190, "hits_tta": 191} for each in hashes])
+    return intent
+
+
+def edit(ledger: Ledger, number: int, old: str, new: str) -> None:
+    lines = ledger.path.read_text().splitlines()
+    assert old in lines[number]
+    lines[number] = lines[number].replace(old, new)
+    ledger.path.write_text("\n".join(lines) + "\n")
+
+
+# Look numbers
+
+
+def test_the_same_weights_again_are_no_new_look(ledger: Ledger) -> None:
+    assert [ledger.look_number(look(ledger, "aa")) for _ in range(3)] == [1, 1, 1]
+
+
+def test_each_other_model_is_a_new_look_and_the_first_stays_the_first(ledger: Ledger) -> None:
+    intents = [look(ledger, weights) for weights in ("aa", "bb", "aa", "cc")]
+    assert [ledger.look_number(intent) for intent in intents] == [1, 2, 2, 3]
+
+
+def test_several_seeds_in_one_intent_are_one_look_and_so_is_each_of_them_afterwards(ledger: Ledger) -> None:
+    assert ledger.look_number(look(ledger, ["aa", "bb", "cc"])) == 1
+    assert ledger.look_number(look(ledger, "bb")) == 1
+    assert ledger.look_number(look(ledger, "dd")) == 2
+
+
+def test_a_family_with_a_new_member_is_a_new_look(ledger: Ledger) -> None:
+    look(ledger, "aa")
+    assert ledger.look_number(look(ledger, ["aa", "bb"])) == 2
+
+
+def test_another_test_set_has_its_own_count(ledger: Ledger) -> None:
+    look(ledger, "aa")
+    assert ledger.look_number(look(ledger, "bb", TestSet.of(letters(200, seed=1)))) == 1
+
+
+def test_a_renamed_reordered_relabelled_cut_or_extended_test_set_is_recognised(ledger: Ledger) -> None:
+    images = letters(1_000)
+    look(ledger, "aa", TestSet.of(images))
+    order = np.random.default_rng(5).permutation(1_000)
+    extended = np.concatenate([images.images, letters(1_000, seed=9).images])
+    both = LabeledImages(
+        extended, np.zeros(2_000, dtype=np.int64), ("C", "D"), np.arange(2_000, dtype=np.int64), "all", "more"
+    )
+    others = [
+        LabeledImages(images.images, images.labels, ("C", "D"), images.ids, "all", "renamed"),
+        images.take(order, "all"),
+        LabeledImages(images.images, 1 - images.labels, ("C", "D"), images.ids, "all", "relabelled"),
+        images.take(order[:300], "all"),
+        both,
+    ]
+    numbers = [ledger.look_number(look(ledger, f"w{at}", TestSet.of(other))) for at, other in enumerate(others)]
+    assert numbers == [2, 3, 4, 5, 6]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_a_tenth_of_a_test_set_is_practically_always_recognised_and_a_foreign_one_never(seed: int) -> None:
+    # 64 smallest hashes: a random tenth misses them all with probability 0.9^64 = 0.1 %; 25 draws do not meet it.
+    whole, foreign = letters(1_000, seed=seed), letters(1_000, seed=seed + 1)
+    picked = np.random.default_rng(seed).permutation(1_000)[:200]
+    assert TestSet.of(whole.take(picked, "all")).overlaps(TestSet.of(whole))
+    assert TestSet.of(whole).overlaps(TestSet.of(whole.take(picked, "all")))
+    assert not TestSet.of(foreign).overlaps(TestSet.of(whole))
+
+
+def test_the_identity_depends_on_the_pictures_and_not_on_their_order_or_name() -> None:
+    images = letters(50)
+    shuffled = images.take(np.random.default_rng(3).permutation(50), "test")
+    assert TestSet.of(shuffled) == TestSet.of(images)
+    assert TestSet.of(letters(50, seed=1)).fingerprint != TestSet.of(images).fingerprint
+    assert TestSet.of(letters(50, name="other")).fingerprint == TestSet.of(images).fingerprint
+
+
+# Stored answers
+
+
+def test_the_stored_answer_is_found_by_weights_views_and_data_together(ledger: Ledger) -> None:
+    intent = look(ledger, "aa", tta="flip")
+    found = ledger.result_for("aa", tta="flip", data="letters")
+    assert found == {"weights": "aa", "n": 200, "hits": 190, "hits_tta": 191, "intent": intent}
+    assert ledger.result_for("aa", tta="none", data="letters") is None
+    assert ledger.result_for("aa", tta="flip", data="digits") is None
+    assert ledger.result_for("bb", tta="flip", data="letters") is None
+
+
+# Clocks
+
+
+def test_a_clock_set_back_changes_neither_order_nor_look_numbers(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noon = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    times = iter((noon - timedelta(hours=hour)).isoformat() for hour in range(100))
+    monkeypatch.setattr(ledger_file, "_now", lambda: next(times))
+    intents = [look(ledger, weights) for weights in ("aa", "bb", "cc")]
+    copy = Ledger(tmp_path / "copy.jsonl")
+    look(copy, "dd", TestSet.of(letters(10, seed=4)))
+    copy.merge(ledger)
+    assert ledger.problems() == copy.problems() == []
+    assert [ledger.look_number(intent) for intent in intents] == [1, 2, 3]
+    assert [copy.look_number(intent) for intent in intents] == [1, 2, 3]
+
+
+# Merging
+
+
+def test_merged_looks_stand_in_the_order_in_which_they_happened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(f"2026-11-24T12:00:{second:02d}" for second in range(60))
+    monkeypatch.setattr(ledger_file, "_now", lambda: next(clock))
+    here, there = Ledger(tmp_path / "here.jsonl"), Ledger(tmp_path / "there.jsonl")
+    intents = [look(here, "aa"), look(here, "bb"), look(there, "cc"), look(here, "dd")]
+    here.merge(there)
+    assert [here.look_number(intent) for intent in intents] == [1, 2, 3, 4]
+    assert here.problems() == []
+
+
+def test_merging_says_how_many_lines_were_new(tmp_path: Path) -> None:
+    here, there = Ledger(tmp_path / "here.jsonl"), Ledger(tmp_path / "there.jsonl")
+    look(there, "aa")
+    assert here.merge(there) == 2
+    assert here.merge(there) == 0
+    assert here.path.read_bytes() == there.path.read_bytes()
+
+
+def test_a_merged_ledger_goes_on(tmp_path: Path) -> None:
+    here, there = Ledger(tmp_path / "here.jsonl"), Ledger(tmp_path / "there.jsonl")
+    look(here, "aa")
+    look(there, "bb")
+    here.merge(there)
+    assert here.look_number(look(here, "cc")) == 3
+    assert here.problems() == []
+
+
+def test_damage_is_merged_as_it_is_and_stays_visible(tmp_path: Path) -> None:
+    here, there = Ledger(tmp_path / "here.jsonl"), Ledger(tmp_path / "there.jsonl")
+    look(here, "aa")
+    look(there, "bb")
+    edit(there, 1, '"hits":190', '"hits":199')
+    with there.path.open("a") as file:
+        file.write("torn")
+    assert here.merge(there) == 3
+    assert len(here.problems()) == 2
+    assert here.merge(there) == 0
+
+
+_HISTORY = st.lists(st.tuples(st.sampled_from("ABC"), st.sampled_from(["aa", "bb", "cc", "dd"])), max_size=6)
+_COPIES = st.lists(st.tuples(st.sampled_from("ABC"), st.sampled_from("ABC")), max_size=3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(history=_HISTORY, copies=_COPIES, more=_HISTORY)
+def test_merging_is_the_union_it_commutes_and_repeating_it_changes_nothing(
+    tmp_path_factory: pytest.TempPathFactory,
+    history: list[tuple[str, str]],
+    copies: list[tuple[str, str]],
+    more: list[tuple[str, str]],
+) -> None:
+    folder = tmp_path_factory.mktemp("merge")
+    ledgers = {name: Ledger(folder / f"{name}.jsonl") for name in "ABC"}
+    for name, weights in history:
+        look(ledgers[name], weights, reason=name)
+    for into, source in copies:
+        ledgers[into].merge(ledgers[source])
+    for name, weights in more:
+        look(ledgers[name], weights, reason=name)
+
+    def merged(*names: str) -> Ledger:
+        into = Ledger(folder / f"{'-'.join(names)}.jsonl")
+        for name in names:
+            into.merge(ledgers[name])
+            into.merge(ledgers[name])
+        return into
+
+    def content(ledger: Ledger) -> list[str]:
+        return sorted(line.hash for line in ledger.lines())
+
+    forwards, backwards = merged("A", "B", "C"), merged("C", "B", "A")
+    union = {line.hash for ledger in ledgers.values() for line in ledger.lines()}
+    assert content(forwards) == content(backwards) == sorted(union)
+    assert forwards.problems() == []
+    assert backwards.problems() == []

@@ -1,0 +1,42 @@
+"""What is said while climbing: one line per run, and how long the rest takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from snellen.ladder.pace import Effort, Pace, clock, seconds_left
+
+
+def test_the_rest_takes_as_long_per_epoch_as_the_same_rung_did() -> None:
+    done = [Effort("plain", 10, 100.0), Effort("augmented", 10, 140.0)]
+    assert seconds_left(done, [Effort("plain", 10), Effort("augmented", 20)]) == pytest.approx(100 + 280)
+
+
+def test_a_rung_that_was_not_timed_goes_by_the_mean_of_all() -> None:
+    done = [Effort("plain", 10, 100.0), Effort("augmented", 10, 140.0)]
+    assert seconds_left(done, [Effort("new", 5)]) == pytest.approx(5 * 12)
+
+
+def test_before_the_first_run_nothing_is_known() -> None:
+    assert seconds_left([], [Effort("plain", 10)]) is None
+
+
+def test_at_the_end_nothing_is_left() -> None:
+    assert seconds_left([], []) == 0.0
+
+
+def test_each_run_gives_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    pace = Pace([Effort("baseline", 2), Effort("+ flip", 2), Effort("baseline", 2)])
+    pace.run_done(seed=0, seconds=30.0, val_accuracy=0.5, reused=True)
+    pace.run_done(seed=0, seconds=50.0, val_accuracy=None, reused=False)
+    pace.run_done(seed=1, seconds=30.0, val_accuracy=0.512, reused=False)
+    assert capsys.readouterr().err.splitlines() == [
+        "[1/3] baseline, seed 0: val 50.00 %, done before; about 1m00s left",
+        "[2/3] + flip, seed 0: diverged, 50 s; about 30 s left",
+        "[3/3] baseline, seed 1: val 51.20 %, 30 s; that was the last",
+    ]
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.6, "1m00s"), (372, "6m12s"), (11100, "3h05m")])
+def test_a_clock_is_as_exact_as_its_length_deserves(seconds: float, text: str) -> None:
+    assert clock(seconds) == text

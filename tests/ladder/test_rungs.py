@@ -1,0 +1,144 @@
+"""Rungs: the whole difference is the diff."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from snellen.errors import InvalidSetting, UnknownName, UsageError
+from snellen.ladder.rungs import (
+    PRESETS,
+    Rung,
+    changes,
+    one_model,
+    preset,
+    rungs_of,
+    slug,
+    top_of,
+    with_shared_settings,
+)
+from snellen.recipes.cifar10 import SMALL_CNN, SMALL_CNN_BASELINE, SPRINT
+from snellen.recipes.json_form import to_json
+
+
+def fields(rungs: tuple[Rung, ...]) -> list[set[str]]:
+    """Per rung, the fields in which it differs from the one it is compared with."""
+    below = [None if rung.baseline is None else rungs[rung.baseline].recipe for rung in rungs]
+    return [
+        {change.field for change in changes(recipe, rung.recipe)} if recipe else set()
+        for recipe, rung in zip(below, rungs, strict=True)
+    ]
+
+
+COSINE = {"schedule.shape", "schedule.per"}
+CROP_AND_FLIP = {"augment.crop_pixels", "augment.flip"}
+DECAY, MOMENTUM = {"optimizer.weight_decay"}, {"optimizer.momentum"}
+
+
+@pytest.mark.parametrize(
+    ("name", "differences"),
+    [
+        ("lesson", [set(), CROP_AND_FLIP, COSINE | MOMENTUM | DECAY]),
+        ("lesson-split", [set(), CROP_AND_FLIP, COSINE, MOMENTUM, DECAY, COSINE | MOMENTUM | DECAY]),
+        ("regularizers", [set(), CROP_AND_FLIP, {"label_smoothing"}, COSINE]),
+        (
+            "leave-one-out",
+            [set(), {"augment.crop_pixels"}, {"augment.flip"}, {"schedule.shape"}, MOMENTUM, DECAY],
+        ),
+    ],
+)
+def test_each_preset_changes_what_it_says_and_nothing_else(name: str, differences: list[set[str]]) -> None:
+    assert fields(preset(name)) == differences
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_each_preset_trains_one_model_for_one_budget_in_folders_of_its_own(name: str) -> None:
+    rungs = preset(name)
+    assert one_model(rungs)
+    assert len({(rung.recipe.epochs, rung.recipe.batch_size, rung.recipe.tta) for rung in rungs}) == 1
+    assert len({rung.slug for rung in rungs}) == len(rungs)
+    assert all(rung.baseline is None or rung.baseline < at for at, rung in enumerate(rungs))
+
+
+def test_an_unknown_preset_names_the_nearest() -> None:
+    with pytest.raises(UnknownName, match="Did you mean 'leave-one-out'"):
+        preset("leave-one")
+
+
+def test_a_change_is_spelled_as_set_spells_it() -> None:
+    assert [str(change) for change in changes(SMALL_CNN_BASELINE, SMALL_CNN)][:2] == [
+        "augment.crop_pixels 0 → 4",
+        "augment.flip none → random",
+    ]
+
+
+def test_names_and_notes_are_no_difference() -> None:
+    assert changes(SMALL_CNN, SMALL_CNN.replace(name="other", note="other", expect=None)) == ()
+
+
+def test_a_field_that_only_one_recipe_has_is_a_difference() -> None:
+    found = {change.field: (change.before, change.after) for change in changes(SMALL_CNN, SPRINT)}
+    assert found["optimizer.kind"] == ("sgd", "muon")
+    assert found["optimizer.lr"] == (0.1, None)
+    assert found["average"] == (None, None) if "average" in found else "average.after" in found
+
+
+def test_settings_reach_every_rung() -> None:
+    rungs = with_shared_settings(preset("lesson"), ["epochs=3", "widths=[4,4,8,8]"])
+    assert {(rung.recipe.epochs, rung.recipe.widths) for rung in rungs} == {(3.0, (4, 4, 8, 8))}
+    assert fields(rungs) == fields(preset("lesson"))
+
+
+def test_a_setting_that_removes_the_only_difference_is_refused() -> None:
+    with pytest.raises(
+        UsageError, match=r"'\+ momentum alone' equals '\+ crop and flip', so nothing would be measured"
+    ):
+        with_shared_settings(preset("lesson-split"), ["optimizer.momentum=0.5"])
+
+
+def test_an_impossible_setting_is_named() -> None:
+    with pytest.raises(InvalidSetting, match="epochs"):
+        with_shared_settings(preset("lesson"), ["epochs=-1"])
+
+
+def test_a_users_recipes_are_compared_with_the_one_before(tmp_path: Path) -> None:
+    (tmp_path / "mine.json").write_text(json.dumps(to_json(SMALL_CNN.replace(name="mine", label_smoothing=0.1))))
+    rungs = rungs_of(["small_cnn_baseline", "small_cnn", str(tmp_path / "mine.json")])
+    assert [(rung.name, rung.baseline) for rung in rungs] == [
+        ("small_cnn_baseline", None),
+        ("small_cnn", 0),
+        ("mine", 1),
+    ]
+    assert fields(rungs)[2] == {"label_smoothing"}
+
+
+def test_two_recipes_of_one_name_are_told_apart_by_their_place(tmp_path: Path) -> None:
+    for number, epochs in enumerate((1, 2)):
+        (tmp_path / f"{number}.json").write_text(json.dumps(to_json(SMALL_CNN.replace(epochs=epochs))))
+    rungs = with_shared_settings(rungs_of([str(tmp_path / "0.json"), str(tmp_path / "1.json")]), [])
+    assert [rung.slug for rung in rungs] == ["small-cnn-1", "small-cnn-2"]
+
+
+def test_one_recipe_is_no_ladder() -> None:
+    with pytest.raises(UsageError, match="at least two recipes, got 1"):
+        rungs_of(["small_cnn"])
+
+
+def test_names_that_give_one_folder_are_refused() -> None:
+    twins = (Rung("a b", SMALL_CNN_BASELINE), Rung("A-b", SMALL_CNN, 0))
+    with pytest.raises(UsageError, match="folders called 'a-b'"):
+        with_shared_settings(twins, [])
+
+
+def test_the_top_is_the_last_rung_or_the_full_recipe() -> None:
+    assert top_of(preset("lesson")) == 2
+    assert top_of(preset("leave-one-out")) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "made"), [("+ crop and flip", "crop-and-flip"), ("Ünï / ..", "n"), ("//", "rung"), ("a" * 99, "a" * 60)]
+)
+def test_a_slug_can_be_a_folders_name(text: str, made: str) -> None:
+    assert slug(text) == made

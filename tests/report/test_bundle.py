@@ -1,0 +1,95 @@
+"""The file is one, closed: everything inside, nothing loaded, and names that cannot break out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+
+import pytest
+
+from snellen.report import bundle
+from snellen.report.bundle import bundle_html, bundle_scripts
+from snellen.report.page import Page
+
+EVIL = '</script><img src=x onerror="document.title=1">{{data}}'
+
+
+class Elements(HTMLParser):
+    """Tags with their attributes, and what stands in scripts and styles."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=False)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.inside: list[tuple[str, dict[str, str | None], str]] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        tag, attributes = self.tags[-1] if self.tags else ("", {})
+        if tag in ("script", "style"):
+            self.inside.append((tag, attributes, data))
+
+
+@pytest.fixture
+def written(renamed: Callable[[str], Page]) -> str:
+    page = renamed(EVIL)
+    return bundle_html(page.title, page.content, page.sprites)
+
+
+def test_a_name_that_is_markup_adds_no_element(written: str, page: Page) -> None:
+    plain = Elements(bundle_html(page.title, page.content, page.sprites))
+    assert [tag for tag, _ in Elements(written).tags] == [tag for tag, _ in plain.tags]
+    assert html.escape(EVIL) in written
+
+
+def test_the_data_are_the_page_to_the_letter(written: str, renamed: Callable[[str], Page]) -> None:
+    (data,) = [text for _, attributes, text in Elements(written).inside if attributes.get("id") == "page"]
+    assert json.loads(data) == json.loads(json.dumps(renamed(EVIL).content))
+
+
+def test_nothing_is_loaded_from_anywhere(written: str) -> None:
+    for tag, attributes in Elements(written).tags:
+        assert "src" not in attributes, tag
+        assert (attributes.get("href") or "data:,") == "data:,", tag
+    script = next(text for _, attributes, text in Elements(written).inside if not attributes and "module_main" in text)
+    assert re.findall(r"https?://[^\s\"']+", script) == ["http://www.w3.org/2000/svg"]
+    assert not re.search(r"\b(fetch|XMLHttpRequest|WebSocket|EventSource|sendBeacon|eval)\b|innerHTML", script)
+
+
+def test_the_policy_allows_exactly_this_script_and_this_style(written: str) -> None:
+    elements = Elements(written)
+    policy = next(attributes["content"] for tag, attributes in elements.tags if attributes.get("http-equiv"))
+    assert policy is not None
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    for tag, attributes, text in elements.inside:
+        if not attributes:
+            digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+            assert f"{tag}-src 'sha256-{digest}'" in policy
+
+
+def test_every_module_is_there_once_and_after_what_it_imports() -> None:
+    order = re.findall(r"^const module_(\w+) = \(\(\) => \{", bundle_scripts(), re.MULTILINE)
+    assert len(order) == len(set(order))
+    assert order[-1] == "main"
+    for name in order:
+        for _, imported in bundle._IMPORT.findall(bundle.web_file(f"{name}.js")):
+            assert order.index(imported.removesuffix(".js")) < order.index(name)
+
+
+def test_modules_that_import_each_other_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {
+        "a.js": 'import { y } from "./b.js";\nexport const x = 1;\n',
+        "b.js": 'import { x } from "./a.js";\nexport const y = 1;\n',
+    }
+    monkeypatch.setattr(bundle, "web_file", files.__getitem__)
+    with pytest.raises(AssertionError, match=r"a\.js > b\.js > a\.js"):
+        bundle._visit("a.js", [], ())

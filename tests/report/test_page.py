@@ -1,0 +1,117 @@
+"""From run folders to a page: what is in it, and what is refused with a sentence."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snellen.cli.main import main
+from snellen.data.dataset import Dataset
+from snellen.errors import DataError, RunError, UsageError
+from snellen.report.page import Options, Page, build_page, write_report
+from snellen.runs.run import Run
+from snellen.train.judge import ledger_of
+
+
+def test_the_page_holds_both_runs_on_the_same_pictures(page: Page, tiny_dataset: Dataset) -> None:
+    assert list(page.content["splits"]) == ["val"]
+    assert list(page.content["splits"]["val"]["runs"]) == ["0", "1"]
+    assert page.sprites["val"].count == 30  # a tenth of 300
+    assert page.content["data"]["classes"] == list(tiny_dataset.train.class_names)
+
+
+def test_one_run_is_looked_at_closely_and_each_has_its_geometry(page: Page) -> None:
+    glasses = page.content["glasses"]
+    assert (glasses["run"], glasses["split"], len(glasses["pictures"])) == (0, "val", 8)
+    assert [layer["key"] for layer in glasses["layers"]] == ["early", "middle", "late"]
+    for answers in page.content["splits"]["val"]["runs"].values():
+        assert np.array(answers["geometry"]["cosine"]).shape == (10, 10)
+    for seen in glasses["pictures"]:
+        assert len(seen["cams"]) in (1, 2)
+        assert all(0 <= tile < page.sprites["learned"].count for near in seen["neighbours"] for tile, _, _ in near)
+
+
+def test_without_glasses_no_model_is_read(own_run: Run, small_eyechart: None) -> None:
+    content = build_page([own_run], Options(glasses=0)).content
+    assert content["glasses"] is None
+    assert "geometry" not in content["splits"]["val"]["runs"]["0"]
+
+
+def test_the_file_lands_in_the_run_folder_and_says_the_same_each_time(own_run: Run, small_eyechart: None) -> None:
+    path = write_report([own_run], options=Options(glasses=2, device="cpu"))
+    assert path == own_run.folder / "report.html"
+    first = path.read_bytes()
+    assert write_report([own_run], options=Options(glasses=2, device="cpu")).read_bytes() == first
+
+
+def test_a_graded_run_shows_its_test_pictures_and_the_look_without_a_new_line(graded_run: Run) -> None:
+    ledger = ledger_of(graded_run)
+    before = ledger.path.read_bytes()
+    content = build_page([graded_run], Options(glasses=0)).content
+    assert list(content["splits"]) == ["val", "test"]
+    assert content["runs"][0]["ledger"][0]["look"] == 1
+    assert ledger.path.read_bytes() == before
+
+
+def test_test_predictions_without_a_ledger_line_are_not_shown(graded_run: Run) -> None:
+    ledger_of(graded_run).path.unlink()
+    assert list(build_page([graded_run], Options(glasses=0)).content["splits"]) == ["val"]
+
+
+def test_a_ledger_line_about_other_weights_does_not_count(graded_run: Run, own_run: Run) -> None:
+    path = ledger_of(graded_run).path
+    weights = json.loads(path.read_text().splitlines()[0])["candidates"][0]["weights"]
+    path.write_text(path.read_text().replace(weights, "0" * 64))
+    assert list(build_page([graded_run], Options(glasses=0)).content["splits"]) == ["val"]
+
+
+def test_other_val_pictures_than_those_graded_are_refused(own_run: Run, small_eyechart: None) -> None:
+    info = own_run.info["data"]
+    own_run.update_info(data={**info, "val": {**info["val"], "fingerprint": "0" * 64}})
+    with pytest.raises(DataError, match="--data"):
+        build_page([own_run], Options(glasses=0))
+
+
+def test_an_unfinished_run_and_one_without_predictions_are_refused(own_run: Run, small_eyechart: None) -> None:
+    (own_run.folder / "predictions_val.npz").unlink()
+    with pytest.raises(RunError, match="snellen evaluate"):
+        build_page([own_run], Options())
+    own_run.update_info(status="interrupted")
+    with pytest.raises(RunError, match="--resume"):
+        build_page([own_run], Options())
+
+
+def test_runs_on_different_data_do_not_share_a_page(own_run: Run, tmp_path: Path, small_eyechart: None) -> None:
+    other = tmp_path / "runs" / "other"
+    shutil.copytree(own_run.folder, other)
+    Run(other).update_info(data={**own_run.info["data"], "name": "cifar10"})
+    with pytest.raises(UsageError, match="cifar10, eyechart"):
+        build_page([own_run, Run(other)], Options())
+
+
+def test_the_page_names_no_folder_of_this_disk(page: Page) -> None:
+    from snellen.report.page import _without_folders
+
+    assert _without_folders("/home/me/data/cifar-10-batches-py") == "cifar-10-batches-py"
+    assert page.content["data"]["source"] == "made from seed 0"
+
+
+def test_the_command_says_where_the_file_is(
+    own_run: Run, small_eyechart: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "elsewhere" / "page.html"
+    code = main(["report", str(own_run.folder), "--out", str(out), "--glasses", "0", "--json"])
+    assert code == 0
+    assert json.loads(capsys.readouterr().out) == {"report": str(out), "bytes": out.stat().st_size}
+
+
+@pytest.mark.parametrize(("arguments", "word"), [(["report"], "Which run"), (["report", "x", "--glasses", "-1"], "-1")])
+def test_a_command_without_a_run_or_with_a_number_below_zero_is_a_usage_error(
+    arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert word in capsys.readouterr().err

@@ -1,0 +1,278 @@
+"""The house rules that a machine can check: layers, sizes, names, and what must never be written."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "snellen"
+FILES = sorted(SOURCE.rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+# From left to right: a room imports only from those right of it. Rooms in one place do not know each other.
+LAYERS = (
+    ("cli",),
+    ("viewer", "report"),
+    ("ladder", "bench", "export"),
+    ("train",),
+    ("guards", "inspection"),
+    ("evaluate",),
+    ("models", "augment", "data"),
+    ("runs",),  # a run folder holds its recipe, so of the last two rooms one knows the other
+    ("recipes",),
+    ("errors",),
+)
+PLACE = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
+LONGEST_FILE, LONGEST_FUNCTION, LONGEST_LOOP = 400, 50, 120
+DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "core", "base", "manager"}
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    """Absolute names of all modules imported anywhere in the file, also inside functions and for types only."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"relative import of {node.module}"
+            assert node.module is not None
+            # `from snellen.evaluate import figures` imports the module snellen.evaluate.figures.
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def rooms_known_to(path: Path) -> set[str]:
+    names = [name.split(".") for name in imports(tree_of(path))]
+    return {parts[1] for parts in names if parts[0] == "snellen" and len(parts) > 1 and not parts[1].startswith("__")}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+# Layers
+
+
+def test_every_room_has_its_place() -> None:
+    rooms = {room_of(path) for path in FILES} - {"__init__", "__main__"}
+    assert rooms == set(PLACE)
+
+
+def test_a_file_knows_only_its_own_room_and_those_to_the_right() -> None:
+    found = {}
+    for path in FILES:
+        here = room_of(path)
+        if here in ("__init__", "__main__"):
+            strangers = rooms_known_to(path) - {"cli"}
+        else:
+            strangers = {room for room in rooms_known_to(path) if room != here and PLACE[room] <= PLACE[here]}
+        if strangers:
+            found[name_of(path)] = strangers
+    assert not found
+
+
+def test_the_layer_test_can_fail() -> None:
+    upward = ast.parse("def late():\n    from snellen.train.loop import train\n    import snellen.cli.main")
+    assert list(imports(upward)) == ["snellen.train.loop.train", "snellen.cli.main"]
+
+
+def test_the_door_of_a_room_holds_one_docstring() -> None:
+    for path in FILES:
+        if path.name == "__init__.py" and path.parent != SOURCE:
+            assert ast.get_docstring(tree_of(path)), name_of(path)
+            assert len(tree_of(path).body) == 1, name_of(path)
+
+
+@pytest.mark.parametrize(
+    ("statement", "heavy"),
+    [
+        ("import snellen", ("torch", "numpy", "PIL", "rich", "tyro", "matplotlib")),
+        ("import snellen.cli.main", ("torch", "numpy", "PIL", "matplotlib")),
+        ("from snellen.cli.main import main; main(['--help'])", ("torch", "numpy", "PIL", "matplotlib")),
+        ("import snellen.recipes.catalog", ("torch", "numpy")),
+        ("import snellen.runs.run", ("torch", "numpy")),
+        ("import snellen.evaluate.scorecard, snellen.evaluate.confusion", ("torch",)),
+        ("import snellen.data.catalog", ("torch", "matplotlib")),
+    ],
+)
+def test_what_is_light_does_not_import_what_is_heavy(statement: str, heavy: tuple[str, ...]) -> None:
+    code = f"import sys; {statement}; print(*sys.modules, sep='\\n', file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(heavy) & set(done.stderr.split())
+
+
+@pytest.mark.parametrize("verb", ["train", "evaluate", "predict", "ledger", "data", "recipes"])
+def test_a_verbs_help_does_not_import_torch(verb: str) -> None:
+    code = (
+        "import sys\nfrom snellen.cli.main import main\n"
+        f"try: main(['{verb}', '--help'])\nexcept SystemExit: pass\n"
+        "print('torch' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "False"
+
+
+# Sizes and names
+
+
+def test_a_file_has_at_most_400_lines() -> None:
+    lengths = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in [*FILES, *TESTS]}
+    assert not {name: lines for name, lines in lengths.items() if lines > LONGEST_FILE}
+
+
+def test_a_function_has_at_most_50_lines_and_the_loop_120() -> None:
+    found = {}
+    for path in FILES:
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno is not None
+                lines = node.end_lineno - node.lineno + 1
+                loop = (name_of(path), node.name) == ("src/snellen/train/loop.py", "train")
+                if lines > (LONGEST_LOOP if loop else LONGEST_FUNCTION):
+                    found[f"{name_of(path)}: {node.name}"] = lines
+    assert not found
+
+
+def test_nothing_is_called_after_a_drawer() -> None:
+    for path in [*FILES, *TESTS]:
+        names = {part for name in path.relative_to(ROOT).parts for part in re.split(r"[._]", name)}
+        assert not names & DRAWERS, name_of(path)
+
+
+def test_rooms_are_not_nested() -> None:
+    assert {len(path.relative_to(SOURCE).parts) for path in FILES} <= {1, 2}
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    names = [path.name for path in TESTS if path.name != "conftest.py"]
+    assert len(names) == len(set(names))
+
+
+def test_every_file_and_every_public_name_has_a_docstring() -> None:
+    for path in FILES:
+        assert ast.get_docstring(tree_of(path)), name_of(path)
+        for node in tree_of(path).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                assert ast.get_docstring(node), f"{name_of(path)}: {node.name}"
+
+
+# What must never be written
+
+FORBIDDEN = (
+    "pickle.load", "pickle.Unpickler", "torch.load", "torch.jit.load", "joblib.load", "marshal.load", "shelve.open",
+    "yaml.load", "np.load", "eval", "exec", "compile", "os.system", "os.popen", "__import__",
+)  # fmt: skip
+
+
+def calls(tree: ast.AST) -> Iterator[ast.Call]:
+    yield from (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def offences(tree: ast.AST) -> list[str]:
+    """Calls that could run what a file says, or write where it says."""
+    found = []
+    for call in calls(tree):
+        name = ast.unparse(call.func)
+        options = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        safe_numpy = name == "np.load" and options.get("allow_pickle") == "False"
+        if (name in FORBIDDEN or name.startswith("pickle.")) and not safe_numpy:
+            found.append(name)
+        if name.endswith((".extractall", ".extract")):
+            found.append(name)
+        for option, value in (("allow_pickle", "True"), ("weights_only", "False"), ("shell", "True")):
+            if options.get(option) == value:
+                found.append(f"{option}={value}")
+    return found
+
+
+def test_nothing_that_is_read_can_run_or_write_outside_its_place() -> None:
+    assert not {name_of(path): found for path in FILES if (found := offences(tree_of(path)))}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "pickle.load(file)", "pickle.loads(content)", "torch.load(path)", "torch.load(path, weights_only=False)",
+        "np.load(path)", "np.load(path, allow_pickle=True)", "tar.extractall(folder)", "tar.extract(member)",
+        "yaml.load(text)", "eval(text)", "exec(text)", "subprocess.run(text, shell=True)", "os.system(text)",
+    ],
+)  # fmt: skip
+def test_the_test_before_can_fail(code: str) -> None:
+    assert offences(ast.parse(code))
+
+
+def test_numpy_files_without_objects_may_be_read() -> None:
+    assert not offences(ast.parse("np.load(path, allow_pickle=False)"))
+
+
+def test_only_the_reader_that_replaces_pickle_knows_it_and_only_its_opcodes() -> None:
+    for path in FILES:
+        known = {name.split(".")[0] for name in imports(tree_of(path))} & {"pickle", "marshal", "shelve", "joblib"}
+        if path != SOURCE / "data" / "safe_pickle.py":
+            assert not known, name_of(path)
+            continue
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "pickle":
+                assert node.attr.isupper(), f"pickle.{node.attr}"
+
+
+NETWORK = {"socket", "ssl", "urllib", "http", "ftplib", "smtplib", "requests", "httpx", "aiohttp", "urllib3"}
+
+
+def test_only_the_download_and_the_viewer_reach_for_the_network() -> None:
+    for path in FILES:
+        known = {name.split(".")[0] for name in imports(tree_of(path)) if not name.startswith("urllib.parse")}
+        if str(path.relative_to(SOURCE)) != "data/download.py" and room_of(path) != "viewer":
+            assert not known & NETWORK, name_of(path)
+
+
+def tracked() -> list[Path]:
+    done = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip("this is not a git checkout")
+    return [ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_no_tracked_file_names_a_folder_of_somebodys_machine() -> None:
+    homes = re.compile(r"(?<![\w.])/(?:work|root|home|Users)/\w")
+    found = {}
+    for path in tracked():
+        if path == Path(__file__) or path.stat().st_size > 2_000_000:
+            continue
+        text = path.read_bytes().decode("utf-8", errors="ignore")
+        if "\0" not in text and (match := homes.search(text)):
+            found[name_of(path)] = text[max(0, match.start() - 20) : match.end() + 20]
+    assert not found
+
+
+def test_no_tracked_file_is_data_a_run_or_weights() -> None:
+    unwanted = {".safetensors", ".pt", ".pth", ".pkl", ".npz", ".onnx", ".tar", ".gz", ".bin", ".tmp"}
+    assert not [name_of(path) for path in tracked() if path.suffix in unwanted and "results" not in path.parts]
+
+
+def test_every_write_of_results_goes_through_atomic() -> None:
+    """No file opens another for writing but `runs/atomic.py` and the download, which writes its part files."""
+    for path in FILES:
+        if str(path.relative_to(SOURCE)) in ("runs/atomic.py", "data/download.py"):
+            continue
+        for call in calls(tree_of(path)):
+            name = ast.unparse(call.func)
+            assert not name.endswith((".write_text", ".write_bytes")) or "atomic" in name, f"{name_of(path)}: {name}"
+            arguments = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
+            modes = [text for text in arguments if isinstance(text, str) and re.fullmatch(r"[wax]b?\+?", text)]
+            assert not (name in ("open", "os.open") or name.endswith(".open")) or not modes, f"{name_of(path)}: {name}"
