@@ -100,7 +100,7 @@ def test_the_demo_without_cifar10_says_so_in_one_line_and_uses_the_letters(
     assert "eyechart, the built-in letters, instead" in answer.err
     assert "mixed up" in answer.out
     assert "plain, one view per image" in answer.out
-    assert "next     snellen evaluate" in answer.out
+    assert "next     snellen report" in answer.out
 
 
 def test_the_demo_trains_no_longer_than_the_recipe_and_shorter_where_time_is_short(

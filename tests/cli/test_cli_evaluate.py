@@ -50,7 +50,7 @@ def test_the_ledger_lists_the_look_and_its_result(snellen: Snellen, own_run: Run
     graded = snellen("evaluate", own_run.folder, "--split", "test", "--json").json
     listed = snellen("ledger")
     assert (listed.code, listed.err) == (0, "")
-    for words in ("eyechart", "tiny", "final number", f"{100 * graded['mean_tta']['mean']:.2f} %"):
+    for words in ("eyechart", "tiny", "final number", f"{100 * graded['mean_tta']['mean']:.1f} %"):
         assert words in listed.out
     assert snellen("ledger", "--json").json["problems"] == []
 

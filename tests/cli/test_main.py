@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -193,3 +194,17 @@ def test_a_folder_that_is_no_run_is_one_sentence_for_every_verb(
     answer = snellen(*arguments)
     assert answer.code == 1
     assert str(path) in answer.sentence
+
+
+def test_a_setting_given_in_two_options_counts_twice(snellen: Snellen) -> None:
+    answer = snellen("train", "eyechart", "--set", "epochs=3", "--set", "batch_size=7", "--dry-run")
+    assert (json.loads(answer.out)["epochs"], json.loads(answer.out)["batch_size"]) == (3.0, 7)
+
+
+def test_an_incomplete_folder_does_not_keep_the_download_from_starting(snellen: Snellen, tmp_path: Path) -> None:
+    folder = tmp_path / "d" / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    (folder / "data_batch_1").write_bytes(b"half")
+    answer = snellen("data", "download", "cifar10", "--data", "d")
+    assert answer.code == 1
+    assert "could not be downloaded" in answer.err

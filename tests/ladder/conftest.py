@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,10 @@ from snellen.ladder.verdict import SeedResult
 TINY = ("epochs=2", "batch_size=64", "widths=[4,4,4,4]", "tta=none")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _no_pictures() -> Iterator[None]:
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures take longer than tiny trainings; tests/evaluate looks at them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "save_png", lambda figure, path: None)
-        yield
+    monkeypatch.setattr(figures, "save_png", lambda figure, path: None)
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +39,9 @@ def up(tiny_dataset: Dataset) -> Callable[..., Plan]:
 
     def run(folder: Path, rungs: Sequence[Rung], seeds: int = 1, **changes: Any) -> Plan:
         settled = {"title": "tiny", "device": "cpu", "precision": "fp32", **changes}
-        return climb(rungs, tiny_dataset, folder=folder, seeds=seeds, **settled)
+        with pytest.MonkeyPatch.context() as patch:  # also for the fixture that outlives a test
+            patch.setattr(figures, "save_png", lambda figure, path: None)
+            return climb(rungs, tiny_dataset, folder=folder, seeds=seeds, **settled)
 
     return run
 

@@ -58,7 +58,7 @@ def test_each_preset_trains_one_model_for_one_budget_in_folders_of_its_own(name:
     rungs = preset(name)
     assert one_model(rungs)
     assert len({(rung.recipe.epochs, rung.recipe.batch_size, rung.recipe.tta) for rung in rungs}) == 1
-    assert len({rung.slug for rung in rungs}) == len(rungs)
+    assert len({rung.slug for rung in rungs}) == len({rung.recipe.name for rung in rungs}) == len(rungs)
     assert all(rung.baseline is None or rung.baseline < at for at, rung in enumerate(rungs))
 
 
@@ -119,6 +119,7 @@ def test_two_recipes_of_one_name_are_told_apart_by_their_place(tmp_path: Path) -
         (tmp_path / f"{number}.json").write_text(json.dumps(to_json(SMALL_CNN.replace(epochs=epochs))))
     rungs = with_shared_settings(rungs_of([str(tmp_path / "0.json"), str(tmp_path / "1.json")]), [])
     assert [rung.slug for rung in rungs] == ["small-cnn-1", "small-cnn-2"]
+    assert [rung.recipe.name for rung in rungs] == ["small_cnn (1)", "small_cnn (2)"]
 
 
 def test_one_recipe_is_no_ladder() -> None:

@@ -14,9 +14,6 @@ from snellen.data.dataset import Dataset
 from snellen.report.page import Options, Page, build_page
 from snellen.runs.run import Run
 
-EVIL = '<img src=x onerror="document.title=1">'
-"""A class or run may be called that; it is to be read, not run."""
-
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: drives a real Chromium; skipped with the reason where there is none")

@@ -26,16 +26,23 @@ class Elements(HTMLParser):
         super().__init__(convert_charrefs=False)
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.inside: list[tuple[str, dict[str, str | None], str]] = []
+        self._open = False
         self.feed(text)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
+        self._open = tag in ("script", "style")
+        if self._open:
+            self.inside.append((tag, dict(attrs), ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        self._open = False
 
     def handle_data(self, data: str) -> None:
-        tag, attributes = self.tags[-1] if self.tags else ("", {})
-        if tag in ("script", "style"):
-            self.inside.append((tag, attributes, data))
+        if self._open:
+            tag, attributes, before = self.inside[-1]
+            self.inside[-1] = (tag, attributes, before + data)
 
 
 @pytest.fixture

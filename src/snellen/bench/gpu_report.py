@@ -78,8 +78,9 @@ def _not_measured(name: str, reason: str) -> Measurement:
 
 
 def _write(name: str, lines: Sequence[Measurement], out: Path) -> None:
+    environment = {**describe_environment(), "command": "python -m snellen.bench.gpu_report"}
     document: dict[str, Any] = {
-        "environment": describe_environment(),
+        "environment": environment,
         "measurements": [line.to_json() for line in lines],
     }
     write_json(out / f"{name}.json", document)
@@ -114,7 +115,7 @@ def make_plan(asked: argparse.Namespace) -> Plan:
 
 def _tiny(recipe: Recipe) -> Recipe:
     stages = len(options_of(recipe.model)["widths"])
-    return recipe.replace(batch_size=16, epochs=0.25, widths=(16,) * stages)
+    return recipe.replace(batch_size=8, epochs=0.25, widths=(8,) * stages)
 
 
 def main(arguments: Sequence[str]) -> int:

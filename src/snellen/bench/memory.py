@@ -10,6 +10,7 @@ from snellen.bench.child import run_python
 from snellen.bench.conditions import conditions_here
 from snellen.bench.measurement import Measurement
 from snellen.bench.settings import Settings
+from snellen.bench.stand_ins import require_dataset
 from snellen.recipes.catalog import find_recipe
 
 _STEPS, _QUICK_STEPS = 12, 3
@@ -22,15 +23,16 @@ def measure(settings: Settings) -> Iterator[Measurement]:
     What a training holds at once does not depend on how often it does it. What the allocator keeps may grow with
     time, so the peak of whole trainings is also noted by `to-accuracy`.
     """
+    require_dataset(settings.dataset)
     recipe = find_recipe(settings.recipe or "sprint")
     steps = _QUICK_STEPS if settings.quick else _STEPS
     epochs = steps / max(1, _TRAIN_IMAGES // recipe.batch_size)
     conditions = conditions_here(batch=recipe.batch_size)
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["-m", "snellen", "train", settings.dataset, "--recipe", recipe.name, "--set", f"epochs={epochs}"]
-        arguments += ["--device", settings.device, "--runs", folder, "--json"]
+        arguments += ["--device", settings.device, "--runs", folder]
         arguments += ["--data", str(settings.data)] if settings.data is not None else []
-        finished = run_python(arguments)
+        finished = run_python(arguments, weigh=True)
     figures = {
         "peak GB": None if finished.peak_bytes is None else finished.peak_bytes / 1e9,
         "seconds": finished.seconds,

@@ -44,7 +44,7 @@ def measure(settings: Settings) -> Iterator[Measurement]:
             size = replace(start, **{axis: value})
             conditions = conditions_here(precision="fp32", batch=size.batch)
             arguments = [word for name, number in asdict(size).items() for word in (f"--{name}", str(number))]
-            finished = run_python(["-m", "snellen.bench.scale_probe", *arguments])
+            finished = run_python(["-m", "snellen.bench.scale_probe", *arguments], weigh=True)
             figures: dict[str, float | None] = json.loads(finished.out)
             figures["peak GB"] = None if finished.peak_bytes is None else finished.peak_bytes / 1e9
             case = f"{axis} {value:,}"

@@ -28,7 +28,7 @@ from snellen.train.fit import fit
 
 
 def train_and_grade(
-    recipe: Recipe, dataset: Dataset, *, seed: int, final: bool, device: str, runs: Path
+    recipe: Recipe, dataset: Dataset, *, seed: int, final: bool, device: str, precision: str, runs: Path
 ) -> dict[str, Any]:
     """One warm run: prepare, train, evaluate with the recipe's views.
 
@@ -39,7 +39,7 @@ def train_and_grade(
         Seed, seconds in all, seconds of the evaluation where it was separate, run folder, accuracies on val or None.
     """
     started = time.perf_counter()
-    run = fit(recipe, dataset, seed=seed, final=final, device=device, runs=runs)
+    run = fit(recipe, dataset, seed=seed, final=final, device=device, precision=precision, runs=runs)
     fitted = time.perf_counter()
     if final:
         _answer_stand_ins(run, recipe, dataset)
@@ -80,11 +80,13 @@ def main(arguments: Sequence[str]) -> int:
     asked = parser.parse_args(arguments)
     try:
         recipe, dataset = find_recipe(asked.recipe), load(asked.dataset, data=asked.data)
+        precision = "auto"
         for seed in range(asked.seeds):
             line = train_and_grade(
-                recipe, dataset, seed=seed, final=asked.final, device=asked.device, runs=asked.runs
+                recipe, dataset, seed=seed, final=asked.final, device=asked.device, precision=precision, runs=asked.runs
             )  # fmt: skip
             print(json.dumps(line), flush=True)
+            precision = line["precision"]  # measured once: runs that differ in it are no seeds of one recipe
     except SnellenError as error:
         print(error, file=sys.stderr)
         return error.exit_code

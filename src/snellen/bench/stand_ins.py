@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from snellen.data import cifar10
+from snellen.data.catalog import NAMES
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.search import find_cifar10
+from snellen.errors import unknown_name
 
 
 def dataset_in(folder: Path | None, *, letters: int | None = None) -> Dataset:
@@ -26,6 +28,16 @@ def dataset_in(folder: Path | None, *, letters: int | None = None) -> Dataset:
     if letters is not None:
         return make_eyechart(train=letters, test=letters // 5)
     return cifar10.read(find_cifar10(folder))
+
+
+def require_dataset(name: str) -> None:
+    """Refuse a name that is no data set's, before a process is started for it.
+
+    Raises:
+        UnknownName: there is no such data set; the nearest one is offered.
+    """
+    if name not in NAMES:
+        raise unknown_name("data set", name, NAMES, list_with="snellen data list")
 
 
 def stand_ins(dataset: Dataset) -> LabeledImages:

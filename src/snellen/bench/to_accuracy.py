@@ -19,6 +19,7 @@ from snellen.bench.conditions import conditions_here
 from snellen.bench.measurement import Measurement
 from snellen.bench.protocol import Timing
 from snellen.bench.settings import Settings
+from snellen.bench.stand_ins import require_dataset
 from snellen.evaluate.intervals import mean_over_seeds
 from snellen.recipes.catalog import default_recipe, find_recipe
 from snellen.runs.run import Run
@@ -37,9 +38,10 @@ def measure(settings: Settings) -> Iterator[Measurement]:
         RunError: a training failed.
         SealError: the ledger cannot be written; the test set stayed closed.
     """
+    require_dataset(settings.dataset)
     recipe = find_recipe(settings.recipe) if settings.recipe else default_recipe(settings.dataset)
     conditions = conditions_here(batch=recipe.batch_size)
-    finished = run_python(_arguments(settings, settings.recipe or recipe.name))
+    finished = run_python(_arguments(settings, settings.recipe or recipe.name), weigh=True)
     lines = [json.loads(text) for text in finished.out.splitlines()]
     accuracies, split, note = _accuracies(lines, settings)
     conditions = replace(conditions, precision=lines[0]["precision"], device=lines[0]["device"]).after()

@@ -41,7 +41,7 @@ class Stage:
 
 def stages(recipe: Recipe, full: int) -> list[Stage]:
     """The recipe's stages for images of side `full`, in order; one where it has none."""
-    ends = [*(stage.until for stage in recipe.resolutions if stage.until < 1), 1.0]
+    ends = [*(stage.until for stage in recipe.resolutions), 1.0]
     starts = [0.0, *ends[:-1]]
     found = []
     for start, end in zip(starts, ends, strict=True):

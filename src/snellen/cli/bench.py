@@ -70,6 +70,7 @@ def run(args: Args) -> int:
         found += lines
         if not args.json:
             print(table(lines), flush=True)
+    _draw(args.out, found)
     if args.json:
         print(json.dumps(_document(found, settings), ensure_ascii=False))
     elif args.quick:
@@ -95,6 +96,16 @@ def _write(out: Path | None, found: list[Measurement], settings: Settings) -> No
     from snellen.runs.atomic import write_json
 
     write_json(out, _document(found, settings))
+
+
+def _draw(out: Path | None, found: list[Measurement]) -> None:
+    """The picture of `scale`, beside the file."""
+    lines = [line for line in found if line.subject == "scale"]
+    if out is None or not lines:
+        return
+    from snellen.bench.scale_plot import scale_png
+
+    scale_png(out.with_suffix(".png"), lines)
 
 
 def _document(found: list[Measurement], settings: Settings) -> dict[str, Any]:

@@ -64,13 +64,13 @@ def _cifar10_or_eyechart(args: Args, progress: Progress) -> Dataset:
     try:
         return load("cifar10", data=args.data)
     except DataNotFound:
-        pass
-    if args.data is None:
-        progress.say("CIFAR-10 is not here; fetching it (170 MB) …")
-        try:
-            return load("cifar10", download=True, progress=_impatient(progress.download))
-        except DataError as error:
-            progress.say(f"[dim]{error}[/dim]")
+        if args.data is not None:  # named by hand, so a typo rather than a wish for letters
+            raise
+    progress.say("CIFAR-10 is not here; fetching it (170 MB) …")
+    try:
+        return load("cifar10", download=True, progress=_impatient(progress.download))
+    except DataError as error:
+        progress.say(f"[dim]{error}[/dim]")
     progress.say("CIFAR-10 is not at hand and cannot be fetched now: eyechart, the built-in letters, instead.")
     return load("eyechart")
 

@@ -125,4 +125,4 @@ def _folder_name(args: Args, dataset_name: str, title: str) -> str:
                 f"--name {args.name} is not possible: small letters, digits, '.' and '-', such as {slug(args.name)}."
             )
         return f"ladder-{args.name}"
-    return f"ladder-{slug('-'.join((dataset_name, title, *args.set)))}"
+    return f"ladder-{slug('-'.join((dataset_name, title, *args.set)), longest=120)}"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from snellen.errors import UsageError
+from snellen.evaluate.intervals import Rate, mean_over_seeds
 
 
 @dataclass(frozen=True)
@@ -56,21 +58,32 @@ def _print(ledger: object, problems: list[str]) -> None:
         console.print(f"Nobody has looked at a test set, as far as {ledger.path} knows.", soft_wrap=True)
     results = {line.content["intent"]: line.content["results"] for line in ledger.lines() if line.kind == "result"}
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in ("look", "when", "test set", "recipe", "runs", "accuracy", "why"):
+    for column in ("look", "when", "test set", "recipe", "runs", "plain", "with TTA", "why"):
         table.add_column(column)
     for line in lines:
-        graded = results.get(line.hash, [])
-        shares = [result["hits_tta"] / result["n"] for result in graded]
-        table.add_row(
-            str(ledger.look_number(line.hash)),
-            line.content["time"][:16].replace("T", " "),
-            Text(f"{line.content['test_set']['name']} {line.content['test_set']['fingerprint'][:8]}"),
-            Text(line.content["candidates"][0]["recipe"]),
-            str(len(line.content["candidates"])),
-            f"{100 * sum(shares) / len(shares):.2f} %" if shares else "opened, no result",
-            Text(line.content["reason"]),
-        )
+        recipe_of = {candidate["weights"]: candidate["recipe"] for candidate in line.content["candidates"]}
+        for recipe in dict.fromkeys(recipe_of.values()):
+            graded = [result for result in results.get(line.hash, []) if recipe_of.get(result["weights"]) == recipe]
+            table.add_row(
+                str(ledger.look_number(line.hash)),
+                line.content["time"][:10],
+                Text(f"{line.content['test_set']['name']} {line.content['test_set']['fingerprint'][:8]}"),
+                Text(recipe),
+                str(sum(name == recipe for name in recipe_of.values())),
+                _accuracy(graded, "hits"),
+                _accuracy(graded, "hits_tta"),
+                Text(line.content["reason"]),
+            )
     if lines:
         console.print(table)
     for problem in problems:
         console.print(Text(f"not whole: {problem}", style="red"), soft_wrap=True)
+
+
+def _accuracy(graded: Sequence[Mapping[str, int]], hits: str) -> str:
+    """One model: share with its interval over images. Several seeds: mean with its interval over seeds."""
+    if not graded:
+        return "opened, no result"
+    if len(graded) == 1:
+        return str(Rate(graded[0][hits], graded[0]["n"]))
+    return str(mean_over_seeds([result[hits] / result["n"] for result in graded]))

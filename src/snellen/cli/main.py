@@ -37,21 +37,25 @@ _OUT_OF_MEMORY = 1
 
 
 def entry() -> None:
-    """The console script."""
-    sys.exit(main(sys.argv[1:]))
+    """The console script; `snellen … | head` ends quietly."""
+    try:
+        code = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at exit
+        code = 128 + 13
+    sys.exit(code)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command line; returns the exit code: 0 fine, 1 failed, 2 wrong usage, 130/143 interrupted."""
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `snellen … | head` ends quietly
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_help())
         return 0
     if arguments[0] in ("-V", "--version"):
         print(f"snellen {snellen.__version__}")
         return 0
-    verb, rest = arguments[0], list(arguments[1:])
+    verb, rest = arguments[0], _gather(list(arguments[1:]), "--set")
     as_json = "--json" in rest
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, n=1, cutoff=0.5)
@@ -94,6 +98,19 @@ def _parse(arguments_type: type[Any], arguments: list[str], verb: str) -> Any:
         )
     except SystemExit as error:
         raise SystemExit(_BAD_USAGE if error.code else 0) from None
+
+
+def _gather(arguments: list[str], option: str) -> list[str]:
+    """`--set a=1 --set b=2` as `--set a=1 b=2`: the parser would keep the last one and drop the others unsaid."""
+    values: list[str] = []
+    others: list[str] = []
+    taking = False
+    for argument in arguments:
+        if argument.startswith("--"):
+            taking = argument == option
+        if argument != option:
+            (values if taking else others).append(argument)
+    return [*others, option, *values] if option in arguments else arguments
 
 
 def _help() -> str:

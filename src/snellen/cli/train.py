@@ -99,6 +99,7 @@ def _resume(args: Args) -> int:
     from snellen.data.catalog import load
     from snellen.runs.run import open_run
     from snellen.train.fit import resume
+    from snellen.train.judge import data_folder
     from snellen.train.progress import Progress
 
     assert args.resume is not None
@@ -106,7 +107,7 @@ def _resume(args: Args) -> int:
         raise UsageError("--resume goes on with the run as it was begun; besides it only --data and --json apply.")
     interrupted = open_run(args.resume)
     progress = Progress(quiet=args.json)
-    dataset = load(interrupted.info["data"]["name"], data=args.data)
+    dataset = load(interrupted.info["data"]["name"], data=data_folder(interrupted, args.data))
     _print_result(resume(interrupted, dataset, progress).folder, args.json)
     return 0
 

@@ -10,7 +10,7 @@ from snellen.data.dataset import Dataset
 from snellen.data.download import Progress, download_cifar10
 from snellen.data.eyechart import make_eyechart
 from snellen.data.search import cache_folder, find_cifar10
-from snellen.errors import DataError, DataNotFound, InvalidSetting, unknown_name
+from snellen.errors import DataError, InvalidSetting, unknown_name
 
 
 def load(name: str, *, data: Path | None = None, download: bool = False, progress: Progress | None = None) -> Dataset:
@@ -38,12 +38,12 @@ def load(name: str, *, data: Path | None = None, download: bool = False, progres
 
 def _load_cifar10(data: Path | None, download: bool, progress: Progress | None) -> Dataset:
     try:
-        folder = find_cifar10(data)
-    except DataNotFound:
+        return cifar10.read(find_cifar10(data))
+    except DataError:
+        # Also where a folder is there and incomplete or damaged: fetching is what its message advises.
         if not download:
             raise
-        folder = download_cifar10(data or cache_folder(), progress=progress)
-    return cifar10.read(folder)
+    return cifar10.read(download_cifar10(data or cache_folder(), progress=progress))
 
 
 def _make_eyechart(data: Path | None, download: bool, progress: Progress | None) -> Dataset:

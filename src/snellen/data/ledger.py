@@ -161,6 +161,10 @@ class Ledger:
                     break
         return len(seen)
 
+    def candidate_count(self, intent: str) -> int:
+        """How many models an intent line declares."""
+        return max((len(line.content["candidates"]) for line in self.lines() if line.hash == intent), default=1)
+
     def result_for(self, weights: str, *, tta: str, data: str) -> dict[str, Any] | None:
         """The stored result of these weights under this protocol, or None. Repeating it is no new look."""
         lines = self.lines()

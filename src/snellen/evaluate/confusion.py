@@ -156,7 +156,7 @@ def confusion_terminal(matrix: NDArray[np.int64], class_names: Sequence[str], wi
     from rich.text import Text
 
     cell = max(4, len(str(int(matrix.max(initial=0)))) + 1)
-    label = min(max(len(name) for name in class_names), 12)
+    label = min(max(4, *(len(name) for name in class_names)), 12)  # 4: the heading, "true"
     spare = width - label - 1 - 7  # 7: the recall column
     if spare < cell * len(matrix):
         return _pairs_table(matrix, class_names, width)

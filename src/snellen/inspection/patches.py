@@ -125,6 +125,6 @@ def _side_holding(mass: NDArray[np.float32], centre: tuple[float, float]) -> int
     distance = np.maximum(abs(rows - centre[0]), abs(columns - centre[1]))
     smaller = int(min(mass.shape))
     for side in range(3, smaller):
-        if 0 < _MASS * mass.sum() <= mass[distance <= side / 2].sum():  # 0: the unit was silent, nothing is known
+        if 0 < _MASS * mass.sum() <= mass[distance <= (side - 1) / 2].sum():  # 0: the unit was silent, nothing is known
             return side
     return smaller

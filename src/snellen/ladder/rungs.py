@@ -84,7 +84,8 @@ def rungs_of(names: Sequence[str]) -> tuple[Rung, ...]:
     called = [recipe.name for recipe in recipes]
     # Recipes of runs that differ by --set only carry one name; their place tells them apart.
     titles = [f"{name} ({at})" if called.count(name) > 1 else name for at, name in enumerate(called, start=1)]
-    return tuple(Rung(titles[at], recipe, at - 1 if at else None) for at, recipe in enumerate(recipes))
+    named = [recipe.replace(name=title) for recipe, title in zip(recipes, titles, strict=True)]
+    return tuple(Rung(recipe.name, recipe, at - 1 if at else None) for at, recipe in enumerate(named))
 
 
 def with_shared_settings(rungs: Sequence[Rung], settings: Sequence[str]) -> tuple[Rung, ...]:
@@ -125,9 +126,9 @@ def one_model(rungs: Sequence[Rung]) -> bool:
     return len({(rung.recipe.model, rung.recipe.widths, rung.recipe.stem) for rung in rungs}) == 1
 
 
-def slug(text: str) -> str:
-    """Letters, digits, dots and hyphens of a text in lower case, at most 60 characters."""
-    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:60].rstrip("-.") or "rung"
+def slug(text: str, longest: int = 60) -> str:
+    """Letters, digits, dots and hyphens of a text in lower case, at most `longest` characters."""
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:longest].rstrip("-.") or "rung"
 
 
 def _lesson() -> tuple[Rung, ...]:
@@ -143,21 +144,21 @@ def _lesson_split() -> tuple[Rung, ...]:
     return (
         Rung("baseline", SMALL_CNN_BASELINE),
         Rung("+ crop and flip", SMALL_CNN_AUGMENTED, 0),
-        Rung("+ cosine alone", _with(SMALL_CNN_AUGMENTED, "schedule.shape=cosine", "schedule.per=epoch"), 1),
-        Rung("+ momentum alone", _with(SMALL_CNN_AUGMENTED, "optimizer.momentum=0.9"), 1),
-        Rung("+ weight decay alone", _with(SMALL_CNN_AUGMENTED, "optimizer.weight_decay=5e-4"), 1),
+        Rung("+ cosine alone", _with(SMALL_CNN_AUGMENTED, "cosine", "schedule.shape=cosine", "schedule.per=epoch"), 1),
+        Rung("+ momentum alone", _with(SMALL_CNN_AUGMENTED, "momentum", "optimizer.momentum=0.9"), 1),
+        Rung("+ weight decay alone", _with(SMALL_CNN_AUGMENTED, "decay", "optimizer.weight_decay=5e-4"), 1),
         Rung("+ all three", SMALL_CNN, 1),
     )
 
 
 def _regularizers() -> tuple[Rung, ...]:
     """The lesson's three-run picture; it puts smoothing and cosine into one run, here they are two."""
-    smoothed = _with(SMALL_CNN_AUGMENTED, "label_smoothing=0.1")
+    smoothed = _with(SMALL_CNN_AUGMENTED, "smoothing", "label_smoothing=0.1")
     return (
         Rung("no augmentation", SMALL_CNN_BASELINE),
         Rung("+ augmentation", SMALL_CNN_AUGMENTED, 0),
         Rung("+ label smoothing", smoothed, 1),
-        Rung("+ cosine", _with(smoothed, "schedule.shape=cosine", "schedule.per=epoch"), 2),
+        Rung("+ cosine", _with(smoothed, "cosine", "schedule.shape=cosine", "schedule.per=epoch"), 2),
     )
 
 
@@ -169,7 +170,9 @@ def _leave_one_out() -> tuple[Rung, ...]:
         "without momentum": ("optimizer.momentum=0.0",),
         "without weight decay": ("optimizer.weight_decay=0.0",),
     }
-    left_out = (Rung(name, _with(SMALL_CNN, *settings), 0, removes=True) for name, settings in without.items())
+    left_out = (
+        Rung(name, _with(SMALL_CNN, slug(name), *settings), 0, removes=True) for name, settings in without.items()
+    )
     return (Rung("full recipe", SMALL_CNN), *left_out)
 
 
@@ -181,8 +184,9 @@ PRESETS: dict[str, Callable[[], tuple[Rung, ...]]] = {
 }
 
 
-def _with(recipe: Recipe, *settings: str) -> Recipe:
-    return with_settings(recipe, settings)
+def _with(recipe: Recipe, suffix: str, *settings: str) -> Recipe:
+    """A changed recipe under a name of its own: the ledger and a run folder tell recipes apart by it."""
+    return with_settings(recipe, settings).replace(name=f"{recipe.name}_{suffix.replace('-', '_')}", note="")
 
 
 def _flat(content: Any, prefix: str = "") -> dict[str, Any]:

@@ -78,7 +78,9 @@ def append_line(path: Path, line: str) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             content = line.encode() + b"\n"
+            before = os.fstat(descriptor).st_size
             if os.write(descriptor, content) < len(content):  # a disk that fills up takes what still fits
+                os.ftruncate(descriptor, before)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(descriptor)
         finally:

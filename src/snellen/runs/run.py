@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from snellen.errors import RunError
+from snellen.errors import RunError, StorageError
 from snellen.recipes.json_form import read_recipe, to_json
 from snellen.recipes.recipe import Recipe
 from snellen.runs.atomic import storage_error, write_json
@@ -120,9 +121,13 @@ def create_run(root: Path, name: str, recipe: Recipe, info: dict[str, Any], envi
         raise RunError(f"A run cannot be called {name!r}: use letters, digits, '.', '_', '+' and '-'.")
     folder = _make_unused(root, name)
     run = Run(folder)
-    run.write("recipe.json", to_json(recipe))
-    run.write("environment.json", environment)
-    run.write("run.json", {"format": _FORMAT, **info})
+    try:
+        run.write("recipe.json", to_json(recipe))
+        run.write("environment.json", environment)
+        run.write("run.json", {"format": _FORMAT, **info})
+    except StorageError:
+        shutil.rmtree(folder, ignore_errors=True)  # half a run folder is in the way of the next try
+        raise
     return run
 
 

@@ -77,7 +77,7 @@ def _images_per_second(job: Job) -> float:
     for number, (images, labels) in enumerate(batches.epoch(0)):
         if number > _MEASURED_STEPS:
             break
-        side = recipe.side_at((number - 0.5) / _MEASURED_STEPS, full=images.shape[-1])
+        side = recipe.side_at((number - 0.5) / _MEASURED_STEPS, full=min(images.shape[-2:]))
         started = time.perf_counter()
         update(
             model, resize_side(images, side), labels,

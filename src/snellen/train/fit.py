@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from snellen.data.dataset import Dataset
 from snellen.errors import RunError, TrainingDiverged
 from snellen.evaluate.curves import curves_png
@@ -81,6 +83,8 @@ def _train_and_grade(job: Job, run: Run, progress: Progress) -> Run:
             state = train(job, run, progress)
         except (Interrupted, KeyboardInterrupt):
             run.update_info(status="interrupted")
+            progress.end()
+            progress.say(f"Stopped. Go on with: snellen train --resume {escape(str(run.folder))}")
             raise
         except TrainingDiverged:
             run.update_info(status="diverged")

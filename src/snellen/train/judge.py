@@ -33,6 +33,8 @@ class Look:
         runs: the graded runs' names.
         predictions: one per run.
         number: 1 for the first look at this test set, more when other weights were looked at before.
+        together: models that were graded in this look, those shown here included.
+        problems: what is not whole about the ledger.
         repeated: the same weights had been graded before; the stored answer was shown, nothing was opened.
         ledger: the ledger's file.
     """
@@ -42,6 +44,8 @@ class Look:
     number: int
     repeated: bool
     ledger: Path
+    together: int = 1
+    problems: tuple[str, ...] = ()
 
     def summary(self, *, tta: bool) -> SeedSummary:
         """Mean over the runs, plain or with test-time augmentation."""
@@ -59,7 +63,13 @@ class Look:
                 lines.append(f"         {self.summary(tta=True)} with test-time augmentation: {tta}")
         if self.repeated:
             lines.append("These weights were graded before: this is the stored answer, not a new look.")
-        if self.number == 1:
+        if self.together > len(self.runs):
+            lines.append(
+                f"One of {self.together} models graded together in this look: quote all of them, not the best."
+            )
+        if self.problems:
+            lines.append(f"The ledger {self.ledger} is not whole ({self.problems[0]}): looks may be missing from it.")
+        elif self.number == 1:
             lines.append(f"First look at this test set, as far as {self.ledger} knows.")
         else:
             lines.append(
@@ -75,6 +85,8 @@ class Look:
             "split": "test",
             "look": self.number,
             "repeated": self.repeated,
+            "graded_together": self.together,
+            "ledger_problems": list(self.problems),
             "ledger": str(self.ledger),
             "runs": [{"run": run, **card} for run, card in zip(self.runs, cards, strict=True)],
             "mean": self.summary(tta=False).to_json(),
@@ -103,7 +115,7 @@ def judge_on_val(run: Run, *, data: Path | None = None, device: str = "auto", tt
     stored = run.folder / "predictions_val.npz"
     if stored.exists() and tta in (None, run.recipe.tta):
         return Predictions.load(stored)
-    val = split(load(run.info["data"]["name"], data=data)).val
+    val = split(load(run.info["data"]["name"], data=data_folder(run, data))).val
     assert val is not None
     return _answers(run, val, device=device, tta=tta or run.recipe.tta)
 
@@ -135,13 +147,12 @@ def judge_on_test(
     candidates = [Candidate(run.name, weights_hash(run), run.recipe.name, run.info["seed"]) for run in runs]
     name, tta = runs[0].info["data"]["name"], runs[0].recipe.tta
     stored = [_stored(run, ledger, candidate, name) for run, candidate in zip(runs, candidates, strict=True)]
-    names = tuple(run.name for run in runs)
     known = [entry for entry in stored if entry is not None]
     if len(known) == len(runs):
-        number = max(ledger.look_number(intent) for intent, _ in known)
-        return Look(names, tuple(predictions for _, predictions in known), number, True, ledger.path)
+        answers = [predictions for _, predictions in known]
+        return _look(runs, answers, ledger, [intent for intent, _ in known], repeated=True)
 
-    sealed = load(name, data=data).test
+    sealed = load(name, data=data_folder(runs[0], data)).test
     if sealed is None:
         raise UsageError(f"{name} has no test set of its own.")
     intents: list[str] = []
@@ -156,7 +167,21 @@ def judge_on_test(
     for run, predictions in zip(runs, answers, strict=True):
         # After the result line: a predictions_test.npz never exists without one.
         write_grades(predictions, run.folder)
-    return Look(names, tuple(answers), ledger.look_number(intents[0]), False, ledger.path)
+    return _look(runs, answers, ledger, intents, repeated=False)
+
+
+def _look(
+    runs: Sequence[Run], answers: Sequence[Predictions], ledger: Ledger, intents: Sequence[str], *, repeated: bool
+) -> Look:
+    return Look(
+        runs=tuple(run.name for run in runs),
+        predictions=tuple(answers),
+        number=max(ledger.look_number(intent) for intent in intents),
+        repeated=repeated,
+        ledger=ledger.path,
+        together=max(ledger.candidate_count(intent) for intent in intents),
+        problems=tuple(ledger.problems()),
+    )
 
 
 def _require_finished(runs: Sequence[Run]) -> None:
@@ -168,6 +193,12 @@ def _require_finished(runs: Sequence[Run]) -> None:
 def _require_one_family(runs: Sequence[Run], *, comparison: bool) -> None:
     recipes = {run.recipe.replace(expect=None, note="") for run in runs}
     one_data_set = len({run.info["data"]["name"] for run in runs}) == 1
+    trained_alike = {(run.info["final"], run.info["precision"], _trained_on(run)) for run in runs}
+    if not comparison and one_data_set and len(trained_alike) > 1:
+        raise UsageError(
+            "These runs were not trained alike: --final, the precision or the training images differ. Their mean would "
+            "be that of no recipe; grade them one by one."
+        )
     if comparison and one_data_set and len({recipe.tta for recipe in recipes}) == 1:
         return  # recipe and seed of every candidate stand in the intent
     if len(recipes) > 1 or not one_data_set:
@@ -179,6 +210,16 @@ def _require_one_family(runs: Sequence[Run], *, comparison: bool) -> None:
     seeds = [run.info["seed"] for run in runs]
     if len(set(seeds)) < len(seeds):
         raise UsageError(f"These runs repeat a seed ({seeds}): the same run counted twice is no evidence.")
+
+
+def _trained_on(run: Run) -> str:
+    return str(run.info["data"]["train"]["fingerprint"])
+
+
+def data_folder(run: Run, given: Path | None) -> Path | None:
+    """Where a run's data are: the folder given, else the one it was trained from, else None for the usual places."""
+    source = Path(run.info["data"]["source"])
+    return given or (source if source.is_dir() else None)
 
 
 def _stored(run: Run, ledger: Ledger, candidate: Candidate, data: str) -> tuple[str, Predictions] | None:

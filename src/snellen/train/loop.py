@@ -73,7 +73,7 @@ def train(job: Job, run: Run, progress: Progress) -> TrainingState:
             started = time.monotonic()
             for images, labels in batches.epoch(epoch, first=state.step % per_epoch):
                 _freeze(state, recipe, steps)
-                side = recipe.side_at(state.step / steps, full=images.shape[-1])
+                side = recipe.side_at(state.step / steps, full=min(images.shape[-2:]))
                 if side != side_before:
                     return_freed_memory()
                     side_before = side
@@ -107,6 +107,7 @@ def train(job: Job, run: Run, progress: Progress) -> TrainingState:
                 run.journal.append(row)
                 progress.epoch(row)
             if stop.requested or state.step == steps or due:
+                _check_finite(state)  # a broken state must not replace the last good one
                 state.save(checkpoint)
                 saved_at = time.monotonic()
             stop.raise_if_requested()

@@ -1,0 +1,127 @@
+"""The protocol's arithmetic, under a clock that the tests wind themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from snellen.bench.conditions import Conditions, conditions_here
+from snellen.bench.protocol import Comparison, Timing, compare, time_repeatedly
+from snellen.errors import InvalidSetting
+
+
+class Clock:
+    """Stands still until somebody works."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.diary: list[str] = []
+
+    def __call__(self) -> float:
+        self.diary.append("look")
+        return self.now
+
+    def work(self, name: str, *durations: float) -> Callable[[], None]:
+        left = iter(durations)
+
+        def subject() -> None:
+            self.diary.append(name)
+            self.now += next(left)
+
+        return subject
+
+    def synchronize(self) -> None:
+        self.diary.append("sync")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def conditions() -> Conditions:
+    return conditions_here(precision="fp32", batch=7)
+
+
+def test_the_warm_up_is_not_in_the_times(clock: Clock, conditions: Conditions) -> None:
+    timing = time_repeatedly(
+        clock.work("a", 50, 40, 1, 2, 3), warmup=2, repeats=3, synchronize=clock.synchronize, conditions=conditions,
+        clock=clock,
+    )  # fmt: skip
+    assert timing.seconds == (1, 2, 3)
+    assert timing.n == 3
+
+
+def test_the_device_is_waited_for_before_each_look_at_the_clock(clock: Clock, conditions: Conditions) -> None:
+    time_repeatedly(
+        clock.work("a", 1, 1), warmup=1, repeats=1, synchronize=clock.synchronize, conditions=conditions, clock=clock
+    )
+    assert clock.diary == ["a", "sync", "look", "a", "sync", "look"]
+
+
+def test_median_and_percentiles_interpolate_between_the_repeats(conditions: Conditions) -> None:
+    timing = Timing((5.0, 1.0, 2.0, 3.0, 4.0), conditions)
+    assert timing.median == 3
+    assert timing.p10 == pytest.approx(1.4)
+    assert timing.p90 == pytest.approx(4.6)
+
+
+def test_two_subjects_take_turns(clock: Clock, conditions: Conditions) -> None:
+    compare(
+        clock.work("a", 1, 1, 1), clock.work("b", 1, 1, 1), warmup=1, repeats=2, synchronize=lambda: None,
+        conditions=(conditions, conditions), clock=clock,
+    )  # fmt: skip
+    assert [entry for entry in clock.diary if entry != "look"] == ["a", "b", "a", "b", "a", "b"]
+
+
+def test_the_ratio_is_taken_pair_by_pair_so_that_a_slow_spell_cancels(clock: Clock, conditions: Conditions) -> None:
+    found = compare(
+        clock.work("a", 1, 10, 2), clock.work("b", 3, 30, 6), warmup=0, repeats=3, synchronize=lambda: None,
+        conditions=(conditions, conditions), clock=clock,
+    )  # fmt: skip
+    assert found.ratios == (3, 3, 3)
+    assert (found.ratio, found.spread) == (3, (3, 3))
+    assert found.a.median == 2
+    assert found.b.median == 6
+
+
+def test_a_ratio_above_one_says_that_the_first_is_faster(conditions: Conditions) -> None:
+    assert Comparison(Timing((1.0,), conditions), Timing((4.0,), conditions)).ratio == 4
+
+
+@pytest.mark.parametrize(("warmup", "repeats"), [(0, 0), (-1, 3)])
+def test_no_repeat_and_negative_warm_up_are_refused(warmup: int, repeats: int, conditions: Conditions) -> None:
+    with pytest.raises(InvalidSetting, match=f"warmup={warmup}, repeats={repeats}"):
+        time_repeatedly(
+            lambda: None, warmup=warmup, repeats=repeats, synchronize=lambda: None, conditions=conditions
+        )  # fmt: skip
+
+
+def test_no_timing_leaves_without_its_conditions(clock: Clock, conditions: Conditions) -> None:
+    timing = time_repeatedly(
+        clock.work("a", 1), warmup=0, repeats=1, synchronize=lambda: None, conditions=conditions, clock=clock
+    )
+    told = timing.to_json()["conditions"]
+    assert {name for name, value in told.items() if value is not None} >= {
+        "machine", "device", "threads", "precision", "batch", "torch", "snellen", "load_average",
+    }  # fmt: skip
+    assert told["batch"] == 7
+    assert told["torch"] in str(timing)
+
+
+def test_the_load_is_noted_before_and_after(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    loads = iter([(0.5, 0, 0), (4.25, 0, 0)])
+    monkeypatch.setattr("os.getloadavg", lambda: next(loads))
+    timing = time_repeatedly(
+        clock.work("a", 1), warmup=0, repeats=1, synchronize=lambda: None, conditions=conditions_here(), clock=clock
+    )
+    assert timing.conditions.load_average == (0.5, 4.25)
+    assert "load 0.5 to 4.2" in str(timing)
+
+
+def test_a_system_without_a_load_average_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("os.getloadavg")
+    assert conditions_here().load_average == (None, None)
+    assert "load ? to ?" in str(conditions_here())
