@@ -13,7 +13,8 @@ from snellen.report.bundle import bundle_html
 from snellen.report.page import Page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-pytestmark = pytest.mark.browser
+# Slow as well: a browser under load decides over seconds, so `make slow` runs these and the fast suite does not.
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 EVIL = '<img src=x onerror="document.title=1">'
 _QUIET = [
@@ -134,7 +135,9 @@ def test_the_bars_fall_and_the_verdict_agrees_with_the_drawer(show: Open) -> Non
         chip = tab.locator(f".chip.drawer-{drawer}")
         held = int(chip.locator("b").inner_text())
         chip.click()
-        assert tab.locator(".found").inner_text().startswith(f"{held} picture")
+        tab.wait_for_function(  # the page redraws after the click; reading at once would race with it
+            "held => document.querySelector('.found').innerText.startsWith(`${held} picture`)", arg=held
+        )
         assert tab.locator(".badge").count() == bool(held)
         if held:
             assert verdict in tab.locator(".badge").inner_text()
