@@ -38,27 +38,28 @@ def test_three_kills_at_random_moments_change_no_bit(tmp_path: Path) -> None:
     def command(name: str) -> list[str]:
         return [sys.executable, "-c", _TRAIN, str(tmp_path), name]
 
-    started = time.monotonic()
-    whole = subprocess.Popen(command("whole"), stdout=subprocess.PIPE, text=True)
-    assert whole.stdout is not None
-    whole.stdout.readline()
-    ready = time.monotonic()
-    assert whole.wait(300) == 0
-    seconds = time.monotonic() - ready
-    seed = int(started * 1000) % 2**32
+    def ready(process: subprocess.Popen[str]) -> float:
+        """When the process has imported everything and begins to train."""
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        return time.monotonic()
+
+    with subprocess.Popen(command("whole"), stdout=subprocess.PIPE, text=True) as whole:
+        began = ready(whole)
+        assert whole.wait(300) == 0
+        seconds = time.monotonic() - began
+    seed = int(began * 1000) % 2**32
     print(f"seed {seed}")  # shown where the test fails
     moments, kills = random.Random(seed), 0
     while kills < 3:
-        process = subprocess.Popen(command("killed"), stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        process.stdout.readline()
-        try:
-            assert process.wait(moments.uniform(0.0, 0.6 * seconds)) == 0
-            break  # it came to its end before the kill
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            kills += 1
+        with subprocess.Popen(command("killed"), stdout=subprocess.PIPE, text=True) as process:
+            ready(process)
+            try:
+                assert process.wait(moments.uniform(0.0, 0.6 * seconds)) == 0
+                break  # it came to its end before the kill
+            except subprocess.TimeoutExpired:
+                process.kill()
+                kills += 1
     assert kills > 0
     if Run(tmp_path / "killed").info["status"] != "finished":
         assert subprocess.run(command("killed"), stdout=subprocess.DEVNULL, check=False).returncode == 0

@@ -101,7 +101,15 @@ def uninterrupted(recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path) -> Any:
     return _UNINTERRUPTED[recipe.model]
 
 
-@pytest.mark.parametrize("step", [1, 4, 6, 10], ids=["first step", "end of an epoch", "inside an epoch", "last step"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param(1, id="first step", marks=pytest.mark.slow),
+        pytest.param(4, id="end of an epoch"),
+        pytest.param(6, id="inside an epoch"),
+        pytest.param(10, id="last step", marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(
     recipe: Recipe,
     tiny_dataset: Dataset,
@@ -128,7 +136,7 @@ def test_being_stopped_again_and_again_changes_nothing(
     assert content(resume(run, tiny_dataset)) == uninterrupted
 
 
-@pytest.mark.parametrize("step", [3, 5, 9])
+@pytest.mark.parametrize("step", [pytest.param(3, marks=pytest.mark.slow), 5, pytest.param(9, marks=pytest.mark.slow)])
 def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
     recipe: Recipe,
     tiny_dataset: Dataset,
