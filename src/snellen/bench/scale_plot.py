@@ -25,7 +25,7 @@ def scale_png(path: Path, measurements: Sequence[Measurement]) -> None:
     for line in measurements:
         by_axis.setdefault(str(line.details["axis"]), []).append(line)
     figure = figures.new_figure(3.2 * len(by_axis), 5.6)
-    panels = figure.subplots(2, len(by_axis), squeeze=False)
+    panels = figure.subplots(2, len(by_axis), squeeze=False, sharey="row")
     for column, (axis, lines) in enumerate(by_axis.items()):
         where = [float(line.details[axis]) for line in lines]
         above, below = panels[0][column], panels[1][column]
@@ -38,10 +38,12 @@ def scale_png(path: Path, measurements: Sequence[Measurement]) -> None:
         for panel in (above, below):
             figures.calm(panel)
             panel.set_xscale("log")
-            panel.set_yscale("log")
             panel.grid(color=figures.HAIRLINE)
             panel.set_xticks(where, [f"{value:,.0f}" for value in where])
             panel.minorticks_off()
+        above.set_yscale("log")
+        above.minorticks_off()
+        below.set_ylim(bottom=0)
         below.set_xlabel(axis, color=figures.INK)
     for row in panels[:, 0]:
         row.legend(frameon=False, fontsize=8.5)
