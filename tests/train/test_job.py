@@ -112,3 +112,17 @@ def test_muon_is_not_for_a_model_without_filters(tmp_path: Path, tiny_recipe: Re
     recipe = tiny_recipe.replace(model="mlp", widths=(), optimizer=Muon())
     with pytest.raises(InvalidSetting, match="use sgd"):
         fit(recipe, tiny_dataset, device="cpu", precision="fp32", runs=tmp_path)
+
+
+def test_a_resumed_training_runs_on_as_many_threads_as_it_began_with(
+    tiny_recipe: Recipe, tiny_dataset: Dataset
+) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        about = prepared(tiny_recipe, tiny_dataset).describe()
+        torch.set_num_threads(1)
+        prepare_again(about, tiny_recipe, tiny_dataset)
+        assert (about["threads"], torch.get_num_threads()) == (2, 2)
+    finally:
+        torch.set_num_threads(before)

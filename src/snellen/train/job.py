@@ -78,6 +78,8 @@ class Job:
             "device": str(self.placement.device),
             "precision": self.placement.precision,
             "precision_reason": self.placement.reason,
+            # Sums are taken in pieces, one per thread: another number of threads gives other last bits.
+            "threads": torch.get_num_threads(),
         }
 
 
@@ -126,7 +128,7 @@ def _require_effect(recipe: Recipe, model: Classifier, image_shape: tuple[int, i
 
 
 def prepare_again(info: dict[str, Any], recipe: Recipe, dataset: Dataset) -> Job:
-    """The job of an interrupted run, to go on with.
+    """The job of an interrupted run, to go on with, on as many threads as it began with.
 
     Raises:
         DataError: the data are not those the run began with.
@@ -140,4 +142,5 @@ def prepare_again(info: dict[str, Any], recipe: Recipe, dataset: Dataset) -> Job
             f"The run was trained on {info['data']['name']} with fingerprint {began_with[:12]}…, but {dataset.source} "
             f"holds {job.splits.train.fingerprint[:12]}…. Resume with the same data, or train a new run."
         )
+    torch.set_num_threads(info.get("threads", torch.get_num_threads()))  # or the last bits would differ
     return job
