@@ -26,6 +26,7 @@ VERBS = {
     "predict": "name what is in your own pictures",
     "report": "see what a run does: one page of pictures, mistakes, curves and what it looks at",
     "ladder": "which part of a recipe is worth what: rungs x seeds, with a verdict on each",
+    "export": "the model for other tools: ONNX, int8, torch.export, safetensors, each compared with the run first",
     "recipes": "list the recipes, or show one in full",
     "doctor": "look for every known mistake in a run or a data set",
     "bench": "how fast it is here, each number with its conditions",
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     if arguments[0] in ("-V", "--version"):
         print(f"snellen {snellen.__version__}")
         return 0
-    verb, rest = arguments[0], _gather(list(arguments[1:]), "--set")
+    verb, rest = arguments[0], _gather(_gather(list(arguments[1:]), "--set"), "--to")
     as_json = "--json" in rest
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, n=1, cutoff=0.5)

@@ -1,0 +1,209 @@
+"""From a run to the files other tools read: make each, hold it against the model, write those that agree.
+
+model.onnx           ONNX, fp32
+model.int8.onnx      ONNX, int8
+model.pt2            torch.export
+model.safetensors    the weights, to the bit those of the run, and model.json: how to build the network
+parity.json          how each was compared, and what was refused
+MODEL_CARD.md        what it is, how good it is, what it is not
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from snellen.data.catalog import load
+from snellen.data.labeled_images import LabeledImages
+from snellen.data.splits import split, split_final
+from snellen.errors import DataError, RunError
+from snellen.evaluate.predict import predict
+from snellen.evaluate.predictions import Predictions
+from snellen.export.about import about, measured
+from snellen.export.from_pixels import from_pixels
+from snellen.export.int8 import quantized
+from snellen.export.model_card import model_card
+from snellen.export.onnx_file import OnnxSession, require_packages, to_onnx, with_metadata
+from snellen.export.parity import FP32, INT8, SAME, Parity, Tolerance, parity
+from snellen.export.safetensors_file import DESCRIPTION, WEIGHTS, description, rebuild
+from snellen.export.torch_program import pt2_bytes, to_program
+from snellen.models.restore import restore
+from snellen.runs.atomic import storage_error, write_bytes, write_json, write_text
+from snellen.runs.run import Run
+from snellen.train.judge import data_folder, ledger_of
+
+Format = Literal["onnx", "int8", "torch", "safetensors"]
+FORMATS: tuple[Format, ...] = ("onnx", "int8", "torch", "safetensors")
+_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written, and what was not.
+
+    Attributes:
+        folder: that holds it.
+        sizes: bytes of each model file written.
+        parities: one per file asked for, refused ones included.
+    """
+
+    folder: Path
+    sizes: dict[str, int]
+    parities: tuple[Parity, ...]
+
+    @property
+    def refused(self) -> tuple[Parity, ...]:
+        """Files that answered otherwise than the run and were not written."""
+        return tuple(one for one in self.parities if one.refusal)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, JSON-able."""
+        return {
+            "folder": str(self.folder),
+            "files": self.sizes,
+            "parity": [one.to_json() for one in self.parities],
+        }
+
+
+def export_run(
+    run: Run,
+    formats: Sequence[Format],
+    out: Path | None = None,
+    *,
+    data: Path | None = None,
+    ledger: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Export:
+    """Write a finished run's model for other tools. A file that disagrees with the model is not left on disk.
+
+    Args:
+        run: finished.
+        formats: some of `FORMATS`.
+        out: the folder to write into; by default `export` in the run folder.
+        data: where the data are, if not where they were; val images for the comparison, training images for int8.
+        ledger: its file, for the card's line about test; by default as `ledger_of` finds it.
+        say: told what is being done.
+
+    Raises:
+        RunError: the run is not finished.
+        UsageError: a package of `snellen[export]` is missing.
+        DataError: the data are not at hand, or not those of the run.
+    """
+    if run.info["status"] != "finished":
+        raise RunError(f"{run.folder} is not finished: snellen train --resume {run.folder}. Then it can be exported.")
+    if {"onnx", "int8"} & set(formats):
+        require_packages()
+    train, judged = _images(run, data)
+    say(f"{len(judged):,} {judged.role} images are answered by PyTorch in fp32")
+    model = restore(run)
+    expected = predict(model, judged)
+    folder = out or run.folder / "export"
+    facts = about(run)
+    made = []
+    for content, found in _files(run, formats, facts, train, judged, expected):
+        say(found.refusal or f"{found.file} agrees with PyTorch: {found.same_answer} answers are the same")
+        made.append((content, found))
+    export = Export(
+        folder,
+        sizes={found.file: len(content) for content, found in made if not found.refusal},
+        parities=tuple(found for _, found in made),
+    )
+    _write(run, export, [content for content, _ in made], facts, ledger)
+    return export
+
+
+def _images(run: Run, data: Path | None) -> tuple[LabeledImages, LabeledImages]:
+    """The training images, and those to compare on: val, or, where a final training left none, the same from train."""
+    dataset = load(run.info["data"]["name"], data=data_folder(run, data))
+    parts = split(dataset)
+    assert parts.val is not None
+    train, judged = parts.train, parts.val
+    if run.info["final"]:
+        train, judged = split_final(dataset).train, replace(judged, role="train+val")
+    if train.fingerprint != run.info["data"]["train"]["fingerprint"]:
+        raise DataError(
+            f"{run.folder} was trained on other images than {dataset.source} holds. Name the right ones with --data."
+        )
+    return train, judged
+
+
+def _files(
+    run: Run,
+    formats: Sequence[Format],
+    facts: dict[str, Any],
+    train: LabeledImages,
+    judged: LabeledImages,
+    expected: Predictions,
+) -> Iterator[tuple[bytes, Parity]]:
+    """The content of each file asked for, with its comparison."""
+    if set(formats) != {"safetensors"}:
+        program = to_program(from_pixels(restore(run)), judged.image_shape)
+    if {"onnx", "int8"} & set(formats):
+        plain = to_onnx(program)
+    if "onnx" in formats:
+        yield _onnx("model.onnx", plain, FP32, facts, judged, expected)
+    if "int8" in formats:
+        yield _onnx("model.int8.onnx", quantized(plain, train), INT8, facts, judged, expected)
+    if "torch" in formats:
+        module, pixels = program.module(), torch.from_numpy(judged.images)
+        with torch.inference_mode():
+            found = torch.cat([module(batch) for batch in torch.split(pixels, _BATCH)]).numpy()
+        runtime = f"torch.export {torch.__version__}"
+        yield pt2_bytes(program), parity("model.pt2", runtime, expected, found, FP32)
+    if "safetensors" in formats:
+        content = (run.folder / "weights.safetensors").read_bytes()
+        again = predict(rebuild(_description(run, facts), content), judged)
+        runtime = f"PyTorch {torch.__version__}"
+        yield content, parity(WEIGHTS, runtime, expected, again.probabilities.astype(np.float32), SAME)
+
+
+def _onnx(
+    name: str,
+    model: bytes,
+    tolerance: Tolerance,
+    facts: dict[str, Any],
+    judged: LabeledImages,
+    expected: Predictions,
+) -> tuple[bytes, Parity]:
+    session = OnnxSession(model)
+    found = parity(name, session.runtime, expected, session.probabilities(judged.images), tolerance)
+    # The file's own accuracy can only be written into it once it is known; entries do not change what is computed.
+    return with_metadata(model, {**facts, **measured(found.accuracy.second, found.split)}), found
+
+
+def _description(run: Run, facts: dict[str, Any]) -> dict[str, Any]:
+    return description(facts, run.recipe.model, run.recipe.model_options)
+
+
+def _write(run: Run, export: Export, contents: Sequence[bytes], facts: dict[str, Any], ledger: Path | None) -> None:
+    folder = export.folder
+    for content, found in zip(contents, export.parities, strict=True):
+        path = folder / found.file
+        if found.refusal:
+            _remove(path)  # of an earlier export: beside this parity.json it would pass for the one compared
+        else:
+            write_bytes(path, content)
+    if WEIGHTS in export.sizes:
+        own = next(found for found in export.parities if found.file == WEIGHTS)
+        write_json(folder / DESCRIPTION, {**_description(run, facts), **measured(own.accuracy.second, own.split)})
+    sums = {
+        found.file: hashlib.sha256(content).hexdigest()
+        for content, found in zip(contents, export.parities, strict=True)
+        if not found.refusal
+    }
+    entries = [{**one.to_json(), "sha256": sums.get(one.file)} for one in export.parities]
+    write_json(folder / "parity.json", {"run": run.name, "compared_with": "PyTorch fp32", "files": entries})
+    write_text(folder / "MODEL_CARD.md", model_card(run, facts, export.parities, export.sizes, ledger_of(run, ledger)))
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(path, error) from error
