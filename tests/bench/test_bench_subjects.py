@@ -15,6 +15,7 @@ from snellen.bench import augment, imports, load, memory, predict, scale, scale_
 from snellen.bench.child import Finished
 from snellen.bench.scale_plot import scale_png
 from snellen.bench.settings import Settings
+from snellen.export.onnx_file import missing_packages
 from snellen.recipes.recipe import Recipe, Resolution
 
 QUICK = Settings(device="cpu", quick=True)
@@ -106,12 +107,21 @@ def test_a_peer_that_is_at_hand_takes_turns_with_ours(tiny_recipe: Recipe, monke
 
 def test_predict_compares_each_way_with_plain_pytorch_and_tells_the_gap(tiny_recipe: Recipe) -> None:
     lines = list(predict.measure_recipes([tiny_recipe], QUICK))
-    assert len(lines) == 2 * 3
+    ways = 3 + 2 * (not missing_packages())
+    assert len(lines) == 2 * ways
     for line in lines:
         assert line.comparison is not None
         assert line.figures["× plain"] == line.comparison.ratio
         assert line.comparison.b.conditions.precision == "fp32"
-        assert line.figures["largest gap"] < (1e-5 if "fp32" in line.case else 0.1)
+        limit = {"fp32": 1e-5, "bf16": 0.1, "int8": 0.3}
+        assert line.figures["largest gap"] < limit[line.conditions.precision]
+
+
+def test_predict_measures_onnx_runtime_in_fp32_and_int8_where_it_is_installed(tiny_recipe: Recipe) -> None:
+    pytest.importorskip("onnxruntime")
+    cases = [line.case for line in predict.measure_recipes([tiny_recipe], QUICK)]
+    assert sum("fp32 onnxruntime" in case for case in cases) == 2
+    assert sum("int8 onnxruntime" in case for case in cases) == 2
 
 
 def test_load_makes_letters_and_says_where_cifar10_was_looked_for(

@@ -1,10 +1,16 @@
-"""`predict`: images per second answered, plain eager PyTorch against Snellen's ways, at batch 1 and 512."""
+"""`predict`: images per second answered, plain eager PyTorch against Snellen's ways, at batch 1 and 512.
+
+On a CPU, where the packages of `snellen[export]` are installed, ONNX Runtime takes part with the files that
+`snellen export` writes.
+"""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -15,12 +21,16 @@ from snellen.bench.noise import MEAN, STD, noise_images
 from snellen.bench.protocol import compare
 from snellen.bench.settings import Settings
 from snellen.evaluate.fused import for_answering
+from snellen.export.from_pixels import from_pixels
+from snellen.export.int8 import quantized
+from snellen.export.onnx_file import OnnxSession, missing_packages, to_onnx
+from snellen.export.torch_program import to_program
 from snellen.models.catalog import build
 from snellen.models.device import choose_device
 from snellen.models.normalized import Classifier
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.recipe import Recipe
-from snellen.train.placement import Placement, Precision
+from snellen.train.placement import Placement
 
 RECIPES = ("small_cnn", "resnet18", "sprint")
 BATCHES, QUICK_BATCHES = (1, 512), (1, 8)
@@ -31,7 +41,9 @@ _CALLS_AT_ONE, _QUICK_CALLS = (
 )  # a single answer takes a millisecond or less: below what one look at the clock can tell
 
 Answer = Callable[[torch.Tensor], torch.Tensor]
-"""(B, H, W, C) uint8 on the device -> logits (B, K) float32."""
+"""(B, H, W, C) uint8 on the device -> logits (B, K) float32, up to a constant per image."""
+Way = tuple[str, str, Answer]
+"""What it is called, its precision, and itself."""
 
 
 def measure(settings: Settings) -> Iterator[Measurement]:
@@ -44,23 +56,29 @@ def measure_recipes(recipes: Sequence[Recipe], settings: Settings) -> Iterator[M
     """The same for these recipes."""
     device = choose_device(settings.device)
     for recipe in recipes:
+        model = _settled(recipe)
+        files = list(_onnx_ways(model)) if device.type == "cpu" and not missing_packages() else []
         for batch in QUICK_BATCHES if settings.quick else BATCHES:
-            yield from measure_answers(recipe, batch, device=device, settings=settings)
+            model = model.to(device)
+            yield from measure_answers(recipe, batch, [*_ways(model), *files], model, settings=settings)
 
 
-def measure_answers(recipe: Recipe, batch: int, *, device: torch.device, settings: Settings) -> Iterator[Measurement]:
+def measure_answers(
+    recipe: Recipe, batch: int, ways: Sequence[Way], model: Classifier, *, settings: Settings
+) -> Iterator[Measurement]:
     """Every way of answering with one recipe's network, against plain eager PyTorch in fp32.
 
-    The gap is the largest difference of a logit from the plain one, as a fraction of the largest plain logit.
+    The gap is the largest difference of a logit from the plain one, as a fraction of the largest plain logit. Both
+    have their mean over the classes taken off, which says nothing and which probabilities do not hold.
     """
+    device = model.normalize.mean.device
     pixels = torch.from_numpy(noise_images(batch).images).to(device)
-    model = _settled(recipe).to(device)
     plain = _plain(model)
     calls = 1 if batch > 1 else _QUICK_CALLS if settings.quick else _CALLS_AT_ONE
-    for name, precision, answer in _ways(model):
+    for name, precision, answer in ways:
         with torch.inference_mode():
             expected = plain(pixels)
-            gap = float((answer(pixels) - expected).abs().max() / expected.abs().max())
+            gap = float((_centred(answer(pixels)) - _centred(expected)).abs().max() / expected.abs().max())
         conditions = tuple(conditions_here(device=device, precision=one, batch=batch) for one in (precision, "fp32"))
         comparison = compare(
             _repeated(answer, pixels, calls), _repeated(plain, pixels, calls), warmup=2, repeats=settings.repeats,
@@ -96,7 +114,7 @@ def _plain(model: Classifier) -> Answer:
     return answer
 
 
-def _ways(model: Classifier) -> Iterator[tuple[str, Precision, Answer]]:
+def _ways(model: Classifier) -> Iterator[Way]:
     channels_last = copy.deepcopy(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def evaluation(pixels: torch.Tensor) -> torch.Tensor:
@@ -105,10 +123,31 @@ def _ways(model: Classifier) -> Iterator[tuple[str, Precision, Answer]]:
         return logits.float()
 
     yield "bf16 autocast, channels_last (evaluate)", "bf16", evaluation
-    precisions: tuple[Precision, ...] = ("fp32", "bf16")
-    for precision in precisions:
+    for precision in ("fp32", "bf16"):
         fast = for_answering(model, bf16=precision == "bf16")
         yield f"{precision} fused, channels_last", precision, _through(fast)
+
+
+def _onnx_ways(model: Classifier) -> Iterator[Way]:
+    """The two ONNX files; the ranges of int8 come from noise, which is good enough for a clock."""
+    plain = to_onnx(to_program(from_pixels(model), (32, 32, 3)))
+    noise = noise_images(64)
+    for precision, content in (("fp32", plain), ("int8", quantized(plain, replace(noise, role="train")))):
+        session = OnnxSession(content)
+        yield f"{precision} {session.runtime}", precision, _in_runtime(session)
+
+
+def _in_runtime(session: OnnxSession) -> Answer:
+    def answer(pixels: torch.Tensor) -> torch.Tensor:
+        images = pixels.numpy()
+        probabilities = session.probabilities(images, batch_size=len(images))
+        return torch.from_numpy(np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)))
+
+    return answer
+
+
+def _centred(logits: torch.Tensor) -> torch.Tensor:
+    return logits - logits.mean(dim=1, keepdim=True)
 
 
 def _through(model: nn.Module) -> Answer:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 if TYPE_CHECKING:
+    from snellen.evaluate.intervals import Rate
     from snellen.export.write import Export
 
 
@@ -48,7 +49,7 @@ def run(args: Args) -> int:
         args.out,
         data=args.data,
         ledger=args.ledger,
-        say=lambda text: console.print(text, style="dim", markup=False),
+        say=lambda text: console.print(text, style="dim", markup=False, soft_wrap=True),
     )
     if args.json:
         print(json.dumps(export.to_json(), ensure_ascii=False))
@@ -63,21 +64,26 @@ def _print(export: Export) -> None:
     from rich.text import Text
 
     console = Console(highlight=False)
-    first = export.parities[0].accuracy.first
+    first = export.parities[0]
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("file", no_wrap=True)
-    for column in ("size", f"{export.parities[0].split} accuracy", "minus PyTorch, points", "largest gap"):
-        table.add_column(column, justify="right")
-    table.add_row("PyTorch fp32", "", first.text(2), "", "", style="dim")
+    for column in ("size", f"{first.split} accuracy", "minus PyTorch"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_row("PyTorch fp32", "", _percent(first.accuracy.first), "", style="dim")
     for one in export.parities:
         paired = one.accuracy
         difference = f"{100 * paired.value:+.2f} ({100 * paired.low:+.2f} to {100 * paired.high:+.2f})"
         size = f"{export.sizes[one.file] / 1e6:.2f} MB" if one.file in export.sizes else "refused"
-        table.add_row(one.file, size, paired.second.text(2), difference, f"{one.largest_gap:.1g}")
+        table.add_row(one.file, size, _percent(paired.second), difference)
     console.print(table)
+    console.print(f"95 % intervals, n={first.accuracy.first.n}; the difference is paired, in points", style="dim")
     for one in export.refused:
         console.print(Text(str(one.refusal), style="red"), soft_wrap=True)
     console.print(f"\nfolder   {export.folder}     (parity.json, MODEL_CARD.md)", soft_wrap=True, markup=False)
     if "model.onnx" in export.sizes:
         name = export.folder / "model.onnx"
         console.print(f"next     python examples/predict_onnx.py {name} YOUR_PICTURE.jpg", soft_wrap=True, markup=False)
+
+
+def _percent(rate: Rate) -> str:
+    return rate.text(2).rpartition(",")[0] + ")"

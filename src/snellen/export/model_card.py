@@ -74,7 +74,7 @@ def _what(run: Run, facts: dict[str, Any]) -> list[str]:
 
 def _val(run: Run, predictions: Predictions) -> list[str]:
     card = scorecard(predictions)
-    lines = [f"val accuracy **{card.plain.accuracy.text(2)}**, one view per image, as the exported files answer"]
+    lines = [f"val accuracy **{card.plain.accuracy.text(2)}**, one view per image, graded in {run.info['precision']}"]
     if card.with_tta is not None:
         lines.append(f"with test-time augmentation ({card.tta}) {card.with_tta.accuracy.text(2)}; not in the files")
     lines.append(f"always answering {card.majority_class} would give {card.majority.text(1)}")

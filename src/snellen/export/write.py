@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 
 from snellen.data.catalog import load
@@ -160,7 +159,7 @@ def _files(
         content = (run.folder / "weights.safetensors").read_bytes()
         again = predict(rebuild(_description(run, facts), content), judged)
         runtime = f"PyTorch {torch.__version__}"
-        yield content, parity(WEIGHTS, runtime, expected, again.probabilities.astype(np.float32), SAME)
+        yield content, parity(WEIGHTS, runtime, expected, again.probabilities, SAME)
 
 
 def _onnx(

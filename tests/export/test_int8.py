@@ -1,0 +1,34 @@
+"""Quantisation looks at training images and at nothing else."""
+
+from __future__ import annotations
+
+import onnx
+import pytest
+
+from snellen.data.dataset import Dataset
+from snellen.data.labeled_images import LabeledImages
+from snellen.data.splits import split
+from snellen.errors import DataError
+from snellen.export.int8 import quantized
+
+
+def test_ranges_are_not_measured_on_val_images(plain_onnx: bytes, val: LabeledImages) -> None:
+    with pytest.raises(DataError, match="on training images only; these have the role 'val'"):
+        quantized(plain_onnx, val)
+
+
+def test_convolutions_have_8_bit_weights_and_preprocessing_stays_in_float(
+    plain_onnx: bytes, tiny_dataset: Dataset
+) -> None:
+    graph = onnx.load_model_from_string(quantized(plain_onnx, split(tiny_dataset).train)).graph
+    kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    made_by = {output: node for node in graph.node for output in node.output}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    assert len(convolutions) == 4
+    for node in convolutions:
+        weights = made_by[node.input[1]]
+        assert weights.op_type == "DequantizeLinear"
+        assert kinds[weights.input[0]] == onnx.TensorProto.INT8
+    operations = [node.op_type for node in graph.node]
+    assert operations.index("Cast") < operations.index("QuantizeLinear")
+    assert operations[-1] == "Softmax"

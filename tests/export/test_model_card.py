@@ -1,0 +1,67 @@
+"""The card holds measured numbers, and a test number only where the ledger has a line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from snellen.evaluate.calibration import calibration
+from snellen.evaluate.predictions import Predictions
+from snellen.evaluate.scorecard import scorecard
+from snellen.export.write import Export, export_run
+from snellen.runs.run import Run
+from snellen.train.judge import judge_on_test, ledger_of
+
+
+@pytest.fixture
+def card(exported: Export) -> str:
+    return (exported.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+def test_its_numbers_are_those_of_the_runs_own_files(card: str, finished_run: Run) -> None:
+    stored = Predictions.load(finished_run.folder / "predictions_val.npz")
+    grades = scorecard(stored)
+    assert grades.plain.accuracy.text(2) in card
+    assert str(calibration(stored)) in card
+    assert "perfect calibration would show" in card
+    for row in grades.classes:
+        assert f"| {row.name} | " in card
+        assert row.recall is not None
+        assert str(row.recall).rpartition(",")[0] in card
+
+
+def test_it_says_what_was_trained_on_what_and_where(card: str, finished_run: Run) -> None:
+    environment = finished_run.read("environment.json")
+    for words in ("eyechart, 270 images (train)", "tiny, 2 epochs, seed 0, fp32", environment["processor"]):
+        assert words in card
+    assert f"torch {environment['packages']['torch']}" in card
+
+
+def test_guards_that_failed_are_named(card: str, finished_run: Run) -> None:
+    verdicts = finished_run.read("guards.json")
+    assert verdicts["summary"] in card
+    for verdict in verdicts["verdicts"]:
+        assert (verdict["evidence"] in card) is (verdict["passed"] is not True)
+
+
+def test_without_a_ledger_line_there_is_no_test_number(card: str) -> None:
+    assert "Test: not looked at" in card
+    assert "Test accuracy" not in card
+
+
+def test_with_a_ledger_line_it_quotes_the_number_and_the_look(own_run: Run, small_eyechart: None) -> None:
+    look = judge_on_test([own_run], ledger_of(own_run), reason="test of the card", device="cpu")
+    export = export_run(own_run, ["safetensors"])
+    text = (export.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    number = scorecard(look.predictions[0]).plain.accuracy.text(2)
+    assert f"Test accuracy **{number}**" in text
+    assert "look 1 at this test set" in text
+
+
+def test_a_class_name_cannot_break_the_tables(own_run: Run, small_eyechart: None, tmp_path: Path) -> None:
+    data = own_run.info["data"]
+    own_run.update_info(data={**data, "class_names": ["a|b\nc", *data["class_names"][1:]]})
+    export = export_run(own_run, ["safetensors"], tmp_path)
+    text = (export.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "a\\|b c" in text

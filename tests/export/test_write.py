@@ -1,0 +1,174 @@
+"""From a run to files: every model of the catalog, every format, and what is refused."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from snellen.data.dataset import Dataset
+from snellen.data.eyechart import make_eyechart
+from snellen.data.labeled_images import LabeledImages
+from snellen.errors import DataError, RunError
+from snellen.evaluate.predict import predict
+from snellen.evaluate.predictions import Predictions
+from snellen.export import write
+from snellen.export.onnx_file import OnnxSession
+from snellen.export.safetensors_file import load_folder
+from snellen.export.write import FORMATS, Export, export_run
+from snellen.models.catalog import MODELS
+from snellen.models.restore import weights_hash
+from snellen.recipes.recipe import Recipe
+from snellen.runs.run import Run
+from snellen.train.fit import fit
+
+NARROW = {
+    "mlp": (24,),
+    "plain_cnn": (4, 8, 8),
+    "small_cnn": (4, 4, 8, 8),
+    "resnet18": (4, 4, 8, 8),
+    "sprint_net": (16, 24, 24),
+}
+
+
+def short(recipe: Recipe, model: str) -> Recipe:
+    return recipe.replace(name=model, model=model, widths=NARROW[model], epochs=1)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_answers_in_every_format_as_it_does_in_pytorch(
+    model: str, tiny_recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, small_eyechart: None
+) -> None:
+    run = fit(short(tiny_recipe, model), tiny_dataset, device="cpu", precision="fp32", runs=tmp_path)
+    export = export_run(run, FORMATS)
+    assert export.folder == run.folder / "export"
+    assert set(export.sizes) == {"model.onnx", "model.int8.onnx", "model.pt2", "model.safetensors"}
+    gaps = {one.file: one.largest_gap for one in export.parities}
+    assert gaps.pop("model.int8.onnx") < 0.2
+    assert gaps.pop("model.safetensors") == 0
+    assert max(gaps.values()) < 1e-6
+
+
+def test_the_onnx_file_takes_bytes_and_gives_probabilities_for_any_number_of_pictures(
+    exported: Export, expected: Predictions, val: LabeledImages
+) -> None:
+    session = OnnxSession((exported.folder / "model.onnx").read_bytes())
+    for batch_size in (1, 7, len(val)):
+        found = session.probabilities(val.images, batch_size=batch_size)
+        np.testing.assert_allclose(found, expected.probabilities, atol=1e-5)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_onnx_file_is_whole_and_valid(exported: Export) -> None:
+    proto = onnx.load_model_from_string((exported.folder / "model.onnx").read_bytes())
+    onnx.checker.check_model(proto, full_check=True)
+    assert all(tensor.data_location == onnx.TensorProto.DEFAULT for tensor in proto.graph.initializer)
+    (given,) = proto.graph.input
+    assert given.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.int8.onnx"])
+def test_the_onnx_file_says_what_it_is_and_its_own_accuracy(exported: Export, finished_run: Run, name: str) -> None:
+    said = OnnxSession((exported.folder / name).read_bytes()).metadata
+    own = next(one for one in exported.parities if one.file == name).accuracy.second
+    assert json.loads(said["class_names"]) == finished_run.info["data"]["class_names"]
+    assert (said["side"], said["channels"], said["fit"], said["data"]) == ("32", "3", "crop", "eyechart")
+    assert json.loads(said["recipe"])["name"] == "tiny"
+    assert json.loads(said["val_accuracy"]) == own.to_json()
+    assert said["weights_sha256"] == weights_hash(finished_run)
+
+
+def test_no_file_names_a_folder_of_the_machine_that_exported(exported: Export) -> None:
+    here = str(Path(write.__file__).parent).encode()
+    for name in exported.sizes:
+        assert here not in (exported.folder / name).read_bytes(), name
+
+
+def test_the_torch_program_answers_alike_when_pytorch_reads_it(
+    exported: Export, expected: Predictions, val: LabeledImages
+) -> None:
+    program = torch.export.load(io.BytesIO((exported.folder / "model.pt2").read_bytes()))
+    found = program.module()(torch.from_numpy(val.images)).detach().numpy()
+    np.testing.assert_allclose(found, expected.probabilities, atol=1e-6)
+
+
+def test_the_two_safetensors_files_are_the_trained_model_to_the_bit(
+    exported: Export, finished_run: Run, val: LabeledImages, expected: Predictions
+) -> None:
+    assert predict(load_folder(exported.folder), val).logits.tobytes() == expected.logits.tobytes()
+    content = (exported.folder / "model.safetensors").read_bytes()
+    assert content == (finished_run.folder / "weights.safetensors").read_bytes()
+
+
+def test_weights_that_do_not_belong_to_their_description_are_one_sentence(exported: Export, tmp_path: Path) -> None:
+    about = json.loads((exported.folder / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps({**about, "model_options": {"widths": [8, 8, 8, 8]}}))
+    (tmp_path / "model.safetensors").write_bytes((exported.folder / "model.safetensors").read_bytes())
+    with pytest.raises(RunError, match="do not belong together"):
+        load_folder(tmp_path)
+    with pytest.raises(RunError, match="holds no exported model"):
+        load_folder(tmp_path / "nowhere")
+
+
+@pytest.mark.slow
+def test_int8_is_about_as_accurate_as_fp32(
+    tmp_path: Path, tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = make_eyechart(train=5000, test=0)
+    monkeypatch.setattr(write, "load", lambda name, data: letters)
+    recipe = tiny_recipe.replace(widths=(16, 16, 32, 32), epochs=4)
+    run = fit(recipe, letters, device="cpu", precision="fp32", runs=tmp_path)
+    (found,) = export_run(run, ["int8"]).parities
+    assert found.refusal is None
+    assert found.accuracy.first.n == 500
+    assert found.accuracy.first.value > 0.3
+    assert abs(found.accuracy.value) <= 0.01
+    assert found.same_answer.value > 0.9
+
+
+def test_a_file_with_other_weights_is_not_left_on_disk_and_the_others_are_written(
+    own_run: Run, tampered_onnx: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, small_eyechart: None
+) -> None:
+    monkeypatch.setattr(write, "to_onnx", lambda program: tampered_onnx)
+    old = tmp_path / "model.onnx"
+    old.write_bytes(b"of an earlier export")
+    export = export_run(own_run, ["onnx", "safetensors"], tmp_path)
+    assert [one.file for one in export.refused] == ["model.onnx"]
+    assert not old.exists()
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
+        "model.safetensors", "model.json", "parity.json", "MODEL_CARD.md",
+    }  # fmt: skip
+    report = json.loads((tmp_path / "parity.json").read_text())
+    onnx_entry, other = report["files"]
+    assert "a probability differs from PyTorch's by" in onnx_entry["refused"]
+    assert (onnx_entry["sha256"], other["refused"]) == (None, None)
+    assert "**refused**" in (tmp_path / "MODEL_CARD.md").read_text()
+
+
+def test_other_pictures_than_the_run_learned_from_are_refused(own_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write, "load", lambda name, data: make_eyechart(seed=1, train=300, test=0))
+    with pytest.raises(DataError, match="was trained on other images than"):
+        export_run(own_run, ["safetensors"])
+
+
+def test_an_unfinished_run_is_not_exported(own_run: Run) -> None:
+    own_run.update_info(status="interrupted")
+    with pytest.raises(RunError, match="is not finished: snellen train --resume"):
+        export_run(own_run, ["safetensors"])
+
+
+def test_a_final_training_has_no_val_accuracy_to_state(
+    tiny_recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, small_eyechart: None
+) -> None:
+    run = fit(short(tiny_recipe, "mlp"), tiny_dataset, final=True, device="cpu", precision="fp32", runs=tmp_path)
+    export = export_run(run, ["safetensors"])
+    assert export.parities[0].split == "train+val"
+    assert json.loads((export.folder / "model.json").read_text())["val_accuracy"] is None
+    card = (export.folder / "MODEL_CARD.md").read_text()
+    assert "there is no val accuracy" in card
+    assert "### By class" not in card
