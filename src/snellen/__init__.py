@@ -1,6 +1,58 @@
 """Snellen: an eye test for image classifiers.
 
 Train one with a recipe, see what it looks at, grade it once, honestly.
+
+    run = snellen.fit("glance", "eyechart", epochs=1)
+    run.evaluate()
+    run.predict("letter.png")
+
+Importing this costs nothing: each name below is loaded when it is first used.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from snellen.api.classifier import SnellenClassifier
+    from snellen.api.shop import compare, fit, from_arrays, load, open_run, recipe
+    from snellen.api.trained_run import TrainedRun
+    from snellen.errors import SnellenError
+    from snellen.recipes.recipe import Recipe
+
 __version__ = "0.1.0"
+
+_WINDOW = {
+    "Recipe": "snellen.recipes.recipe",
+    "SnellenClassifier": "snellen.api.classifier",
+    "SnellenError": "snellen.errors",
+    "TrainedRun": "snellen.api.trained_run",
+    "compare": "snellen.api.shop",
+    "fit": "snellen.api.shop",
+    "from_arrays": "snellen.api.shop",
+    "load": "snellen.api.shop",
+    "open_run": "snellen.api.shop",
+    "recipe": "snellen.api.shop",
+}
+
+__all__ = [
+    "Recipe",
+    "SnellenClassifier",
+    "SnellenError",
+    "TrainedRun",
+    "compare",
+    "fit",
+    "from_arrays",
+    "load",
+    "open_run",
+    "recipe",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WINDOW:
+        raise AttributeError(f"module 'snellen' has no attribute {name!r}. It has: {', '.join(__all__)}.")
+    return getattr(importlib.import_module(_WINDOW[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

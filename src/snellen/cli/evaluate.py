@@ -61,7 +61,7 @@ def _compare(args: Args, runs: list[Run]) -> dict[str, Any]:
     from rich.console import Console
     from rich.text import Text
 
-    from snellen.cli.compare_runs import compare_runs
+    from snellen.evaluate.compare_runs import compare_runs
     from snellen.train.judge import judge_on_val
 
     found, sentences = compare_runs(runs, [judge_on_val(one, data=args.data, device=args.device) for one in runs])

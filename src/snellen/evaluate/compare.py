@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snellen.errors import InvalidSetting, UsageError
+from snellen.evaluate import notebook
 from snellen.evaluate.intervals import Rate, normal_quantile, student_t_quantile
 from snellen.evaluate.metrics import require_labels
 from snellen.evaluate.predictions import Predictions
@@ -63,6 +64,11 @@ class PairedDifference:
         counts = f"{self.only_first} images only the first has right, {self.only_second} only the second"
         verdict = f"McNemar p={self.p_value:.2g}, {'decided' if self.decided else 'undecided'}"
         return f"{points}; {counts}; {verdict}"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the difference, and both accuracies under it."""
+        rows = [("first", self.first.text(2)), ("second", self.second.text(2))]
+        return notebook.block(notebook.headline(str(self)), notebook.table(("", "accuracy"), rows))
 
     def to_json(self) -> dict[str, Any]:
         """All fields and what follows from them, fractions."""

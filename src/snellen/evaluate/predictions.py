@@ -19,10 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snellen.errors import RunError
+from snellen.evaluate import notebook
 from snellen.runs.atomic import write_bytes
 
+_SHOWN = 10
+"""Rows of a notebook's table."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Predictions:
     """Logits with the labels they are to be judged by, one row per image.
 
@@ -53,6 +57,28 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __repr__(self) -> str:
+        known = self.labels >= 0
+        right = f", {int(self.correct[known].sum())} of {int(known.sum())} right" if known.any() else ""
+        where = f" of {self.data}" if self.data else ""
+        return f"<Predictions: {len(self)} {self.split} images{where}, {len(self.class_names)} classes{right}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the first images, each with its answer, how sure it is, and its label where one is known."""
+        rows = [
+            (str(self.ids[at]), self.class_names[answer], notebook.bar(sure), f"{100 * sure:.1f} %", self._label(at))
+            for at, answer in enumerate(self.predicted[:_SHOWN])
+            for sure in [float(self.probabilities[at, answer])]
+        ]
+        rest = len(self) - len(rows)
+        table = notebook.table(("image", "answer", "", "sure", "label"), rows, left=3)
+        return notebook.block(
+            notebook.headline(repr(self)[1:-1]), table, notebook.line(f"and {rest:,} more" if rest else "")
+        )
+
+    def _label(self, at: int) -> str:
+        return self.class_names[self.labels[at]] if self.labels[at] >= 0 else "–"
 
     @cached_property
     def probabilities(self) -> NDArray[np.float64]:

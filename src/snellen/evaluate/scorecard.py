@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from snellen.evaluate import notebook
 from snellen.evaluate.compare import PairedDifference, paired_difference
 from snellen.evaluate.confusion import ConfusedPair, confusion_matrix, worst_pairs
 from snellen.evaluate.intervals import Rate
@@ -95,6 +96,22 @@ class Scorecard:
         gain = f"{100 * self.tta_gain.value:+.2f} points, {100 * self.tta_gain.low:+.2f} to "
         return f"{plain}; with {self.tta} {self.with_tta.accuracy.text(2)} ({gain}{100 * self.tta_gain.high:+.2f})"
 
+    def _repr_html_(self) -> str:
+        """For notebooks: accuracy, then every class, worst recall first, then what is mixed up most."""
+        rows = [
+            (
+                row.name,
+                notebook.bar(row.recall.value if row.recall else 0.0),
+                _short(row.recall),
+                _short(row.precision),
+                str(row.support),
+            )
+            for row in sorted(self.classes, key=lambda row: row.recall.value if row.recall else 2.0)
+        ]
+        table = notebook.table(("class", "", "recall", "precision", "images"), rows, left=2)
+        mixed = [f"mixed up: {pair}" for pair in self.worst_pairs[:3] if pair.count]
+        return notebook.block(notebook.headline(str(self)), table, *map(notebook.line, mixed))
+
     def to_json(self) -> dict[str, Any]:
         """Everything as plain lists, numbers, strings and None, ready for `write_json`."""
         return {
@@ -111,6 +128,11 @@ class Scorecard:
             "classes": [row.to_json() for row in self.classes],
             "worst_pairs": [pair.to_json() for pair in self.worst_pairs],
         }
+
+
+def _short(rate: Rate | None) -> str:
+    """A rate without its n, which has a column of its own."""
+    return "–" if rate is None else str(rate).rpartition(",")[0] + ")"
 
 
 def score(predictions: Predictions) -> Score:
@@ -164,6 +186,5 @@ def class_table(card: Scorecard) -> RenderableType:
     for row in sorted(card.classes, key=lambda row: row.recall.value if row.recall else 2.0):
         precision = f"{100 * row.precision.value:.1f} %" if row.precision else "–"
         f1 = f"{row.f1:.3f}" if row.f1 is not None else "–"
-        recall = str(row.recall).rpartition(",")[0] + ")" if row.recall else "–"
-        table.add_row(Text(row.name), recall, precision, f1, str(row.support))
+        table.add_row(Text(row.name), _short(row.recall), precision, f1, str(row.support))
     return table

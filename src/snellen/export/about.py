@@ -39,7 +39,8 @@ def about(run: Run) -> dict[str, Any]:
 
 def fit_of(run: Run) -> str:
     """How pictures became square for this run: "crop", "pad" or "squash"."""
-    return str(run.info["data"].get("fit", "crop"))
+    # Data sets that come in one size have no entry; a user's own folder says how it was read.
+    return str(run.info["data"].get("loading", {}).get("fit", "crop"))
 
 
 def measured(accuracy: Rate, split: str) -> dict[str, Any]:

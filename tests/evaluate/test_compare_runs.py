@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snellen.cli.compare_runs import compare_runs
 from snellen.errors import UsageError
+from snellen.evaluate.compare_runs import compare_runs
 from snellen.evaluate.predictions import Predictions
 from snellen.recipes.cifar10 import SMALL_CNN, SMALL_CNN_BASELINE
 from snellen.recipes.recipe import Recipe

@@ -1,4 +1,4 @@
-"""`snellen evaluate A B`: is one better, and if that stays open, what would decide it?
+"""Runs held against each other: is one better, and if that stays open, what would decide it?
 
 Two runs are two models, compared image by image. Two recipes with the same seeds are compared seed by seed, because
 a difference between two models is partly luck of the seed.

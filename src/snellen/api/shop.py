@@ -1,0 +1,166 @@
+"""The functions of the shop window: `snellen.load`, `fit`, `open_run`, `recipe`, `compare`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from snellen.api.trained_run import TrainedRun
+from snellen.data import catalog
+from snellen.data.dataset import Dataset
+from snellen.data.labeled_images import LabeledImages
+from snellen.errors import DataError, UsageError
+from snellen.evaluate import notebook
+from snellen.evaluate.compare_runs import compare_runs
+from snellen.recipes.catalog import default_recipe, find_recipe
+from snellen.recipes.json_form import with_settings
+from snellen.recipes.recipe import Recipe
+from snellen.runs import run as runs_on_disk
+from snellen.train.fit import fit as fit_run
+from snellen.train.progress import Progress
+
+
+def load(name_or_path: str | Path, *, data: str | Path | None = None, download: bool = False) -> Dataset:
+    """A data set, its test half sealed.
+
+    Args:
+        name_or_path: "cifar10", "eyechart", or a path that `snellen train` takes.
+        data: the folder to look in; None looks in $SNELLEN_DATA, ./data and the cache.
+        download: fetch it where it is nowhere found.
+
+    Raises:
+        UnknownName: there is no such data set.
+        DataError: it is not found, or is not what it should be.
+    """
+    return catalog.load(str(name_or_path), data=None if data is None else Path(data), download=download)
+
+
+def from_arrays(
+    images: ArrayLike, labels: ArrayLike, *, class_names: tuple[str, ...] | None = None, name: str = "arrays"
+) -> Dataset:
+    """A data set from arrays in memory. It has no test set of its own: keep one apart yourself, and look once.
+
+    Args:
+        images: (N, H, W, C) uint8, C is 1 or 3.
+        labels: (N,) names or whole numbers; classes are numbered in sorted order.
+        class_names: names for the sorted labels; by default the labels themselves.
+        name: for messages and run folders.
+
+    Raises:
+        DataError: shapes, dtypes or counts do not fit together.
+    """
+    values, numbers = np.unique(np.asarray(labels), return_inverse=True)
+    names = tuple(map(str, values)) if class_names is None else tuple(class_names)
+    if len(names) != len(values):
+        raise DataError(f"{name}: {len(names)} class names for {len(values)} different labels.")
+    pixels = np.ascontiguousarray(images)
+    ids = np.arange(len(numbers), dtype=np.int64)
+    train = LabeledImages(pixels, numbers.astype(np.int64), names, ids, "all", name)
+    return Dataset(name=name, train=train, test=None, source="arrays in memory")
+
+
+def recipe(name: str, **settings: Any) -> Recipe:
+    """A recipe by name (or a .json file), with fields changed: `recipe("sprint", epochs=3, optimizer__lr=0.1)`.
+
+    Two underscores reach into a field, as `--set optimizer.lr=0.1` does with a dot.
+
+    Raises:
+        UnknownName: no such recipe.
+        InvalidSetting: no such field (the nearest one is named), or an impossible value.
+    """
+    return _changed(find_recipe(name), settings)
+
+
+def fit(
+    recipe: Recipe | str | None,
+    data: Dataset | str | Path,
+    *,
+    seed: int = 0,
+    final: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+    runs: str | Path = "runs",
+    name: str | None = None,
+    quiet: bool = False,
+    **settings: Any,
+) -> TrainedRun:
+    """Train, grade on val and write the run folder, as `snellen train` does.
+
+    Args:
+        recipe: a recipe, its name, or None for the fast one of this data set.
+        data: a data set, or what `load` takes.
+        seed: of initialisation, order and augmentation; the same seed gives the same bits on the same CPU.
+        final: train on train + val and choose nothing.
+        device: "auto", "cpu", "cuda" or "mps".
+        precision: "auto", "fp32" or "bf16".
+        runs: folder that holds the run folders.
+        name: of the run folder; by default DATA-RECIPE-sSEED.
+        quiet: show no progress.
+        settings: fields of the recipe to change, as in `recipe`.
+
+    Raises:
+        SnellenError: with one sentence, whatever is wrong.
+    """
+    dataset = data if isinstance(data, Dataset) else load(data)
+    chosen = default_recipe(dataset.name) if recipe is None else recipe
+    chosen = find_recipe(chosen) if isinstance(chosen, str) else chosen
+    run = fit_run(
+        _changed(chosen, settings),
+        dataset,
+        seed=seed,
+        final=final,
+        device=device,
+        precision=precision,
+        runs=Path(runs),
+        name=name,
+        progress=Progress(quiet=quiet),
+    )
+    return TrainedRun(run)
+
+
+def open_run(path: str | Path) -> TrainedRun:
+    """A run folder that exists.
+
+    Raises:
+        RunError: no such folder, or it is not a run.
+    """
+    return TrainedRun(runs_on_disk.open_run(Path(path)))
+
+
+class Comparison:
+    """What several runs say about each other on the same val images.
+
+    Attributes:
+        content: the figures, JSON-able.
+        sentences: the same in words.
+    """
+
+    def __init__(self, content: dict[str, Any], sentences: list[str]) -> None:
+        self.content, self.sentences = content, sentences
+
+    def __repr__(self) -> str:
+        return "\n".join(self.sentences)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the verdict first, then how it was reached."""
+        first, *others = self.sentences
+        return notebook.block(notebook.headline(first), *map(notebook.line, others))
+
+
+def compare(*runs: TrainedRun) -> Comparison:
+    """Is one better? Two models image by image, two recipes seed by seed, on the val images of both.
+
+    Raises:
+        UsageError: fewer than two runs, or runs that were not graded on the same images.
+    """
+    if len(runs) < 2:
+        raise UsageError(f"A comparison needs at least two runs, got {len(runs)}.")
+    return Comparison(*compare_runs([one.run for one in runs], [one.predictions() for one in runs]))
+
+
+def _changed(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
+    return with_settings(recipe, [f"{key.replace('__', '.')}={json.dumps(value)}" for key, value in settings.items()])

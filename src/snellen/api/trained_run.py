@@ -1,0 +1,191 @@
+"""A run that can be asked: grades, answers, verdicts, files for other tools. The folder itself stays torch-free."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any, Literal
+
+from snellen.api.answers import Answers, Pictures, answers
+from snellen.data.pictures import Fit
+from snellen.errors import InvalidSetting, RunError, UsageError
+from snellen.evaluate import notebook
+from snellen.evaluate.intervals import Rate
+from snellen.evaluate.predictions import Predictions
+from snellen.evaluate.scorecard import Scorecard, scorecard
+from snellen.export.write import Export, Format, export_run
+from snellen.guards.guard import Verdict, read_verdicts, summary
+from snellen.models.device import choose_device
+from snellen.models.normalized import Classifier
+from snellen.models.restore import restore
+from snellen.recipes.recipe import TTA, Recipe
+from snellen.runs.journal import Row
+from snellen.runs.run import Run
+from snellen.train.judge import judge_on_test, judge_on_val, ledger_of
+
+
+class TrainedRun:
+    """A run folder with what one does to it.
+
+    Attributes:
+        run: the folder as the rest of Snellen knows it.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return self.run.folder
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.run.name
+
+    @property
+    def recipe(self) -> Recipe:
+        """Every choice it was trained with."""
+        return self.run.recipe
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """`run.json`: data, split, seed, precision, status, results."""
+        return self.run.info
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The K classes, in the order of the probabilities."""
+        return tuple(self.info["data"]["class_names"])
+
+    @property
+    def history(self) -> list[Row]:
+        """One row per epoch: rates, losses, accuracies."""
+        return self.run.journal.rows()
+
+    @property
+    def accuracy(self) -> Rate | None:
+        """Plain val accuracy with n and interval; None after a final training."""
+        stored = self.info.get("val")
+        return stored and Rate(stored["accuracy"]["hits"], stored["accuracy"]["n"])
+
+    def predictions(self) -> Predictions:
+        """Logits, labels and ids of the val images.
+
+        Raises:
+            RunError: it was a final training, which keeps no val images.
+        """
+        return judge_on_val(self.run)
+
+    def evaluate(
+        self,
+        split: Literal["val", "test"] = "val",
+        *,
+        tta: TTA | None = None,
+        reason: str | None = None,
+        ledger: str | Path | None = None,
+        data: str | Path | None = None,
+        device: str = "auto",
+    ) -> Scorecard:
+        """Grades: on val as often as you like, on test through the ledger, which writes before it opens.
+
+        Args:
+            split: "val", or "test" for a last number.
+            tta: on val, other test-time views than the recipe's.
+            reason: for test, why it is opened; it is written into the ledger, so it has no default.
+            ledger: its file; else $SNELLEN_LEDGER, else ledger.jsonl beside the run folders.
+            data: where the data are, if not where they were.
+            device: "auto", "cpu", "cuda" or "mps".
+
+        Raises:
+            UsageError: an argument has no effect on this split, or test was asked for without a reason.
+            SealError: the ledger cannot be written; test stays closed.
+        """
+        where = None if data is None else Path(data)
+        if split == "val":
+            if reason is not None or ledger is not None:
+                raise UsageError("reason and ledger have no effect on val, which may be looked at freely.")
+            return scorecard(judge_on_val(self.run, data=where, device=device, tta=tta))
+        if split != "test":
+            raise InvalidSetting(f"split={split!r} is not possible: 'val' or 'test'.")
+        if tta is not None:
+            raise UsageError("tta cannot be chosen on test: the recipe declares the views. Try them on val.")
+        if not reason:
+            raise UsageError(
+                "A look at test is written into the ledger, with its reason: evaluate('test', reason='final number')."
+            )
+        opened = ledger_of(self.run, None if ledger is None else Path(ledger))
+        look = judge_on_test([self.run], opened, reason=reason, data=where, device=device)
+        return scorecard(look.predictions[0])
+
+    def predict(self, pictures: Pictures, *, fit: Fit = "crop", tta: bool = False, device: str = "auto") -> Answers:
+        """What is in these pictures?
+
+        Args:
+            pictures: a path or several, a Pillow image or several, or an array (N, H, W, C) or (H, W, C) uint8.
+            fit: how a picture of another size becomes square: "crop", "pad" or "squash".
+            tta: average over the recipe's test-time views.
+            device: "auto", "cpu", "cuda" or "mps".
+
+        Raises:
+            DataError: a picture cannot be read, or an array is not uint8.
+            InvalidSetting: `tta` was asked for and the recipe has none.
+        """
+        if tta and self.recipe.tta == "none":
+            raise InvalidSetting(f"tta=True has no effect: the recipe {self.recipe.name} has tta=none.")
+        return answers(
+            self.model(device),
+            pictures,
+            image_shape=tuple(self.info["data"]["image_shape"]),
+            class_names=self.class_names,
+            fit=fit,
+            tta=self.recipe.tta if tta else "none",
+        )
+
+    def model(self, device: str = "auto") -> Classifier:
+        """The trained network, in eval mode: (N, C, H, W) float32 in [0, 1] in, logits out."""
+        return restore(self.run, choose_device(device))
+
+    def guards(self) -> tuple[Verdict, ...]:
+        """What was looked for: each known mistake with its verdict and evidence."""
+        return read_verdicts(self.run)
+
+    def export(self, *formats: Format, out: str | Path | None = None, data: str | Path | None = None) -> Export:
+        """Files for other tools, compared before they are written: `run.export("onnx", "int8")`.
+
+        Raises:
+            UsageError: a package of `snellen[export]` is missing.
+        """
+        folder, where = (None if path is None else Path(path) for path in (out, data))
+        return export_run(self.run, formats or ("onnx",), folder, data=where)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.name}: {self._headline()}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: how good it is, what it is, what the guards found, and its curves."""
+        info = self.info
+        rows = [
+            ("recipe", f"{self.recipe.name}, {self.recipe.model}, {self.recipe.epochs:g} epochs, seed {info['seed']}"),
+            ("data", f"{info['data']['name']}, {info['data']['train']['count']:,} training images"),
+            ("where", f"{info['device']}, {info['precision']}, {info.get('seconds', 0):.0f} s"),
+            ("guards", self._guards()),
+            ("folder", str(self.folder)),
+        ]
+        parts = [notebook.headline(f"{self.name}: {self._headline()}"), notebook.table(("", ""), rows, left=2)]
+        curves = self.folder / "curves.png"
+        if curves.exists():
+            parts.append(notebook.picture(base64.b64encode(curves.read_bytes()).decode(), width=640))
+        return notebook.block(*parts)
+
+    def _headline(self) -> str:
+        if self.info["status"] != "finished":
+            return str(self.info["status"])
+        return "final training, no val images kept" if self.accuracy is None else f"val {self.accuracy.text(2)}"
+
+    def _guards(self) -> str:
+        try:
+            return summary(self.guards())
+        except RunError:
+            return "not asked"

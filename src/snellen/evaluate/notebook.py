@@ -1,0 +1,71 @@
+"""How results look in a notebook: quiet tables in the notebook's own colours, light or dark.
+
+Jupyter asks an object for `_repr_html_`; what such methods return is built here. Every text is escaped: class names
+come from folders and may hold anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+_CELL = "text-align:{side};padding:1px 14px 1px 0;border:0;white-space:nowrap"
+_BAR = "display:inline-block;height:0.6em;width:{width:.0f}px;background:#3b6ea5;border-radius:1px"
+_FAINT = "opacity:0.65"
+_BAR_PIXELS = 120
+
+
+@dataclass(frozen=True)
+class Markup:
+    """Text that is HTML already and is not escaped again."""
+
+    html: str
+
+
+Text = str | Markup
+
+
+def bar(fraction: float) -> Markup:
+    """A bar as long as a fraction in [0, 1]."""
+    return Markup(f'<span style="{_BAR.format(width=_BAR_PIXELS * fraction)}"></span>')
+
+
+def headline(text: str) -> str:
+    """What matters most, in bold, on a line of its own."""
+    return f'<div style="font-weight:600;margin:2px 0">{escape(text)}</div>'
+
+
+def line(text: str) -> str:
+    """A line of detail."""
+    return f'<div style="{_FAINT};margin:2px 0">{escape(text)}</div>'
+
+
+def picture(png_base64: str, *, width: int) -> str:
+    """A PNG inside the page, `width` pixels wide."""
+    style = f"width:{width}px;max-width:100%;image-rendering:auto;margin:0"
+    return f'<img alt="" src="data:image/png;base64,{png_base64}" style="{style}">'
+
+
+def lines(texts: Iterable[Text]) -> Markup:
+    """Several lines in one cell."""
+    return Markup("<br>".join(text.html if isinstance(text, Markup) else escape(text) for text in texts))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Text]], *, left: int = 1) -> str:
+    """A table without lines; the first `left` columns hold words, the others numbers."""
+    head = "".join(_cell("th", text, at < left, f";{_FAINT};font-weight:400") for at, text in enumerate(header))
+    body = "".join(
+        "<tr>" + "".join(_cell("td", text, at < left) for at, text in enumerate(row)) + "</tr>" for row in rows
+    )
+    return f'<table style="border-collapse:collapse;margin:4px 0"><tr>{head}</tr>{body}</table>'
+
+
+def block(*parts: str) -> str:
+    """Parts under each other."""
+    return f"<div>{''.join(parts)}</div>"
+
+
+def _cell(tag: str, text: Text, left: bool, style: str = "") -> str:
+    content = text.html if isinstance(text, Markup) else escape(text)
+    return f'<{tag} style="{_CELL.format(side="left" if left else "right")}{style}">{content}</{tag}>'

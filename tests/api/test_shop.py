@@ -1,0 +1,208 @@
+"""The shop window: what the command line does, from Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import snellen
+from snellen.data.dataset import Dataset
+from snellen.data.splits import split
+from snellen.errors import DataError, InvalidSetting, RunError, SealError, UnknownName, UsageError
+from snellen.evaluate.predictions import Predictions
+from snellen.evaluate.scorecard import scorecard
+from snellen.inspection.own_pictures import predict_pictures
+from snellen.models.restore import weights_hash
+from snellen.recipes.catalog import find_recipe
+from snellen.recipes.recipe import Recipe
+from snellen.runs.run import Run
+
+
+@pytest.fixture(scope="module")
+def trained(finished_run: Run) -> snellen.TrainedRun:
+    return snellen.open_run(finished_run.folder)
+
+
+def test_everything_in_the_window_is_there_and_listed() -> None:
+    assert set(snellen.__all__) <= set(dir(snellen))
+    for name in snellen.__all__:
+        assert getattr(snellen, name).__doc__, name
+    with pytest.raises(AttributeError, match="has no attribute 'fitt'. It has: Recipe,"):
+        _ = snellen.fitt
+
+
+def test_a_recipe_is_changed_by_keyword_and_two_underscores_reach_inside() -> None:
+    changed = snellen.recipe("small_cnn", epochs=3, optimizer__lr=0.2, widths=(4, 4, 8, 8), augment__flip="random")
+    assert (changed.epochs, changed.optimizer.lr, changed.widths, changed.augment.flip) == (
+        3,
+        0.2,
+        (4, 4, 8, 8),
+        "random",
+    )
+    assert snellen.recipe("sprint") == find_recipe("sprint")
+    with pytest.raises(InvalidSetting, match="Did you mean 'epochs'"):
+        snellen.recipe("sprint", epoch=3)
+    with pytest.raises(UnknownName):
+        snellen.recipe("sprnt")
+
+
+def test_fit_trains_the_same_weights_as_the_command_line(
+    finished_run: Run, tiny_recipe: Recipe, small_eyechart: None, tmp_path: Path
+) -> None:
+    run = snellen.fit(tiny_recipe, "eyechart", device="cpu", precision="fp32", runs=tmp_path, quiet=True)
+    assert weights_hash(run.run) == weights_hash(finished_run)
+    assert run.folder == tmp_path / "eyechart-tiny-s0"
+    assert len(run.history) == 2
+
+
+def test_fit_takes_settings_and_arrays(tiny_recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    names = np.array(tiny_dataset.train.class_names)
+    data = snellen.from_arrays(tiny_dataset.train.images, names[tiny_dataset.train.labels])
+    run = snellen.fit(tiny_recipe, data, epochs=1, runs=tmp_path, precision="fp32", device="cpu", quiet=True)
+    assert run.class_names == tiny_dataset.train.class_names
+    assert run.recipe.epochs == 1
+    assert run.accuracy is not None
+    assert run.evaluate().plain.accuracy == run.accuracy
+
+
+def test_arrays_that_do_not_fit_together_are_one_sentence() -> None:
+    images = np.zeros((4, 32, 32, 3), dtype=np.uint8)
+    with pytest.raises(DataError, match="3 class names for 2 different labels"):
+        snellen.from_arrays(images, [0, 1, 0, 1], class_names=("a", "b", "c"))
+    with pytest.raises(DataError, match=r"must be \(N, H, W, C\) uint8"):
+        snellen.from_arrays(images / 255, [0, 1, 0, 1])
+
+
+def test_evaluate_gives_the_stored_grades(trained: snellen.TrainedRun, finished_run: Run) -> None:
+    stored = Predictions.load(finished_run.folder / "predictions_val.npz")
+    assert trained.evaluate() == scorecard(stored)
+    assert trained.accuracy == scorecard(stored).plain.accuracy
+
+
+def test_test_is_opened_through_the_ledger_and_with_a_reason(
+    own_run: Run, small_eyechart: None, tmp_path: Path
+) -> None:
+    run = snellen.open_run(own_run.folder)
+    with pytest.raises(UsageError, match="with its reason"):
+        run.evaluate("test")
+    blocked = tmp_path / "ledger-is-a-folder"
+    blocked.mkdir()
+    with pytest.raises(SealError):
+        run.evaluate("test", reason="first", ledger=blocked)
+    card = run.evaluate("test", reason="first", ledger=tmp_path / "mine.jsonl", device="cpu")
+    assert (card.split, card.plain.accuracy.n) == ("test", 60)
+    assert '"reason":"first"' in (tmp_path / "mine.jsonl").read_text()
+
+
+def test_arguments_without_effect_are_refused(trained: snellen.TrainedRun) -> None:
+    with pytest.raises(UsageError, match="no effect on val"):
+        trained.evaluate(reason="no need")
+    with pytest.raises(UsageError, match="cannot be chosen on test"):
+        trained.evaluate("test", tta="flip", reason="r")
+    with pytest.raises(InvalidSetting, match="'val' or 'test'"):
+        trained.evaluate("train")  # type: ignore[arg-type]
+
+
+# Predict: any picture, the same answer as the command line.
+
+
+@pytest.fixture
+def picture(tmp_path: Path, rng: np.random.Generator) -> Path:
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 4), dtype=np.uint8), "RGBA")
+    path = tmp_path / "alpha.png"
+    coarse.resize((70, 50), Image.Resampling.BICUBIC).save(path)
+    return path
+
+
+def test_a_path_an_image_and_a_folder_get_the_answer_of_the_command_line(
+    trained: snellen.TrainedRun, finished_run: Run, picture: Path
+) -> None:
+    (entry,) = predict_pictures(finished_run, [picture], top=3)
+    expected = [(row["class"], row["probability"]) for row in entry["top"]]
+    for given in (picture, str(picture), [picture], Image.open(picture), [Image.open(picture)], picture.parent):
+        answers = trained.predict(given, device="cpu")
+        assert answers.top(3) == [expected]
+        assert answers.classes == [expected[0][0]]
+
+
+def test_arrays_are_answered_as_they_are_and_others_are_made_to_fit(
+    trained: snellen.TrainedRun, tiny_dataset: Dataset
+) -> None:
+    val = split(tiny_dataset).val
+    assert val is not None
+    answers = trained.predict(val.images, device="cpu")
+    expected = trained.predictions().probabilities
+    np.testing.assert_allclose(answers.probabilities, expected, atol=1e-6)
+    assert (answers.predictions.labels == -1).all()
+    assert trained.predict(val.images[0], device="cpu").classes == answers.classes[:1]
+    assert trained.predict(val, device="cpu").classes == answers.classes
+    larger = val.images[:2].repeat(2, axis=1).repeat(2, axis=2)
+    assert trained.predict(larger, device="cpu").images.shape == (2, 32, 32, 3)
+    assert trained.predict(val.images[0, :, :, 0], device="cpu").images.shape == (1, 32, 32, 3)
+
+
+def test_views_are_averaged_where_asked_for(trained: snellen.TrainedRun, tiny_dataset: Dataset) -> None:
+    val = split(tiny_dataset).val
+    assert val is not None
+    stored = trained.predictions().with_tta()
+    np.testing.assert_allclose(
+        trained.predict(val, tta=True, device="cpu").probabilities, stored.probabilities, atol=1e-6
+    )
+
+
+def test_what_is_no_picture_is_one_sentence(trained: snellen.TrainedRun, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"From \[0, 1\]: \(images \* 255\)"):
+        trained.predict(np.zeros((2, 32, 32, 3)))
+    with pytest.raises(DataError, match="There is no picture"):
+        trained.predict([])
+    with pytest.raises(DataError, match="There is no picture at"):
+        trained.predict(tmp_path / "nowhere.png")
+    with pytest.raises(RunError, match="There is no run at"):
+        snellen.open_run(tmp_path / "nowhere")
+
+
+# Results show themselves.
+
+
+def test_a_comparison_says_which_and_by_how_much(trained: snellen.TrainedRun) -> None:
+    found = snellen.compare(trained, trained)
+    assert found.content["kind"] == "two models"
+    assert "McNemar" in repr(found)
+    assert "McNemar" in found._repr_html_()
+    with pytest.raises(UsageError, match="at least two runs, got 1"):
+        snellen.compare(trained)
+
+
+def test_a_run_shows_its_accuracy_guards_and_curves(trained: snellen.TrainedRun) -> None:
+    assert trained.accuracy is not None
+    for text in (repr(trained), trained._repr_html_()):
+        assert trained.accuracy.text(2) in text
+    html = trained._repr_html_()
+    assert "guards passed" in html
+    assert "data:image/png;base64," in html
+
+
+def test_answers_show_pictures_and_the_best_classes(trained: snellen.TrainedRun, picture: Path) -> None:
+    answers = trained.predict(picture, device="cpu")
+    name, value = answers.top(1)[0][0]
+    assert repr(answers).startswith(f"alpha.png  {name} {100 * value:.1f} %")
+    html = answers._repr_html_()
+    assert html.count("data:image/png;base64,") == 1
+    assert f"{100 * value:.1f} %" in html
+
+
+def test_grades_and_predictions_show_each_class_and_escape_its_name(trained: snellen.TrainedRun) -> None:
+    html = trained.evaluate()._repr_html_()
+    assert all(f">{name}<" in html for name in trained.class_names)
+    stored = trained.predictions()
+    assert repr(stored).startswith("<Predictions: 30 val images of eyechart, 10 classes, ")
+    assert "and 20 more" in stored._repr_html_()
+    hostile = Predictions(
+        stored.logits, stored.labels, stored.ids, ("<script>", *stored.class_names[1:]), "val", data="<b>"
+    )
+    for shown in (hostile._repr_html_(), scorecard(hostile)._repr_html_()):
+        assert "<script>" not in shown
+        assert "<b>" not in shown
