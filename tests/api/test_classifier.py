@@ -16,7 +16,7 @@ from sklearn.utils.validation import validate_data
 import snellen
 from snellen.data.eyechart import make_eyechart
 from snellen.errors import InvalidSetting, UnknownName
-from snellen.recipes.recipe import SGD, Augment, Recipe
+from snellen.recipes.recipe import SGD, Recipe
 
 LETTERS = make_eyechart(train=200, test=0).train
 X, Y = LETTERS.images, np.array(LETTERS.class_names)[LETTERS.labels]
@@ -103,25 +103,66 @@ class OfFeatures(snellen.SnellenClassifier):
 
     def _images(self, X: Any, *, reset: bool) -> NDArray[np.uint8]:
         table = validate_data(self, X, reset=reset, dtype=np.float64)
-        bright = 255 / (1 + np.exp(-np.clip(table, -30, 30) / 2))
+        bright = 127.5 * (1 + np.sin(table / 2))  # any range of floats shows as light and dark
         at = np.arange(16 * 16) * table.shape[1] // (16 * 16)
         return np.round(bright[:, at]).astype(np.uint8).reshape(-1, 16, 16, 1)
 
 
-EXPECTED_FAILURES = {
-    "check_readonly_memmap_input": "",
+ROUNDS_BY_BATCH = {
+    "check_methods_subset_invariance": "float32 products round their last bits by the size of the batch; it wants 1e-7"
 }
 
 
 @pytest.mark.slow
-def test_it_passes_scikit_learns_checks() -> None:
-    recipe = QUICK.replace(epochs=20, batch_size=8, augment=Augment(), optimizer=SGD(lr=0.05, momentum=0.9))
+def test_it_passes_all_of_scikit_learns_checks_when_their_tables_are_made_pictures() -> None:
+    recipe = QUICK.replace(epochs=20, batch_size=8, optimizer=SGD(lr=0.05, momentum=0.9))
+    assert failures(OfFeatures(recipe, device="cpu"), ROUNDS_BY_BATCH) == {}
+
+
+FITS_A_TABLE = "it fits a table of a few floats, which holds no images; the test before makes pictures of it"
+EXPECTED_FAILED_CHECKS = dict.fromkeys(
+    (
+        "check_classifier_data_not_an_array",
+        "check_classifiers_classes",
+        "check_classifiers_one_label",
+        "check_classifiers_regression_target",
+        "check_classifiers_train",
+        "check_dict_unchanged",
+        "check_dont_overwrite_parameters",
+        "check_dtype_object",
+        "check_estimators_dtypes",
+        "check_estimators_fit_returns_self",
+        "check_estimators_nan_inf",
+        "check_estimators_overwrite_params",
+        "check_estimators_pickle",
+        "check_f_contiguous_array_estimator",
+        "check_fit2d_1feature",
+        "check_fit2d_1sample",
+        "check_fit2d_predict1d",
+        "check_fit_check_is_fitted",
+        "check_fit_idempotent",
+        "check_fit_score_takes_y",
+        "check_methods_sample_order_invariance",
+        "check_methods_subset_invariance",
+        "check_n_features_in",
+        "check_n_features_in_after_fitting",
+        "check_pipeline_consistency",
+        "check_positive_only_tag_during_fit",
+        "check_readonly_memmap_input",
+        "check_requires_y_none",
+        "check_supervised_y_2d",
+    ),
+    FITS_A_TABLE,
+)
+
+
+def test_as_it_is_it_fails_those_checks_only_that_fit_a_table() -> None:
+    assert failures(quick(), EXPECTED_FAILED_CHECKS) == {}
+    assert set(failures(quick())) == set(EXPECTED_FAILED_CHECKS)
+
+
+def failures(estimator: snellen.SnellenClassifier, expected: dict[str, str] | None = None) -> dict[str, str]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        results = check_estimator(
-            OfFeatures(recipe, device="cpu"), on_fail=None, on_skip=None, expected_failed_checks=EXPECTED_FAILURES
-        )
-    failed = {one["check_name"]: str(one["exception"]) for one in results if one["status"] == "failed"}
-    for one in results:
-        print(one["check_name"], one["status"], str(one["exception"])[:300])
-    assert failed == {}
+        warnings.simplefilter("ignore")  # checks provoke warnings to see what becomes of them
+        results = check_estimator(estimator, on_fail=None, on_skip=None, expected_failed_checks=expected)
+    return {one["check_name"]: str(one["exception"]) for one in results if one["status"] == "failed"}

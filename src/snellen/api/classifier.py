@@ -109,7 +109,8 @@ class SnellenClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """(N,) the most probable class of each image, plain, one view."""
-        return np.asarray(self.classes_[self._answers(X).predicted])
+        found = self._answers(X).predicted
+        return np.asarray(self.classes_[found])
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """(N, K) float64, in the order of `classes_`."""
