@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+_TABLE = "border-collapse:collapse;margin:4px 0;color:inherit;font-size:inherit"
 _CELL = "text-align:{side};padding:1px 14px 1px 0;border:0;white-space:nowrap"
 _BAR = "display:inline-block;height:0.6em;width:{width:.0f}px;background:#3b6ea5;border-radius:1px"
 _FAINT = "opacity:0.65"
@@ -49,7 +50,9 @@ def picture(png_base64: str, *, width: int) -> str:
 
 def lines(texts: Iterable[Text]) -> Markup:
     """Several lines in one cell."""
-    return Markup("<br>".join(text.html if isinstance(text, Markup) else escape(text) for text in texts))
+    # Equally high whatever is in them, so that a bar stays beside its name.
+    style = "height:1.4em;line-height:1.4em"
+    return Markup("".join(f'<div style="{style}">{_html(text)}</div>' for text in texts))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Text]], *, left: int = 1) -> str:
@@ -58,7 +61,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Text]], *, left: int = 
     body = "".join(
         "<tr>" + "".join(_cell("td", text, at < left) for at, text in enumerate(row)) + "</tr>" for row in rows
     )
-    return f'<table style="border-collapse:collapse;margin:4px 0"><tr>{head}</tr>{body}</table>'
+    return f'<table style="{_TABLE}"><tr>{head}</tr>{body}</table>'
 
 
 def block(*parts: str) -> str:
@@ -67,5 +70,8 @@ def block(*parts: str) -> str:
 
 
 def _cell(tag: str, text: Text, left: bool, style: str = "") -> str:
-    content = text.html if isinstance(text, Markup) else escape(text)
-    return f'<{tag} style="{_CELL.format(side="left" if left else "right")}{style}">{content}</{tag}>'
+    return f'<{tag} style="{_CELL.format(side="left" if left else "right")}{style}">{_html(text)}</{tag}>'
+
+
+def _html(text: Text) -> str:
+    return text.html if isinstance(text, Markup) else escape(text)
