@@ -15,12 +15,14 @@ from snellen.data.ledger import Candidate, Ledger, TestSet
 from snellen.data.splits import split
 from snellen.errors import RunError, UsageError
 from snellen.evaluate.grade import write_grades
-from snellen.evaluate.intervals import SeedSummary, mean_over_seeds
+from snellen.evaluate.intervals import Rate, SeedSummary, level_among, mean_over_seeds
+from snellen.evaluate.metrics import accuracy
 from snellen.evaluate.predict import predict
 from snellen.evaluate.predictions import Predictions
 from snellen.evaluate.scorecard import scorecard
 from snellen.models.device import choose_device
 from snellen.models.restore import restore, weights_hash
+from snellen.recipes.json_form import recipe_hash
 from snellen.recipes.recipe import TTA
 from snellen.runs.run import Run
 
@@ -47,20 +49,19 @@ class Look:
     together: int = 1
     problems: tuple[str, ...] = ()
 
+    @property
+    def level(self) -> float:
+        """Confidence level of the intervals: 95 % at the first look, more where this number is one of several."""
+        return level_among(self.number)
+
     def summary(self, *, tta: bool) -> SeedSummary:
-        """Mean over the runs, plain or with test-time augmentation."""
+        """Mean over the runs, plain or with test-time augmentation, with its interval at `level`."""
         judged = [one.with_tta() if tta else one for one in self.predictions]
-        return mean_over_seeds([float(one.correct.mean()) for one in judged])
+        return mean_over_seeds([float(one.correct.mean()) for one in judged], level=self.level)
 
     def sentences(self) -> list[str]:
         """What a reader must know about these numbers."""
         lines = []
-        if len(self.runs) > 1:
-            images = len(self.predictions[0])
-            lines.append(f"test     {self.summary(tta=False)}, {images} images each, plain")
-            if self.predictions[0].tta_logits is not None:
-                tta = self.predictions[0].tta
-                lines.append(f"         {self.summary(tta=True)} with test-time augmentation: {tta}")
         if self.repeated:
             lines.append("These weights were graded before: this is the stored answer, not a new look.")
         if self.together > len(self.runs):
@@ -73,17 +74,40 @@ class Look:
             lines.append(f"First look at this test set, as far as {self.ledger} knows.")
         else:
             lines.append(
-                f"Look {self.number} at this test set: the number is chosen among {self.number} and may be optimistic "
-                "by a few tenths of a point. snellen ledger lists the looks."
+                f"Look {self.number} at this test set: the number is chosen among {self.number} looks and may be "
+                f"optimistic by a few tenths of a point; its interval is widened to {100 * self.level:.4g} %, so that "
+                f"the best of {self.number} keeps 95 %. snellen ledger lists the looks."
             )
         return lines
+
+    def grades(self) -> list[str]:
+        """One line for the plain accuracy and one with test-time augmentation, each with its widened interval."""
+        if len(self.runs) == 1:
+            plain, averaged = (one.text(2, self.level) for one in self._rates(0))
+            images = ""
+        else:
+            plain, averaged = (str(self.summary(tta=tta)) for tta in (False, True))
+            images = f", {len(self.predictions[0])} images each"
+        lines = [f"test     {plain}{images}, plain, one view per image"]
+        if self.predictions[0].tta_logits is not None:
+            lines.append(f"         {averaged} with test-time augmentation: {self.predictions[0].tta}")
+        return lines
+
+    def _rates(self, run: int) -> tuple[Rate, Rate]:
+        answers = self.predictions[run]
+        return accuracy(answers), accuracy(answers.with_tta())
 
     def to_json(self) -> dict[str, Any]:
         """Grades per run and over runs, with the look's number."""
         cards = [scorecard(one).to_json() for one in self.predictions]
+        for run, card in enumerate(cards):
+            for view, rate in zip(("plain", "with_tta"), self._rates(run), strict=True):
+                if card[view] is not None:
+                    card[view]["accuracy"] = rate.to_json(self.level)
         return {
             "split": "test",
             "look": self.number,
+            "interval_level": self.level,
             "repeated": self.repeated,
             "graded_together": self.together,
             "ledger_problems": list(self.problems),
@@ -144,7 +168,7 @@ def judge_on_test(
     """
     _require_finished(runs)
     _require_one_family(runs, comparison=comparison)
-    candidates = [Candidate(run.name, weights_hash(run), run.recipe.name, run.info["seed"]) for run in runs]
+    candidates = [_candidate(run) for run in runs]
     name, tta = runs[0].info["data"]["name"], runs[0].recipe.tta
     stored = [_stored(run, ledger, candidate, name) for run, candidate in zip(runs, candidates, strict=True)]
     known = [entry for entry in stored if entry is not None]
@@ -159,7 +183,16 @@ def judge_on_test(
 
     def write_intent(test_set: TestSet) -> None:
         version = snellen.__version__
-        intents.append(ledger.intend(test_set, candidates, tta=tta, reason=reason, version=version))
+        intents.append(
+            ledger.intend(
+                test_set,
+                candidates,
+                tta=tta,
+                tta_unsure=runs[0].recipe.tta_unsure,
+                reason=reason,
+                version=version,
+            )
+        )
 
     images = sealed.open(write_intent)
     answers = [_answers(run, images, device=device, tta=tta) for run in runs]
@@ -222,10 +255,24 @@ def data_folder(run: Run, given: Path | None) -> Path | None:
     return given or (source if source.is_dir() else None)
 
 
+def _candidate(run: Run) -> Candidate:
+    return Candidate(run.name, weights_hash(run), run.recipe.name, run.info["seed"], recipe_hash(run.recipe))
+
+
 def _stored(run: Run, ledger: Ledger, candidate: Candidate, data: str) -> tuple[str, Predictions] | None:
-    line = ledger.result_for(candidate.weights, tta=run.recipe.tta, data=data)
+    """The intent of an earlier look at these weights and the answers it left in the run folder."""
+    line = ledger.result_for(candidate.weights, tta=run.recipe.tta, tta_unsure=run.recipe.tta_unsure, data=data)
     path = run.folder / "predictions_test.npz"
-    return (line["intent"], Predictions.load(path)) if line and path.exists() else None
+    if line is None or not path.exists():
+        return None
+    answers = Predictions.load(path)
+    found = _result(candidate, answers)
+    if any(found[key] != line.get(key, found[key]) for key in ("n", "hits", "hits_tta")):
+        raise RunError(
+            f"{path} has {found['hits']} of {found['n']} right, where the ledger recorded {line.get('hits')} of "
+            f"{line['n']} for these weights: the file was changed. Move it away and ask again; that is no new look."
+        )
+    return line["intent"], answers
 
 
 def _answers(run: Run, images: LabeledImages, *, device: str, tta: TTA) -> Predictions:
