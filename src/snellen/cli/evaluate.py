@@ -31,7 +31,7 @@ class Args:
     doubts: int = 0
     """Also list this many val images whose label is doubted, most suspicious first."""
     robustness: bool = False
-    """Also grade val mirrored, shifted, brightened, blurred, … (24 times), and write robustness.json."""
+    """Also grade val mirrored, shifted, brightened, blurred, … (23 times), and write robustness.json."""
     reason: str = "final number"
     """Why the test set is opened; goes into the ledger."""
     ledger: Path | None = None

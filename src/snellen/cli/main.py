@@ -94,7 +94,7 @@ def _parse(arguments_type: type[Any], arguments: list[str], verb: str) -> Any:
             args=arguments,
             prog=f"snellen {verb}",
             description=f"snellen {verb}: {VERBS[verb]}.",
-            config=(tyro.conf.OmitArgPrefixes,),
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone),
         )
     except SystemExit as error:
         raise SystemExit(_BAD_USAGE if error.code else 0) from None
