@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pictures import Fit, read_picture, resize
@@ -65,10 +66,14 @@ def predict_pictures(
     probabilities = iter(answers.with_tta().probabilities)
     for entry in entries:
         if "error" not in entry:
-            entry["top"] = _top(next(probabilities), names, top)
+            own = next(probabilities)
+            entry["top"] = [
+                {"class": names[index], "probability": float(own[index])} for index in most_probable(own, top)
+            ]
     return entries
 
 
-def _top(probabilities: np.ndarray, names: tuple[str, ...], top: int) -> list[dict[str, Any]]:
-    order = np.argsort(-probabilities, kind="stable")[:top]
-    return [{"class": names[index], "probability": float(probabilities[index])} for index in order]
+def most_probable(probabilities: NDArray[np.float64], count: int) -> list[int]:
+    """The `count` classes with the largest of the (K,) probabilities, the largest first; equals in class order."""
+    order = np.argsort(-probabilities, kind="stable")[:count]
+    return [int(index) for index in order]
