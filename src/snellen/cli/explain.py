@@ -96,9 +96,9 @@ def _print_stage(console: Console, number: int, stage: Stage) -> None:
     _print_row(console, width, "values", value_words(stage.numbers))
     for name, value in _facts_in_rows(stage):
         _print_row(console, width, name, value)
-    for name, line in (("code", stage.production), ("by hand", stage.by_hand)):
-        _print_row(console, width, name, line.code, "yellow")
-        _print_row(console, width, "", line.place, "dim")
+    for name, quoted in (("code", stage.production), ("by hand", stage.by_hand)):
+        _print_row(console, width, name, quoted.code, "yellow")
+        _print_row(console, width, "", quoted.place, "dim")
     difference = f"{stage.check.difference:.2g} (up to {stage.check.tolerance:.2g} is rounding)"
     if stage.check.tolerance == 0:
         difference = f"{stage.check.difference:.2g} (must be 0)"

@@ -158,11 +158,11 @@ def show_strongest(maps: NDArray[Any], count: int = 6) -> tuple[Picture, ...]:
 
 def show_bars(values: NDArray[Any]) -> Pixels:
     """(n,) numbers as n bars on the dark, from the top down: ten at most, all from the column of 0."""
-    width, thick, gap, most = 48, 4, 2, 10
+    width, thick, gap, most = 62, 4, 2, 10
     few = np.asarray(values, dtype=np.float64)[:most]
     low = min(0.0, float(few.min(initial=0)))
     span = max(float(few.max(initial=0)) - low, 1e-12)
-    picture = np.full((len(few) * (thick + gap) + gap, width, 3), 24, dtype=np.uint8)
+    picture = np.full((most * (thick + gap) + gap, width, 3), 24, dtype=np.uint8)
     zero = round(-low / span * (width - 1))
     for n, value in enumerate(few.tolist()):
         end = round((value - low) / span * (width - 1))

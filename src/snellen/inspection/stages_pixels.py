@@ -167,7 +167,7 @@ def _augmentation_pictures(image: Pixels, own: OneDraw, made: NDArray[np.float32
         bottom, right = own.down + height - 1, own.right + width - 1
         outlined[[own.down, bottom], own.right : right + 1] = _OUTLINE
         outlined[own.down : bottom + 1, [own.right, right]] = _OUTLINE
-        pictures += [Picture("padded, with the window", outlined), Picture("cropped", show_bytes(window))]
+        pictures += [Picture(f"padded by {own.pad}", outlined), Picture("cropped", show_bytes(window))]
     if own.flip:
         pictures.append(Picture("mirrored", show_bytes(mirror(window))))
     if any(factor is not None for factor in (own.brightness, own.contrast, own.saturation)):

@@ -35,7 +35,7 @@ def walk_png(path: Path, walk: Walk) -> None:
         axes.text(width - 0.25, middle, sign, fontsize=14, color=colour, va="center", ha="center")
         for place, picture in enumerate(stage.pictures[:_MOST]):
             high, wide = picture.pixels.shape[:2]
-            scale = 0.74 * _ROW / max(high, wide)
+            scale = 0.74 * _ROW / max(high, wide / 3)  # the planes of a picture side by side are three times as wide
             left, bottom = _WORDS + place * _ROW, middle - scale * high / 2 + 0.07
             box = (left, left + scale * wide, bottom, bottom + scale * high)
             axes.imshow(picture.pixels, extent=box, interpolation="nearest")

@@ -10,18 +10,20 @@ import { curves } from "./curves.js";
 import { inside, openGlasses } from "./inside.js";
 import { perClass } from "./perclass.js";
 import { featureMap } from "./featuremap.js";
+import { pipeline, walksOf } from "./pipeline.js";
 import { record } from "./record.js";
 import { describeSheets } from "./pictures.js";
 import { themeButton } from "./theme.js";
 import { percent } from "./words.js";
 
-// In the order of the menu. A live view ("try", "pipeline") is one more line here.
+// In the order of the menu. A live view ("try") is one more line here.
 const VIEWS = [
   { name: "overview", title: "Overview", make: overview },
   { name: "lineup", title: "Line-up", make: lineup },
   { name: "confusions", title: "Confusions", make: confusions },
   { name: "curves", title: "Curves", make: curves },
   { name: "inside", title: "Inside", make: inside, when: (context) => context.glasses },
+  { name: "pipeline", title: "Pipeline", make: pipeline, when: walksOf },
   { name: "classes", title: "Classes", make: perClass },
   { name: "map", title: "Map", make: featureMap, when: (context) => context.answers.geometry },
   { name: "record", title: "Record", make: record },
