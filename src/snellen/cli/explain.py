@@ -75,10 +75,10 @@ def _print(walked: Walk, out: Path | None) -> None:
     total = len(walked.stages)
     console.print()
     if failed:
-        sentence = f"{len(failed)} of {total} steps differ from NumPy: {'; '.join(failed)}"
+        sentence = f"{len(failed)} of {total} steps come out otherwise by hand: {'; '.join(failed)}"
         console.print(Text(f"✗ {sentence}", style="bold red"))
     else:
-        console.print(Text(f"✓ All {total} steps agree with NumPy.", style="bold"))
+        console.print(Text(f"✓ All {total} steps come out the same by hand.", style="bold"))
     if out is not None:
         console.print(Text(f"pictures {out}"), soft_wrap=True)
 

@@ -66,10 +66,7 @@ def predict_pictures(
     probabilities = iter(answers.with_tta().probabilities)
     for entry in entries:
         if "error" not in entry:
-            own = next(probabilities)
-            entry["top"] = [
-                {"class": names[index], "probability": float(own[index])} for index in most_probable(own, top)
-            ]
+            entry["top"] = _named(next(probabilities), names, top)
     return entries
 
 
@@ -77,3 +74,8 @@ def most_probable(probabilities: NDArray[np.float64], count: int) -> list[int]:
     """The `count` classes with the largest of the (K,) probabilities, the largest first; equals in class order."""
     order = np.argsort(-probabilities, kind="stable")[:count]
     return [int(index) for index in order]
+
+
+def _named(probabilities: NDArray[np.float64], names: tuple[str, ...], top: int) -> list[dict[str, Any]]:
+    chosen = most_probable(probabilities, top)
+    return [{"class": names[index], "probability": float(probabilities[index])} for index in chosen]

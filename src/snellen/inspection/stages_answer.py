@@ -20,7 +20,7 @@ from snellen.inspection.stages_network import Pass
 from snellen.inspection.walk_subject import Subject
 
 _BY_HAND = "inspection/by_hand.py"
-_ROUNDING = 1e-4
+_ROUNDING = 3e-5
 _STORED = {"fp32": 2e-3, "bf16": 3e-2}
 """Of the largest logit. A GPU multiplies fp32 with 10 bits of mantissa in convolutions, bf16 has 7."""
 _TOP = 5

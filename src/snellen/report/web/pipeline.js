@@ -21,12 +21,12 @@ export function pipeline({ page, answers, go }) {
     }),
   );
   const shown = h("div", { class: "walked", "aria-live": "polite" });
-  const stops = h("ol", { class: "stops" });
+  const stops = h("ol", { class: "stops", role: "list" });
   const element = h(
     "section",
     { class: "pipeline" },
     h("h2", {}, "One picture, every step"),
-    h("p", { class: "soft" }, `From bytes to the stored answer of ${answers.run.name}. Each step shows the line that does it in training or evaluation, and a line in NumPy that was run beside it on the same picture; the two results are compared. Lines are quoted from the source as it was when this page was made. For any other picture and epoch: `, h("code", {}, "snellen explain RUN --image ID --epoch N")),
+    h("p", { class: "soft" }, `From bytes to the stored answer of ${answers.run.name}. Each step shows the line that does it in training or evaluation, and the same done by hand in NumPy, on the same picture; the two results are compared. Lines are quoted from the source as it was when this page was made. For any other picture and epoch: `, h("code", {}, "snellen explain RUN --image ID --epoch N")),
     row,
     shown,
     stops,
@@ -69,7 +69,7 @@ function headline(walk, answers, go) {
     "p",
     { class: "walk-headline" },
     h("strong", {}, `#${walk.id}, ${nameOf(walk, answers)}. `),
-    h("span", { class: failed.length ? "wrong" : "right" }, failed.length ? `✗ ${failed.length} of ${plural(walk.stages.length, "step")} differ from NumPy: ${failed.map((stage) => stage.title).join("; ")}.` : `✓ All ${plural(walk.stages.length, "step")} agree with NumPy.`),
+    h("span", { class: failed.length ? "wrong" : "right" }, failed.length ? `✗ ${failed.length} of ${plural(walk.stages.length, "step")} come out otherwise by hand: ${failed.map((stage) => stage.title).join("; ")}.` : `✓ All ${plural(walk.stages.length, "step")} come out the same by hand.`),
     " ",
     answers.rowOf.has(walk.id) ? h("button", { type: "button", class: "link", onclick: () => go({ view: "lineup", i: walk.id }) }, "In the line-up →") : null,
   );
@@ -86,7 +86,7 @@ function stop(stage, at) {
       h("header", {}, h("h3", {}, stage.title), verdict(stage.check)),
       h("p", {}, stage.says),
       h("div", { class: "stop-pictures" }, stage.pictures.map((shown) => h("figure", {}, picture(shown.sheet, shown.tile, `${stage.title}: ${shown.caption}`), h("figcaption", {}, shown.caption)))),
-      h("div", { class: "stop-columns" }, numbers(stage), h("div", {}, line("What runs", stage.production), line("The same in NumPy", stage.by_hand))),
+      h("div", { class: "stop-columns" }, numbers(stage), h("div", {}, line("What runs", stage.production), line("By hand", stage.by_hand))),
     ),
   );
 }
