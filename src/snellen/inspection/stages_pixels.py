@@ -82,7 +82,7 @@ def _bytes(subject: Subject) -> list[Stage]:
         key="picture",
         title="A picture",
         says="The same bytes with three axes. It stays uint8 until it is on the device: a quarter of the memory.",
-        numbers=numbers_of(image, "H, W, C"),
+        numbers=numbers_of(image, "H, W, C (a batch: NHWC)"),
         production=production,
         by_hand=line,
         check=compare(image, again, relative=0),
@@ -99,7 +99,7 @@ def _fractions(subject: Subject) -> Stage:
         title="Numbers from 0 to 1",
         says="Channels first, as convolutions want it, though in memory they stay last. "
         "This function takes images and nothing else: no random evaluation can be written by mistake.",
-        numbers=numbers_of(made, "C, H, W (in memory H, W, C)"),
+        numbers=numbers_of(made, "C, H, W (a batch: NCHW, in channels_last memory)"),
         production=quote("augment/batched.py", "div_(255)"),
         by_hand=quote(_BY_HAND, "np.float32(255)", within="as_fractions"),
         check=compare(made, as_fractions(subject.image), relative=0),
@@ -204,14 +204,14 @@ def _normalised(subject: Subject) -> Stage:
         key="normalised",
         title="Normalised",
         says="The training part ends here; the rest is the plain picture, as evaluation sees it. The model's first "
-        f"layer holds mean and std of the {statistics.count:,} {statistics.source} images and of no others.",
+        f"layer holds mean and std of the {statistics.count:,} training images and of no others.",
         numbers=numbers_of(made, "C, H, W"),
         production=quote("models/normalized.py", "(images - self.mean"),
         by_hand=quote(_BY_HAND, "(image - mean", within="normalise"),
         check=compare(made, again, relative=_ROUNDING),
         facts=(
-            ("mean", "  ".join(f"{value:.4f}" for value in statistics.mean)),
-            ("std", "  ".join(f"{value:.4f}" for value in statistics.std)),
+            ("mean of the channels", "  ".join(f"{value:.4f}" for value in statistics.mean)),
+            ("std of the channels", "  ".join(f"{value:.4f}" for value in statistics.std)),
         ),
         pictures=(Picture("mid-grey is 0", show_signed(made)),),
     )

@@ -16,7 +16,7 @@ import { describeSheets } from "./pictures.js";
 import { themeButton } from "./theme.js";
 import { percent } from "./words.js";
 
-// In the order of the menu. A live view ("try") is one more line here.
+// In the order of the menu. A live view ("try", "pipeline") is one more line here.
 const VIEWS = [
   { name: "overview", title: "Overview", make: overview },
   { name: "lineup", title: "Line-up", make: lineup },
