@@ -24,6 +24,7 @@ VERBS = {
     "train": "train a recipe on a data set",
     "evaluate": "grade a run on val, or once on the sealed test set",
     "predict": "name what is in your own pictures",
+    "explain": "one image at every step of the pipeline, each done again in NumPy",
     "report": "see what a run does: one page of pictures, mistakes, curves and what it looks at",
     "ladder": "which part of a recipe is worth what: rungs x seeds, with a verdict on each",
     "recipes": "list the recipes, or show one in full",

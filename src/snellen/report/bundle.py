@@ -19,7 +19,7 @@ from snellen.report.pack import json_for_html
 from snellen.report.sprite import Sprite
 
 _ENTRY = "main.js"
-STYLES = ("page.css", "lineup.css", "figures.css")
+STYLES = ("page.css", "lineup.css", "figures.css", "pipeline.css")
 _IMPORT = re.compile(r'^import \{ ([^}]+?),? \} from "\./([\w-]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
 

@@ -26,6 +26,7 @@ from snellen.report.answers import answers_json
 from snellen.report.bundle import bundle_html
 from snellen.report.geometry import geometry_json
 from snellen.report.glasses import Glasses, Subject, chosen_pictures, look_through
+from snellen.report.pipeline import walk_along
 from snellen.report.record import record_json
 from snellen.report.shown import Shown, answered, shown_split
 from snellen.report.sprite import Sprite
@@ -112,6 +113,8 @@ def build_page(runs: Sequence[Run], options: Options) -> Page:
             if looked is not None:
                 glasses = {"split": name, "run": number, **looked.content}
                 sprites |= looked.sprites
+    pipeline = walk_along(runs[0], dataset, by_split.get("val", {}).get(0) if options.glasses else None)
+    sprites |= pipeline.sprites
     content = {
         "format": 1,
         "snellen": snellen.__version__,
@@ -123,6 +126,7 @@ def build_page(runs: Sequence[Run], options: Options) -> Page:
         "runs": [record_json(run, ledger) for run, ledger in zip(runs, ledgers, strict=True)],
         "splits": splits,
         "glasses": glasses,
+        "pipeline": pipeline.content,
         "sprites": {name: sprite.about() for name, sprite in sprites.items()},
     }
     return Page(f"{runs[0].name} · Snellen", content, sprites)

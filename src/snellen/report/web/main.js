@@ -10,6 +10,7 @@ import { curves } from "./curves.js";
 import { inside, openGlasses } from "./inside.js";
 import { perClass } from "./perclass.js";
 import { featureMap } from "./featuremap.js";
+import { pipeline, walksOf } from "./pipeline.js";
 import { record } from "./record.js";
 import { describeSheets } from "./pictures.js";
 import { themeButton } from "./theme.js";
@@ -21,9 +22,10 @@ const VIEWS = [
   { name: "lineup", title: "Line-up", make: lineup },
   { name: "confusions", title: "Confusions", make: confusions },
   { name: "curves", title: "Curves", make: curves },
-  { name: "inside", title: "Inside", make: inside, when: (context) => context.glasses },
+  { name: "inside", title: "Inside", make: inside, when: (context) => context.glasses !== null },
+  { name: "pipeline", title: "Pipeline", make: pipeline, when: (context) => walksOf(context) !== null },
   { name: "classes", title: "Classes", make: perClass },
-  { name: "map", title: "Map", make: featureMap, when: (context) => context.answers.geometry },
+  { name: "map", title: "Map", make: featureMap, when: (context) => context.answers.geometry !== undefined },
   { name: "record", title: "Record", make: record },
 ];
 
