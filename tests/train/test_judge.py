@@ -22,7 +22,8 @@ from snellen.models.restore import restore, save_weights, weights_hash
 from snellen.recipes.json_form import recipe_hash
 from snellen.runs.run import Run
 from snellen.train import judge
-from snellen.train.judge import Look, judge_on_test, judge_on_val, ledger_of
+from snellen.train.judge import judge_on_test, judge_on_val, ledger_of
+from snellen.train.look import Look
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from snellen.evaluate.intervals import mean_over_seeds
 from snellen.evaluate.scorecard import class_table, scorecard
 from snellen.guards.cifar10_twins import TwinAccuracy, accuracy_without_twins, find_twins, twins_known
 from snellen.runs.run import Run
-from snellen.train.judge import Look
+from snellen.train.look import Look
 
 
 def show_look(console: Console, look: Look, runs: Sequence[Run], *, per_class: bool, data: Path | None) -> None:

@@ -127,7 +127,7 @@ def require_one_test_view(rungs: Sequence[Rung]) -> None:
     Raises:
         UsageError: the recipes declare different test-time augmentations.
     """
-    views = sorted({rung.recipe.tta for rung in rungs})
+    views = sorted({f"{rung.recipe.tta} for {100 * rung.recipe.tta_unsure:g} %" for rung in rungs})
     if len(views) > 1:
         raise UsageError(
             f"One look grades all rungs alike; these declare different test-time views ({', '.join(views)}). "

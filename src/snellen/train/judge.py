@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,107 +14,14 @@ from snellen.data.ledger import Candidate, Ledger, TestSet
 from snellen.data.splits import split
 from snellen.errors import RunError, UsageError
 from snellen.evaluate.grade import write_grades
-from snellen.evaluate.intervals import Rate, SeedSummary, level_among, mean_over_seeds
-from snellen.evaluate.metrics import accuracy
 from snellen.evaluate.predict import predict
 from snellen.evaluate.predictions import Predictions
-from snellen.evaluate.scorecard import scorecard
 from snellen.models.device import choose_device
 from snellen.models.restore import restore, weights_hash
 from snellen.recipes.json_form import recipe_hash
 from snellen.recipes.recipe import TTA
 from snellen.runs.run import Run
-
-
-@dataclass(frozen=True)
-class Look:
-    """One look at a test set: what was graded, what it showed, and which look it was.
-
-    Attributes:
-        runs: the graded runs' names.
-        predictions: one per run.
-        number: 1 for the first look at this test set, more when other weights were looked at before.
-        together: models that were graded in this look, those shown here included.
-        problems: what is not whole about the ledger.
-        repeated: the same weights had been graded before; the stored answer was shown, nothing was opened.
-        ledger: the ledger's file.
-    """
-
-    runs: tuple[str, ...]
-    predictions: tuple[Predictions, ...]
-    number: int
-    repeated: bool
-    ledger: Path
-    together: int = 1
-    problems: tuple[str, ...] = ()
-
-    @property
-    def level(self) -> float:
-        """Confidence level of the intervals: 95 % at the first look, more where this number is one of several."""
-        return level_among(self.number)
-
-    def summary(self, *, tta: bool) -> SeedSummary:
-        """Mean over the runs, plain or with test-time augmentation, with its interval at `level`."""
-        judged = [one.with_tta() if tta else one for one in self.predictions]
-        return mean_over_seeds([float(one.correct.mean()) for one in judged], level=self.level)
-
-    def sentences(self) -> list[str]:
-        """What a reader must know about these numbers."""
-        lines = []
-        if self.repeated:
-            lines.append("These weights were graded before: this is the stored answer, not a new look.")
-        if self.together > len(self.runs):
-            lines.append(
-                f"One of {self.together} models graded together in this look: quote all of them, not the best."
-            )
-        if self.problems:
-            lines.append(f"The ledger {self.ledger} is not whole ({self.problems[0]}): looks may be missing from it.")
-        elif self.number == 1:
-            lines.append(f"First look at this test set, as far as {self.ledger} knows.")
-        else:
-            lines.append(
-                f"Look {self.number} at this test set: the number is chosen among {self.number} looks and may be "
-                f"optimistic by a few tenths of a point; its interval is widened to {100 * self.level:.4g} %, so that "
-                f"the best of {self.number} keeps 95 %. snellen ledger lists the looks."
-            )
-        return lines
-
-    def grades(self) -> list[str]:
-        """One line for the plain accuracy and one with test-time augmentation, each with its widened interval."""
-        if len(self.runs) == 1:
-            plain, averaged = (one.text(2, self.level) for one in self._rates(0))
-            images = ""
-        else:
-            plain, averaged = (str(self.summary(tta=tta)) for tta in (False, True))
-            images = f", {len(self.predictions[0])} images each"
-        lines = [f"test     {plain}{images}, plain, one view per image"]
-        if self.predictions[0].tta_logits is not None:
-            lines.append(f"         {averaged} with test-time augmentation: {self.predictions[0].tta}")
-        return lines
-
-    def _rates(self, run: int) -> tuple[Rate, Rate]:
-        answers = self.predictions[run]
-        return accuracy(answers), accuracy(answers.with_tta())
-
-    def to_json(self) -> dict[str, Any]:
-        """Grades per run and over runs, with the look's number."""
-        cards = [scorecard(one).to_json() for one in self.predictions]
-        for run, card in enumerate(cards):
-            for view, rate in zip(("plain", "with_tta"), self._rates(run), strict=True):
-                if card[view] is not None:
-                    card[view]["accuracy"] = rate.to_json(self.level)
-        return {
-            "split": "test",
-            "look": self.number,
-            "interval_level": self.level,
-            "repeated": self.repeated,
-            "graded_together": self.together,
-            "ledger_problems": list(self.problems),
-            "ledger": str(self.ledger),
-            "runs": [{"run": run, **card} for run, card in zip(self.runs, cards, strict=True)],
-            "mean": self.summary(tta=False).to_json(),
-            "mean_tta": self.summary(tta=True).to_json(),
-        }
+from snellen.train.look import Look
 
 
 def ledger_of(run: Run, path: Path | None = None) -> Ledger:
@@ -169,38 +75,38 @@ def judge_on_test(
     _require_finished(runs)
     _require_one_family(runs, comparison=comparison)
     candidates = [_candidate(run) for run in runs]
-    name, tta = runs[0].info["data"]["name"], runs[0].recipe.tta
+    name = runs[0].info["data"]["name"]
     stored = [_stored(run, ledger, candidate, name) for run, candidate in zip(runs, candidates, strict=True)]
     known = [entry for entry in stored if entry is not None]
     if len(known) == len(runs):
         answers = [predictions for _, predictions in known]
         return _look(runs, answers, ledger, [intent for intent, _ in known], repeated=True)
 
+    intent, answers = _open_and_answer(runs, candidates, ledger, reason=reason, data=data, device=device)
+    return _look(runs, answers, ledger, [intent], repeated=False)
+
+
+def _open_and_answer(
+    runs: Sequence[Run], candidates: Sequence[Candidate], ledger: Ledger, *, reason: str, data: Path | None, device: str
+) -> tuple[str, list[Predictions]]:
+    """Write the intent, open the test set, answer, record; returns the intent's hash and the answers."""
+    name, recipe = runs[0].info["data"]["name"], runs[0].recipe
     sealed = load(name, data=data_folder(runs[0], data)).test
     if sealed is None:
         raise UsageError(f"{name} has no test set of its own.")
     intents: list[str] = []
 
     def write_intent(test_set: TestSet) -> None:
-        version = snellen.__version__
-        intents.append(
-            ledger.intend(
-                test_set,
-                candidates,
-                tta=tta,
-                tta_unsure=runs[0].recipe.tta_unsure,
-                reason=reason,
-                version=version,
-            )
-        )
+        protocol: dict[str, Any] = {"tta": recipe.tta, "tta_unsure": recipe.tta_unsure}
+        intents.append(ledger.intend(test_set, candidates, **protocol, reason=reason, version=snellen.__version__))
 
     images = sealed.open(write_intent)
-    answers = [_answers(run, images, device=device, tta=tta) for run in runs]
+    answers = [_answers(run, images, device=device, tta=recipe.tta) for run in runs]
     ledger.record(intents[0], [_result(c, a) for c, a in zip(candidates, answers, strict=True)])
     for run, predictions in zip(runs, answers, strict=True):
         # After the result line: a predictions_test.npz never exists without one.
         write_grades(predictions, run.folder)
-    return _look(runs, answers, ledger, intents, repeated=False)
+    return intents[0], answers
 
 
 def _look(
@@ -232,7 +138,7 @@ def _require_one_family(runs: Sequence[Run], *, comparison: bool) -> None:
             "These runs were not trained alike: --final, the precision or the training images differ. Their mean would "
             "be that of no recipe; grade them one by one."
         )
-    if comparison and one_data_set and len({recipe.tta for recipe in recipes}) == 1:
+    if comparison and one_data_set and len({(recipe.tta, recipe.tta_unsure) for recipe in recipes}) == 1:
         return  # recipe and seed of every candidate stand in the intent
     if len(recipes) > 1 or not one_data_set:
         names = ", ".join(sorted({run.recipe.name for run in runs}))
