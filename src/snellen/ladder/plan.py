@@ -15,6 +15,7 @@ from typing import Any
 from snellen.errors import InvalidSetting, RunError, UsageError
 from snellen.ladder.rungs import Rung, changes
 from snellen.recipes.json_form import to_json
+from snellen.recipes.recipe import Recipe
 from snellen.runs.atomic import write_json
 
 _FORMAT = 1
@@ -127,12 +128,17 @@ def require_one_test_view(rungs: Sequence[Rung]) -> None:
     Raises:
         UsageError: the recipes declare different test-time augmentations.
     """
-    views = sorted({f"{rung.recipe.tta} for {100 * rung.recipe.tta_unsure:g} %" for rung in rungs})
+    views = sorted({_views(rung.recipe) for rung in rungs})
     if len(views) > 1:
         raise UsageError(
             f"One look grades all rungs alike; these declare different test-time views ({', '.join(views)}). "
             "Give them one: --set tta=none"
         )
+
+
+def _views(recipe: Recipe) -> str:
+    unsure = "" if recipe.tta_unsure == 1 else f" for {100 * recipe.tta_unsure:g} % of the images"
+    return f"{recipe.tta}{unsure}"
 
 
 def _require_same(plan: Plan, before: dict[str, Any]) -> None:
