@@ -49,9 +49,24 @@ def from_json(content: Any) -> Recipe:
 
 
 def recipe_hash(recipe: Recipe) -> str:
-    """SHA-256 of what a recipe does: its name, note and expectation are left out, every other field counts."""
-    does = to_json(from_json(to_json(recipe.replace(name="", note="", expect=None))))  # once around: 12 becomes 12.0
-    return hashlib.sha256(json.dumps(does, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    """SHA-256 of what a recipe does: its name, note and expectation are left out.
+
+    Only what differs from the defaults counts, so that a field of a later version, whose default changes nothing,
+    leaves the hashes of older recipes as they were.
+    """
+    does = from_json(to_json(recipe.replace(name="", note="", expect=None)))  # once around: 12 becomes 12.0
+    return hashlib.sha256(json.dumps(_chosen(does), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _chosen(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_chosen(item) for item in value]
+    if not dataclasses.is_dataclass(value):
+        return value
+    found = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
+    return {"kind": getattr(type(value), "kind", None)} | {
+        field.name: _chosen(each) for field, each in found if each != field.default
+    }
 
 
 def read_recipe(path: Path) -> Recipe:
