@@ -226,7 +226,7 @@ def test_a_promise_of_too_many_pixels_is_refused_before_anything_is_decoded(
 def test_the_cap_is_the_callers_to_lower() -> None:
     content = encoded(corner(), "PNG")
     assert read_picture(content, max_pixels=800).size == (40, 20)
-    with pytest.raises(DataError, match="the picture has 40x20 pixels; at most 799 are read"):
+    with pytest.raises(DataError, match="The picture has 40x20 pixels; at most 799 are read"):
         read_picture(content, max_pixels=799)
 
 

@@ -25,6 +25,7 @@ VERBS = {
     "evaluate": "grade a run on val, or once on the sealed test set",
     "predict": "name what is in your own pictures",
     "report": "see what a run does: one page of pictures, mistakes, curves and what it looks at",
+    "view": "the same page on this machine, with a place to try your own pictures",
     "ladder": "which part of a recipe is worth what: rungs x seeds, with a verdict on each",
     "recipes": "list the recipes, or show one in full",
     "doctor": "look for every known mistake in a run or a data set",
