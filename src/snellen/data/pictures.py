@@ -33,7 +33,7 @@ _ORIENTATION = 0x0112  # EXIF
 _IN_WORDS = {"1": "black and white", "L": "grey", "LA": "grey", "P": "palette", "PA": "palette"}
 # What decoders raise about bytes that are not what they promise to be.
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, TypeError, LookupError, ArithmeticError,
-           Image.DecompressionBombError, MemoryError)  # fmt: skip
+           MemoryError)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +91,8 @@ def read_with_notes(
             return ReadPicture(upright, image.format or "", image.mode, image.size, notes)
     except UnidentifiedImageError:
         raise NotAPicture(f"{name} is not a picture Snellen reads ({', '.join(formats)}).") from None
+    except Image.DecompressionBombError:
+        raise TooLarge(f"{name} has far more pixels than the {max_pixels:,} that are read at most.") from None
     except _BROKEN as error:
         raise DataError(f"{name} is broken and cannot be read ({error}).") from error
 

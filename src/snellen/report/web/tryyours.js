@@ -1,7 +1,7 @@
 // Try your own: a picture from the disk, the clipboard or the camera, and what the network makes of it.
 
 import { bytesOf } from "./data.js";
-import { h, replace } from "./dom.js";
+import { h, replace, unseen } from "./dom.js";
 import { depthCards } from "./inside.js";
 import { addSheet, dropSheet, picture } from "./pictures.js";
 import { percent } from "./words.js";
@@ -23,7 +23,7 @@ export function tryYours({ page, answers }) {
   let sheets = [];
 
   const status = h("p", { class: "found", role: "status" });
-  const result = h("div", { class: "tried", "aria-live": "polite" });
+  const result = h("div", { class: "tried" }); // what changes in it, the status says in one sentence
   const say = (text, wrong = false) => {
     status.classList.toggle("wrong", wrong);
     replace(status, text);
@@ -38,11 +38,11 @@ export function tryYours({ page, answers }) {
       const said = await ask(`answer?run=${number}&fit=${fit}`, file, () => mine === turn);
       if (mine !== turn) return;
       show(said, mine);
-      say(`${classes[said.top[0][0]]}, ${percent(said.top[0][1])}. Looking inside …`);
+      say([unseen(`${classes[said.top[0][0]]}, ${percent(said.top[0][1])}. `), "Looking inside …"]);
       const seen = await ask(`explain?run=${number}`, new Blob([bytesOf(said.input.data)]), () => mine === turn);
       if (mine !== turn) return;
       replace(result.lastChild, inside(seen, said, mine));
-      say(`${classes[said.top[0][0]]}, ${percent(said.top[0][1])}.`);
+      say(unseen(`${classes[said.top[0][0]]}, ${percent(said.top[0][1])}.`));
     } catch (error) {
       if (mine === turn) fail(error.message);
     }
@@ -129,7 +129,7 @@ export function tryYours({ page, answers }) {
     look();
   };
   const fits = FITS.map(([name, text, title]) =>
-    h("button", { type: "button", class: "chip", title, "aria-pressed": name === fit, onclick: () => choose(name) }, text),
+    h("button", { type: "button", class: "chip", title, "aria-pressed": String(name === fit), onclick: () => choose(name) }, text),
   );
   const choose = (name) => {
     fit = name;
