@@ -43,7 +43,10 @@ def test_without_a_run_it_asks_which(snellen: Snellen) -> None:
 
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
 def test_a_missing_extra_is_one_sentence_with_the_line_that_installs_it(missing: str) -> None:
-    code = f"import sys; sys.modules[{missing!r}] = None\nfrom snellen.cli.main import main\nsys.exit(main(['view', 'runs/x']))"
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from snellen.cli.main import main\nsys.exit(main(['view', 'runs/x']))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == "snellen: The viewer needs Starlette and uvicorn: pip install 'snellen[view]'\n"
@@ -77,9 +80,14 @@ def test_it_prints_its_address_and_drains_within_five_seconds(
             port = said["port"]
             with httpx.Client(follow_redirects=True, timeout=60) as browser:
                 assert browser.get(said["url"]).status_code == 200
+                key = browser.cookies[f"snellen-{port}"]
             # An upload that is under way when the end is asked for must not hold it up.
+            host = f"127.0.0.1:{port}"
             with socket.create_connection(("127.0.0.1", port)) as line:
-                line.sendall(f"POST /answer HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 9\r\n\r\n".encode())
+                line.sendall(
+                    f"POST /answer HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n"
+                    f"Cookie: snellen-{port}={key}\r\nContent-Length: 9\r\n\r\nhalf".encode()
+                )
                 began = time.monotonic()
                 running.send_signal(number)
                 assert running.wait(30) == code

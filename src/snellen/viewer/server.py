@@ -31,7 +31,7 @@ from snellen.viewer.gate import Gate, Keys, Limits
 from snellen.viewer.live import MAX_PIXELS, UPLOADED, Loaded, answer, explain, load_run
 
 _HOST = "127.0.0.1"
-_DRAIN_SECONDS = 3
+_DRAIN_SECONDS = 2
 _STATUS: tuple[tuple[type[SnellenError], int], ...] = (
     (NotAPicture, 415), (TooLarge, 413), (DataError, 422), (SnellenError, 400),
 )  # fmt: skip
