@@ -154,10 +154,12 @@ def test_a_body_that_dawdles_is_408_and_its_line_is_closed(start: Start) -> None
 
 
 def test_a_third_question_at_once_is_429_and_later_all_is_well(viewer: Any) -> None:
-    with said(viewer, upload(viewer, length=4)) as first, said(viewer, upload(viewer, length=4)) as second:
-        until(lambda: viewer.post("/answer", b"x").status_code == 429)
+    half = upload(viewer, length=4).replace("\n\n", "\nExpect: 100-continue\n\n")
+    with said(viewer, half) as first, said(viewer, half) as second:
+        for line in (first, second):
+            assert line.recv(65_536).startswith(b"HTTP/1.1 100")  # it is inside, and its body is waited for
         flooded = viewer.post("/answer", b"x")
-        assert flooded.headers["retry-after"] == "1"
+        assert (flooded.status_code, flooded.headers["retry-after"]) == (429, "1")
         assert viewer.client.get("/").status_code == 200  # the page itself is not held up
         for line in (first, second):
             line.sendall(b"junk")
