@@ -26,6 +26,7 @@ VERBS = {
     "predict": "name what is in your own pictures",
     "explain": "one image at every step of the pipeline, each done again in NumPy",
     "report": "see what a run does: one page of pictures, mistakes, curves and what it looks at",
+    "view": "the same page on this machine, with a place to try your own pictures",
     "ladder": "which part of a recipe is worth what: rungs x seeds, with a verdict on each",
     "recipes": "list the recipes, or show one in full",
     "doctor": "look for every known mistake in a run or a data set",

@@ -107,7 +107,7 @@ def build_page(runs: Sequence[Run], options: Options) -> Page:
         splits[name] = {**shown.to_json(), "runs": about}
         for number, predictions in by_run.items() if options.glasses else ():
             # One run is looked at closely, on val where there is one: more would not fit into the file.
-            learned = _learned(dataset) if glasses is None and number == 0 else None
+            learned = learned_pictures(dataset) if glasses is None and number == 0 else None
             geometry, looked = _inside(runs[number], predictions, shown, learned, options)
             about[str(number)]["geometry"] = geometry
             if looked is not None:
@@ -149,7 +149,8 @@ def _without_folders(source: str) -> str:
     return Path(source).name if Path(source).is_absolute() else source
 
 
-def _learned(dataset: Dataset) -> LabeledImages:
+def learned_pictures(dataset: Dataset) -> LabeledImages:
+    """Some of the training pictures, as many of each class: among these the nearest are sought."""
     train = split(dataset).train
     return train.take(spread_over_classes(train, _LEARNED), train.role)
 
