@@ -8,9 +8,12 @@
     │   ├── DataNotFound             names every place tried
     │   ├── ChecksumMismatch         prints both sums; never deletes the file
     │   ├── HostileFile              a file holds something that must not be read
+    │   ├── NotAPicture              a file is of none of the picture formats that are read
+    │   ├── TooLarge                 a picture has more bytes or pixels than are read
     │   └── BadSplit                 a class or split too small to learn from or to judge
     ├── RunError                     a run folder is missing, broken, locked or of another version
     ├── TrainingDiverged             the loss became NaN or infinite; the last good weights are kept
+    ├── MissingExtra                 a part that is installed separately is not here; says how to get it
     ├── SealError                    the test set was asked for without a ledger line
     └── StorageError                 disk full, read-only folder: what could not be written, and where
 
@@ -59,6 +62,14 @@ class HostileFile(DataError):
     """A file holds something that must not be read, such as a foreign class inside a pickle."""
 
 
+class NotAPicture(DataError):
+    """A file is of none of the picture formats that are read."""
+
+
+class TooLarge(DataError):
+    """A picture has more bytes or pixels than are read."""
+
+
 class BadSplit(DataError):
     """A class or split is too small to learn from or to judge."""
 
@@ -69,6 +80,10 @@ class RunError(SnellenError):
 
 class TrainingDiverged(SnellenError):
     """The loss became NaN or infinite."""
+
+
+class MissingExtra(SnellenError):
+    """A part that is installed separately is not here."""
 
 
 class SealError(SnellenError):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from snellen.augment.batched import augment_batch, resize_side, to_device, to_float
 from snellen.augment.draws import draw
-from snellen.augment.reference import augment_one, reflect_pad
+from snellen.augment.reference import augment_one, reflect_pad, shrink
 from snellen.errors import InvalidSetting
 from snellen.recipes.recipe import Augment
 
@@ -149,6 +149,14 @@ def test_shrinking_keeps_the_mean_and_the_aspect():
     small = resize_side(batch, 24)
     assert small.shape == (24, 3, 24, 36)
     assert torch.allclose(small.mean(dim=(2, 3)), batch.mean(dim=(2, 3)), atol=0.02)
+
+
+@pytest.mark.parametrize(("height", "width", "side"), [(32, 32, 24), (32, 32, 28), (17, 40, 16), (64, 48, 9)])
+def test_shrinking_is_the_weighted_mean_that_the_reference_takes(height, width, side):
+    batch = to_float(torch.from_numpy(some_images(count=2, height=height, width=width)))
+    small = resize_side(batch, side).permute(0, 2, 3, 1).numpy()
+    by_hand = [shrink(image, *small.shape[1:3]) for image in batch.permute(0, 2, 3, 1).numpy()]
+    np.testing.assert_allclose(small, np.stack(by_hand), rtol=0, atol=1e-5)
 
 
 def test_shrinking_by_half_averages_stripes_instead_of_picking_them():

@@ -28,6 +28,36 @@ def test_other_views_may_be_tried_on_val(snellen: Snellen, own_run: Run) -> None
     assert snellen("evaluate", own_run.folder, "--tta", "shift", "--device", "cpu", "--json").json["tta"] == "shift"
 
 
+def test_val_says_how_sure_the_model_is_and_keeps_it_in_the_run_folder(snellen: Snellen, own_run: Run) -> None:
+    answer = snellen("evaluate", own_run.folder)
+    assert "perfect calibration would show" in answer.out
+    assert "confidently wrong" in answer.out
+    assert "fitted on 30 val images" in answer.out
+    found = snellen("evaluate", own_run.folder, "--json").json["confidence"]
+    assert own_run.read("confidence_val.json") == found
+    assert (own_run.folder / "reliability.png").stat().st_size > 1_000
+
+
+def test_doubted_labels_are_listed_on_request(snellen: Snellen, own_run: Run) -> None:
+    doubts = snellen("evaluate", own_run.folder, "--json").json["confidence"]["label_doubts"]["rows"]
+    answer = snellen("evaluate", own_run.folder, "--doubts", 3)
+    assert "looks like" in answer.out
+    for row in doubts[:3]:
+        assert f"{row['id']}  {row['given']}" in answer.out
+    assert snellen("evaluate", own_run.folder, "--doubts", -1).code == 2
+
+
+def test_the_robustness_card_is_shown_and_written(snellen: Snellen, own_run: Run) -> None:
+    answer = snellen("evaluate", own_run.folder, "--robustness", "--device", "cpu")
+    assert (answer.code, answer.err) == (0, "")
+    card = own_run.read("robustness.json")
+    assert (card["split"], card["view"], card["clean"]["n"]) == ("val", "plain", 30)
+    assert card["clean"]["hits"] == snellen("evaluate", own_run.folder, "--json").json["plain"]["accuracy"]["hits"]
+    for row in card["rows"]:
+        assert row["severity"] in answer.out
+    assert answer.out.count(f"{100 * card['clean']['value']:.1f} %") >= 2
+
+
 def test_several_runs_are_listed_and_compared(snellen: Snellen, own_run: Run) -> None:
     found = snellen("evaluate", own_run.folder, own_run.folder, "--json").json
     assert [entry["run"] for entry in found["runs"]] == [str(own_run.folder)] * 2
@@ -89,6 +119,8 @@ def test_another_ledger_is_merged_by_name(snellen: Snellen, own_run: Run, tmp_pa
     ("options", "code", "words"),
     [
         (("--split", "test", "--tta", "flip"), 2, "--tta cannot be chosen on test: the recipe declares the views"),
+        (("--split", "test", "--robustness"), 2, "--robustness and --doubts are for val"),
+        (("--split", "test", "--doubts", "5"), 2, "--robustness and --doubts are for val"),
         (("--ledger", "x.jsonl"), 2, "have no effect on val"),
         (("--reason", "because"), 2, "have no effect on val"),
         (("--tta", "shift", "--device", "tpu"), 2, "--device tpu is not available here"),

@@ -60,7 +60,10 @@ def test_two_recipes_of_a_users_are_climbed_continued_and_graded_once(
         (("eyechart", "--set", "epoch=3"), "Did you mean 'epochs'?"),
         (("eyechart", "--set", "augment.crop_pixels=4", "augment.flip=random"), "nothing would be measured"),
         (("eyechart", "--name", "My ladder"), "--name My ladder is not possible"),
-        (("eyechart", "--rungs", "sprint", "small_cnn", "--test"), "different test-time views (flip, shift)"),
+        (
+            ("eyechart", "--rungs", "sprint", "small_cnn", "--test"),
+            "different test-time views (flip, shift for 25 % of the images)",
+        ),
         (("eyecart",), "Did you mean 'eyechart'?"),
     ],
 )

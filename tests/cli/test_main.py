@@ -61,7 +61,13 @@ def test_without_a_verb_all_of_them_are_listed(snellen: Snellen, arguments: tupl
 
 def test_each_verb_has_a_file_of_its_own() -> None:
     folder = Path(main_file.__file__).parent
-    assert {path.stem for path in folder.glob("*.py")} - {"__init__", "main", "show", "compare_runs"} == set(VERBS)
+    assert {path.stem for path in folder.glob("*.py")} - {
+        "__init__",
+        "main",
+        "show",
+        "show_look",
+        "compare_runs",
+    } == set(VERBS)
 
 
 @pytest.mark.parametrize("flag", ["--version", "-V"])

@@ -39,7 +39,7 @@ def look(
 ) -> str:
     """Intent and result of one look; returns the intent's hash."""
     hashes = [weights] if isinstance(weights, str) else list(weights)
-    candidates = [Candidate(f"run-{each}", each, "tiny", seed) for seed, each in enumerate(hashes)]
+    candidates = [Candidate(f"run-{each}", each, "tiny", seed, "beef") for seed, each in enumerate(hashes)]
     intent = ledger.intend(test_set, candidates, tta=tta, reason=reason, version="0")
     ledger.record(intent, [{"weights": each, "n": 200, "hits": 190, "hits_tta": 191} for each in hashes])
     return intent
@@ -70,7 +70,9 @@ def test_a_look_is_an_intent_and_a_result_and_both_say_what_they_are_about(ledge
     first, second = ledger.lines()
     assert (first.kind, first.hash, first.intact) == ("intent", intent, True)
     assert first.content["test_set"]["fingerprint"] == LETTERS.fingerprint
-    assert first.content["candidates"] == [{"run": "run-aa", "weights": "aa", "recipe": "tiny", "seed": 0}]
+    assert first.content["candidates"] == [
+        {"run": "run-aa", "weights": "aa", "recipe": "tiny", "seed": 0, "recipe_sha256": "beef"}
+    ]
     assert (first.content["reason"], first.content["tta"], first.content["version"]) == ("final number", "none", "0")
     assert (second.kind, second.content["intent"], second.intact) == ("result", intent, True)
     assert second.content["previous"] == intent
@@ -81,7 +83,7 @@ def test_the_intent_is_on_disk_when_the_images_are_handed_out(ledger: Ledger) ->
     seen: list[list[str]] = []
 
     def write_intent(test_set: TestSet) -> None:
-        ledger.intend(test_set, [Candidate("r", "aa", "tiny", 0)], tta="none", reason="why", version="0")
+        ledger.intend(test_set, [Candidate("r", "aa", "tiny", 0, "beef")], tta="none", reason="why", version="0")
         seen.append([line.kind for line in Ledger(ledger.path).lines()])
 
     opened = SealedImages(lambda: letters(200), name="letters", count=200).open(write_intent)
@@ -90,7 +92,7 @@ def test_the_intent_is_on_disk_when_the_images_are_handed_out(ledger: Ledger) ->
 
 
 def test_a_crash_after_the_intent_counts_as_a_look(ledger: Ledger) -> None:
-    ledger.intend(LETTERS, [Candidate("r", "aa", "tiny", 0)], tta="none", reason="crash", version="0")
+    ledger.intend(LETTERS, [Candidate("r", "aa", "tiny", 0, "beef")], tta="none", reason="crash", version="0")
     assert ledger.result_for("aa", tta="none", data="letters") is None
     assert ledger.look_number(look(ledger, "bb")) == 2
 
@@ -243,7 +245,7 @@ ledger = Ledger(Path(sys.argv[1]))
 for number in range(25):
     weights = f"{sys.argv[2]}{number}"
     test_set = TestSet("letters", 1, "f", ("0",))
-    ledger.intend(test_set, [Candidate("r", weights, "tiny", 0)], tta="none", reason="", version="0")
+    ledger.intend(test_set, [Candidate("r", weights, "tiny", 0, "beef")], tta="none", reason="", version="0")
 """
 
 

@@ -35,7 +35,7 @@ def look(
 ) -> str:
     """Intent and result of one look; returns the intent's hash."""
     hashes = [weights] if isinstance(weights, str) else list(weights)
-    candidates = [Candidate(f"run-{each}", each, "tiny", seed) for seed, each in enumerate(hashes)]
+    candidates = [Candidate(f"run-{each}", each, "tiny", seed, "beef") for seed, each in enumerate(hashes)]
     intent = ledger.intend(test_set, candidates, tta=tta, reason=reason, version="0")
     ledger.record(intent, [{"weights": each, "n": 200, "hits": 190, "hits_tta": 191} for each in hashes])
     return intent

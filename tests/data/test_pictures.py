@@ -13,8 +13,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from snellen.data import pictures
-from snellen.data.pictures import read_picture, resize
-from snellen.errors import DataError
+from snellen.data.pictures import read_picture, read_with_notes, resize, square_of
+from snellen.errors import DataError, NotAPicture, TooLarge
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
@@ -226,7 +226,7 @@ def test_a_promise_of_too_many_pixels_is_refused_before_anything_is_decoded(
 def test_the_cap_is_the_callers_to_lower() -> None:
     content = encoded(corner(), "PNG")
     assert read_picture(content, max_pixels=800).size == (40, 20)
-    with pytest.raises(DataError, match="the picture has 40x20 pixels; at most 799 are read"):
+    with pytest.raises(DataError, match="The picture has 40x20 pixels; at most 799 are read"):
         read_picture(content, max_pixels=799)
 
 
@@ -270,3 +270,55 @@ def test_cropping_keeps_the_middle_padding_keeps_all_squashing_bends() -> None:
 def test_grey_is_the_luma_of_the_colours() -> None:
     pixels = resize(Image.new("RGB", (8, 8), RED), side=8, channels=1)
     np.testing.assert_array_equal(pixels, round(0.299 * 255))
+
+
+def test_what_was_done_to_a_picture_is_noted() -> None:
+    plain = Image.new("RGB", (8, 6), "red")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    moving = encoded(plain, "GIF", save_all=True, append_images=[Image.new("RGB", (8, 6), "blue")])
+    deep = Image.fromarray(np.full((6, 8), 40_000, dtype=np.uint16))
+    for content, words in (
+        (encoded(plain, "PNG"), []),
+        (encoded(plain, "JPEG", exif=exif), ["turned upright (EXIF orientation 6)"]),
+        (encoded(plain.convert("CMYK"), "JPEG"), ["CMYK turned into RGB"]),
+        (encoded(Image.new("RGBA", (8, 6)), "PNG"), ["transparent parts laid over white"]),
+        (encoded(deep, "PNG"), ["16-bit grey scaled to 8 bits", "I;16 turned into RGB"]),
+        (encoded(plain, "PNG", icc_profile=b"anything"), ["its colour profile is not applied"]),
+        (moving, ["the first of several pictures", "palette turned into RGB"]),
+    ):
+        notes = read_with_notes(content).notes
+        assert len(notes) == len(words), notes
+        assert all(note.startswith(start) for note, start in zip(notes, words, strict=True)), notes
+
+
+def test_the_size_noted_is_the_stored_one_and_the_picture_is_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    read = read_with_notes(encoded(Image.new("RGB", (8, 6)), "JPEG", exif=exif))
+    assert (read.format, read.mode, read.size, read.image.size) == ("JPEG", "RGB", (8, 6), (6, 8))
+
+
+def test_a_format_that_was_not_asked_for_is_no_picture() -> None:
+    with pytest.raises(NotAPicture, match=r"\(JPEG\)"):
+        read_with_notes(encoded(Image.new("RGB", (8, 6)), "PNG"), formats=("JPEG",))
+
+
+def test_too_many_pixels_are_an_error_of_their_own() -> None:
+    with pytest.raises(TooLarge):
+        read_with_notes(encoded(Image.new("RGB", (8, 6)), "PNG"), max_pixels=47)
+
+
+@pytest.mark.parametrize("size", [(96, 32), (32, 96), (60, 60)])
+def test_the_square_named_is_the_square_taken(rng: np.random.Generator, size: tuple[int, int]) -> None:
+    image = Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+    left, top, right, bottom = square_of(size, "crop")
+    cut = image.crop((round(left), round(top), round(right), round(bottom)))
+    inner = np.s_[4:-4, 4:-4]  # nearer to the edge the filter sees pixels outside the square, where there are some
+    one, other = resize(cut, side=16, channels=3), resize(image, side=16, channels=3, fit="crop")
+    assert np.abs(one[inner].astype(int) - other[inner]).max() <= 8  # of noise: one pixel beside it would be tens
+
+
+def test_bars_lie_outside_the_picture_and_bending_takes_all_of_it() -> None:
+    assert square_of((96, 32), "pad") == (0, -32, 96, 64)
+    assert square_of((96, 32), "squash") == (0, 0, 96, 32)

@@ -12,6 +12,7 @@ from snellen.errors import InvalidSetting, UsageError
 from snellen.evaluate.intervals import (
     Rate,
     bootstrap_interval,
+    level_among,
     mean_over_seeds,
     paired_difference_over_seeds,
     student_t_quantile,
@@ -133,3 +134,21 @@ def test_the_basic_bootstrap_mirrors_the_percentiles_at_the_estimate():
 def test_the_bootstrap_of_no_images_is_refused():
     with pytest.raises(UsageError):
         bootstrap_interval(lambda index: 0.0, 0)
+
+
+def test_each_further_look_widens_the_interval_and_the_first_leaves_it_alone():
+    rate = Rate(9_400, 10_000)
+    widths = [high - low for low, high in (rate.interval(level_among(looks)) for looks in (1, 2, 5, 20))]
+    assert widths == sorted(set(widths))
+    assert rate.interval(level_among(1)) == rate.interval()
+    with pytest.raises(UsageError, match="0 looks"):
+        level_among(0)
+
+
+def test_the_best_of_five_equal_models_lies_inside_its_widened_interval_in_95_of_100_tries():
+    rng = np.random.default_rng(0)
+    hits = rng.binomial(2_000, 0.9, (2_000, 5)).max(axis=1)
+    held = [Rate(int(best), 2_000).interval(level_among(5))[0] <= 0.9 for best in hits]
+    narrow = [Rate(int(best), 2_000).interval()[0] <= 0.9 for best in hits]
+    assert np.mean(held) > 0.95
+    assert np.mean(narrow) < 0.92

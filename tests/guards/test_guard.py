@@ -19,7 +19,7 @@ def test_counts_name_the_failures():
 
 
 def test_what_is_written_is_read(tmp_path):
-    write_verdicts(Run(tmp_path), [PASSED, FAILED, UNKNOWN])
+    write_verdicts(Run(tmp_path), [PASSED, FAILED, UNKNOWN], processor_seconds=0.25)
     assert read_verdicts(Run(tmp_path)) == (PASSED, FAILED, UNKNOWN)
 
 

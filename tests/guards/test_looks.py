@@ -6,7 +6,8 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import Candidate, Ledger, TestSet
 from snellen.guards.looks import looked_at
 from snellen.recipes.cifar10 import PLAIN, SMALL_CNN
-from snellen.recipes.json_form import to_json
+from snellen.recipes.json_form import recipe_hash, to_json
+from snellen.recipes.recipe import Recipe
 from snellen.runs.atomic import write_json
 
 LATER, EARLIER = "2999-01-01T00:00:00+00:00", "1999-01-01T00:00:00+00:00"
@@ -17,9 +18,20 @@ def ledger(tmp_path) -> Ledger:
     return Ledger(tmp_path / "ledger.jsonl")
 
 
-def look(ledger: Ledger, images: LabeledImages, *weights: str, recipe: str = "plain") -> None:
-    candidates = [Candidate(f"run-{one}", one, recipe, seed) for seed, one in enumerate(weights)]
+def look(ledger: Ledger, images: LabeledImages, *weights: str, recipe: Recipe = SMALL_CNN) -> None:
+    candidates = [
+        Candidate(f"run-{one}", one, recipe.name, seed, recipe_hash(recipe)) for seed, one in enumerate(weights)
+    ]
     ledger.intend(TestSet.of(images), candidates, tta="none", reason="to know", version="0")
+
+
+def look_of_before_recipes_had_hashes(ledger: Ledger, images: LabeledImages, weights: str, recipe: Recipe) -> None:
+    look(ledger, images, weights, recipe=recipe)
+    (line,) = ledger.lines()
+    content = {key: value for key, value in line.content.items() if key not in ("hash", "previous", "tta_unsure")}
+    del content["candidates"][0]["recipe_sha256"]
+    ledger.path.unlink()
+    ledger._append(content)
 
 
 def verdict(ledger, *, started=EARLIER, recipe=PLAIN, data="few"):
@@ -49,25 +61,29 @@ def test_looks_at_another_data_set_do_not_count(ledger, few_images):
     assert verdict(ledger, data="other").passed
 
 
-def test_a_run_begun_after_a_look_at_another_recipe_is_tuned_on_test(ledger, few_images, tmp_path):
-    look(ledger, few_images, "a")
-    (tmp_path / "run-a").mkdir()
-    write_json(tmp_path / "run-a" / "recipe.json", to_json(PLAIN))
+def test_a_run_begun_after_a_look_at_another_recipe_is_tuned_on_test(ledger, few_images):
+    look(ledger, few_images, "a", recipe=PLAIN)
     after = verdict(ledger, started=LATER, recipe=SMALL_CNN)
     assert after.passed is False
     assert "began after a look" in after.evidence
 
 
-def test_a_further_seed_of_the_recipe_that_was_looked_at_is_not(ledger, few_images, tmp_path):
-    look(ledger, few_images, "a")
-    (tmp_path / "run-a").mkdir()
-    write_json(tmp_path / "run-a" / "recipe.json", to_json(PLAIN.replace(note="as it was then")))
+def test_a_further_seed_of_the_recipe_that_was_looked_at_is_not(ledger, few_images):
+    look(ledger, few_images, "a", recipe=PLAIN.replace(name="as it was called then", note="then"))
     assert verdict(ledger, started=LATER, recipe=PLAIN).passed
 
 
-def test_a_recipe_of_the_same_name_that_cannot_be_compared_counts_as_another(ledger, few_images):
-    look(ledger, few_images, "a", recipe=PLAIN.name)
+def test_a_changed_recipe_of_the_same_name_is_another(ledger, few_images):
+    look(ledger, few_images, "a", recipe=PLAIN.replace(epochs=PLAIN.epochs + 1))
     assert verdict(ledger, started=LATER, recipe=PLAIN).passed is False
+
+
+def test_an_old_line_is_compared_by_the_recipe_in_its_runs_folder(ledger, few_images, tmp_path):
+    look_of_before_recipes_had_hashes(ledger, few_images, "a", PLAIN)
+    assert verdict(ledger, started=LATER, recipe=PLAIN).passed is False
+    (tmp_path / "run-a").mkdir()
+    write_json(tmp_path / "run-a" / "recipe.json", to_json(PLAIN.replace(note="as it was then")))
+    assert verdict(ledger, started=LATER, recipe=PLAIN).passed
 
 
 def test_a_time_that_cannot_be_read_accuses_nobody(ledger, few_images):

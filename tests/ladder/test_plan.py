@@ -37,10 +37,22 @@ def test_more_seeds_go_on_and_are_remembered(plan: Plan) -> None:
     assert begin(replace(plan, seed_counts=(5,))).seed_counts == (3, 5)
 
 
+def test_a_ladder_begun_before_recipes_had_a_field_goes_on(plan: Plan) -> None:
+    begin(plan)
+    path = plan.folder / "ladder.json"
+    content = json.loads(path.read_text())
+    for rung in content["rungs"]:
+        del rung["recipe"]["tta_unsure"]
+    path.write_text(json.dumps(content))
+    assert begin(plan) == plan
+
+
 def test_other_recipes_under_the_same_name_are_refused_with_the_first_difference(plan: Plan) -> None:
     begin(plan)
     shorter = replace(plan, rungs=with_shared_settings(plan.rungs, ["epochs=30"]))
-    with pytest.raises(RunError, match=r"other rungs \(baseline: epochs 100, asked for 30.0\).*choose another --name"):
+    with pytest.raises(
+        RunError, match=r"other rungs \(baseline: epochs 100.0, asked for 30.0\).*choose another --name"
+    ):
         begin(shorter)
 
 

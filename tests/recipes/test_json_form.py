@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from snellen.errors import InvalidSetting, UsageError
 from snellen.recipes.catalog import RECIPES
-from snellen.recipes.json_form import from_json, read_recipe, to_json, with_settings
+from snellen.recipes.cifar10 import SPRINT
+from snellen.recipes.json_form import _chosen, from_json, read_recipe, recipe_hash, to_json, with_settings
 from snellen.recipes.recipe import SGD, Augment, Average, Expect, Freeze, Muon, Recipe, Resolution, Schedule
 
 _PART = st.floats(0, 0.99)
@@ -250,3 +251,18 @@ def test_a_setting_that_cannot_be_is_refused_with_the_way_out(setting: str, sent
         with_settings(RECIPES["sprint"], [setting])
     assert sentence in str(refused.value)
     assert len(str(refused.value)) < 600
+
+
+def test_a_recipes_hash_is_that_of_what_it_does() -> None:
+    assert recipe_hash(SPRINT) == recipe_hash(SPRINT.replace(name="other", note="told otherwise", expect=None))
+    assert recipe_hash(SPRINT) == recipe_hash(from_json(json.loads(json.dumps(to_json(SPRINT)))))
+    assert recipe_hash(SPRINT) != recipe_hash(SPRINT.replace(epochs=SPRINT.epochs + 1))
+
+
+def test_a_recipes_hash_counts_only_what_differs_from_the_defaults() -> None:
+    told = _chosen(SPRINT)
+    assert "average" in told
+    assert "sampling" not in told
+    assert told["optimizer"]["kind"] == "muon"
+    assert recipe_hash(SPRINT) != recipe_hash(SPRINT.replace(optimizer=SGD()))
+    assert recipe_hash(SPRINT.replace(average=None)) != recipe_hash(SPRINT)

@@ -84,7 +84,7 @@ def painted(tab: Any, selector: str) -> bool:
     )
 
 
-VIEWS = ("overview", "lineup", "confusions", "curves", "inside", "classes", "map", "record")
+VIEWS = ("overview", "lineup", "confusions", "curves", "inside", "pipeline", "classes", "map", "record")
 
 
 @pytest.mark.parametrize("width", [390, 1280])

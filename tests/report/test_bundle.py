@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 import pytest
 
 from snellen.report import bundle
-from snellen.report.bundle import bundle_html, bundle_scripts
+from snellen.report.bundle import LIVE, OFFLINE, bundle_html, bundle_scripts, content_policy
 from snellen.report.page import Page
 
 EVIL = '</script><img src=x onerror="document.title=1">{{data}}'
@@ -66,7 +66,9 @@ def test_nothing_is_loaded_from_anywhere(written: str) -> None:
     for tag, attributes in Elements(written).tags:
         assert "src" not in attributes, tag
         assert (attributes.get("href") or "data:,") == "data:,", tag
-    script = next(text for _, attributes, text in Elements(written).inside if not attributes and "module_main" in text)
+    script = next(
+        text for _, attributes, text in Elements(written).inside if not attributes and "module_offline" in text
+    )
     assert re.findall(r"https?://[^\s\"']+", script) == ["http://www.w3.org/2000/svg"]
     assert not re.search(r"\b(fetch|XMLHttpRequest|WebSocket|EventSource|sendBeacon|eval)\b|innerHTML", script)
 
@@ -83,13 +85,29 @@ def test_the_policy_allows_exactly_this_script_and_this_style(written: str) -> N
             assert f"{tag}-src 'sha256-{digest}'" in policy
 
 
-def test_every_module_is_there_once_and_after_what_it_imports() -> None:
-    order = re.findall(r"^const module_(\w+) = \(\(\) => \{", bundle_scripts(), re.MULTILINE)
+@pytest.mark.parametrize("entry", [OFFLINE, LIVE])
+def test_every_module_is_there_once_and_after_what_it_imports(entry: str) -> None:
+    order = re.findall(r"^const module_(\w+) = \(\(\) => \{", bundle_scripts(entry), re.MULTILINE)
     assert len(order) == len(set(order))
-    assert order[-1] == "main"
+    assert f"{order[-1]}.js" == entry
     for name in order:
         for _, imported in bundle._IMPORT.findall(bundle.web_file(f"{name}.js")):
             assert order.index(imported.removesuffix(".js")) < order.index(name)
+
+
+def test_the_two_entries_differ_in_the_live_parts_only() -> None:
+    offline, live = (
+        set(re.findall(r"^const module_(\w+)", bundle_scripts(entry), re.MULTILINE)) for entry in (OFFLINE, LIVE)
+    )
+    assert offline - live == {"offline"}
+    assert live - offline == {"live", "tryyours"}
+
+
+def test_only_the_live_page_may_ask_its_server() -> None:
+    assert "connect-src 'none'" in content_policy(OFFLINE)
+    assert "connect-src 'self'" in content_policy(LIVE)
+    assert "tried-columns" in bundle_html("", {}, {}, entry=LIVE)
+    assert "tried-columns" not in bundle_html("", {}, {})
 
 
 def test_modules_that_import_each_other_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

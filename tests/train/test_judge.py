@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,14 @@ from snellen.data.dataset import Dataset
 from snellen.data.ledger import Ledger
 from snellen.data.sealed_images import SealedImages
 from snellen.errors import RunError, SealError, StorageError, UsageError
+from snellen.evaluate.metrics import accuracy
 from snellen.evaluate.predictions import Predictions
 from snellen.models.restore import restore, save_weights, weights_hash
+from snellen.recipes.json_form import recipe_hash
 from snellen.runs.run import Run
 from snellen.train import judge
-from snellen.train.judge import Look, judge_on_test, judge_on_val, ledger_of
+from snellen.train.judge import judge_on_test, judge_on_val, ledger_of
+from snellen.train.look import Look
 
 
 @pytest.fixture
@@ -67,8 +71,15 @@ def test_the_first_look_is_on_record_with_its_result(own_run: Run, ledger: Ledge
     assert (found.number, found.repeated, len(found.predictions[0])) == (1, False, 60)
     intent, result = ledger.lines()
     assert intent.content["candidates"] == [
-        {"run": "tiny", "weights": weights_hash(own_run), "recipe": "tiny", "seed": 0}
+        {
+            "run": "tiny",
+            "weights": weights_hash(own_run),
+            "recipe": "tiny",
+            "recipe_sha256": recipe_hash(own_run.recipe),
+            "seed": 0,
+        }
     ]
+    assert intent.content["tta_unsure"] == own_run.recipe.tta_unsure
     assert (intent.content["reason"], intent.content["tta"]) == ("final number", "flip")
     (entry,) = result.content["results"]
     assert entry["hits"] == int(found.predictions[0].correct.sum())
@@ -93,6 +104,23 @@ def test_a_second_model_is_a_second_look_and_says_so(own_run: Run, ledger: Ledge
     second = look([sibling(own_run, 1)], ledger)
     assert second.number == 2
     assert any("Look 2 at this test set" in sentence for sentence in second.sentences())
+    rate = accuracy(second.predictions[0])
+    assert rate.text(2, level=0.975) in second.grades()[0]
+    assert second.to_json()["runs"][0]["plain"]["accuracy"] == rate.to_json(level=0.975)
+    assert rate.interval(0.975)[0] < rate.interval()[0]
+    assert look([own_run], ledger).number == 1
+    assert openings == ["opened"] * 2
+
+
+def test_stored_answers_that_are_not_those_of_the_ledgers_line_are_refused(
+    own_run: Run, ledger: Ledger, openings: list[str]
+) -> None:
+    answers = look([own_run], ledger).predictions[0]
+    path = own_run.folder / "predictions_test.npz"
+    replace(answers, logits=np.roll(answers.logits, 1, axis=1)).save(path)
+    with pytest.raises(RunError, match="the file was changed. Move it away and ask again; that is no new look"):
+        look([own_run], ledger)
+    path.unlink()
     assert look([own_run], ledger).number == 1
     assert openings == ["opened"] * 2
 
@@ -104,7 +132,7 @@ def test_several_seeds_are_one_look_with_a_mean(own_run: Run, ledger: Ledger, op
     assert openings == ["opened"]
     shares = [float(one.correct.mean()) for one in found.predictions]
     assert found.to_json()["mean"] == found.summary(tta=False).to_json()
-    assert f"{100 * float(np.mean(shares)):.2f}" in found.sentences()[0]
+    assert f"{100 * float(np.mean(shares)):.2f}" in found.grades()[0]
     assert look(runs[1:2], ledger).number == 1
 
 

@@ -18,6 +18,7 @@ from snellen.errors import DataError
 from snellen.evaluate import notebook
 from snellen.evaluate.predict import predict
 from snellen.evaluate.predictions import Predictions
+from snellen.inspection.own_pictures import unlabeled
 from snellen.models.normalized import Classifier
 from snellen.recipes.recipe import TTA
 
@@ -114,18 +115,10 @@ def answers(
     named = list(_each(pictures))
     if not named:
         raise DataError("There is no picture to answer.")
-    images = np.stack([_pixels(picture, image_shape, fit) for _, picture in named])
-    given = LabeledImages(
-        images=images,
-        labels=np.zeros(len(images), dtype=np.int64),  # unknown; replaced below
-        class_names=class_names,
-        ids=np.arange(len(images), dtype=np.int64),
-        role="new",
-        name="own pictures",
-    )
-    found = predict(model, given, tta=tta).with_tta()
+    images = [_pixels(picture, image_shape, fit) for _, picture in named]
+    found = predict(model, unlabeled(images, class_names), tta=tta).with_tta()
     unknown = np.full(len(images), -1, dtype=np.int64)
-    return Answers(replace(found, labels=unknown), images, tuple(name for name, _ in named))
+    return Answers(replace(found, labels=unknown), np.stack(images), tuple(name for name, _ in named))
 
 
 def _each(pictures: Pictures) -> Iterator[tuple[str, Picture]]:

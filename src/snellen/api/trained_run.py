@@ -155,7 +155,7 @@ class TrainedRun:
         """Files for other tools, compared before they are written: `run.export("onnx", "int8")`.
 
         Raises:
-            UsageError: a package of `snellen[export]` is missing.
+            MissingExtra: a package of `snellen[export]` is missing.
         """
         folder, where = (None if path is None else Path(path) for path in (out, data))
         return export_run(self.run, formats or ("onnx",), folder, data=where)

@@ -69,6 +69,25 @@ def augment_one(image: NDArray[np.uint8], draw: OneDraw) -> NDArray[np.float32]:
     return jitter(as_fraction, brightness=draw.brightness, contrast=draw.contrast, saturation=draw.saturation)
 
 
+def shrink(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """(H, W, C) -> (height, width, C), not enlarged: bilinear with antialiasing, as `batched.resize_side` does it.
+
+    Each new pixel is a weighted mean of old ones, rows and columns one after the other. The weight falls in a straight
+    line from the new pixel's centre to 0 one new pixel further on.
+    """
+    rows, columns = _tents(image.shape[0], height), _tents(image.shape[1], width)
+    return np.asarray(np.einsum("ay,bx,yxc->abc", rows, columns, image), dtype=np.float32)
+
+
+def _tents(old: int, new: int) -> NDArray[np.float64]:
+    """(new, old) weights, each row summing to 1."""
+    scale = old / new  # old pixels per new one
+    centres = (np.arange(new) + 0.5) * scale
+    distance = np.abs(np.arange(old) + 0.5 - centres[:, None]) / scale  # in new pixels
+    weights = np.maximum(0, 1 - distance)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
 def _grey(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """(H, W, 1) float32."""
     return image if image.shape[2] == 1 else (image * LUMA).sum(axis=2, keepdims=True)

@@ -24,6 +24,7 @@ from snellen.data.ledger import Candidate, Ledger
 from snellen.evaluate.intervals import mean_over_seeds
 from snellen.evaluate.predictions import Predictions
 from snellen.models.device import choose_device
+from snellen.recipes.json_form import recipe_hash
 from snellen.recipes.recipe import Recipe
 
 
@@ -196,13 +197,26 @@ def _look(plan: Plan, runs: list[BareRun]) -> tuple[list[float], str]:
         return [], "test stays sealed: no --reason was given"
     ledger, reason, recipe = Ledger(plan.ledger), plan.reason, plan.recipes["sprint"]
     candidates = [
-        Candidate(f"bare-{recipe.name}-s{run.job.seed}", weights_sha256(run.model), recipe.name, run.job.seed)
+        Candidate(
+            f"bare-{recipe.name}-s{run.job.seed}",
+            weights_sha256(run.model),
+            recipe.name,
+            run.job.seed,
+            recipe_hash(recipe),
+        )
         for run in runs
     ]
     intents: list[str] = []
     images = plan.dataset.test.open(
         lambda known: intents.append(
-            ledger.intend(known, candidates, tta=recipe.tta, reason=reason, version=snellen.__version__)
+            ledger.intend(
+                known,
+                candidates,
+                tta=recipe.tta,
+                tta_unsure=recipe.tta_unsure,
+                reason=reason,
+                version=snellen.__version__,
+            )
         )
     )
     said = [answer(run.model, run.job, images) for run in runs]

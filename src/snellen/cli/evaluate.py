@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from snellen.errors import UsageError
+from snellen.errors import InvalidSetting, UsageError
 
 if TYPE_CHECKING:
+    from snellen.evaluate.robustness import RobustnessCard
     from snellen.runs.run import Run
 
 
@@ -27,6 +28,10 @@ class Args:
     """Grade val with other test-time views than the recipe's."""
     per_class: bool = False
     """Also print recall and precision of every class."""
+    doubts: int = 0
+    """Also list this many val images whose label is doubted, most suspicious first."""
+    robustness: bool = False
+    """Also grade val mirrored, shifted, brightened, blurred, … (23 times), and write robustness.json."""
     reason: str = "final number"
     """Why the test set is opened; goes into the ledger."""
     ledger: Path | None = None
@@ -46,6 +51,8 @@ def run(args: Args) -> int:
     if not args.runs:
         raise UsageError("Which run? snellen evaluate runs/NAME")
     runs = [open_run(path) for path in args.runs]
+    if args.doubts < 0:
+        raise InvalidSetting(f"--doubts {args.doubts} is not possible: 0 or more images.")
     if args.split == "test":
         return _test(args, runs)
     if args.ledger is not None or args.reason != Args.reason:
@@ -76,43 +83,61 @@ def _compare(args: Args, runs: list[Run]) -> dict[str, Any]:
 def _val(args: Args, run: Run) -> dict[str, Any]:
     from rich.console import Console
 
-    from snellen.cli.show import show_grades
+    from snellen.cli.show import show_doubts, show_grades
+    from snellen.evaluate.confidence import confidence, write_confidence
+    from snellen.evaluate.robustness import robustness_table
     from snellen.evaluate.scorecard import class_table, scorecard
     from snellen.train.judge import judge_on_val
 
     predictions = judge_on_val(run, data=args.data, device=args.device, tta=args.tta)
-    card = scorecard(predictions)
-    if not args.json:
-        console = Console(highlight=False)
-        show_grades(console, predictions)
-        if args.per_class:
-            console.print()
-            console.print(class_table(card))
-    return {"run": str(run.folder), "split": "val", **card.to_json()}
+    card, sure = scorecard(predictions), confidence(predictions, val=predictions)
+    write_confidence(sure, run.folder)
+    found = {"run": str(run.folder), "split": "val", **card.to_json(), "confidence": sure.to_json()}
+    console = Console(highlight=False, quiet=args.json)
+    show_grades(console, predictions)
+    if args.per_class:
+        console.print()
+        console.print(class_table(card))
+    if args.doubts:
+        console.print()
+        show_doubts(console, sure.doubt_rows(args.doubts))
+    if args.robustness:
+        robust = _robustness(args, run)
+        console.print()
+        console.print(robustness_table(robust))
+        found["robustness"] = robust.to_json()
+    return found
+
+
+def _robustness(args: Args, run: Run) -> RobustnessCard:
+    from snellen.train.progress import Progress
+    from snellen.train.robustness import GRADINGS, measure_robustness
+
+    progress = Progress(quiet=args.json, brief=True)
+    progress.begin(
+        steps=GRADINGS, done=0, images_per_step=run.info["data"]["val"]["count"] if not run.info["final"] else 0
+    )
+    try:
+        return measure_robustness(run, data=args.data, device=args.device, graded=progress.advance)
+    finally:
+        progress.end()
 
 
 def _test(args: Args, runs: list[Run]) -> int:
     from rich.console import Console
-    from rich.text import Text
 
-    from snellen.cli.show import show_grades
-    from snellen.evaluate.scorecard import class_table, scorecard
+    from snellen.cli.show_look import look_json, show_look
     from snellen.train.judge import judge_on_test, ledger_of
 
     if args.tta is not None:
         raise UsageError("--tta cannot be chosen on test: the recipe declares the views. Try them on val.")
+    if args.robustness or args.doubts:
+        raise UsageError("--robustness and --doubts are for val: test is for the last number only. Leave them out.")
     look = judge_on_test(
         runs, ledger_of(runs[0], args.ledger), reason=args.reason, data=args.data, device=args.device
     )  # fmt: skip
     if args.json:
-        print(json.dumps(look.to_json(), ensure_ascii=False))
-        return 0
-    console = Console(highlight=False)
-    for predictions in look.predictions:
-        if len(runs) == 1:
-            show_grades(console, predictions, label="test")
-        if args.per_class:
-            console.print(class_table(scorecard(predictions)))
-    for sentence in look.sentences():
-        console.print(Text(sentence), soft_wrap=True)
+        print(json.dumps(look_json(look, runs, data=args.data), ensure_ascii=False))
+    else:
+        show_look(Console(highlight=False), look, runs, per_class=args.per_class, data=args.data)
     return 0

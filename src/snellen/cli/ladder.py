@@ -29,6 +29,8 @@ class Args:
     """Runs per rung; 3 is the least that can decide. More later are added to what is there."""
     set: tuple[str, ...] = ()
     """Change fields on every rung: --set epochs=30 widths=[16,16,32,32]. The table says so."""
+    reuse: tuple[Path, ...] = ()
+    """Folders of other ladders: what they trained with the same recipe, seed, data and precision is copied."""
     test: bool = False
     """At the end, open the sealed test set once for all rungs together, through the ledger."""
     ledger: Path | None = None
@@ -98,6 +100,7 @@ def _climb(args: Args, dataset_name: str, title: str, rungs: tuple[Rung, ...]) -
         settings=args.set,
         device=args.device,
         precision=args.precision,
+        reuse=args.reuse,
         quiet=args.json,
     )
     standing = standing_of(plan)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snellen.errors import UsageError
-from snellen.evaluate.intervals import Rate, mean_over_seeds
+from snellen.evaluate.intervals import Rate, level_among, mean_over_seeds
 
 
 @dataclass(frozen=True)
@@ -63,27 +63,32 @@ def _print(ledger: object, problems: list[str]) -> None:
     for line in lines:
         recipe_of = {candidate["weights"]: candidate["recipe"] for candidate in line.content["candidates"]}
         for recipe in dict.fromkeys(recipe_of.values()):
+            look = ledger.look_number(line.hash)
             graded = [result for result in results.get(line.hash, []) if recipe_of.get(result["weights"]) == recipe]
             table.add_row(
-                str(ledger.look_number(line.hash)),
+                str(look),
                 line.content["time"][:10],
                 Text(f"{line.content['test_set']['name']} {line.content['test_set']['fingerprint'][:8]}"),
                 Text(recipe),
                 str(sum(name == recipe for name in recipe_of.values())),
-                _accuracy(graded, "hits"),
-                _accuracy(graded, "hits_tta"),
+                _accuracy(graded, "hits", level_among(look)),
+                _accuracy(graded, "hits_tta", level_among(look)),
                 Text(line.content["reason"]),
             )
     if lines:
         console.print(table)
+        if any(ledger.look_number(line.hash) > 1 for line in lines):
+            console.print(
+                "From the second look on intervals are wider: at look k they hold at 1 - 5 %/k.", soft_wrap=True
+            )
     for problem in problems:
         console.print(Text(f"not whole: {problem}", style="red"), soft_wrap=True)
 
 
-def _accuracy(graded: Sequence[Mapping[str, int]], hits: str) -> str:
+def _accuracy(graded: Sequence[Mapping[str, int]], hits: str, level: float) -> str:
     """One model: share with its interval over images. Several seeds: mean with its interval over seeds."""
     if not graded:
         return "opened, no result"
     if len(graded) == 1:
-        return str(Rate(graded[0][hits], graded[0]["n"]))
-    return str(mean_over_seeds([result[hits] / result["n"] for result in graded]))
+        return Rate(graded[0][hits], graded[0]["n"]).text(level=level)
+    return str(mean_over_seeds([result[hits] / result["n"] for result in graded], level=level))

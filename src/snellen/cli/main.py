@@ -24,7 +24,9 @@ VERBS = {
     "train": "train a recipe on a data set",
     "evaluate": "grade a run on val, or once on the sealed test set",
     "predict": "name what is in your own pictures",
+    "explain": "one image at every step of the pipeline, each done again in NumPy",
     "report": "see what a run does: one page of pictures, mistakes, curves and what it looks at",
+    "view": "the same page on this machine, with a place to try your own pictures",
     "ladder": "which part of a recipe is worth what: rungs x seeds, with a verdict on each",
     "export": "the model for other tools: ONNX, int8, torch.export, safetensors, each compared with the run first",
     "recipes": "list the recipes, or show one in full",
@@ -95,7 +97,7 @@ def _parse(arguments_type: type[Any], arguments: list[str], verb: str) -> Any:
             args=arguments,
             prog=f"snellen {verb}",
             description=f"snellen {verb}: {VERBS[verb]}.",
-            config=(tyro.conf.OmitArgPrefixes,),
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone),
         )
     except SystemExit as error:
         raise SystemExit(_BAD_USAGE if error.code else 0) from None

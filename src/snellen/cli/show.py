@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
+from snellen.evaluate.confidence import Confidence, confidence
 from snellen.evaluate.confusion import confusion_matrix, confusion_terminal, worst_pairs
 from snellen.evaluate.predictions import Predictions
 from snellen.evaluate.scorecard import Scorecard, scorecard
@@ -34,15 +38,52 @@ def show_run(folder: Path, *, as_json: bool) -> None:
     show_next(console, run)
 
 
-def show_grades(console: Console, predictions: Predictions, *, label: str | None = None) -> None:
-    """Print one split's grades: accuracy, matrix, per-class table, worst pairs."""
-    card = scorecard(predictions)
-    matrix = confusion_matrix(predictions)
-    console.print(confusion_terminal(matrix, predictions.class_names, console.width))
+def show_grades(console: Console, predictions: Predictions) -> None:
+    """Print val's grades: the matrix, accuracy, the two worst pairs, and how far the model may be believed."""
+    show_matrix(console, predictions)
+    show_accuracy(console, scorecard(predictions), predictions.split)
+    show_mixed_up(console, predictions)
+    show_confidence(console, confidence(predictions, val=predictions if predictions.split == "val" else None))
+
+
+def show_matrix(console: Console, predictions: Predictions) -> None:
+    """Print the confusion matrix."""
+    console.print(confusion_terminal(confusion_matrix(predictions), predictions.class_names, console.width))
     console.print()
-    show_accuracy(console, card, label or predictions.split)
-    for number, pair in enumerate(worst_pairs(matrix, predictions.class_names, limit=2)):
+
+
+def show_mixed_up(console: Console, predictions: Predictions) -> None:
+    """Print the two pairs of classes that are mixed up most."""
+    pairs = worst_pairs(confusion_matrix(predictions), predictions.class_names, limit=2)
+    for number, pair in enumerate(pairs):
         console.print(Text(f"{'mixed up' if number == 0 else '':<9}{pair}"))
+
+
+def show_confidence(console: Console, found: Confidence) -> None:
+    """Print how sure the model is and whether that comes true."""
+    for label, sentence in found.sentences():
+        show_line(console, label, sentence)
+
+
+def show_doubts(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print images whose label is doubted, most suspicious first."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for column, justify in (("image", "right"), ("labelled", "left"), ("looks like", "left")):
+        table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for row in rows:
+        given = f"{row['given']} {100 * row['probability_given']:.1f} %"
+        table.add_row(
+            str(row["id"]), Text(given), Text(f"{row['suggested']} {100 * row['probability_suggested']:.1f} %")
+        )
+    console.print(table)
+
+
+def show_line(console: Console, label: str, sentence: str) -> None:
+    """Print a labelled line, its further lines under the first."""
+    whole = sentence.replace(" %", "\u00a0%")  # a number stays with its unit
+    lines = textwrap.wrap(whole, max(30, console.width - 9), break_on_hyphens=False)
+    for number, line in enumerate(lines):
+        console.print(Text(f"{label if number == 0 else '':<9}{line}".replace("\u00a0", " ")), soft_wrap=True)
 
 
 def show_accuracy(console: Console, card: Scorecard, label: str) -> None:

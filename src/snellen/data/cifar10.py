@@ -87,6 +87,25 @@ def read_binary_batches(folder: Path) -> Dataset:
     return dataset
 
 
+def stored_row(folder: Path, image_id: int) -> tuple[str, int, NDArray[np.uint8]]:
+    """One training picture as it lies on disk: its file's name, its row there, and the (3072,) uint8 of that row.
+
+    The row is the whole red plane, then green, then blue; nothing is turned round yet.
+
+    Args:
+        folder: of either version.
+        image_id: 0 to 49,999, as in `LabeledImages.ids`.
+
+    Raises:
+        DataError: the file cannot be read.
+        ChecksumMismatch: it is not the published one.
+    """
+    number, row = divmod(image_id, FILE_IMAGES)
+    binary = (folder / BINARY_TRAIN[0]).is_file()
+    file, read_rows = (BINARY_TRAIN[number], _binary_rows) if binary else (PYTHON_TRAIN[number], _python_rows)
+    return file, row, read_rows(folder / file)[0][row]
+
+
 _Rows = tuple[NDArray[np.uint8], NDArray[np.int64]]
 """Pixels (n, 3072) uint8, red plane first, and labels (n,) int64."""
 

@@ -67,12 +67,21 @@ class TestSet:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One model to be graded: its run's name, the SHA-256 of its weights, its recipe and seed."""
+    """One model to be graded.
+
+    Attributes:
+        run: its folder's name.
+        weights: SHA-256 of the weights file.
+        recipe: name of its recipe, which a recipe changed by `--set` keeps.
+        seed: it was trained with.
+        recipe_sha256: `recipes.json_form.recipe_hash`, by which changed recipes are told apart.
+    """
 
     run: str
     weights: str
     recipe: str
     seed: int
+    recipe_sha256: str
 
 
 @dataclass(frozen=True)
@@ -103,8 +112,25 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def intend(self, test_set: TestSet, candidates: Sequence[Candidate], *, tta: str, reason: str, version: str) -> str:
+    def intend(
+        self,
+        test_set: TestSet,
+        candidates: Sequence[Candidate],
+        *,
+        tta: str,
+        tta_unsure: float = 1.0,
+        reason: str,
+        version: str,
+    ) -> str:
         """Write the intent to grade `candidates` on a test set; returns the line's hash.
+
+        Args:
+            test_set: what is going to be opened.
+            candidates: every model that will be graded.
+            tta: name of the test-time views.
+            tta_unsure: fraction of the images that get the further views.
+            reason: why, in the words of whoever looks.
+            version: of Snellen.
 
         Raises:
             SealError: the line could not be written, so the test set stays closed.
@@ -117,6 +143,7 @@ class Ledger:
                 "test_set": dataclasses.asdict(test_set) | {"sketch": list(test_set.sketch)},
                 "candidates": [dataclasses.asdict(candidate) for candidate in candidates],
                 "tta": tta,
+                "tta_unsure": tta_unsure,
                 "reason": reason,
             }
         )
@@ -165,11 +192,12 @@ class Ledger:
         """How many models an intent line declares."""
         return max((len(line.content["candidates"]) for line in self.lines() if line.hash == intent), default=1)
 
-    def result_for(self, weights: str, *, tta: str, data: str) -> dict[str, Any] | None:
+    def result_for(self, weights: str, *, tta: str, tta_unsure: float = 1.0, data: str) -> dict[str, Any] | None:
         """The stored result of these weights under this protocol, or None. Repeating it is no new look."""
         lines = self.lines()
         intents = {
             line.hash for line in lines if line.kind == "intent" and line.content["tta"] == tta
+            and line.content.get("tta_unsure", tta_unsure) == tta_unsure  # lines of before 0.1 do not say
             and line.content["test_set"]["name"] == data
         }  # fmt: skip
         for line in lines:

@@ -13,7 +13,9 @@ The same function serves training folders, `predict`, export checks and the view
 from __future__ import annotations
 
 import io
+import struct
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -21,35 +23,77 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from snellen.errors import DataError
+from snellen.errors import DataError, NotAPicture, TooLarge
 
 Fit = Literal["squash", "crop", "pad"]
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 _MAX_PIXELS = 64_000_000
 _MAX_BYTES = 256 * 2**20
+_ORIENTATION = 0x0112  # EXIF
+_IN_WORDS = {"1": "black and white", "L": "grey", "LA": "grey", "P": "palette", "PA": "palette"}
+# What decoders raise about bytes that are not what they promise to be.
+_BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, TypeError, LookupError, ArithmeticError,
+           MemoryError)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class ReadPicture:
+    """A picture with what its file said and what was done to it.
+
+    Attributes:
+        image: upright RGB, of any size.
+        format: one of `FORMATS`, or "MPO", a JPEG with more pictures behind the first.
+        mode: as stored, in Pillow's words: "RGB", "L", "P", "CMYK", "RGBA", "I;16" …
+        size: (W, H) as stored, before it was turned upright; pixels.
+        notes: each step of the policy that changed something, as a few words.
+    """
+
+    image: Image.Image
+    format: str
+    mode: str
+    size: tuple[int, int]
+    notes: tuple[str, ...]
 
 
 def read_picture(source: Path | bytes, *, max_pixels: int = _MAX_PIXELS) -> Image.Image:
-    """An upright RGB picture of any size.
+    """An upright RGB picture of any size; raises as `read_with_notes`."""
+    return read_with_notes(source, max_pixels=max_pixels).image
+
+
+def read_with_notes(
+    source: Path | bytes, *, formats: tuple[str, ...] = FORMATS, max_pixels: int = _MAX_PIXELS
+) -> ReadPicture:
+    """An upright RGB picture of any size, and how it became one.
+
+    Args:
+        source: a file, or its bytes.
+        formats: what is read, some of `FORMATS`.
+        max_pixels: more are refused before anything is decoded.
 
     Raises:
-        DataError: not one of the formats, broken, or too large; the sentence names the file.
+        NotAPicture: of none of the formats.
+        TooLarge: too many pixels or bytes.
+        DataError: broken, empty or not there; the sentence names the file.
     """
-    name = str(source) if isinstance(source, Path) else "the picture"
+    name = str(source) if isinstance(source, Path) else "The picture"
     content = _read_bytes(source) if isinstance(source, Path) else source
     if not content:
         raise DataError(f"{name} is empty (0 bytes).")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own size warning: the cap below is stricter and is an error
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
+            image = Image.open(io.BytesIO(content), formats=formats)
             if image.width * image.height > max_pixels:
-                raise DataError(f"{name} has {image.width}x{image.height} pixels; at most {max_pixels:,} are read.")
+                raise TooLarge(f"{name} has {image.width}x{image.height} pixels; at most {max_pixels:,} are read.")
+            several = getattr(image, "is_animated", False)
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            upright, notes = _to_rgb(ImageOps.exif_transpose(image)), _notes_on(image, several)
+            return ReadPicture(upright, image.format or "", image.mode, image.size, notes)
     except UnidentifiedImageError:
-        raise DataError(f"{name} is not a picture Snellen reads ({', '.join(FORMATS)}).") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, MemoryError) as error:
+        raise NotAPicture(f"{name} is not a picture Snellen reads ({', '.join(formats)}).") from None
+    except Image.DecompressionBombError:
+        raise TooLarge(f"{name} has far more pixels than the {max_pixels:,} that are read at most.") from None
+    except _BROKEN as error:
         raise DataError(f"{name} is broken and cannot be read ({error}).") from error
 
 
@@ -77,21 +121,54 @@ def resize(image: Image.Image, *, side: int, channels: int, fit: Fit = "crop") -
     return pixels.reshape(side, side, channels)
 
 
+def square_of(size: tuple[int, int], fit: Fit) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom of what `resize` makes its square of, in pixels of a picture of `size` (W, H).
+
+    With "pad" it reaches beyond the picture, with "squash" it is the picture and no square.
+    """
+    width, height = size
+    if fit == "squash":
+        return 0.0, 0.0, float(width), float(height)
+    side = min(size) if fit == "crop" else max(size)
+    return (width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2
+
+
 def _read_bytes(path: Path) -> bytes:
     try:
         if not path.is_file():  # also keeps away from pipes and devices, which would block
             raise DataError(f"{path} is not a file." if path.exists() else f"There is no picture at {path}.")
         if path.stat().st_size > _MAX_BYTES:
-            raise DataError(f"{path} has {path.stat().st_size:,} bytes; at most {_MAX_BYTES:,} are read.")
+            raise TooLarge(f"{path} has {path.stat().st_size:,} bytes; at most {_MAX_BYTES:,} are read.")
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
 
 
+def _notes_on(image: Image.Image, several: bool) -> tuple[str, ...]:
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    found = {
+        "the first of several pictures in the file": several,
+        f"turned upright (EXIF orientation {orientation})": orientation in range(2, 9),
+        "16-bit grey scaled to 8 bits": _is_deep(image),
+        "transparent parts laid over white": _is_transparent(image),
+        f"{_IN_WORDS.get(image.mode, image.mode)} turned into RGB": image.mode not in ("RGB", "RGBA"),
+        "its colour profile is not applied: colours are taken as sRGB": "icc_profile" in image.info,
+    }
+    return tuple(note for note, applies in found.items() if applies)
+
+
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode.startswith("I;16") or image.mode in ("I", "F")
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    return "A" in image.getbands() or "transparency" in image.info
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+    if _is_deep(image):
         return _grey_16_to_rgb(image)
-    if "A" in image.getbands() or "transparency" in image.info:
+    if _is_transparent(image):
         over_white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(over_white, image.convert("RGBA")).convert("RGB")
     return image.convert("RGB")

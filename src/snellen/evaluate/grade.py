@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from snellen.data.labeled_images import LabeledImages
+from snellen.evaluate.confidence import confidence, write_confidence
 from snellen.evaluate.confusion import confusion_json, confusion_matrix, confusion_png
 from snellen.evaluate.predict import predict
 from snellen.evaluate.predictions import Predictions
@@ -29,7 +30,7 @@ def grade(
 
 
 def write_grades(predictions: Predictions, folder: Path) -> None:
-    """Write `predictions_SPLIT.npz`, `scorecard_SPLIT.json`, `confusion_SPLIT.json` and the matrix as a picture."""
+    """Write predictions, scorecard, confusion matrix and confidence of a split, with their pictures, into `folder`."""
     split = predictions.split
     matrix = confusion_matrix(predictions)
     predictions.save(folder / f"predictions_{split}.npz")
@@ -37,6 +38,13 @@ def write_grades(predictions: Predictions, folder: Path) -> None:
     write_json(folder / f"confusion_{split}.json", confusion_json(matrix, predictions.class_names))
     picture = "confusion.png" if split == "val" else f"confusion_{split}.png"
     confusion_png(folder / picture, matrix, predictions.class_names, title=f"{folder.name}, {split}")
+    write_confidence(confidence(predictions, val=val_answers(folder)), folder)
+
+
+def val_answers(folder: Path) -> Predictions | None:
+    """The run's answers on val, on which alone a temperature is fitted; None after a final training."""
+    path = folder / "predictions_val.npz"
+    return Predictions.load(path) if path.exists() else None
 
 
 def headline(predictions: Predictions) -> dict[str, Any]:

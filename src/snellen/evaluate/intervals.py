@@ -24,6 +24,20 @@ def normal_quantile(probability: float) -> float:
     return NormalDist().inv_cdf(probability)
 
 
+def level_among(looks: int) -> float:
+    """Confidence level of an interval that keeps 95 % for the best of `looks` tries on one test set.
+
+    With k tries, each wrong in 5 % / k, all k intervals hold together in at least 95 % (Bonferroni), so the one of
+    whichever was chosen does. 1 gives 0.95, 2 gives 0.975.
+
+    Raises:
+        UsageError: fewer than one look.
+    """
+    if looks < 1:
+        raise UsageError(f"{looks} looks at a test set give no number; at least one does.")
+    return 1 - 0.05 / looks
+
+
 @dataclass(frozen=True)
 class Rate:
     """`hits` of `n` images: a share that always carries its n.
@@ -67,17 +81,17 @@ class Rate:
         high = 1.0 if self.hits == n else centre + half
         return low, high
 
-    def text(self, decimals: int = 1) -> str:
-        """As percent with 95 % interval and n: `94.1 % (93.6-94.5, n=10000)`."""
-        low, high = self.interval()
+    def text(self, decimals: int = 1, level: float = 0.95) -> str:
+        """As percent with its interval and n: `94.1 % (93.6-94.5, n=10000)`."""
+        low, high = self.interval(level)
         return f"{100 * self.value:.{decimals}f} % ({100 * low:.{decimals}f}-{100 * high:.{decimals}f}, n={self.n})"
 
     def __str__(self) -> str:
         return self.text()
 
-    def to_json(self) -> dict[str, Any]:
-        """value, low, high (fractions, 95 %), hits and n."""
-        low, high = self.interval()
+    def to_json(self, level: float = 0.95) -> dict[str, Any]:
+        """value, low, high (fractions, at this level), hits and n."""
+        low, high = self.interval(level)
         return {"value": self.value, "low": low, "high": high, "hits": self.hits, "n": self.n}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from snellen.errors import UsageError
 from snellen.evaluate.compare import PairedDifference, paired_difference
 from snellen.evaluate.corruptions import CORRUPTIONS, Images
 from snellen.evaluate.intervals import Rate
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 @dataclass(frozen=True)
@@ -84,3 +87,21 @@ def robustness_card(
         for severity in severities
     )
     return RobustnessCard(clean=Rate(int(clean.sum()), len(clean)), rows=rows)
+
+
+def robustness_table(card: RobustnessCard) -> RenderableType:
+    """Accuracy under every corruption and its change in points with a 95 % interval, for the terminal."""
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for column, justify in (("corruption", "left"), ("severity", "left"), ("accuracy", "right"), ("points", "right")):
+        table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    table.add_row("none", "", str(card.clean), "")
+    before = ""
+    for row in card.rows:
+        change = f"{100 * row.change.value:+.1f} ({100 * row.change.low:+.1f} to {100 * row.change.high:+.1f})"
+        low, high = row.accuracy.interval()
+        accuracy = f"{100 * row.accuracy.value:.1f} % ({100 * low:.1f}-{100 * high:.1f})"
+        table.add_row(row.corruption if row.corruption != before else "", row.severity, accuracy, change)
+        before = row.corruption
+    return table

@@ -91,8 +91,8 @@ def _no_val() -> list[str]:
 
 
 def _test(facts: dict[str, Any], run: Run, ledger: Ledger) -> str:
-    tta = run.recipe.tta
-    line = ledger.result_for(facts["weights_sha256"], tta=tta, data=facts["data"])
+    tta, unsure = run.recipe.tta, run.recipe.tta_unsure
+    line = ledger.result_for(facts["weights_sha256"], tta=tta, tta_unsure=unsure, data=facts["data"])
     if line is None:
         return "Test: not looked at, as far as the ledger knows."
     plain, averaged = Rate(line["hits"], line["n"]), Rate(line["hits_tta"], line["n"])

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch.export import ExportedProgram
 
-from snellen.errors import UsageError
+from snellen.errors import MissingExtra
 from snellen.export.torch_program import quiet_exporter
 
 INPUT, OUTPUT = "images", "probabilities"
@@ -36,10 +36,10 @@ def require_packages() -> None:
     """Raise unless ONNX files can be made and run here.
 
     Raises:
-        UsageError: a package is missing; the sentence names the line that installs it.
+        MissingExtra: a package is missing; the sentence names the line that installs it.
     """
     if missing := missing_packages():
-        raise UsageError(f"ONNX needs {', '.join(missing)}, not installed here: pip install 'snellen[export]'")
+        raise MissingExtra(f"ONNX needs {', '.join(missing)}, not installed here: pip install 'snellen[export]'")
 
 
 def to_onnx(program: ExportedProgram) -> bytes:

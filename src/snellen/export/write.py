@@ -91,7 +91,7 @@ def export_run(
 
     Raises:
         RunError: the run is not finished.
-        UsageError: a package of `snellen[export]` is missing.
+        MissingExtra: a package of `snellen[export]` is missing.
         DataError: the data are not at hand, or not those of the run.
     """
     if run.info["status"] != "finished":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 
@@ -71,8 +72,9 @@ def check_run(
     Raises:
         StorageError: guards.json cannot be written.
     """
+    started = time.process_time()
     verdicts = (*_journal_verdicts(run, ledger, data), *_image_verdicts(run, train, val, device))
-    write_verdicts(run, verdicts)
+    write_verdicts(run, verdicts, processor_seconds=time.process_time() - started)
     return verdicts
 
 

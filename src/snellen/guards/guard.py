@@ -96,9 +96,22 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     return ", ".join(parts)
 
 
-def write_verdicts(run: Run, verdicts: Sequence[Verdict]) -> None:
-    """Write `guards.json` into the run folder, in one rename."""
-    run.write("guards.json", {"summary": summary(verdicts), "verdicts": [verdict.to_json() for verdict in verdicts]})
+def write_verdicts(run: Run, verdicts: Sequence[Verdict], *, processor_seconds: float) -> None:
+    """Write `guards.json` into the run folder, in one rename.
+
+    Args:
+        run: that was judged.
+        verdicts: on it.
+        processor_seconds: what asking them took, over all threads.
+    """
+    run.write(
+        "guards.json",
+        {
+            "summary": summary(verdicts),
+            "processor_seconds": round(processor_seconds, 4),
+            "verdicts": [verdict.to_json() for verdict in verdicts],
+        },
+    )
 
 
 def read_verdicts(run: Run) -> tuple[Verdict, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from snellen.data.ledger import Ledger, Line
 from snellen.errors import SnellenError
 from snellen.guards.guard import Verdict
-from snellen.recipes.json_form import read_recipe
+from snellen.recipes.json_form import read_recipe, recipe_hash
 from snellen.recipes.recipe import Recipe
 
 _NAME = "test-once"
@@ -19,7 +19,7 @@ def looked_at(ledger: Ledger, *, data: str, recipe: Recipe, started: str, runs: 
     """Whether at most one choice was judged on a test set, and this run was not made after another one's look.
 
     Several looks at the same weights, and several seeds of one recipe in one look, are one choice. A further seed of a
-    recipe that was looked at is not tuned: the looked-at run's recipe is read from its folder, if it is still there.
+    recipe that was looked at is not tuned: recipes are compared by what they do, whatever they are called.
 
     Args:
         ledger: where looks are written.
@@ -62,15 +62,13 @@ def _earlier(one: str, other: str) -> bool:
 
 
 def _same_recipe(look: Line, recipe: Recipe, runs: Path) -> bool:
-    return all(_recipe_of(candidate, runs) == _bare(recipe) for candidate in look.content["candidates"])
+    return all(_recipe_hash_of(candidate, runs) == recipe_hash(recipe) for candidate in look.content["candidates"])
 
 
-def _recipe_of(candidate: dict[str, Any], runs: Path) -> Recipe | None:
-    try:
-        return _bare(read_recipe(runs / Path(str(candidate.get("run", ""))).name / "recipe.json"))
+def _recipe_hash_of(candidate: dict[str, Any], runs: Path) -> str | None:
+    if "recipe_sha256" in candidate:
+        return str(candidate["recipe_sha256"])
+    try:  # a line of before 0.1 names the run only; its folder may still be there
+        return recipe_hash(read_recipe(runs / Path(str(candidate.get("run", ""))).name / "recipe.json"))
     except SnellenError:
         return None
-
-
-def _bare(recipe: Recipe) -> Recipe:
-    return recipe.replace(note="", expect=None)

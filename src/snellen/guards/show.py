@@ -165,7 +165,7 @@ def _looked_twice() -> Verdict:
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "ledger.jsonl")
         for weights in ("one", "another"):
-            tried = Candidate(run=weights, weights=weights, recipe="shown", seed=0)
+            tried = Candidate(run=weights, weights=weights, recipe="shown", seed=0, recipe_sha256=weights)
             ledger.intend(TestSet.of(train), [tried], tta="none", reason="which is better?", version="0")
         verdict = looked_at(ledger, data="eyechart", recipe=_RECIPE, started="", runs=Path(folder))
     return replace(verdict, evidence=verdict.evidence.replace(str(ledger.path), ledger.path.name))

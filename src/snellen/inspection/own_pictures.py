@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pictures import Fit, read_picture, resize
@@ -52,23 +53,30 @@ def predict_pictures(
             entries.append({"picture": str(path), "error": str(error)})
     if not pixels:
         return entries
-    count = len(pixels)
-    images = LabeledImages(
-        images=np.stack(pixels),
-        labels=np.zeros(count, dtype=np.int64),  # unknown; never read
-        class_names=names,
-        ids=np.arange(count, dtype=np.int64),
-        role="new",
-        name="own pictures",
-    )
+    images = unlabeled(pixels, names)
     answers = predict(restore(run, choose_device(device)), images, tta=run.recipe.tta if tta else "none")
     probabilities = iter(answers.with_tta().probabilities)
     for entry in entries:
         if "error" not in entry:
-            entry["top"] = _top(next(probabilities), names, top)
+            own = next(probabilities)
+            entry["top"] = [
+                {"class": names[index], "probability": float(own[index])} for index in most_probable(own, top)
+            ]
     return entries
 
 
-def _top(probabilities: np.ndarray, names: tuple[str, ...], top: int) -> list[dict[str, Any]]:
-    order = np.argsort(-probabilities, kind="stable")[:top]
-    return [{"class": names[index], "probability": float(probabilities[index])} for index in order]
+def most_probable(probabilities: NDArray[np.float64], count: int) -> list[int]:
+    """The `count` classes with the largest of the (K,) probabilities, the largest first; equals in class order."""
+    return [int(index) for index in np.argsort(-probabilities, kind="stable")[:count]]
+
+
+def unlabeled(pixels: Sequence[NDArray[np.uint8]], class_names: tuple[str, ...]) -> LabeledImages:
+    """Pictures (H, W, C) of which nobody knows the class: their labels are all 0 and must not be read."""
+    return LabeledImages(
+        images=np.stack(pixels),
+        labels=np.zeros(len(pixels), dtype=np.int64),
+        class_names=class_names,
+        ids=np.arange(len(pixels), dtype=np.int64),
+        role="new",
+        name="own pictures",
+    )

@@ -15,6 +15,7 @@ from snellen.data.splits import split
 from snellen.errors import RunError, TrainingDiverged
 from snellen.ladder.pace import Effort, Pace
 from snellen.ladder.plan import Plan, begin, known_plan, require_seeds
+from snellen.ladder.reuse import copy_trained
 from snellen.ladder.rungs import Rung
 from snellen.runs.run import Run, open_run
 from snellen.train.fit import fit, resume
@@ -32,6 +33,7 @@ def climb(
     settings: Sequence[str] = (),
     device: str = "auto",
     precision: str = "auto",
+    reuse: Sequence[Path] = (),
     quiet: bool = True,
 ) -> Plan:
     """Train every rung with every seed, as far as that has not been done; returns the plan, all its runs on disk.
@@ -45,6 +47,7 @@ def climb(
         settings: what was applied to all rungs, for the record.
         device: "auto", "cpu", "cuda" or "mps"; chosen once for all runs.
         precision: "auto", "fp32" or "bf16"; likewise.
+        reuse: folders of runs from which equal trainings are copied, as `ladder.reuse` says.
         quiet: show nothing.
 
     Raises:
@@ -63,7 +66,7 @@ def climb(
             f"{len(todo)} runs in {folder} ({plan.device}, {plan.precision})"
         )
         for rung, seed in todo:
-            run, reused = _train_one(plan, rung, seed, dataset, pace.run_progress)
+            run, reused = _train_one(plan, rung, seed, dataset, reuse, pace.run_progress)
             info = run.info
             accuracy = info["val"]["accuracy"]["value"] if info["status"] == "finished" else None
             seconds = info.get("seconds") or sum(row["seconds"] for row in run.journal.rows())
@@ -104,12 +107,14 @@ def _plan(
     )
 
 
-def _train_one(plan: Plan, rung: Rung, seed: int, dataset: Dataset, progress: Progress) -> tuple[Run, bool]:
+def _train_one(
+    plan: Plan, rung: Rung, seed: int, dataset: Dataset, reuse: Sequence[Path], progress: Progress
+) -> tuple[Run, bool]:
     """The run of one rung and seed, and whether it was done before."""
     folder = plan.folder / plan.run_name(rung, seed)
     _clear_stub(folder)
     try:
-        if not folder.exists():
+        if not folder.exists() and not copy_trained(plan, rung, seed, reuse):
             fit(
                 rung.recipe,
                 dataset,

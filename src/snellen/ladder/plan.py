@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from snellen.errors import InvalidSetting, RunError, UsageError
+from snellen.errors import InvalidSetting, RunError, SnellenError, UsageError
 from snellen.ladder.rungs import Rung, changes
-from snellen.recipes.json_form import to_json
+from snellen.recipes.json_form import from_json, to_json
+from snellen.recipes.recipe import Recipe
 from snellen.runs.atomic import write_json
 
 _FORMAT = 1
@@ -127,12 +128,17 @@ def require_one_test_view(rungs: Sequence[Rung]) -> None:
     Raises:
         UsageError: the recipes declare different test-time augmentations.
     """
-    views = sorted({rung.recipe.tta for rung in rungs})
+    views = sorted({_views(rung.recipe) for rung in rungs})
     if len(views) > 1:
         raise UsageError(
             f"One look grades all rungs alike; these declare different test-time views ({', '.join(views)}). "
             "Give them one: --set tta=none"
         )
+
+
+def _views(recipe: Recipe) -> str:
+    unsure = "" if recipe.tta_unsure == 1 else f" for {100 * recipe.tta_unsure:g} % of the images"
+    return f"{recipe.tta}{unsure}"
 
 
 def _require_same(plan: Plan, before: dict[str, Any]) -> None:
@@ -143,12 +149,21 @@ def _require_same(plan: Plan, before: dict[str, Any]) -> None:
         "device": "another device",
         "precision": "another precision",
     }
+    before = {**before, "rungs": [_as_of_now(rung) for rung in before["rungs"]]}
     for key, what in said.items():
         if now[key] != before[key]:
             raise RunError(
                 f"{plan.folder} holds a ladder with {what}{_first_difference(now, before) if key == 'rungs' else ''}. "
                 "Run the command it was begun with, or choose another --name for this one."
             )
+
+
+def _as_of_now(rung: Any) -> Any:
+    """A rung on file with the fields that recipes have gained since, at their defaults."""
+    try:
+        return {**rung, "recipe": to_json(from_json(rung["recipe"]))}
+    except (SnellenError, TypeError, KeyError):
+        return rung  # another version's, or damaged: then it is another rung
 
 
 def _first_difference(now: dict[str, Any], before: dict[str, Any]) -> str:

@@ -176,11 +176,13 @@ def open_test(plan: Plan, *, ledger: Path | None = None, data: Path | None = Non
         repeated=look.repeated,
         ledger=look.ledger,
         images=len(first),
-        accuracy=tuple(mean_over_seeds(row) for row in plain),
-        with_tta=None if first.tta_logits is None else tuple(mean_over_seeds(row) for row in averaged),
+        accuracy=tuple(mean_over_seeds(row, level=look.level) for row in plain),
+        with_tta=None
+        if first.tta_logits is None
+        else tuple(mean_over_seeds(row, level=look.level) for row in averaged),
         tta=first.tta,
         differences=tuple(
-            None if rung.baseline is None else paired_difference_over_seeds(plain[rung.baseline], row)
+            None if rung.baseline is None else paired_difference_over_seeds(plain[rung.baseline], row, level=look.level)
             for rung, row in zip(plan.rungs, plain, strict=True)
         ),
     )

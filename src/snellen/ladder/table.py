@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from snellen.evaluate.curves import curves_json, draw_curves
-from snellen.evaluate.intervals import SeedDifference, SeedSummary
+from snellen.evaluate.intervals import SeedDifference, SeedSummary, level_among
 from snellen.ladder.pace import clock
 from snellen.ladder.rungs import one_model
 from snellen.ladder.standing import Standing, lesson_pairs
@@ -228,8 +228,8 @@ def _test_notes(standing: Standing) -> Iterator[str]:
         yield f"First look at this test set, as far as {test.ledger.name} knows; all rungs were declared before it."
     else:
         yield (
-            f"Look {test.look} at this test set: the numbers may be optimistic by a few tenths of a point. "
-            "snellen ledger lists the looks."
+            f"Look {test.look} at this test set: the numbers may be optimistic by a few tenths of a point; "
+            f"intervals are widened to {100 * level_among(test.look):.4g} %. snellen ledger lists the looks."
         )
     yield "The verdicts are those of val; a rung chosen by this table is chosen on test."
 

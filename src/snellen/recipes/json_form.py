@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import hashlib
 import json
 import math
 import reprlib
@@ -45,6 +46,27 @@ def from_json(content: Any) -> Recipe:
     recipe = _read(Recipe, content, "recipe")
     assert isinstance(recipe, Recipe)
     return recipe
+
+
+def recipe_hash(recipe: Recipe) -> str:
+    """SHA-256 of what a recipe does: its name, note and expectation are left out.
+
+    Only what differs from the defaults counts, so that a field of a later version, whose default changes nothing,
+    leaves the hashes of older recipes as they were.
+    """
+    does = from_json(to_json(recipe.replace(name="", note="", expect=None)))  # once around: 12 becomes 12.0
+    return hashlib.sha256(json.dumps(_chosen(does), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _chosen(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_chosen(item) for item in value]
+    if not dataclasses.is_dataclass(value):
+        return value
+    found = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
+    return {"kind": getattr(type(value), "kind", None)} | {
+        field.name: _chosen(each) for field, each in found if each != field.default
+    }
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -83,20 +83,34 @@ def look_through(subject: Subject, chosen: list[int]) -> Glasses:
         described.append(about)
         if sheet is not None:
             sprites[f"patches-{depth.key}"] = sheet
-    neighbours, sheet = _neighbours(subject, learned, depths, chosen)
-    sprites["learned"] = sheet
+    pictures, sprites["learned"] = look_closely(subject, learned, depths, chosen)
     return Glasses(
         content={
             "layers": described,
             "spaces": [*(depth.key for depth in depths[:-1]), "last"],
             "learned_count": len(subject.learned),
-            "pictures": [
-                {"row": row, **maps, "neighbours": near}
-                for row, maps, near in zip(chosen, _maps(subject, depths, chosen), neighbours, strict=True)
-            ],
+            "pictures": pictures,
         },
         sprites=sprites,
     )
+
+
+def look_closely(
+    subject: Subject, learned: Features, depths: tuple[Depth, ...], chosen: list[int]
+) -> tuple[list[dict[str, Any]], Sprite]:
+    """For each chosen row its maps, Grad-CAM and nearest training pictures; and the sheet of those pictures.
+
+    Args:
+        subject: whom.
+        learned: features of its training pictures, with all depths.
+        depths: where to look.
+        chosen: rows of the predictions.
+    """
+    neighbours, sheet = _neighbours(subject, learned, depths, chosen)
+    maps = _maps(subject, depths, chosen)
+    return [
+        {"row": row, **own, "neighbours": near} for row, own, near in zip(chosen, maps, neighbours, strict=True)
+    ], sheet
 
 
 def _channels(subject: Subject, depth: Depth, learned: Features) -> tuple[dict[str, Any], Sprite | None]:

@@ -26,6 +26,7 @@ from snellen.report.answers import answers_json
 from snellen.report.bundle import bundle_html
 from snellen.report.geometry import geometry_json
 from snellen.report.glasses import Glasses, Subject, chosen_pictures, look_through
+from snellen.report.pipeline import walk_along
 from snellen.report.record import record_json
 from snellen.report.shown import Shown, answered, shown_split
 from snellen.report.sprite import Sprite
@@ -106,12 +107,14 @@ def build_page(runs: Sequence[Run], options: Options) -> Page:
         splits[name] = {**shown.to_json(), "runs": about}
         for number, predictions in by_run.items() if options.glasses else ():
             # One run is looked at closely, on val where there is one: more would not fit into the file.
-            learned = _learned(dataset) if glasses is None and number == 0 else None
+            learned = learned_pictures(dataset) if glasses is None and number == 0 else None
             geometry, looked = _inside(runs[number], predictions, shown, learned, options)
             about[str(number)]["geometry"] = geometry
             if looked is not None:
                 glasses = {"split": name, "run": number, **looked.content}
                 sprites |= looked.sprites
+    pipeline = walk_along(runs[0], dataset, by_split.get("val", {}).get(0) if options.glasses else None)
+    sprites |= pipeline.sprites
     content = {
         "format": 1,
         "snellen": snellen.__version__,
@@ -123,6 +126,7 @@ def build_page(runs: Sequence[Run], options: Options) -> Page:
         "runs": [record_json(run, ledger) for run, ledger in zip(runs, ledgers, strict=True)],
         "splits": splits,
         "glasses": glasses,
+        "pipeline": pipeline.content,
         "sprites": {name: sprite.about() for name, sprite in sprites.items()},
     }
     return Page(f"{runs[0].name} · Snellen", content, sprites)
@@ -145,7 +149,8 @@ def _without_folders(source: str) -> str:
     return Path(source).name if Path(source).is_absolute() else source
 
 
-def _learned(dataset: Dataset) -> LabeledImages:
+def learned_pictures(dataset: Dataset) -> LabeledImages:
+    """Some of the training pictures, as many of each class: among these the nearest are sought."""
     train = split(dataset).train
     return train.take(spread_over_classes(train, _LEARNED), train.role)
 

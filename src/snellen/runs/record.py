@@ -32,6 +32,11 @@ def evidence(run: Run) -> dict[str, Any]:
         for split in ("val", "test")
         if (run.folder / f"scorecard_{split}.json").exists()
     }
+    judged = {
+        name.removesuffix(".json"): run.read(name)
+        for name in ("confidence_val.json", "confidence_test.json", "robustness.json", "guards.json")
+        if (run.folder / name).exists()
+    }
     return {
         "run": run.name,
         "command": environment["command"],
@@ -39,12 +44,26 @@ def evidence(run: Run) -> dict[str, Any]:
         "recipe": run.read("recipe.json"),
         "info": info,
         "grades": grades,
+        **{name: _figures(content) for name, content in judged.items()},
         "epochs": run.journal.rows(),
     }
 
 
 def _without_bulk(card: dict[str, Any]) -> dict[str, Any]:
     return {**card, "worst_pairs": card["worst_pairs"][:5]}
+
+
+_BULK = ("ids", "coverage", "risk", "bins", "confident_joint", "rows")
+
+
+def _figures(content: Any) -> Any:
+    """Without lists of single images and points of curves, which the predictions file has; a card's rows stay."""
+    if isinstance(content, list):
+        return [_figures(item) for item in content]
+    if not isinstance(content, dict):
+        return content
+    bulk = _BULK[:-1] if "clean" in content else _BULK
+    return {key: _figures(value) for key, value in content.items() if key not in bulk}
 
 
 def main(arguments: list[str]) -> int:

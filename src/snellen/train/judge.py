@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,83 +14,14 @@ from snellen.data.ledger import Candidate, Ledger, TestSet
 from snellen.data.splits import split
 from snellen.errors import RunError, UsageError
 from snellen.evaluate.grade import write_grades
-from snellen.evaluate.intervals import SeedSummary, mean_over_seeds
 from snellen.evaluate.predict import predict
 from snellen.evaluate.predictions import Predictions
-from snellen.evaluate.scorecard import scorecard
 from snellen.models.device import choose_device
 from snellen.models.restore import restore, weights_hash
+from snellen.recipes.json_form import recipe_hash
 from snellen.recipes.recipe import TTA
 from snellen.runs.run import Run
-
-
-@dataclass(frozen=True)
-class Look:
-    """One look at a test set: what was graded, what it showed, and which look it was.
-
-    Attributes:
-        runs: the graded runs' names.
-        predictions: one per run.
-        number: 1 for the first look at this test set, more when other weights were looked at before.
-        together: models that were graded in this look, those shown here included.
-        problems: what is not whole about the ledger.
-        repeated: the same weights had been graded before; the stored answer was shown, nothing was opened.
-        ledger: the ledger's file.
-    """
-
-    runs: tuple[str, ...]
-    predictions: tuple[Predictions, ...]
-    number: int
-    repeated: bool
-    ledger: Path
-    together: int = 1
-    problems: tuple[str, ...] = ()
-
-    def summary(self, *, tta: bool) -> SeedSummary:
-        """Mean over the runs, plain or with test-time augmentation."""
-        judged = [one.with_tta() if tta else one for one in self.predictions]
-        return mean_over_seeds([float(one.correct.mean()) for one in judged])
-
-    def sentences(self) -> list[str]:
-        """What a reader must know about these numbers."""
-        lines = []
-        if len(self.runs) > 1:
-            images = len(self.predictions[0])
-            lines.append(f"test     {self.summary(tta=False)}, {images} images each, plain")
-            if self.predictions[0].tta_logits is not None:
-                tta = self.predictions[0].tta
-                lines.append(f"         {self.summary(tta=True)} with test-time augmentation: {tta}")
-        if self.repeated:
-            lines.append("These weights were graded before: this is the stored answer, not a new look.")
-        if self.together > len(self.runs):
-            lines.append(
-                f"One of {self.together} models graded together in this look: quote all of them, not the best."
-            )
-        if self.problems:
-            lines.append(f"The ledger {self.ledger} is not whole ({self.problems[0]}): looks may be missing from it.")
-        elif self.number == 1:
-            lines.append(f"First look at this test set, as far as {self.ledger} knows.")
-        else:
-            lines.append(
-                f"Look {self.number} at this test set: the number is chosen among {self.number} and may be optimistic "
-                "by a few tenths of a point. snellen ledger lists the looks."
-            )
-        return lines
-
-    def to_json(self) -> dict[str, Any]:
-        """Grades per run and over runs, with the look's number."""
-        cards = [scorecard(one).to_json() for one in self.predictions]
-        return {
-            "split": "test",
-            "look": self.number,
-            "repeated": self.repeated,
-            "graded_together": self.together,
-            "ledger_problems": list(self.problems),
-            "ledger": str(self.ledger),
-            "runs": [{"run": run, **card} for run, card in zip(self.runs, cards, strict=True)],
-            "mean": self.summary(tta=False).to_json(),
-            "mean_tta": self.summary(tta=True).to_json(),
-        }
+from snellen.train.look import Look
 
 
 def ledger_of(run: Run, path: Path | None = None) -> Ledger:
@@ -144,30 +74,39 @@ def judge_on_test(
     """
     _require_finished(runs)
     _require_one_family(runs, comparison=comparison)
-    candidates = [Candidate(run.name, weights_hash(run), run.recipe.name, run.info["seed"]) for run in runs]
-    name, tta = runs[0].info["data"]["name"], runs[0].recipe.tta
+    candidates = [_candidate(run) for run in runs]
+    name = runs[0].info["data"]["name"]
     stored = [_stored(run, ledger, candidate, name) for run, candidate in zip(runs, candidates, strict=True)]
     known = [entry for entry in stored if entry is not None]
     if len(known) == len(runs):
         answers = [predictions for _, predictions in known]
         return _look(runs, answers, ledger, [intent for intent, _ in known], repeated=True)
 
+    intent, answers = _open_and_answer(runs, candidates, ledger, reason=reason, data=data, device=device)
+    return _look(runs, answers, ledger, [intent], repeated=False)
+
+
+def _open_and_answer(
+    runs: Sequence[Run], candidates: Sequence[Candidate], ledger: Ledger, *, reason: str, data: Path | None, device: str
+) -> tuple[str, list[Predictions]]:
+    """Write the intent, open the test set, answer, record; returns the intent's hash and the answers."""
+    name, recipe = runs[0].info["data"]["name"], runs[0].recipe
     sealed = load(name, data=data_folder(runs[0], data)).test
     if sealed is None:
         raise UsageError(f"{name} has no test set of its own.")
     intents: list[str] = []
 
     def write_intent(test_set: TestSet) -> None:
-        version = snellen.__version__
-        intents.append(ledger.intend(test_set, candidates, tta=tta, reason=reason, version=version))
+        protocol: dict[str, Any] = {"tta": recipe.tta, "tta_unsure": recipe.tta_unsure}
+        intents.append(ledger.intend(test_set, candidates, **protocol, reason=reason, version=snellen.__version__))
 
     images = sealed.open(write_intent)
-    answers = [_answers(run, images, device=device, tta=tta) for run in runs]
+    answers = [_answers(run, images, device=device, tta=recipe.tta) for run in runs]
     ledger.record(intents[0], [_result(c, a) for c, a in zip(candidates, answers, strict=True)])
     for run, predictions in zip(runs, answers, strict=True):
         # After the result line: a predictions_test.npz never exists without one.
         write_grades(predictions, run.folder)
-    return _look(runs, answers, ledger, intents, repeated=False)
+    return intents[0], answers
 
 
 def _look(
@@ -199,7 +138,7 @@ def _require_one_family(runs: Sequence[Run], *, comparison: bool) -> None:
             "These runs were not trained alike: --final, the precision or the training images differ. Their mean would "
             "be that of no recipe; grade them one by one."
         )
-    if comparison and one_data_set and len({recipe.tta for recipe in recipes}) == 1:
+    if comparison and one_data_set and len({(recipe.tta, recipe.tta_unsure) for recipe in recipes}) == 1:
         return  # recipe and seed of every candidate stand in the intent
     if len(recipes) > 1 or not one_data_set:
         names = ", ".join(sorted({run.recipe.name for run in runs}))
@@ -222,10 +161,24 @@ def data_folder(run: Run, given: Path | None) -> Path | None:
     return given or (source if source.is_dir() else None)
 
 
+def _candidate(run: Run) -> Candidate:
+    return Candidate(run.name, weights_hash(run), run.recipe.name, run.info["seed"], recipe_hash(run.recipe))
+
+
 def _stored(run: Run, ledger: Ledger, candidate: Candidate, data: str) -> tuple[str, Predictions] | None:
-    line = ledger.result_for(candidate.weights, tta=run.recipe.tta, data=data)
+    """The intent of an earlier look at these weights and the answers it left in the run folder."""
+    line = ledger.result_for(candidate.weights, tta=run.recipe.tta, tta_unsure=run.recipe.tta_unsure, data=data)
     path = run.folder / "predictions_test.npz"
-    return (line["intent"], Predictions.load(path)) if line and path.exists() else None
+    if line is None or not path.exists():
+        return None
+    answers = Predictions.load(path)
+    found = _result(candidate, answers)
+    if any(found[key] != line.get(key, found[key]) for key in ("n", "hits", "hits_tta")):
+        raise RunError(
+            f"{path} has {found['hits']} of {found['n']} right, where the ledger recorded {line.get('hits')} of "
+            f"{line['n']} for these weights: the file was changed. Move it away and ask again; that is no new look."
+        )
+    return line["intent"], answers
 
 
 def _answers(run: Run, images: LabeledImages, *, device: str, tta: TTA) -> Predictions:

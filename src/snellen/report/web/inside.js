@@ -85,46 +85,49 @@ function examine(answers, glasses, seen, go) {
     h(
       "div",
       { class: "depths" },
-      glasses.layers.map((layer, depth) => depthCard(answers, glasses, seen, layer, depth)),
-      glasses.layers.length ? null : h("section", { class: "card" }, neighbours(answers, glasses, seen, 0)),
+      depthCards({ classes, seen, sprite: answers.sprite, learned: "learned", layers: glasses.layers, awaited: label, says: "the label" }),
     ),
   );
 }
 
-function depthCard(answers, glasses, seen, layer, depth) {
-  const space = Math.min(depth, glasses.spaces.length - 1);
-  return h(
-    "section",
-    { class: "card depth" },
-    h("h3", {}, DEPTHS[layer.key], h("span", { class: "soft" }, ` ${layer.layer}, ${layer.map.join("×")}`)),
-    h("h4", {}, "Where the evidence lies"),
+/**
+ * One card per depth of what was seen of one picture: maps and nearest training pictures; without maps one card for the last layer.
+ * @param options.seen {row, cams, activations, neighbours}; `sprite` and `learned` are the sheets of it and of the neighbours
+ * @param options.awaited the class the neighbours are compared with, because `says` (as in "the label") says so
+ */
+export function depthCards({ classes, seen, sprite, learned, layers, awaited, says }) {
+  const near = (space) => neighbours(classes, seen.neighbours[Math.min(space, seen.neighbours.length - 1)], { learned, awaited, says });
+  if (!layers.length) return [h("section", { class: "card" }, near(0))];
+  return layers.map((layer, depth) =>
     h(
-      "div",
-      { class: "cams" },
-      seen.cams.map((cam) =>
-        h("figure", {}, spotlight(answers.sprite, seen.row, cam.maps[depth], `Grad-CAM for ${answers.classes[cam.class]}`), h("figcaption", {}, `for ${answers.classes[cam.class]}`)),
+      "section",
+      { class: "card depth" },
+      h("h3", {}, DEPTHS[layer.key], h("span", { class: "soft" }, ` ${layer.layer}, ${layer.map.join("×")}`)),
+      h("h4", {}, "Where the evidence lies"),
+      h(
+        "div",
+        { class: "cams" },
+        seen.cams.map((cam) => h("figure", {}, spotlight(sprite, seen.row, cam.maps[depth], `Grad-CAM for ${classes[cam.class]}`), h("figcaption", {}, `for ${classes[cam.class]}`))),
       ),
+      h("h4", {}, "Its liveliest channels here"),
+      h("div", { class: "maps" }, seen.activations[depth].map((map) => h("figure", {}, channelMap(map, `Channel ${map.channel}`), h("figcaption", {}, map.channel)))),
+      near(depth),
     ),
-    h("h4", {}, "Its liveliest channels here"),
-    h("div", { class: "maps" }, seen.activations[depth].map((map) => h("figure", {}, channelMap(map, `Channel ${map.channel}`), h("figcaption", {}, map.channel)))),
-    neighbours(answers, glasses, seen, space),
   );
 }
 
-function neighbours(answers, glasses, seen, space) {
-  const label = answers.labels[seen.row];
-  const near = seen.neighbours[space];
-  const same = near.filter(([, other]) => other === label).length;
+function neighbours(classes, near, { learned, awaited, says }) {
+  const same = near.filter(([, other]) => other === awaited).length;
   return [
     h("h4", {}, "Nearest training pictures"),
     h(
       "div",
       { class: "near" },
       near.map(([tile, other, similarity]) =>
-        h("figure", { class: other === label ? "" : "is-wrong" }, picture("learned", tile, `${answers.classes[other]}, similarity ${similarity.toFixed(2)}`), h("figcaption", {}, answers.classes[other])),
+        h("figure", { class: other === awaited ? "" : "is-wrong" }, picture(learned, tile, `${classes[other]}, similarity ${similarity.toFixed(2)}`), h("figcaption", {}, classes[other])),
       ),
     ),
-    h("p", { class: "small" }, `${same} of ${near.length} are ${answers.classes[label]}, as the label says`),
+    h("p", { class: "small" }, `${same} of ${near.length} are ${classes[awaited]}, as ${says} says`),
   ];
 }
 

@@ -1,4 +1,5 @@
 // The page: masthead, views, address. A view is a function (context) -> {element, update(state), key?(event)}.
+// offline.js starts it as a file, live.js with the views that need a server.
 
 import { hashOf, readAddress } from "./address.js";
 import { openAnswers, readPage } from "./data.js";
@@ -10,24 +11,29 @@ import { curves } from "./curves.js";
 import { inside, openGlasses } from "./inside.js";
 import { perClass } from "./perclass.js";
 import { featureMap } from "./featuremap.js";
+import { pipeline, walksOf } from "./pipeline.js";
 import { record } from "./record.js";
 import { describeSheets } from "./pictures.js";
 import { themeButton } from "./theme.js";
 import { percent } from "./words.js";
 
-// In the order of the menu. A live view ("try", "pipeline") is one more line here.
+// In the order of the menu; live views stand after the first.
 const VIEWS = [
   { name: "overview", title: "Overview", make: overview },
   { name: "lineup", title: "Line-up", make: lineup },
   { name: "confusions", title: "Confusions", make: confusions },
   { name: "curves", title: "Curves", make: curves },
-  { name: "inside", title: "Inside", make: inside, when: (context) => context.glasses },
+  { name: "inside", title: "Inside", make: inside, when: (context) => context.glasses !== null },
+  { name: "pipeline", title: "Pipeline", make: pipeline, when: (context) => walksOf(context) !== null },
   { name: "classes", title: "Classes", make: perClass },
-  { name: "map", title: "Map", make: featureMap, when: (context) => context.answers.geometry },
+  { name: "map", title: "Map", make: featureMap, when: (context) => context.answers.geometry !== undefined },
   { name: "record", title: "Record", make: record },
 ];
 
-function start() {
+/** Draw the page. `live`: views that only a server can answer; `colophon`: what the page does with what it is given. */
+export function start({ live = [], colophon }) {
+  const [first, ...others] = VIEWS;
+  const views = [first, ...live, ...others];
   const page = readPage();
   describeSheets(page.sprites);
   document.title = `${page.runs[0].name} · Snellen`;
@@ -48,7 +54,7 @@ function start() {
     const before = state.view;
     state = readAddress();
     const { split, run } = existing(page, state);
-    if (!scene || scene.split !== split || scene.run !== run) scene = stage(page, split, run, go);
+    if (!scene || scene.split !== split || scene.run !== run) scene = stage(page, views, split, run, go);
     const view = scene.views.find((each) => each.name === (state.view ?? "overview")) ?? scene.views[0];
     view.made ??= view.make(scene.context);
     if (content.firstChild !== view.made.element) replace(content, view.made.element);
@@ -64,7 +70,7 @@ function start() {
     if (scene?.current?.made.key?.(event)) event.preventDefault();
   });
   arrive();
-  replace(document.getElementById("colophon"), `Snellen ${page.snellen}. This page is one file: it loads nothing and sends nothing.`);
+  replace(document.getElementById("colophon"), `Snellen ${page.snellen}. ${colophon}`);
   document.documentElement.dataset.ready = "yes";
 }
 
@@ -75,10 +81,10 @@ function existing(page, state) {
   return { split, run: runs.includes(String(state.run)) ? String(state.run) : runs[0] };
 }
 
-function stage(page, split, run, go) {
+function stage(page, views, split, run, go) {
   const answers = openAnswers(page, split, run);
   const context = { page, answers, go, glasses: openGlasses(page, split, run) };
-  return { split, run, context, views: VIEWS.filter((view) => view.when?.(context) ?? true).map((view) => ({ ...view })) };
+  return { split, run, context, views: views.filter((view) => view.when?.(context) ?? true).map((view) => ({ ...view })) };
 }
 
 function masthead(page, scene, current, go) {
@@ -135,5 +141,3 @@ function optotype() {
     ].map(([x, y, width, height]) => svg("rect", { x, y, width, height })),
   );
 }
-
-start();

@@ -11,6 +11,18 @@ export function describeSheets(described) {
   about = described;
 }
 
+/** One more sheet, from packed bytes instead of the page: {mime, columns, tile, count, data}. */
+export function addSheet(name, { data, ...described }) {
+  about[name] = described;
+  sheets.set(name, createImageBitmap(new Blob([bytesOf(data)], { type: described.mime })));
+}
+
+/** Forget a sheet that was added. */
+export function dropSheet(name) {
+  delete about[name];
+  sheets.delete(name);
+}
+
 /** [height, width] in pixels of one picture of a sheet. */
 export function tileSize(name) {
   return about[name].tile;

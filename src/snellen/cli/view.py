@@ -1,0 +1,82 @@
+"""`snellen view RUN…`: the report's page on this machine, with a place to try your own pictures."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from snellen.errors import InvalidSetting, MissingExtra, UsageError
+
+_FIRST_PORT, _LAST_PORT = 1024, 65_535
+
+
+@dataclass(frozen=True)
+class Args:
+    """What `snellen view` takes."""
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Finished run folders on the same data; the first one is looked at closely."""
+    port: int = 0
+    """Where to listen on 127.0.0.1; 0 takes a free port."""
+    data: Path | None = None
+    """Where the data are, if not where they were."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+    ledger: Path | None = None
+    """The ledger's file; else $SNELLEN_LEDGER, else ledger.jsonl beside the runs."""
+    glasses: int = 60
+    """Pictures with activations, Grad-CAM and nearest training pictures."""
+    no_browser: bool = False
+    """Only print the address."""
+    json: bool = False
+    """Print the address as JSON."""
+
+
+def run(args: Args) -> int:
+    """Serve until Ctrl-C or SIGTERM; returns the exit code."""
+    if not args.runs:
+        raise UsageError("Which run? snellen view runs/NAME")
+    if args.glasses < 0:
+        raise InvalidSetting(f"--glasses {args.glasses} is not possible: 0 or more pictures.")
+    if args.port != 0 and not _FIRST_PORT <= args.port <= _LAST_PORT:
+        raise InvalidSetting(f"--port {args.port} is not possible: {_FIRST_PORT} to {_LAST_PORT}, or 0 for a free one.")
+    if not all(find_spec(name) for name in ("starlette", "uvicorn")):
+        raise MissingExtra("The viewer needs Starlette and uvicorn: pip install 'snellen[view]'")
+    import webbrowser
+
+    from rich.console import Console
+
+    from snellen.report.page import Options
+    from snellen.runs.run import open_run
+    from snellen.viewer.gate import Keys
+    from snellen.viewer.server import address, build_app, listen, port_of, prepare, server
+
+    console = Console(highlight=False, stderr=True, quiet=args.json)
+    options = Options(
+        data=args.data,
+        device=args.device,
+        glasses=args.glasses,
+        ledger=args.ledger,
+        say=lambda text: console.print(text, style="dim", markup=False),
+    )
+    runs = [open_run(path) for path in args.runs]
+    with listen(args.port) as door:  # before a minute of work: a port that is taken should be known now
+        port, keys = port_of(door), Keys()
+        page, loaded = prepare(runs, options)
+        url = address(port, keys)
+        print(json.dumps({"url": url, "port": port}) if args.json else f"view     {url}\nstop     Ctrl-C", flush=True)
+        if not args.no_browser and _on_a_desktop():
+            webbrowser.open(url)
+        server(build_app(page, loaded, port=port, keys=keys)).run(sockets=[door])
+    return 0
+
+
+def _on_a_desktop() -> bool:
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,219 @@
+// Try your own: a picture from the disk, the clipboard or the camera, and what the network makes of it.
+
+import { bytesOf } from "./data.js";
+import { h, replace, unseen } from "./dom.js";
+import { depthCards } from "./inside.js";
+import { addSheet, dropSheet, picture } from "./pictures.js";
+import { percent } from "./words.js";
+
+const FITS = [
+  ["crop", "middle", "the middle square; the rest is cut off"],
+  ["pad", "whole, with bars", "the whole picture, with grey bars"],
+  ["squash", "whole, bent", "the whole picture, bent into a square"],
+];
+const TRIES = 4; // while others are asked for; a second apart
+
+export function tryYours({ page, answers }) {
+  const { classes, run } = answers;
+  const { max_bytes: most, formats } = page.live;
+  const number = page.runs.indexOf(run);
+  let file = null;
+  let fit = "crop";
+  let turn = 0;
+  let sheets = [];
+
+  const status = h("p", { class: "found", role: "status" });
+  const result = h("div", { class: "tried" }); // what changes in it, the status says in one sentence
+  const say = (text, wrong = false) => {
+    status.classList.toggle("wrong", wrong);
+    replace(status, text);
+  };
+
+  const look = async () => {
+    const mine = (turn += 1); // a later picture makes an earlier one's answer late
+    if (!file) return;
+    if (file.size > most) return fail(`The file has ${(file.size / 1e6).toFixed(1)} MB; at most ${most / 1e6} MB are read.`);
+    say("Looking …");
+    try {
+      const said = await ask(`answer?run=${number}&fit=${fit}`, file, () => mine === turn);
+      if (mine !== turn) return;
+      show(said, mine);
+      say([unseen(`${classes[said.top[0][0]]}, ${percent(said.top[0][1])}. `), "Looking inside …"]);
+      const seen = await ask(`explain?run=${number}`, new Blob([bytesOf(said.input.data)]), () => mine === turn);
+      if (mine !== turn) return;
+      replace(result.lastChild, inside(seen, said, mine));
+      say(unseen(`${classes[said.top[0][0]]}, ${percent(said.top[0][1])}.`));
+    } catch (error) {
+      if (mine === turn) fail(error.message);
+    }
+  };
+
+  const fail = (sentence) => {
+    forget();
+    replace(result);
+    say(sentence, true);
+  };
+
+  const forget = () => {
+    for (const name of sheets) dropSheet(name);
+    sheets = [];
+  };
+
+  const sheetOf = (name, mine, described) => {
+    const own = `${name}-${mine}`; // a new name each time: canvases of the last picture may still be waiting for theirs
+    addSheet(own, described);
+    sheets.push(own);
+    return own;
+  };
+
+  const show = (said, mine) => {
+    forget();
+    const [shown, input] = [sheetOf("shown", mine, said.shown), sheetOf("input", mine, said.input)];
+    replace(
+      result,
+      h("div", { class: "tried-columns" }, original(said, shown), own(said, input), verdict(said)),
+      h("div", { class: "tried-inside" }),
+    );
+  };
+
+  const original = ({ picture: read, square }, sheet) =>
+    h(
+      "figure",
+      { class: "original" },
+      framed(sheet, square),
+      h("figcaption", {}, h("b", {}, `${read.format}, ${read.size.join("×")} pixels.`), ` ${fit === "squash" ? "All of it was bent into a square." : "Framed: what the network was given."}`),
+      read.notes.length ? h("ul", { class: "small" }, read.notes.map((note) => h("li", {}, note))) : null,
+    );
+
+  const own = (said, sheet) =>
+    h(
+      "figure",
+      { class: "network-sees" },
+      picture(sheet, 0, "The picture as the network sees it", "large"),
+      h("figcaption", {}, h("b", {}, `As the network sees it: ${said.input.tile.join("×")} pixels.`), " It gets nothing else."),
+    );
+
+  const verdict = ({ top }) =>
+    h(
+      "div",
+      { class: "testimony" },
+      h("p", { class: "verdict" }, h("span", { class: "small" }, "The network says"), h("strong", {}, classes[top[0][0]])),
+      h(
+        "ol",
+        { class: "bars", "aria-label": `The ${top.length} most probable classes` },
+        top.map(([named, probability]) =>
+          h(
+            "li",
+            {},
+            h("span", { class: "name" }, classes[named]),
+            h("span", { class: "track", "aria-hidden": "true" }, h("span", { class: "fill", style: { width: `${100 * probability}%` } })),
+            h("span", { class: "value" }, percent(probability)),
+          ),
+        ),
+      ),
+      h("p", { class: "aside" }, `One view, no test-time augmentation. It knows ${classes.length} classes and names one of them, whatever it is shown; on pictures unlike ${page.data.name} its confidence has not been checked.`),
+    );
+
+  const inside = (seen, said, mine) => {
+    const sheet = { sprite: `input-${mine}`, learned: sheetOf("near", mine, seen.learned) };
+    return [
+      h("h2", {}, "Three pairs of glasses"),
+      h("p", { class: "soft" }, `What speaks for ${said.top.slice(0, 2).map(([named]) => classes[named]).join(" and for ")} at each depth of ${run.recipe.model}, and the training pictures that look most alike from there.`),
+      h("div", { class: "depths" }, depthCards({ classes, seen, layers: seen.layers, awaited: said.top[0][0], says: "the network", ...sheet })),
+    ];
+  };
+
+  const take = (chosen) => {
+    if (!chosen) return;
+    file = chosen;
+    look();
+  };
+  const fits = FITS.map(([name, text, title]) =>
+    h("button", { type: "button", class: "chip", title, "aria-pressed": String(name === fit), onclick: () => choose(name) }, text),
+  );
+  const choose = (name) => {
+    fit = name;
+    fits.forEach((button, at) => button.setAttribute("aria-pressed", FITS[at][0] === fit));
+    look();
+  };
+  const door = entrance(take, formats);
+  const element = h(
+    "section",
+    { class: "try" },
+    h("h2", {}, "Try your own"),
+    h("p", { class: "soft" }, "Your picture goes to the program you started on this machine and no further. It is looked at in memory and not kept."),
+    door,
+    h("div", { class: "filters fits", role: "group", "aria-label": "How the picture becomes square" }, h("span", { class: "small" }, "Made square by taking"), h("div", { class: "chips" }, fits)),
+    status,
+    result,
+  );
+  whileShown(element, door, take);
+  return { element, update() {} };
+}
+
+/** Buttons for a file and, on a phone, for the camera. */
+function entrance(take, formats) {
+  const accept = formats.map((format) => `image/${format.toLowerCase()}`).join(",");
+  const input = (attributes) => h("input", { type: "file", hidden: true, onchange: (event) => (take(event.target.files[0]), (event.target.value = "")), ...attributes });
+  const [disk, camera] = [input({ accept, class: "from-disk" }), input({ accept: "image/*", capture: "environment", class: "from-camera" })];
+  return h(
+    "div",
+    { class: "card entrance" },
+    h("button", { type: "button", class: "chip", onclick: () => disk.click() }, "Choose a picture"),
+    h("button", { type: "button", class: "chip by-hand", onclick: () => camera.click() }, "Take a photograph"),
+    h("span", { class: "soft" }, "or drop one here, or paste one from the clipboard."),
+    disk,
+    camera,
+  );
+}
+
+/** Pictures dropped or pasted anywhere on the page while the view is shown. */
+function whileShown(element, door, take) {
+  const on = (name, act) => addEventListener(name, (event) => element.isConnected && act(event));
+  const lit = (event, is) => {
+    if (![...event.dataTransfer.types].includes("Files")) return;
+    event.preventDefault(); // else the browser would leave the page and show the file
+    door.classList.toggle("is-over", is);
+  };
+  on("dragover", (event) => lit(event, true));
+  on("dragleave", (event) => lit(event, event.relatedTarget != null));
+  on("drop", (event) => {
+    lit(event, false);
+    take(event.dataTransfer.files[0]);
+  });
+  on("paste", (event) => take([...event.clipboardData.files].find((file) => file.type.startsWith("image/"))));
+}
+
+/** The picture with what the network was given of it framed and the rest in shade; fractions of the picture. */
+function framed(sheet, [left, top, right, bottom]) {
+  const part = (value, from, length) => `${(100 * (value - from)) / length}%`;
+  // The frame of a padded picture reaches beyond it: the place is as large as both together.
+  const [x, y] = [Math.min(0, left), Math.min(0, top)];
+  const [width, height] = [Math.max(1, right) - x, Math.max(1, bottom) - y];
+  const canvas = picture(sheet, 0, "The picture as it was read");
+  const place = h("div", { class: "framed" }, h("span", { class: "bars-around" }), canvas, h("span", { class: "frame", "aria-hidden": "true" }));
+  place.style.setProperty("aspect-ratio", `${canvas.width * width} / ${canvas.height * height}`);
+  place.style.setProperty("--shape", (canvas.width * width) / (canvas.height * height));
+  const at = (element, [l, t, r, b]) => {
+    const box = { left: part(l, x, width), top: part(t, y, height), width: part(r - l, 0, width), height: part(b - t, 0, height) };
+    for (const [property, to] of Object.entries(box)) element.style.setProperty(property, to);
+  };
+  at(canvas, [0, 0, 1, 1]);
+  at(place.lastChild, [left, top, right, bottom]);
+  return place;
+}
+
+/** The server's answer to a picture; an Error with its sentence where it has none. */
+async function ask(path, body, wanted) {
+  for (let left = TRIES; ; left -= 1) {
+    let response;
+    try {
+      response = await fetch(path, { method: "POST", body });
+    } catch {
+      throw new Error("The viewer does not answer. Is `snellen view` still running?");
+    }
+    if (response.ok) return response.json();
+    if (response.status !== 429 || left === 1 || !wanted()) throw new Error(await response.text());
+    await new Promise((done) => setTimeout(done, 1000 * Number(response.headers.get("retry-after") ?? 1)));
+  }
+}

@@ -1,0 +1,184 @@
+"""What the live page asks: one picture in, one JSON-able answer out. Nothing is kept between two questions.
+
+`answer` is quick and tells what the network says; `explain` takes the small picture that `answer` gave back, so that
+the large one is sent and decoded once.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from snellen.data.dataset import Dataset
+from snellen.data.labeled_images import LabeledImages
+from snellen.data.pictures import Fit, read_with_notes, resize, square_of
+from snellen.errors import InvalidSetting
+from snellen.evaluate.predict import predict
+from snellen.evaluate.predictions import Predictions
+from snellen.inspection.depths import Depth, depths_of
+from snellen.inspection.features import Features, features_of
+from snellen.inspection.own_pictures import most_probable, unlabeled
+from snellen.models.device import choose_device
+from snellen.models.normalized import Classifier
+from snellen.models.restore import restore
+from snellen.report.glasses import Subject, look_closely
+from snellen.report.page import learned_pictures
+from snellen.runs.run import Run
+
+UPLOADED = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+"""Formats taken from a browser; TIFF, which may hold almost anything, is read from the disk only."""
+MAX_PIXELS = 16_000_000
+_TOP = 5
+_PREVIEW = 480  # pixels of the longer side of what the page shows again
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """One run, ready to answer.
+
+    Attributes:
+        model: in eval mode, on its device.
+        model_name: its name in the catalog.
+        class_names: the K names, in label order.
+        image_shape: (H, W, C) of what the network takes, pixels.
+        learned: training pictures among which the nearest are sought.
+        features: theirs, with all depths.
+        lock: held while the model is asked: the hooks of one question must not hear the pass of another.
+    """
+
+    model: Classifier
+    model_name: str
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    learned: LabeledImages
+    features: Features
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def depths(self) -> tuple[Depth, ...]:
+        """The layers to look at, from early to late."""
+        return depths_of(self.model_name)
+
+    @property
+    def blank(self) -> NDArray[np.uint8]:
+        """A grey picture of the network's size: the first answer is slow, and this one can be spared to it."""
+        return np.full(self.image_shape, 128, dtype=np.uint8)
+
+
+def load_run(run: Run, dataset: Dataset, device: str) -> Loaded:
+    """Read a run's model, look at some of its training pictures, and warm it up.
+
+    Raises:
+        RunError: the weights are missing or do not fit.
+        InvalidSetting: no such device.
+    """
+    info = run.info["data"]
+    model, learned = restore(run, choose_device(device)), learned_pictures(dataset)
+    height, width, channels = info["image_shape"]
+    loaded = Loaded(
+        model=model,
+        model_name=run.recipe.model,
+        class_names=tuple(info["class_names"]),
+        image_shape=(height, width, channels),
+        learned=learned,
+        features=features_of(model, learned, depths_of(run.recipe.model)),
+    )
+    warm = _png(loaded.blank)
+    answer(loaded, warm)
+    explain(loaded, warm)
+    return loaded
+
+
+def answer(loaded: Loaded, content: bytes, fit: Fit = "crop") -> dict[str, Any]:
+    """What the network says about a picture, and what it was shown of it.
+
+    Args:
+        loaded: whom to ask.
+        content: a picture file of one of the `UPLOADED` formats.
+        fit: how it becomes square.
+
+    Returns:
+        `picture` (format, mode, stored size and notes), `shown` (the picture as it was read, smaller), `square`
+        (left, top, right, bottom of what the network got, as fractions of the picture), `input` (the network's own
+        pixels) and `top` (rows of class number and probability, a fraction). Pictures are sheets of one tile.
+
+    Raises:
+        NotAPicture: of none of the formats.
+        TooLarge: more than `MAX_PIXELS`.
+        DataError: broken or empty.
+    """
+    read = read_with_notes(content, formats=UPLOADED, max_pixels=MAX_PIXELS)
+    side, _, channels = loaded.image_shape
+    pixels = resize(read.image, side=side, channels=channels, fit=fit)
+    with loaded.lock:
+        probabilities = predict(loaded.model, unlabeled([pixels], loaded.class_names)).probabilities[0]
+    (width, height), square = read.image.size, square_of(read.image.size, fit)
+    small = read.image
+    small.thumbnail((_PREVIEW, _PREVIEW), reducing_gap=2.0)
+    return {
+        "picture": {"format": read.format, "mode": read.mode, "size": list(read.size), "notes": list(read.notes)},
+        "shown": _sheet(np.asarray(small)),
+        "square": [edge / length for edge, length in zip(square, (width, height, width, height), strict=True)],
+        "input": _sheet(pixels),
+        "top": [[name, float(probabilities[name])] for name in most_probable(probabilities, _TOP)],
+    }
+
+
+def explain(loaded: Loaded, content: bytes) -> dict[str, Any]:
+    """Where the evidence lies for the answer and for the runner-up, at each depth, and the nearest training pictures.
+
+    Args:
+        loaded: whom to ask.
+        content: a PNG of exactly the network's size, as `input` of `answer` holds it.
+
+    Returns:
+        The fields of one of the report's pictures (`cams`, `activations`, `neighbours`), with `layers` and `learned`,
+        the sheet of the neighbours.
+
+    Raises:
+        InvalidSetting: a picture of another size.
+        DataError: no picture.
+    """
+    side, _, channels = loaded.image_shape
+    image = read_with_notes(content, formats=("PNG",), max_pixels=MAX_PIXELS).image
+    if image.size != (side, side):
+        raise InvalidSetting(f"The picture has {image.width}x{image.height} pixels; the network takes {side}x{side}.")
+    images = unlabeled([resize(image, side=side, channels=channels)], loaded.class_names)
+    with loaded.lock:
+        answers = _against_runner_up(predict(loaded.model, images))
+        own = features_of(loaded.model, images, loaded.depths)
+        subject = Subject(loaded.model, loaded.model_name, images, answers, own, loaded.learned)
+        (seen,), near = look_closely(subject, loaded.features, loaded.depths, [0])
+    layers = [
+        {"key": depth.key, "layer": depth.layer.removeprefix("net."), "map": list(own.peaks[depth.key].map_shape)}
+        for depth in loaded.depths
+    ]
+    return {**seen, "layers": layers, "learned": {**near.about(), "data": near.base64}}
+
+
+def _against_runner_up(answers: Predictions) -> Predictions:
+    """Answers with the second class as label: the report's maps are for the answer and for the label."""
+    _, second = most_probable(answers.probabilities[0], 2)
+    return dataclasses.replace(answers, labels=np.array([second], dtype=np.int64))
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    """(H, W, C) uint8 as a file; what was uploaded leaves only like this."""
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=1)  # it travels no further than this machine
+    return buffer.getvalue()
+
+
+def _sheet(pixels: NDArray[np.uint8]) -> dict[str, Any]:
+    """One picture as the page's sheets are described."""
+    data = base64.b64encode(_png(pixels)).decode("ascii")
+    return {"mime": "image/png", "columns": 1, "tile": list(pixels.shape[:2]), "count": 1, "data": data}

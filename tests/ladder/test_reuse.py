@@ -1,0 +1,78 @@
+"""Runs of another ladder are taken over where the training is the same one, and only there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from snellen.errors import StorageError, UsageError
+from snellen.ladder.climb import checked_run
+from snellen.ladder.plan import Plan
+from snellen.ladder.reuse import copy_trained
+from snellen.ladder.rungs import Rung
+from snellen.models.restore import weights_hash
+from snellen.runs.run import open_run
+from snellen.train import fit as fitting
+
+Up = Callable[..., Plan]
+
+
+def renamed(rung: Rung) -> Rung:
+    """The same training as part of another ladder, under other names."""
+    return replace(rung, name=f"{rung.name} (there)", recipe=rung.recipe.replace(name="elsewhere", note="other words"))
+
+
+def test_a_rung_of_another_name_with_the_same_training_is_copied_and_not_trained(
+    tmp_path: Path, climbed: Plan, up: Up, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rungs = tuple(renamed(rung) for rung in climbed.rungs)
+    monkeypatch.setattr(fitting, "train", lambda *_: pytest.fail("what another ladder had was trained again"))
+    plan = up(tmp_path / "ladder-other", rungs, 2, reuse=(climbed.folder,))
+    for rung, original in zip(plan.rungs, climbed.rungs, strict=True):
+        run = checked_run(plan, rung, 1)
+        there = open_run(climbed.folder / climbed.run_name(original, 1))
+        assert weights_hash(run) == weights_hash(there)
+        assert run.recipe == rung.recipe
+        assert run.info["copied_from"] == f"{climbed.folder.name}/{there.name}"
+
+
+def test_another_training_is_not_taken_over(tmp_path: Path, climbed: Plan) -> None:
+    here = replace(climbed, folder=tmp_path)
+    rung = climbed.rungs[0]
+    longer = replace(rung, recipe=rung.recipe.replace(epochs=3))
+    assert not copy_trained(here, longer, 0, [climbed.folder])
+    assert not copy_trained(here, rung, 2, [climbed.folder])
+    assert not copy_trained(replace(here, precision="bf16"), rung, 0, [climbed.folder])
+    assert not copy_trained(replace(here, fingerprints=("other", "images")), rung, 0, [climbed.folder])
+    assert list(tmp_path.iterdir()) == []
+    assert copy_trained(here, rung, 0, [climbed.folder])
+
+
+def test_an_unfinished_or_damaged_run_is_not_taken_over(tmp_path: Path, own_ladder: Plan) -> None:
+    here, rung = replace(own_ladder, folder=tmp_path / "new"), own_ladder.rungs[0]
+    first, second = (own_ladder.folder / own_ladder.run_name(rung, seed) for seed in (0, 1))
+    open_run(first).update_info(status="training")
+    (second / "recipe.json").write_text("{")
+    assert not copy_trained(here, rung, 0, [own_ladder.folder])
+    assert not copy_trained(here, rung, 1, [own_ladder.folder])
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path: Path, climbed: Plan) -> None:
+    with pytest.raises(UsageError, match="is not a folder of runs"):
+        copy_trained(climbed, climbed.rungs[0], 0, [tmp_path / "nowhere"])
+
+
+def test_a_copy_that_fails_leaves_nothing_behind(
+    tmp_path: Path, climbed: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copytree", full)
+    with pytest.raises(StorageError, match="No space left"):
+        copy_trained(replace(climbed, folder=tmp_path), climbed.rungs[0], 0, [climbed.folder])
+    assert list(tmp_path.iterdir()) == []

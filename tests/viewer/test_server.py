@@ -1,0 +1,237 @@
+"""The three routes: what they answer, and the many things that are none of them."""
+
+from __future__ import annotations
+
+import io
+import socket
+import struct
+import zlib
+from base64 import b64decode
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from snellen.data.dataset import Dataset
+from snellen.errors import InvalidSetting
+from snellen.viewer.server import listen, port_of
+
+
+def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def opened(sheet: dict[str, Any]) -> Image.Image:
+    """The picture in a sheet of the answer."""
+    assert sheet["mime"] == "image/png"
+    return Image.open(io.BytesIO(b64decode(sheet["data"])), formats=["PNG"])
+
+
+def header_of(width: int, height: int) -> bytes:
+    """A PNG that is all promise."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    ihdr = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + ihdr + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+@pytest.fixture
+def letter(tiny_dataset: Dataset) -> bytes:
+    """A letter of the eye chart as a file."""
+    return encoded(Image.fromarray(tiny_dataset.train.images[0]))
+
+
+def test_the_page_is_whole_and_its_policy_is_the_one_inside_it(viewer: Any) -> None:
+    response = viewer.client.get("/")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    policy = response.headers["content-security-policy"].removesuffix("; frame-ancestors 'none'")
+    assert f'content="{policy}"' in response.text
+    assert "connect-src 'self'" in policy
+
+
+def test_a_picture_is_answered_and_its_small_form_explained(viewer: Any, letter: bytes) -> None:
+    said = viewer.post("/answer", letter)
+    assert (said.status_code, said.headers["content-type"]) == (200, "application/json")
+    small = b64decode(said.json()["input"]["data"])
+    seen = viewer.post("/explain", small)
+    assert seen.status_code == 200
+    assert [cam["class"] for cam in seen.json()["cams"]] == [name for name, _ in said.json()["top"][:2]]
+
+
+# What is no picture
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"hello",
+        b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>",
+        b"<!doctype html><script>alert(1)</script>",
+        b"%PDF-1.7\n",
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        encoded(Image.new("RGB", (8, 8)), "TIFF"),
+        encoded(Image.new("RGB", (8, 8)), "PPM"),
+    ],
+    ids=["text", "svg", "html", "pdf", "eps", "tiff", "ppm"],
+)
+def test_what_is_no_picture_of_ours_is_415_in_one_sentence(viewer: Any, content: bytes) -> None:
+    response = viewer.post("/answer", content, **{"content-type": "image/png"})
+    assert response.status_code == 415
+    assert response.text == "The picture is not a picture Snellen reads (JPEG, PNG, WEBP, GIF, BMP)."
+    assert response.headers["content-type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize("size", [(4001, 4000), (60_000, 60_000), (16_000_001, 1)])
+def test_too_many_pixels_are_413_before_they_are_decoded(viewer: Any, size: tuple[int, int]) -> None:
+    response = viewer.post("/answer", header_of(*size))
+    assert response.status_code == 413
+    assert "16,000,000" in response.text
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.9])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "BMP", "WEBP"])
+def test_a_broken_picture_is_422_in_one_sentence(
+    viewer: Any, rng: np.random.Generator, format: str, kept: float
+) -> None:
+    whole = encoded(Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)), format)
+    response = viewer.post("/answer", whole[: int(kept * len(whole))])
+    assert response.status_code == 422
+    assert response.text.startswith("The picture is broken and cannot be read (")
+    assert "Traceback" not in response.text
+
+
+def test_an_empty_file_is_422(viewer: Any) -> None:
+    assert (viewer.post("/answer", b"").status_code, viewer.post("/answer", b"").text) == (
+        422,
+        "The picture is empty (0 bytes).",
+    )
+
+
+def test_random_damage_is_never_an_error_of_ours(viewer: Any, rng: np.random.Generator) -> None:
+    picture = Image.fromarray(rng.integers(0, 256, (24, 24, 3), dtype=np.uint8))
+    for format in ("JPEG", "PNG", "GIF", "BMP", "WEBP"):
+        whole = encoded(picture, format)
+        for _ in range(8):
+            damaged = bytearray(whole)
+            for at in rng.integers(0, len(whole), 4):
+                damaged[at] = rng.integers(0, 256)
+            assert viewer.post("/answer", bytes(damaged)).status_code in (200, 413, 415, 422)
+
+
+# Pictures of every kind
+
+
+def colour_in(viewer: Any, content: bytes, at: tuple[int, int] = (16, 16)) -> tuple[int, ...]:
+    said = viewer.post("/answer", content)
+    assert said.status_code == 200, said.text
+    pixel = opened(said.json()["input"]).convert("RGB").getpixel(at)
+    assert isinstance(pixel, tuple)
+    return pixel
+
+
+def test_16_bit_grey_keeps_its_range(viewer: Any) -> None:
+    deep = Image.fromarray(np.full((40, 40), 257 * 100, dtype=np.uint16))
+    assert colour_in(viewer, encoded(deep)) == (100, 100, 100)
+
+
+def test_cmyk_red_is_red(viewer: Any) -> None:
+    red, green, blue = colour_in(viewer, encoded(Image.new("CMYK", (40, 40), (0, 255, 255, 0)), "JPEG"))
+    assert red > 230
+    assert max(green, blue) < 30
+
+
+def test_a_transparent_palette_colour_lies_over_white(viewer: Any) -> None:
+    picture = Image.new("P", (40, 40), 0)
+    picture.putpalette([255, 0, 0, 0, 0, 255])
+    assert colour_in(viewer, encoded(picture, transparency=0)) == (255, 255, 255)
+
+
+def test_a_turned_camera_gives_the_upright_picture(viewer: Any) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: what is stored left belongs to the top
+    stored = Image.new("RGB", (40, 40), "black")
+    stored.paste("white", (0, 0, 20, 40))
+    content = encoded(stored, "PNG", exif=exif)
+    assert colour_in(viewer, content, (16, 4)) == (255, 255, 255)
+    assert colour_in(viewer, content, (16, 27)) == (0, 0, 0)
+    assert viewer.post("/answer", content).json()["picture"]["notes"] == ["turned upright (EXIF orientation 6)"]
+
+
+def test_what_comes_back_is_encoded_anew_without_what_rode_along(viewer: Any) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "a secret description"
+    content = encoded(Image.new("RGB", (40, 40), "red"), "PNG", exif=exif) + b"<script>alert(1)</script>"
+    said = viewer.post("/answer", content).json()
+    for sheet in (said["shown"], said["input"]):
+        data = b64decode(sheet["data"])
+        assert b"secret" not in data
+        assert b"script" not in data
+        assert not opened(sheet).getexif()
+
+
+# What is no route
+
+TRAVERSALS = [
+    "/../../etc/passwd", "/..%2f..%2fetc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/%252e%252e/etc/passwd",
+    "/..;/..;/etc/passwd", "/..\\..\\etc\\passwd", "/%5c..%5cetc%5cpasswd", "/etc/passwd", "//etc/passwd",
+    "/%00", "/page.html%00.png", "/%c0%ae%c0%ae/etc/passwd", "/%ff", "/C:/Windows/win.ini", "/%5c%5chost%5cshare",
+    "/file:///etc/passwd", "/answer/../../etc/passwd", "/./", "/answer/", "/explain/x", "/page.js", "/favicon.ico",
+    "/static/page.css", "/.git/config", "/" + "a/" * 2000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", TRAVERSALS, ids=lambda path: path[:24])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_no_spelling_of_a_path_leads_anywhere(viewer: Any, method: str, path: str) -> None:
+    head = (
+        f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{viewer.port}\r\nOrigin: {viewer.origin}\r\n"
+        f"Cookie: {viewer.cookie}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", viewer.port), timeout=30) as line:
+        line.sendall(head.encode("latin-1"))
+        whole = b""
+        while part := line.recv(65_536):
+            whole += part
+    assert whole.split(b" ", 2)[1] == b"404"
+    assert b"root:" not in whole
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/answer"), ("PUT", "/answer"), ("POST", "/"), ("DELETE", "/")])
+def test_a_route_has_one_method(viewer: Any, method: str, path: str) -> None:
+    assert viewer.client.request(method, path, headers={"origin": viewer.origin}).status_code == 405
+
+
+@pytest.mark.parametrize("query", ["run=1", "run=-1", "run=../0", "run=" + "9" * 50, "fit=bend", "fit="])
+def test_a_run_or_a_fit_that_there_is_not_is_400(viewer: Any, letter: bytes, query: str) -> None:
+    response = viewer.post(f"/answer?{query}", letter)
+    assert response.status_code == 400
+    assert "is not possible" in response.text
+
+
+def test_explain_takes_only_what_the_network_takes(viewer: Any) -> None:
+    assert viewer.post("/explain", encoded(Image.new("RGB", (33, 32)))).status_code == 400
+    assert viewer.post("/explain", encoded(Image.new("RGB", (32, 32)), "JPEG")).status_code == 415
+
+
+def test_only_the_loopback_interface_is_listened_on_and_a_taken_port_is_one_sentence() -> None:
+    with listen(0) as door:
+        assert door.getsockname()[0] == "127.0.0.1"
+        with pytest.raises(InvalidSetting, match=f"--port {port_of(door)} cannot be had: Address already in use"):
+            listen(port_of(door))
+
+
+def test_a_mistake_of_ours_is_500_and_the_page_lives(viewer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("/a/folder/of/mine")
+
+    monkeypatch.setattr("snellen.viewer.server.answer", fail)
+    response: httpx.Response = viewer.post("/answer", b"x")
+    assert (response.status_code, response.text) == (500, "Internal Server Error")
+    assert viewer.client.get("/").status_code == 200
