@@ -48,6 +48,8 @@ function onRun(run, page) {
   if (trend) parts.push(trend);
   const rising = lossRises(rows);
   if (rising) parts.push(rising);
+  const end = run.rows.at(-1)["train/loss"];
+  if (run.loss_floor > 0 && end != null) parts.push(`its smoothed loss ended ${(end - run.loss_floor).toFixed(2)} above the floor of ${run.loss_floor.toFixed(2)} that label smoothing sets`);
   const ece = page.splits.val?.runs[run.number]?.calibration?.ece;
   if (ece != null) parts.push(`ECE ${percent(ece)}`);
   return `${parts.join("; ")}.${rows.length === 1 && first === last ? " One point is no curve yet." : ""}`;
@@ -55,8 +57,13 @@ function onRun(run, page) {
 
 /** Whether val was still rising over the last fifth of the training. */
 function slope(rows) {
+  if (rows.length < 2) return null;
+  if (rows.length < 5) {
+    const [before, end] = rows.slice(-2);
+    const points = 100 * (end["val/accuracy"] - before["val/accuracy"]);
+    return `val ${points < 0 ? "fell" : "rose"} by ${Math.abs(points).toFixed(1)} points between the last two looks`;
+  }
   const tail = rows.slice(-Math.max(3, Math.ceil(rows.length / 5)));
-  if (tail.length < 3 || rows.length < 5) return null;
   const per = (tail.at(-1)["val/accuracy"] - tail[0]["val/accuracy"]) / (tail.at(-1).epoch - tail[0].epoch);
   if (per > 0.002) return `still rising by ${(100 * per).toFixed(1)} points an epoch at the end`;
   if (per < -0.002) return `falling by ${(-100 * per).toFixed(1)} points an epoch at the end`;

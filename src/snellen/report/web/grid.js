@@ -20,39 +20,42 @@ export function pictureGrid({ label, answers, onPick, describe }) {
   let selected = null;
   let drawn = new Map();
   let columns = 1;
-  let pitch = 60;
+  let pitch = 0;
 
   const measure = () => {
     const size = Number.parseFloat(getComputedStyle(element).getPropertyValue("--tile")) || 56;
     const width = element.clientWidth - 2;
-    columns = Math.max(1, Math.floor(width / (size + 4)));
+    const wanted = Math.max(1, Math.floor(width / (size + 4)));
+    if (columns === wanted && pitch === Math.floor(width / wanted)) return;
+    columns = wanted;
     pitch = Math.floor(width / columns);
+    drawn = new Map(); // every tile has another place now
+    replace(sheet);
   };
 
   const render = () => {
+    if (!pitch) return; // not in the page yet; the observer below comes back
     sheet.style.setProperty("height", `${Math.ceil(rows.length / columns) * pitch}px`);
     const first = Math.max(0, Math.floor(element.scrollTop / pitch) - SPARE_ROWS) * columns;
     const last = Math.min(rows.length, (Math.ceil((element.scrollTop + element.clientHeight) / pitch) + SPARE_ROWS) * columns);
     const kept = new Map();
-    for (let at = first; at < last; at += 1) kept.set(rows[at], drawn.get(rows[at]) ?? tile(rows[at]));
-    for (const [row, node] of drawn) if (!kept.has(row)) node.remove();
-    let at = first;
-    for (const [row, node] of kept) {
-      node.style.setProperty("transform", `translate(${(at % columns) * pitch}px, ${Math.floor(at / columns) * pitch}px)`);
-      node.style.setProperty("width", `${pitch - 4}px`);
-      node.setAttribute("aria-setsize", rows.length);
-      node.setAttribute("aria-posinset", at + 1);
-      node.setAttribute("aria-selected", row === selected);
-      if (!node.isConnected) sheet.append(node);
-      at += 1;
+    const fresh = document.createDocumentFragment();
+    for (let at = first; at < last; at += 1) {
+      const known = drawn.get(rows[at]);
+      const node = known ?? tile(rows[at], at);
+      if (!known) fresh.append(node);
+      kept.set(rows[at], node);
     }
+    for (const [row, node] of drawn) if (!kept.has(row)) node.remove();
+    sheet.append(fresh);
     drawn = kept;
+    for (const [row, node] of drawn) if ((row === selected) !== (node.getAttribute("aria-selected") === "true")) node.setAttribute("aria-selected", row === selected);
     const current = drawn.get(selected);
     if (current) element.setAttribute("aria-activedescendant", current.id);
     else element.removeAttribute("aria-activedescendant");
   };
 
-  const tile = (row) =>
+  const tile = (row, at) =>
     h(
       "div",
       {
@@ -60,6 +63,10 @@ export function pictureGrid({ label, answers, onPick, describe }) {
         id: `tile-${row}`,
         role: "option",
         "aria-label": describe(row),
+        "aria-setsize": rows.length,
+        "aria-posinset": at + 1,
+        "aria-selected": row === selected,
+        style: { transform: `translate(${(at % columns) * pitch}px, ${Math.floor(at / columns) * pitch}px)`, width: `${pitch - 4}px` },
         onclick: () => onPick(row),
       },
       picture(answers.sprite, row, ""),

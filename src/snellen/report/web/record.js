@@ -12,8 +12,8 @@ export function record({ page, answers }) {
     h(
       "div",
       { class: "record-columns" },
-      h("div", {}, guards(run.guards), ledger(run, page), training(run, page), environment(run.environment)),
-      h("div", {}, recipe(run.recipe)),
+      h("div", {}, guards(run.guards), ledger(run, page), training(run, page)),
+      h("div", {}, recipe(run.recipe), environment(run.environment)),
     ),
   );
   return { element, update() {} };
