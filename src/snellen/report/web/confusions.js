@@ -8,6 +8,7 @@ import { count, percent, plural } from "./words.js";
 
 const MOST_CLASSES = 24;
 const STRIP = 24;
+const DEEP = 0.8; // from here on the other ink is the one that can be read; the colours are chosen so that both themes agree
 
 export function confusions(context) {
   const { answers, go } = context;
@@ -68,7 +69,7 @@ function matrix(answers, shown, go) {
       "button",
       {
         type: "button",
-        class: same ? "same" : depth > 0.62 ? "deep" : n ? "some" : "none",
+        class: same ? "same" : depth > DEEP ? "deep" : n ? "some" : "none",
         style: { "--depth": `${Math.round(100 * depth)}%` },
         "aria-label": same ? `${classes[label]}: ${count(n)} right` : `${classes[label]} taken for ${classes[said]}: ${count(n)}`,
         onclick: () => go({ view: "confusions", true: label, said, i: null }),

@@ -7,6 +7,7 @@ import { picture } from "./pictures.js";
 import { percent, plural } from "./words.js";
 
 const NEAR = 14; // pixels within which a point answers to the pointer
+const NARROW = 600; // pixels; below it points are smaller
 const TIP = 196; // pixels, the width of what it then says
 
 export function featureMap({ answers, go }) {
@@ -30,12 +31,16 @@ export function featureMap({ answers, go }) {
   const about = h("p", { class: "soft" });
   const visible = (row) => (only == null || answers.labels[row] === only) && (!mistakes || !answers.right(row));
 
+  const describe = () => {
+    replace(about, summary(current));
+    canvas.setAttribute("aria-label", `${plural(answers.shown, "picture")} in feature space by ${current.name}, coloured by class. ${summary(current)} Arrow keys go through them, mistakes first; Enter opens one.`);
+  };
+
   const paint = () => {
+    describe();
     legend.forEach((button, at) => button.setAttribute("aria-pressed", only === at));
     kinds.forEach((button, at) => button.setAttribute("aria-pressed", maps[at] === current));
     wrong.setAttribute("aria-pressed", mistakes);
-    replace(about, summary(current));
-    canvas.setAttribute("aria-label", `${plural(answers.shown, "picture")} in feature space by ${current.name}, coloured by class. ${summary(current)} Arrow keys go through them, mistakes first; Enter opens one.`);
     const width = board.clientWidth;
     if (!width) return;
     const height = Math.round(Math.min(Math.max(width * 0.62, 340), 640));
@@ -103,6 +108,7 @@ export function featureMap({ answers, go }) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => paint());
   new MutationObserver(() => paint()).observe(document.documentElement, { attributeFilter: ["data-theme"] });
 
+  describe();
   const element = h(
     "section",
     { class: "feature-map" },
@@ -124,16 +130,17 @@ function summary({ name, share }) {
 
 function drawPoints(context, { answers, place, visible, ratio, ink, colours }) {
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  const size = context.canvas.width / ratio < NARROW ? 1.8 : 2.6;
   for (const faint of [true, false]) {
     context.globalAlpha = faint ? 0.07 : 0.72;
     for (let row = 0; row < answers.shown; row += 1) {
-      if (visible(row) !== faint) dot(context, place(row), answers.labels[row] % 3, colours[answers.labels[row]], 2.6);
+      if (visible(row) !== faint) dot(context, place(row), answers.labels[row] % 3, colours[answers.labels[row]], size);
     }
   }
   context.globalAlpha = 1;
   context.strokeStyle = ink;
   context.lineWidth = 1;
-  for (let row = 0; row < answers.shown; row += 1) if (!answers.right(row) && visible(row)) cross(context, place(row), 3.2);
+  for (let row = 0; row < answers.shown; row += 1) if (!answers.right(row) && visible(row)) cross(context, place(row), size + 0.6);
 }
 
 /** Row -> pixels. The frame holds 99.8 % of the points, so that a stray one does not squeeze the rest. */

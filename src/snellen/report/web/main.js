@@ -56,6 +56,7 @@ function start() {
     view.made.update(state);
     scene.current = view;
     if (before !== state.view) window.scrollTo(0, 0);
+    document.documentElement.dataset.shown = location.hash; // drawn: what waits for the page can wait for this
   };
 
   addEventListener("hashchange", arrive);

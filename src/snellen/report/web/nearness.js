@@ -4,7 +4,9 @@ import { frame, responsive } from "./chart.js";
 import { h, svg, unseen } from "./dom.js";
 import { chance, count, percent, signed } from "./words.js";
 
+const DEEP = 0.83; // from here on the other ink is the one that can be read; the colours are chosen so that both themes agree
 const NAMED = 4;
+const REACH = 130; // pixels, about the longest name
 const LINE = 16; // pixels between two names
 
 /** The scatter of all pairs with the rank correlation in words; a sentence where the features were not read. */
@@ -48,7 +50,7 @@ function closeness(cosine, classes, shown) {
     const value = cosine[a][b];
     if (a === b || value == null) return h("td", { class: "self" }, a === b ? unseen("itself") : "–");
     const depth = Math.max(0, value) / most;
-    return h("td", { class: depth > 0.6 ? "deep" : "", style: { "--depth": `${Math.round(100 * depth)}%` }, title: `${classes[a]} and ${classes[b]}` }, signed(value, 1).replace("0.", "."));
+    return h("td", { class: depth > DEEP ? "deep" : "", style: { "--depth": `${Math.round(100 * depth)}%` }, title: `${classes[a]} and ${classes[b]}` }, signed(value, 2).replace(/^(\u2212?)0\./, "$1.").replace("\u2212.00", ".00"));
   };
   return h(
     "div",
@@ -83,6 +85,9 @@ function scatter(pairs, classes, said, width) {
   });
   const ranked = [...pairs].sort((one, other) => other.rate - one.rate);
   const heights = apart(ranked.slice(0, NAMED).map((pair) => toY(Math.sqrt(pair.rate))));
+  const dots = ranked.slice(0, NAMED).map((pair) => [toX(pair.cosine), toY(Math.sqrt(pair.rate))]);
+  // A name ends left of its dot, and of any other named dot it would lie on.
+  const ends = dots.map(([x], rank) => Math.min(x, ...dots.filter(([other, y]) => Math.abs(y - heights[rank]) < LINE - 2 && other > x - REACH && other < x).map(([other]) => other)) - 9);
   content.append(
     ...ranked.map((pair, rank) => {
       const [x, y] = [toX(pair.cosine), toY(Math.sqrt(pair.rate))];
@@ -92,7 +97,7 @@ function scatter(pairs, classes, said, width) {
         { class: rank < NAMED ? "dot-pair named" : "dot-pair" },
         svg("title", {}, `${name}: closeness ${signed(pair.cosine, 2)}, mixed up ${percent(pair.rate)}`),
         svg("circle", { cx: x, cy: y, r: rank < NAMED ? 5 : 4 }),
-        rank < NAMED ? svg("text", { x: x - 9, y: heights[rank] + 4, "text-anchor": "end" }, name) : null,
+        rank < NAMED ? svg("text", { x: ends[rank], y: heights[rank] + 4, "text-anchor": "end" }, name) : null,
       );
     }),
   );

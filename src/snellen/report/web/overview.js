@@ -24,7 +24,8 @@ export function overview({ page, answers, go, glasses }) {
         "div",
         {},
         h("h2", {}, `right on ${count(card.n)} ${answers.split} pictures of ${page.data.name}`),
-        h("p", { class: "soft" }, `${rate(card.plain.accuracy, 1)}, one view per picture. ${ttaSentence(card)}`),
+        h("p", { class: "soft" }, `${rate(card.plain.accuracy, 1)}, one view per picture.`),
+        card.with_tta ? h("p", { class: "soft" }, ttaSentence(card)) : null,
         h("p", { class: "soft" }, splitSentence(page, answers)),
       ),
     ),
@@ -49,7 +50,6 @@ function finding(title, body) {
 }
 
 function ttaSentence(card) {
-  if (!card.with_tta) return "";
   return `With test-time augmentation (${card.tta}): ${percent(card.with_tta.accuracy.value, 1)}.`;
 }
 

@@ -106,10 +106,10 @@ function meter(value) {
 
 function robustness({ robustness: card, path }) {
   const title = h("h3", {}, "In bad weather");
-  if (!card?.rows) return h("section", { class: "card" }, title, h("p", {}, "Not measured."), h("p", { class: "soft" }, "To try it on darker, blurred, noisy, turned pictures: ", h("code", {}, `snellen evaluate ${path} --robustness`)));
+  if (!card?.rows) return h("section", { class: "card robustness" }, title, h("p", {}, "Not measured."), h("p", { class: "soft" }, "To try it on darker, blurred, noisy, turned pictures: ", h("code", {}, `snellen evaluate ${path} `, h("span", { class: "whole" }, "--robustness"))));
   return h(
     "section",
-    { class: "card" },
+    { class: "card robustness" },
     title,
     h("p", { class: "soft" }, `Clean: ${rate(card.clean)}. Below: the same pictures, changed.`),
     h(
