@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.report.chromium import chromium_path, launch
 
 from snellen.data import catalog
 from snellen.data.dataset import Dataset
@@ -91,12 +92,6 @@ def with_second_map(page: Page, rng: np.random.Generator) -> Page:
     return dataclasses.replace(page, content={**page.content, "splits": {"val": {**val, "runs": runs}}})
 
 
-_QUIET = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
-
 def _without_browser(reason: str) -> None:
     """Skip; on a machine that decides about changes, fail: there the page must have been seen."""
     if os.environ.get("CI"):
@@ -111,11 +106,10 @@ def chromium() -> Iterator[Any]:
         from playwright.sync_api import sync_playwright
     except ImportError:
         _without_browser("playwright is not installed: pip install playwright")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
+    if chromium_path() is None:
         _without_browser("chromium is not installed: apt-get install chromium")
     with sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=path, args=_QUIET)
+        browser = launch(running)
         yield browser
         browser.close()
 

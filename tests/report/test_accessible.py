@@ -12,10 +12,11 @@ pytestmark = pytest.mark.browser
 Open = Callable[..., Any]
 VIEWS = ("overview", "lineup", "confusions", "curves", "inside", "classes", "map", "record")
 
-# WCAG 2.2, 1.4.3: text against what lies behind it, opacity of all ancestors counted; large text needs 3 instead of 4.5.
+# WCAG 2.2, 1.4.3: text against what lies behind it, opacity of all ancestors counted; large text needs 3, not 4.5.
 FAINT_TEXT = """() => {
     // A canvas turns every colour the browser knows, also those of color-mix, into red, green, blue and alpha.
-    const pen = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
+    const dot = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
+    const pen = dot.getContext("2d", { willReadFrequently: true });
     const rgba = colour => {
         pen.clearRect(0, 0, 1, 1); pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1);
         const [r, g, b, a] = pen.getImageData(0, 0, 1, 1).data;
@@ -30,7 +31,8 @@ FAINT_TEXT = """() => {
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     while (walker.nextNode()) {
         const element = walker.currentNode.parentElement;
-        if (!walker.currentNode.textContent.trim() || element.closest("script, noscript, option, .unseen, title, [hidden]")) continue;
+        const text = walker.currentNode.textContent.trim();
+        if (!text || element.closest("script, noscript, option, .unseen, title, [hidden]")) continue;
         if (!element.getClientRects().length) continue;
         const style = getComputedStyle(element);
         let ground = [255, 255, 255];
@@ -46,12 +48,14 @@ FAINT_TEXT = """() => {
         const size = parseFloat(style.fontSize);
         const enough = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700) ? 3 : 4.5;
         checked += 1;
-        if (ratio < enough) faint.set(`${element.closest("[class]")?.className.baseVal ?? element.closest("[class]")?.className}: ${walker.currentNode.textContent.trim().slice(0, 30)}`, ratio.toFixed(2));
+        const named = element.closest("[class]")?.getAttribute("class");
+        if (ratio < enough) faint.set(`${named}: ${text.slice(0, 30)}`, ratio.toFixed(2));
     }
     return { checked, faint: Object.fromEntries(faint) };
 }"""
 
-NAMELESS = """() => [...document.querySelectorAll("button, a, input, select, [role=listbox], [role=option], [role=img], svg, canvas")]
+NAMELESS = """() => [...document.querySelectorAll(
+    "button, a, input, select, [role=listbox], [role=option], [role=img], svg, canvas")]
     .filter(e => !e.closest("[aria-hidden=true]"))
     .filter(e => !(e.getAttribute("aria-label") || e.textContent.trim() || e.title || e.labels?.length))
     .map(e => e.outerHTML.slice(0, 120))"""
@@ -59,7 +63,7 @@ NAMELESS = """() => [...document.querySelectorAll("button, a, input, select, [ro
 
 def turn_to(tab: Any, view: str) -> None:
     tab.evaluate("view => { location.hash = `view=${view}` }", view)
-    tab.wait_for_function("document.documentElement.dataset.shown === location.hash")
+    tab.wait_for_function("() => document.documentElement.dataset.shown === location.hash")
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -108,8 +112,11 @@ def test_the_tab_key_reaches_every_part_and_the_grid_once_and_shows_where_it_is(
     for _ in range(40):
         tab.keyboard.press("Tab")
         where = tab.evaluate(
-            """() => { const e = document.activeElement; return e === document.body ? null : {
-                what: e.className || e.getAttribute("aria-label") || e.tagName, outline: getComputedStyle(e).outlineStyle } }"""
+            """() => {
+                const e = document.activeElement;
+                const what = e.className || e.getAttribute("aria-label") || e.tagName;
+                return e === document.body ? null : { what, outline: getComputedStyle(e).outlineStyle };
+            }"""
         )
         if where is None:
             break

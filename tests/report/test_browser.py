@@ -5,10 +5,12 @@ Nothing here waits for time: after whatever changes the address, `settled` waits
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from snellen.report.page import Page
 
@@ -23,7 +25,7 @@ Expect = Callable[[Any], Any]
 
 def settled(tab: Any) -> Any:
     """Wait until what is drawn is what the address asks for: the page hears of a new address a moment later."""
-    tab.wait_for_function("document.documentElement.dataset.shown === location.hash")
+    tab.wait_for_function("() => document.documentElement.dataset.shown === location.hash")
     return tab
 
 
@@ -126,9 +128,12 @@ def test_the_first_page_says_of_which_split_it_speaks(show: Open) -> None:
 
 def test_pictures_are_drawn_with_their_own_pixels(show: Open) -> None:
     tab = show("view=lineup")
-    all_painted(tab, ".portrait canvas, .tile canvas")
+    all_painted(tab, ".portrait canvas")
     assert tab.evaluate("getComputedStyle(document.querySelector('.portrait canvas')).imageRendering") == "pixelated"
     assert tab.locator(".portrait canvas").get_attribute("width") == "32"
+    tab.wait_for_function("() => getComputedStyle(document.querySelector('.tile')).backgroundImage.includes('blob:')")
+    tile = Image.open(io.BytesIO(tab.locator(".tile").nth(1).screenshot()))
+    assert len(tile.getcolors(10_000)) > 16  # a picture, not the ground it lies on
 
 
 def test_arrows_go_from_picture_to_picture_and_the_address_follows(show: Open) -> None:

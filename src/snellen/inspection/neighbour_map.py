@@ -35,7 +35,9 @@ def require_library(method: Method) -> Any:
         UsageError: it is not installed; the message holds the command that does.
     """
     try:
-        return importlib.import_module(_MODULES[method])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # umap tells everybody that it has no TensorFlow
+            return importlib.import_module(_MODULES[method])
     except ImportError as error:
         raise UsageError(f"--map {method} needs a library that is not here: pip install 'snellen[map]'") from error
 

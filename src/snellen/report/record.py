@@ -12,7 +12,6 @@ from snellen.models.restore import weights_hash
 from snellen.recipes.json_form import to_json
 from snellen.runs.run import Run
 
-
 _FOLDERS = re.compile(r"(?<![\w./:])(?:[A-Za-z]:)?(?:[/\\][^/\\\s:;,'\"]+)+[/\\](?=[^/\\\s])")
 
 

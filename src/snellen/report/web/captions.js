@@ -1,6 +1,6 @@
 // What the curves say, in sentences made from their numbers; nothing is said that the numbers do not hold.
 
-import { percent, plural } from "./words.js";
+import { percent, plural, signed } from "./words.js";
 
 const OVERFIT = 0.05; // the lesson's alarm: a gap of five points
 
@@ -21,7 +21,7 @@ export function captionsOn(runs, page) {
   return [
     ...runs.slice(0, 6).map((run) => onRun(run, page)),
     ...seeds.map((group) => onSeeds(runs.filter((run) => group.members.includes(run.number)))),
-    ...runs.slice(1, 6).map((run) => against(runs[0], run)).filter(Boolean),
+    ...runs.slice(1, 6).filter((run) => !seeds.some(({ members }) => members.includes(0) && members.includes(run.number))).map((run) => against(runs[0], run)).filter(Boolean),
   ];
 }
 
@@ -41,7 +41,7 @@ function onRun(run, page) {
     parts.push(
       gap > OVERFIT
         ? `${(100 * gap).toFixed(1)} points below train: it has begun to learn pictures by heart`
-        : `train is ${(100 * gap).toFixed(1)} points above val, within the five that are taken as a warning`,
+        : `train is ${Math.abs(100 * gap).toFixed(1)} points ${gap < 0 ? "below" : "above"} val, within the five that are taken as a warning`,
     );
   }
   const trend = slope(rows);
@@ -90,6 +90,6 @@ function against(first, other) {
   if (!a || !b) return null;
   const points = 100 * (b["val/accuracy"] - a["val/accuracy"]);
   const gaps = [a, b].map((row) => (row["train/accuracy"] == null ? null : 100 * (row["train/accuracy"] - row["val/accuracy"])));
-  const narrowed = gaps.includes(null) ? "" : `, gap ${gaps[0].toFixed(1)} → ${gaps[1].toFixed(1)} points`;
+  const narrowed = gaps.includes(null) ? "" : `, gap ${signed(gaps[0], 1)} → ${signed(gaps[1], 1)} points`;
   return `${other.name} ends ${Math.abs(points).toFixed(1)} points ${points < 0 ? "below" : "above"} ${first.name} on val${narrowed}. One run each is an impression, not a comparison.`;
 }

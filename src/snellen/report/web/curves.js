@@ -3,13 +3,13 @@
 import { COLOURS, distinct, frame, path, responsive, ticks } from "./chart.js";
 import { h, replace, svg } from "./dom.js";
 import { captionsOn, seedGroups } from "./captions.js";
-import { percent } from "./words.js";
+import { percent, signed } from "./words.js";
 
 const MEASURES = {
   accuracy: { title: "Accuracy", train: "train/accuracy", val: "val/accuracy", text: (value) => percent(value, 1), factor: 100, unit: "%" },
   loss: { title: "Loss", train: "train/cross_entropy", val: "val/loss", text: (value) => value.toFixed(3), factor: 1, unit: "nats, clean pictures, hard labels" },
   trained: { title: "Loss as trained", train: "train/loss", val: null, text: (value) => value.toFixed(3), factor: 1, unit: "nats, augmented pictures, smoothed labels where the recipe smooths" },
-  gap: { title: "Gap", train: null, val: null, text: (value) => `${(100 * value).toFixed(1)} points`, factor: 100, unit: "points of accuracy, train − val" },
+  gap: { title: "Gap", train: null, val: null, text: (value) => `${signed(100 * value, 1)} points`, factor: 100, unit: "points of accuracy, train − val" },
 };
 
 export function curves({ page }) {
@@ -166,7 +166,7 @@ function table(runs, groups, epoch, hidden, toggle) {
         const figures = [
           percent(train),
           percent(val),
-          train != null && val != null ? `${(100 * (train - val)).toFixed(1)}` : "–",
+          train != null && val != null ? signed(100 * (train - val), 1) : "–",
           row["val/loss"] != null ? row["val/loss"].toFixed(3) : "–",
           row.lr != null ? (row.lr < 1e-3 && row.lr > 0 ? row.lr.toExponential(1) : String(Number(row.lr.toPrecision(3)))) : "–",
         ];

@@ -1,7 +1,7 @@
 // A grid of thousands of pictures of which only the visible ones exist. It is one stop for the Tab key; arrows move inside.
 
 import { h, replace } from "./dom.js";
-import { picture } from "./pictures.js";
+import { piece, sheetAddress } from "./pictures.js";
 
 const SPARE_ROWS = 3;
 
@@ -14,11 +14,12 @@ const SPARE_ROWS = 3;
  * @returns {element, show(rows), select(row), step(by) -> row or null, columns()}
  */
 export function pictureGrid({ label, answers, onPick, describe }) {
-  const sheet = h("div", { class: "grid-sheet", role: "presentation" });
-  const element = h("div", { class: "grid", role: "listbox", tabindex: "0", "aria-label": label }, sheet);
+  const board = h("div", { class: "grid-sheet", role: "presentation" });
+  const element = h("div", { class: "grid", role: "listbox", tabindex: "0", "aria-label": label }, board);
   let rows = [];
   let selected = null;
   let drawn = new Map();
+  const spare = [];
   let columns = 1;
   let pitch = 0;
 
@@ -30,47 +31,51 @@ export function pictureGrid({ label, answers, onPick, describe }) {
     columns = wanted;
     pitch = Math.floor(width / columns);
     drawn = new Map(); // every tile has another place now
-    replace(sheet);
+    replace(board);
   };
 
   const render = () => {
     if (!pitch) return; // not in the page yet; the observer below comes back
-    sheet.style.setProperty("height", `${Math.ceil(rows.length / columns) * pitch}px`);
+    board.style.setProperty("height", `${Math.ceil(rows.length / columns) * pitch}px`);
     const first = Math.max(0, Math.floor(element.scrollTop / pitch) - SPARE_ROWS) * columns;
     const last = Math.min(rows.length, (Math.ceil((element.scrollTop + element.clientHeight) / pitch) + SPARE_ROWS) * columns);
-    const kept = new Map();
-    const fresh = document.createDocumentFragment();
+    const wanted = new Set(rows.slice(first, last));
+    for (const [row, node] of drawn) if (!wanted.has(row)) (drawn.delete(row), spare.push(node));
+    const fresh = [];
     for (let at = first; at < last; at += 1) {
-      const known = drawn.get(rows[at]);
-      const node = known ?? tile(rows[at], at);
-      if (!known) fresh.append(node);
-      kept.set(rows[at], node);
+      if (drawn.has(rows[at])) continue;
+      const node = tile(rows[at], at);
+      drawn.set(rows[at], node);
+      if (!node.isConnected) fresh.push(node);
     }
-    for (const [row, node] of drawn) if (!kept.has(row)) node.remove();
-    sheet.append(fresh);
-    drawn = kept;
+    for (const node of spare) node.remove();
+    board.append(...fresh);
     for (const [row, node] of drawn) if ((row === selected) !== (node.getAttribute("aria-selected") === "true")) node.setAttribute("aria-selected", row === selected);
     const current = drawn.get(selected);
     if (current) element.setAttribute("aria-activedescendant", current.id);
     else element.removeAttribute("aria-activedescendant");
   };
 
-  const tile = (row, at) =>
-    h(
-      "div",
-      {
-        class: answers.right(row) ? "tile" : "tile is-wrong",
-        id: `tile-${row}`,
-        role: "option",
-        "aria-label": describe(row),
-        "aria-setsize": rows.length,
-        "aria-posinset": at + 1,
-        "aria-selected": row === selected,
-        style: { transform: `translate(${(at % columns) * pitch}px, ${Math.floor(at / columns) * pitch}px)`, width: `${pitch - 4}px` },
-        onclick: () => onPick(row),
-      },
-      picture(answers.sprite, row, ""),
-    );
+  sheetAddress(answers.sprite).then((address) => board.style.setProperty("--sheet", `url(${address})`));
+
+  // A tile that left the view is used again.
+  const tile = (row, at) => {
+    const node = spare.pop() ?? h("div", { role: "option" });
+    piece(node, answers.sprite, row, pitch - 4);
+    node.className = answers.right(row) ? "tile" : "tile is-wrong";
+    node.id = `tile-${row}`;
+    node.dataset.row = row;
+    node.setAttribute("aria-label", describe(row));
+    node.setAttribute("aria-setsize", rows.length);
+    node.setAttribute("aria-posinset", at + 1);
+    node.setAttribute("aria-selected", row === selected);
+    node.style.setProperty("transform", `translate(${(at % columns) * pitch}px, ${Math.floor(at / columns) * pitch}px)`);
+    return node;
+  };
+  element.addEventListener("click", (event) => {
+    const node = event.target.closest(".tile");
+    if (node) onPick(Number(node.dataset.row));
+  });
 
   let asked = false;
   const later = () => {
@@ -94,7 +99,7 @@ export function pictureGrid({ label, answers, onPick, describe }) {
     show(next) {
       rows = next;
       drawn = new Map();
-      replace(sheet);
+      replace(board);
       if (element.clientWidth) measure();
       element.scrollTop = 0;
       render();
