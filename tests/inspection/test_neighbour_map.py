@@ -11,13 +11,20 @@ from snellen.errors import UsageError
 from snellen.inspection.neighbour_map import METHODS, Method, neighbour_map, require_library
 
 
+BOTH = ["tsne", pytest.param("umap", marks=pytest.mark.slow)]  # umap compiles itself first: a quarter of a minute
+
+
+def test_both_methods_have_a_name_for_people() -> None:
+    assert set(METHODS) == {"tsne", "umap"}
+
+
 @pytest.fixture
 def two_clouds(rng: np.random.Generator) -> np.ndarray:
     """(60, 8): thirty points around 0 and thirty around 10."""
     return np.concatenate([rng.normal(size=(30, 8)), rng.normal(size=(30, 8)) + 10]).astype(np.float32)
 
 
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", BOTH)
 def test_points_that_stand_together_stay_together_and_the_map_repeats(method: Method, two_clouds: np.ndarray) -> None:
     flat = neighbour_map(two_clouds, method)
     assert flat.shape == (60, 2)
@@ -29,7 +36,7 @@ def test_points_that_stand_together_stay_together_and_the_map_repeats(method: Me
     np.testing.assert_array_equal(neighbour_map(two_clouds, method), flat)
 
 
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", BOTH)
 def test_a_handful_of_points_still_has_a_map(method: Method) -> None:
     assert neighbour_map(np.eye(3, dtype=np.float32), method).shape == (3, 2)
     assert np.isfinite(neighbour_map(np.eye(6, dtype=np.float32), method)).all()

@@ -286,7 +286,7 @@ def test_the_smoothed_loss_is_drawn_with_its_floor_and_the_captions_hold_the_fig
     caption = tab.locator(".captions p").first.inner_text()
     last = page.content["runs"][0]["journal"][-1]
     ece = page.content["splits"]["val"]["runs"]["0"]["calibration"]["ece"]
-    assert f"{100 * (last['train/accuracy'] - last['val/accuracy']):.1f} points" in caption
+    assert f"{100 * abs(last['train/accuracy'] - last['val/accuracy']):.1f} points" in caption
     assert f"ECE {100 * ece:.1f}" in caption
     assert "between the last two looks" in caption
 
