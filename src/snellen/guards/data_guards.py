@@ -98,7 +98,8 @@ def class_balance(images: LabeledImages) -> Verdict:
     return Verdict(
         "class-balance", False, evidence,
         "Read balanced accuracy and recall per class, not accuracy: snellen evaluate RUN --per-class. Collect more of "
-        f"the rare classes; weights that would even them out in the loss (largest first): {shown}.",
+        "the rare classes, or give each class the same say: --set class_weights=balanced (in the loss; largest first: "
+        f"{shown}) or --set sampling=balanced (shown equally often).",
     )  # fmt: skip
 
 

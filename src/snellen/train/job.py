@@ -11,6 +11,7 @@ from snellen.data.dataset import Dataset
 from snellen.data.pixel_statistics import PixelStatistics, measure
 from snellen.data.splits import Splits, split, split_final
 from snellen.errors import DataError, InvalidSetting, unknown_name
+from snellen.guards.data_guards import balanced_weights
 from snellen.models.catalog import build
 from snellen.models.normalized import Classifier
 from snellen.recipes.recipe import Recipe
@@ -55,6 +56,13 @@ class Job:
             seed=self.seed,
             options=self.recipe.model_options,
         )
+
+    def class_weights(self) -> torch.Tensor | None:
+        """(K,) float32 on the job's device, or None where the recipe weighs all images alike."""
+        if self.recipe.class_weights == "none":
+            return None
+        weights = balanced_weights(self.splits.train.counts)
+        return torch.tensor(weights, dtype=torch.float32, device=self.placement.device)
 
     def describe(self) -> dict[str, Any]:
         """The entries of `run.json` that identify this job, JSON-able."""
