@@ -95,9 +95,7 @@ def test_balanced_weights_are_those_of_pytorchs_loss(tiny_recipe: Recipe) -> Non
     images, labels, weights = torch.rand(6, 4), torch.tensor([0, 0, 0, 1, 1, 2]), torch.tensor([0.5, 1.0, 2.0])
     recipe = tiny_recipe.replace(optimizer=SGD(lr=0.1))
     shared = {"lr": 1.0, "recipe": recipe, "placement": Placement.nowhere()}
-    summed = update(
-        model, images, labels, optimizers=build_optimizers(model, recipe), class_weights=weights, **shared
-    )
+    summed = update(model, images, labels, optimizers=build_optimizers(model, recipe), class_weights=weights, **shared)
     expected = functional.cross_entropy(
         other(images), labels, weight=weights, label_smoothing=recipe.label_smoothing, reduction="sum"
     )

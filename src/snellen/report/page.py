@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import snellen
-from snellen.data.catalog import load
+from snellen.data.catalog import load_again
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.splits import split
@@ -94,7 +94,7 @@ def build_page(runs: Sequence[Run], options: Options) -> Page:
     if not by_split:
         folder = runs[0].folder
         raise RunError(f"{folder} has no predictions to show. Grade it first: snellen evaluate {folder}")
-    dataset = load(info["name"], data=options.data)
+    dataset = load_again(info, data=options.data)
     splits: dict[str, Any] = {}
     sprites: dict[str, Sprite] = {}
     glasses: dict[str, Any] | None = None

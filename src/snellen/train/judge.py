@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import snellen
-from snellen.data.catalog import load
+from snellen.data.catalog import load_again
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import Candidate, Ledger, TestSet
 from snellen.data.splits import split
-from snellen.errors import RunError, UsageError
+from snellen.errors import DataError, RunError, UsageError
 from snellen.evaluate.grade import write_grades
 from snellen.evaluate.intervals import SeedSummary, mean_over_seeds
 from snellen.evaluate.predict import predict
@@ -115,8 +115,9 @@ def judge_on_val(run: Run, *, data: Path | None = None, device: str = "auto", tt
     stored = run.folder / "predictions_val.npz"
     if stored.exists() and tta in (None, run.recipe.tta):
         return Predictions.load(stored)
-    val = split(load(run.info["data"]["name"], data=data_folder(run, data))).val
+    val = split(load_again(run.info["data"], data=data)).val
     assert val is not None
+    _require_same(run, val)
     return _answers(run, val, device=device, tta=tta or run.recipe.tta)
 
 
@@ -152,16 +153,18 @@ def judge_on_test(
         answers = [predictions for _, predictions in known]
         return _look(runs, answers, ledger, [intent for intent, _ in known], repeated=True)
 
-    sealed = load(name, data=data_folder(runs[0], data)).test
-    if sealed is None:
-        raise UsageError(f"{name} has no test set of its own.")
+    dataset = load_again(runs[0].info["data"], data=data)
+    if dataset.test is None:
+        way_out = " Train again with --test-fraction 0.1, or add a test folder." if dataset.loading else ""
+        raise UsageError(f"{name} has no test set of its own.{way_out}")
+    _require_same_classes(runs, dataset.train.class_names)
     intents: list[str] = []
 
     def write_intent(test_set: TestSet) -> None:
         version = snellen.__version__
         intents.append(ledger.intend(test_set, candidates, tta=tta, reason=reason, version=version))
 
-    images = sealed.open(write_intent)
+    images = dataset.test.open(write_intent)
     answers = [_answers(run, images, device=device, tta=tta) for run in runs]
     ledger.record(intents[0], [_result(c, a) for c, a in zip(candidates, answers, strict=True)])
     for run, predictions in zip(runs, answers, strict=True):
@@ -216,10 +219,24 @@ def _trained_on(run: Run) -> str:
     return str(run.info["data"]["train"]["fingerprint"])
 
 
-def data_folder(run: Run, given: Path | None) -> Path | None:
-    """Where a run's data are: the folder given, else the one it was trained from, else None for the usual places."""
-    source = Path(run.info["data"]["source"])
-    return given or (source if source.is_dir() else None)
+def _require_same_classes(runs: Sequence[Run], class_names: tuple[str, ...]) -> None:
+    for run in runs:
+        if tuple(run.info["data"]["class_names"]) != class_names:
+            raise DataError(
+                f"{run.folder} knows the classes {', '.join(run.info['data']['class_names'])}; the data now have "
+                f"{', '.join(class_names)}. Its answers cannot be graded on them; train again."
+            )
+
+
+def _require_same(run: Run, val: LabeledImages) -> None:
+    """A folder of one's own changes; answers to other pictures are not this run's grade."""
+    chosen_by = run.info["data"]["val"]["fingerprint"]
+    if val.fingerprint != chosen_by:
+        raise DataError(
+            f"{run.folder} was chosen on val images with fingerprint {chosen_by[:12]}…, but these have "
+            f"{val.fingerprint[:12]}…: files were added, removed or changed since. Train again on them, or name the "
+            "old folder with --data."
+        )
 
 
 def _stored(run: Run, ledger: Ledger, candidate: Candidate, data: str) -> tuple[str, Predictions] | None:
