@@ -178,7 +178,7 @@ def _require_enough(listing: Listing, stored: Stored, parts: NDArray[np.int64]) 
             count = train + val
             raise BadSplit(
                 f"Class {name!r} has {count} readable picture{'' if count == 1 else 's'} to learn from and to choose "
-                f"by; it takes at least {1 if given else 2}. Add pictures, or take the class out."
+                f"by; it takes at least {1 if given else '2 different ones'}. Add pictures, or take the class out."
             )
     if given and not (parts == 1).any():
         raise BadSplit(

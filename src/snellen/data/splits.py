@@ -94,11 +94,11 @@ def _line(fraction: float) -> np.uint64:
 
 
 def _lend(parts: NDArray[np.int64], members: NDArray[np.int64], hashes: NDArray[np.uint64]) -> None:
-    if len(members) == 0:
-        return
-    ordered = members[np.argsort(hashes[members], kind="stable")]
-    parts[ordered[0]] = 1
-    parts[ordered[-1]] = 0
+    """Give val the class's lowest hash and train its highest, with all copies of that file."""
+    if len(members):
+        mine = hashes[members]
+        parts[members[mine == mine.min()]] = 1
+        parts[members[mine == mine.max()]] = 0
 
 
 def _split_as_given(dataset: Dataset, in_val: NDArray[np.bool_]) -> Splits:

@@ -31,7 +31,9 @@ def check_copies(splits: Splits, files: Sequence[str] = ()) -> tuple[Verdict, ..
         splits: test may be sealed; it stays so.
         files: the name of the file each id stands for, for the evidence; empty where there are none.
     """
-    count = len(splits.train) + (len(splits.val) if splits.val else 0) + (0 if splits.test is None else splits.test.count)
+    count = (
+        len(splits.train) + (len(splits.val) if splits.val else 0) + (0 if splits.test is None else splits.test.count)
+    )
     near = count <= MOST_COMPARED
     too_many = f"{count:,} pictures are more than the {MOST_COMPARED:,} compared before a training: snellen doctor DATA"
     return judge(
