@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from mixed_pictures import write_folder
 from snellen.data import catalog, eyechart
 from snellen.data.dataset import Dataset
 from snellen.data.folder_dataset import Reading
 from snellen.errors import DataNotFound, InvalidSetting, RunError, UnknownName
-from mixed_pictures import write_folder
 
 
 @pytest.fixture(autouse=True)

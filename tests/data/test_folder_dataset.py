@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mixed_pictures import KINDS, save_as, write_folder
 from PIL import Image
 
+from mixed_pictures import KINDS, save_as, write_folder
 from snellen.data.eyechart import make_eyechart
 from snellen.data.folder_dataset import Reading, load_folder
 from snellen.data.labeled_images import LabeledImages
@@ -84,7 +84,7 @@ def test_every_format_and_mode_shows_the_same_picture(tmp_path: Path, kind: str)
     for label in ("a", "b"):
         (tmp_path / "p" / label).mkdir(parents=True)
         for number in range(2):
-            pixels[0, 31] = 9 * number  # another file, the same picture
+            pixels[0, 31] = 250 * number  # another file, the same picture
             save_as(pixels, tmp_path / "p" / label, number, kind)
     dataset = load_folder(tmp_path / "p", Reading(32))
     for image in dataset.train.images:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mixed_pictures import write_folder
 from PIL import Image
 
+from mixed_pictures import write_folder
 from snellen.data import decode as decoding
 from snellen.data import picture_cache
 from snellen.data.eyechart import make_eyechart
@@ -170,9 +170,8 @@ def test_killed_half_way_it_starts_again_and_leaves_nobody_behind(tmp_path: Path
     )
     script = tmp_path / "script.py"
     script.write_text(code)
-    begun = subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path / "letters")], stdout=subprocess.PIPE, text=True, start_new_session=True
-    )  # fmt: skip
+    command = [sys.executable, str(script), str(tmp_path / "letters")]
+    begun = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert begun.stdout is not None
     begun.stdout.readline()
     begun.send_signal(signal.SIGKILL)
@@ -226,7 +225,7 @@ def test_a_file_that_kills_its_decoder_is_found_and_skipped(tmp_path: Path, monk
     script.write_text(
         "import os, sys\nfrom pathlib import Path\nfrom snellen.data import decode, pictures\n"
         "pixels = pictures.PictureForm.pixels\n"
-        "def deadly(form, source):\n    os._exit(11) if source == b'deadly' else None\n    return pixels(form, source)\n"
+        "def deadly(form, source):\n    if source == b'deadly':\n        os._exit(11)\n    return pixels(form, source)\n"
         "pictures.PictureForm.pixels = deadly\n"
         "if __name__ == '__main__':\n"
         "    from snellen.data.folder_dataset import Reading, load_folder\n"
