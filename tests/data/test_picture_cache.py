@@ -225,7 +225,8 @@ def test_a_file_that_kills_its_decoder_is_found_and_skipped(tmp_path: Path, monk
     script.write_text(
         "import os, sys\nfrom pathlib import Path\nfrom snellen.data import decode, pictures\n"
         "pixels = pictures.PictureForm.pixels\n"
-        "def deadly(form, source):\n    if source == b'deadly':\n        os._exit(11)\n    return pixels(form, source)\n"
+        "def deadly(form, source):\n    if source == b'deadly':\n        os._exit(11)\n"
+        "    return pixels(form, source)\n"
         "pictures.PictureForm.pixels = deadly\n"
         "if __name__ == '__main__':\n"
         "    from snellen.data.folder_dataset import Reading, load_folder\n"

@@ -41,8 +41,7 @@ def predict_pictures(
     if tta and run.recipe.tta == "none":
         raise InvalidSetting(f"--tta has no effect: the recipe {run.recipe.name} has tta=none.")
     info = run.info["data"]
-    form = PictureForm.of_run(info)
-    form = form if fit is None else replace(form, fit=fit)
+    form = replace(PictureForm.of_run(info), **({"fit": fit} if fit else {}))
     names = tuple(info["class_names"])
     entries: list[dict[str, Any]] = []
     pixels = []
