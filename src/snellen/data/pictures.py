@@ -56,9 +56,14 @@ class PictureForm:
 
     @staticmethod
     def of_run(data: dict[str, Any]) -> PictureForm:
-        """The form of the pictures that a run was trained on: `run.json`'s entry "data"."""
+        """The form of the pictures that a run was trained on: `run.json`'s entry "data".
+
+        Raises:
+            InvalidSetting: it names a form that there is not; a run folder may come from anywhere.
+        """
         side, _, channels = data["image_shape"]
-        return PictureForm(side, data.get("loading", {}).get("fit", PictureForm.fit), channels)
+        loading = data.get("loading")
+        return PictureForm(side, loading.get("fit") if isinstance(loading, dict) else PictureForm.fit, channels)
 
     def pixels(self, source: Path | bytes) -> NDArray[np.uint8]:
         """(side, side, C) uint8 of one picture; raises as `read_picture`."""

@@ -41,7 +41,7 @@ def predict_pictures(
     if tta and run.recipe.tta == "none":
         raise InvalidSetting(f"--tta has no effect: the recipe {run.recipe.name} has tta=none.")
     info = run.info["data"]
-    form = replace(PictureForm.of_run(info), **({"fit": fit} if fit else {}))
+    form = PictureForm.of_run(info) if fit is None else replace(PictureForm.of_run(info), fit=fit)
     names = tuple(info["class_names"])
     entries: list[dict[str, Any]] = []
     pixels = []
