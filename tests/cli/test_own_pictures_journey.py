@@ -16,7 +16,7 @@ from mixed_pictures import KINDS, write_folder
 from snellen.data.eyechart import make_eyechart
 
 Snellen = Callable[..., Any]
-QUICK = ("--set", "epochs=2", "widths=[4,4,8,8]", "batch_size=64", "model=small_cnn", "freezes=[]", "--device", "cpu")
+QUICK = ("--set", "epochs=2", "widths=[24,24,24]", "--device", "cpu")
 
 
 @pytest.fixture(scope="module")

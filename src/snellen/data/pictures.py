@@ -63,7 +63,8 @@ class PictureForm:
         """
         side, _, channels = data["image_shape"]
         loading = data.get("loading")
-        return PictureForm(side, loading.get("fit") if isinstance(loading, dict) else PictureForm.fit, channels)
+        fit: Any = loading.get("fit") if isinstance(loading, dict) else PictureForm.fit
+        return PictureForm(side, fit, channels)
 
     def pixels(self, source: Path | bytes) -> NDArray[np.uint8]:
         """(side, side, C) uint8 of one picture; raises as `read_picture`."""
