@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import snellen
-from snellen.data.catalog import load
+from snellen.data.catalog import load_again
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
+from snellen.data.pictures import PictureForm
 from snellen.data.splits import split
 from snellen.errors import RunError, UsageError
 from snellen.evaluate.predictions import Predictions
@@ -100,7 +101,7 @@ def build_page(runs: Sequence[Run], options: Options) -> Page:
     if not by_split:
         folder = runs[0].folder
         raise RunError(f"{folder} has no predictions to show. Grade it first: snellen evaluate {folder}")
-    dataset = load(info["name"], data=options.data)
+    dataset = load_again(info, data=options.data)
     splits: dict[str, Any] = {}
     sprites: dict[str, Sprite] = {}
     glasses: dict[str, Any] | None = None
@@ -127,6 +128,7 @@ def build_page(runs: Sequence[Run], options: Options) -> Page:
             "name": info["name"],
             "source": without_folders(dataset.source),
             "classes": list(info["class_names"]),
+            "fit": PictureForm.of_run(info).fit,
         },
         "runs": [record_json(run, ledger) for run, ledger in zip(runs, ledgers, strict=True)],
         "splits": splits,
