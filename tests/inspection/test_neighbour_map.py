@@ -10,7 +10,6 @@ import pytest
 from snellen.errors import UsageError
 from snellen.inspection.neighbour_map import METHODS, Method, neighbour_map, require_library
 
-
 BOTH = ["tsne", pytest.param("umap", marks=pytest.mark.slow)]  # umap compiles itself first: a quarter of a minute
 
 
