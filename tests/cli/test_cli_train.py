@@ -66,7 +66,7 @@ def test_a_recipe_file_is_taken_like_a_name(snellen: Snellen, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("train",), 2, "Which data? snellen train cifar10, or snellen train eyechart"),
+        (("train",), 2, "Which data? snellen train cifar10, snellen train ./my-pictures"),
         (("train", "eyechrt"), 2, "Unknown data set 'eyechrt'. Did you mean 'eyechart'?"),
         (("train", "eyechart", "--recipe", "resnet-18"), 2, "Unknown recipe 'resnet-18'. Did you mean 'resnet18'?"),
         (("train", "eyechart", "--recipe", "gone.json"), 2, "Cannot read the recipe gone.json"),
@@ -80,7 +80,7 @@ def test_a_recipe_file_is_taken_like_a_name(snellen: Snellen, tmp_path: Path) ->
         (("train", "cifar10", "--data", "nowhere"), 1, "nowhere"),
         (("train", "--resume", "runs/x", "--seed", "3"), 2, "besides it only --data and --json apply"),
         (("train", "eyechart", "--name", "../escape"), 1, "A run cannot be called '../escape'"),
-        (("train", "."), 1, "is a folder"),
+        (("train", "."), 1, "has no class folders"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )

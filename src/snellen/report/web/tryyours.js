@@ -11,6 +11,11 @@ const FITS = [
   ["pad", "whole, with bars", "the whole picture, with grey bars"],
   ["squash", "whole, bent", "the whole picture, bent into a square"],
 ];
+const GIVEN = {
+  crop: "Framed: what the network was given.",
+  pad: "The network was given all of it, and the bars.",
+  squash: "The network was given all of it, bent into a square.",
+};
 const TRIES = 4; // while others are asked for; a second apart
 
 export function tryYours({ page, answers }) {
@@ -81,7 +86,7 @@ export function tryYours({ page, answers }) {
       "figure",
       { class: "original" },
       framed(sheet, square),
-      h("figcaption", {}, h("b", {}, `${read.format}, ${read.size.join("×")} pixels.`), ` ${fit === "squash" ? "All of it was bent into a square." : "Framed: what the network was given."}`),
+      h("figcaption", {}, h("b", {}, `${read.format}, ${read.size.join("×")} pixels.`), ` ${GIVEN[fit]}`),
       read.notes.length ? h("ul", { class: "small" }, read.notes.map((note) => h("li", {}, note))) : null,
     );
 
@@ -191,7 +196,7 @@ function framed(sheet, [left, top, right, bottom]) {
   const [x, y] = [Math.min(0, left), Math.min(0, top)];
   const [width, height] = [Math.max(1, right) - x, Math.max(1, bottom) - y];
   const canvas = picture(sheet, 0, "The picture as it was read");
-  const place = h("div", { class: "framed" }, h("span", { class: "bars-around" }), canvas, h("span", { class: "frame", "aria-hidden": "true" }));
+  const place = h("div", { class: "framed" }, h("span", { class: "bars-around" }), canvas, h("span", { class: left > 0 || top > 0 ? "frame" : "frame whole", "aria-hidden": "true" }));
   place.style.setProperty("aspect-ratio", `${canvas.width * width} / ${canvas.height * height}`);
   place.style.setProperty("--shape", (canvas.width * width) / (canvas.height * height));
   const at = (element, [l, t, r, b]) => {
