@@ -27,6 +27,7 @@ from snellen.evaluate.predictions import Predictions
 from snellen.ladder.climb import checked_run
 from snellen.ladder.plan import Plan, require_one_test_view
 from snellen.ladder.rungs import top_of
+from snellen.ladder.sureness import Sureness, sureness
 from snellen.ladder.verdict import RungResult, SeedResult, judge
 from snellen.runs.run import Run
 from snellen.train.judge import judge_on_test, ledger_of
@@ -86,6 +87,7 @@ class Standing:
         pairs: classes its runs mix up, most errors first, all its seeds together.
         graded: val images times seeds behind `pairs`.
         curves: one per rung, for the picture and for curves.json.
+        sureness: calibration of each rung on val, plain; None where all its runs diverged.
         test: the test column, or None while the test set is closed.
     """
 
@@ -95,6 +97,7 @@ class Standing:
     pairs: tuple[ConfusedPair, ...]
     graded: int
     curves: tuple[Curve, ...]
+    sureness: tuple[Sureness | None, ...] = ()
     test: TestColumn | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -117,6 +120,7 @@ class Standing:
                     {"pair": list(pair), "rank": rank, "count": count} for pair, rank, count in lesson_pairs(self.pairs)
                 ],
             },
+            "confidence": [each and each.to_json() for each in self.sureness],
             "test": self.test and self.test.to_json(),
         }
 
@@ -143,6 +147,7 @@ def standing_of(plan: Plan) -> Standing:
             Curve(rung.name, tuple(run.journal.rows() for run in row), _floor(rung.recipe.label_smoothing, row[0]))
             for rung, row in zip(plan.rungs, runs, strict=True)
         ),
+        sureness=tuple(sureness([predictions[run.name] for run in row if run.name in predictions]) for row in runs),
     )
 
 

@@ -83,6 +83,8 @@ def markdown(standing: Standing) -> str:
     sentences = (*_reasons(standing), *_notes(standing), *_pairs(standing))
     parts.append("\n".join(f"- {sentence}" for sentence in sentences))
     parts += ["![Accuracy, loss and gap over epochs](curves.png)", "## Every run", _runs_table(standing.rungs)]
+    if any(standing.sureness):
+        parts += ["## Confidence", _sureness_markdown(standing)]
     if standing.test is not None:
         parts += ["## Test", _test_markdown(standing), "\n".join(f"- {sentence}" for sentence in _test_notes(standing))]
     return "\n\n".join(parts) + "\n"
@@ -236,6 +238,24 @@ def _test_notes(standing: Standing) -> Iterator[str]:
 
 def _test_markdown(standing: Standing) -> str:
     return _markdown_table(_test_header(standing), _test_rows(standing))
+
+
+def _sureness_markdown(standing: Standing) -> str:
+    """Calibration on val beside what perfect calibration would show."""
+    header = ["rung", "ECE, %", "perfect, %", "temperature", "ECE with it, %", "NLL"]
+    rows = [
+        [
+            rung.rung.name,
+            mean_and_sd(sure.ece),
+            f"{100 * sure.null:.2f}",
+            f"{sure.temperature.mean:.2f}",
+            mean_and_sd(sure.ece_after),
+            f"{sure.nll.mean:.3f}",
+        ]
+        for rung, sure in zip(standing.rungs, standing.sureness, strict=True)
+        if sure is not None
+    ]
+    return _markdown_table(header, rows)
 
 
 def _runs_table(rungs: Sequence[RungResult]) -> str:
