@@ -76,7 +76,7 @@ def _bytes(subject: Subject) -> list[Stage]:
             check=compare(image, from_planes(planes(image), shape), relative=0),
             pictures=(Picture(f"{side} planes", _as_planes(planes(image), shape)),),
         )
-        production = quote("data/labeled_images.py", "images=self.images[index]")
+        production = quote("data/labeled_images.py", "images=self.images[at]")
         line = quote(_BY_HAND, "row[(y * width + x)", within="from_pixels")
     second = Stage(
         key="picture",
