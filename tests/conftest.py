@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.report.chromium import chromium_path, launch
+from tests.report.chromium import chromium_path, launch, without_browser
 
 from snellen.data import catalog
 from snellen.data.dataset import Dataset
@@ -116,22 +116,15 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def _without_browser(reason: str) -> None:
-    """Skip; on a machine that decides about changes, fail: there the page must have been seen."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """A running Chromium."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        _without_browser("playwright is not installed: pip install playwright")
+        without_browser("playwright is not installed: pip install playwright")
     if chromium_path() is None:
-        _without_browser("chromium is not installed: apt-get install chromium")
+        without_browser("chromium is not installed: apt-get install chromium")
     with sync_playwright() as running:
         browser = launch(running)
         yield browser

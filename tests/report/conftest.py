@@ -94,14 +94,37 @@ def page_file(page: Page, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture
-def show(chromium: Any, page: Page, page_file: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Open the page at an address; at the end nothing may have been asked of a network or complained about."""
-    complaints: list[str] = []
-    contexts = []
+@pytest.fixture(scope="session")
+def tabs(chromium: Any) -> Callable[..., tuple[Any, list[str]]]:
+    """One tab for each kind of window, kept from test to test, with the list of what it complains about."""
+    kept: dict[tuple[int, bool, str], tuple[Any, list[str]]] = {}
 
     def local(asked: Any) -> bool:
-        return bool(asked.url.startswith(("file:", "blob:", "data:")))
+        return bool(asked.url.startswith(("file:", "blob:", "data:", "about:")))
+
+    def tab_of(width: int, dark: bool, motion: str) -> tuple[Any, list[str]]:
+        if (width, dark, motion) not in kept:
+            tab = chromium.new_page(
+                viewport={"width": width, "height": 844},
+                color_scheme="dark" if dark else "light",
+                reduced_motion=motion,
+            )
+            complaints: list[str] = []
+            tab.on("console", lambda message: complaints.append(message.text))
+            tab.on("pageerror", lambda error: complaints.append(str(error)))
+            tab.on("request", lambda asked: local(asked) or complaints.append(asked.url))
+            kept[width, dark, motion] = tab, complaints
+        return kept[width, dark, motion]
+
+    return tab_of
+
+
+@pytest.fixture
+def show(
+    tabs: Callable[..., tuple[Any, list[str]]], page: Page, page_file: Path, tmp_path: Path
+) -> Iterator[Callable[..., Any]]:
+    """Open the page at an address; at the end nothing may have been asked of a network or complained about."""
+    used: list[list[str]] = []
 
     def visit(
         address: str = "", *, content: Page = page, width: int = 1280, dark: bool = False, motion: str = "reduce"
@@ -110,19 +133,16 @@ def show(chromium: Any, page: Page, page_file: Path, tmp_path: Path) -> Iterator
         if content is not page:
             file = tmp_path / "report.html"
             file.write_text(bundle_html(content.title, content.content, content.sprites), encoding="utf-8")
-        context = chromium.new_context(
-            viewport={"width": width, "height": 844}, color_scheme="dark" if dark else "light", reduced_motion=motion
-        )
-        contexts.append(context)
-        tab = context.new_page()
-        tab.on("console", lambda message: complaints.append(message.text))
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.on("request", lambda asked: local(asked) or complaints.append(asked.url))
+        tab, complaints = tabs(width, dark, motion)
+        used.append(complaints)
+        tab.goto("about:blank")  # else a new address of the same file would only be a jump inside it
+        tab.mouse.move(0, 0)
         tab.goto(f"{file.as_uri()}#{address}")
         tab.wait_for_selector("html[data-ready]", state="attached")
         return tab
 
     yield visit
-    for context in contexts:
-        context.close()
-    assert complaints == []
+    complained = [text for complaints in used for text in complaints]
+    for complaints in used:
+        complaints.clear()
+    assert complained == []
