@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from tests.report.chromium import chromium_path, launch
 
 from snellen.data import catalog
 from snellen.data.dataset import Dataset
@@ -112,3 +114,34 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
         yield disk
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def _without_browser(reason: str) -> None:
+    """Skip; on a machine that decides about changes, fail: there the page must have been seen."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A running Chromium."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        _without_browser("playwright is not installed: pip install playwright")
+    if chromium_path() is None:
+        _without_browser("chromium is not installed: apt-get install chromium")
+    with sync_playwright() as running:
+        browser = launch(running)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def expect() -> Callable[[Any], Any]:
+    """Playwright's `expect`, which waits for a state, however busy the machine is."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=30_000)
+    return expect

@@ -19,3 +19,9 @@ settings.load_profile("no deadline")
 def real_cifar10(cifar10_folder: Path) -> Dataset:
     """The official CIFAR-10, read once for all tests."""
     return cifar10.read(cifar10_folder)
+
+
+@pytest.fixture
+def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty cache folder of this test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

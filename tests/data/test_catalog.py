@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from mixed_pictures import write_folder
 from snellen.data import catalog, eyechart
 from snellen.data.dataset import Dataset
-from snellen.errors import DataError, DataNotFound, InvalidSetting, UnknownName
+from snellen.data.folder_dataset import Reading
+from snellen.errors import DataNotFound, InvalidSetting, RunError, UnknownName
 
 
 @pytest.fixture(autouse=True)
@@ -36,10 +38,42 @@ def test_an_unknown_name_meets_its_nearest_neighbour() -> None:
         catalog.load("cifar-10")
 
 
-def test_a_folder_of_pictures_is_not_supported_yet(tmp_path: Path) -> None:
+def test_a_path_is_a_folder_of_pictures_and_a_name_is_a_name(tmp_path: Path) -> None:
+    write_folder(eyechart.make_eyechart(0, train=40, test=0).train, tmp_path / "cifar10")
+    with pytest.raises(DataNotFound, match="CIFAR-10 is in none of the places"):
+        catalog.load("cifar10")
+    dataset = catalog.load("./cifar10")
+    assert (dataset.name, len(dataset.train)) == ("cifar10-folder", 40)  # what is known of CIFAR-10 is not said of it
+
+
+@pytest.mark.parametrize("name", ["./birds", "birds/", "birds.csv"])
+def test_a_path_that_is_not_there_is_no_misspelt_name(name: str) -> None:
+    with pytest.raises(DataNotFound, match="birds.* is not there"):
+        catalog.load(name)
+
+
+def test_settings_without_effect_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSetting, match="have no effect on eyechart"):
+        catalog.load("eyechart", reading=Reading(32))
     (tmp_path / "birds").mkdir()
-    with pytest.raises(DataError, match="birds is a folder; class folders are not supported in this version"):
-        catalog.load("birds")
+    with pytest.raises(InvalidSetting, match="have no effect on birds, which is a path already"):
+        catalog.load("birds", data=tmp_path)
+
+
+def test_a_run_is_read_again_as_it_was_read(tmp_path: Path) -> None:
+    write_folder(eyechart.make_eyechart(0, train=40, test=0).train, tmp_path / "letters")
+    first = catalog.load("letters", reading=Reading(24, "pad", 0.2))
+    about = {"name": first.name, "source": first.source, "loading": first.loading}
+    again = catalog.load_again(about)
+    assert again.train.fingerprint == first.train.fingerprint
+    (tmp_path / "letters").rename(tmp_path / "moved")
+    assert catalog.load_again(about, data=tmp_path / "moved").train.fingerprint == first.train.fingerprint
+
+
+@pytest.mark.parametrize("loading", [{}, None, {"side": "64", "fit": "crop", "test_fraction": 0}, {"side": 4}])
+def test_a_run_that_does_not_say_how_is_refused(tmp_path: Path, loading: Any) -> None:
+    with pytest.raises(RunError, match="does not say how its pictures were read"):
+        catalog.load_again({"name": "letters", "source": str(tmp_path), "loading": loading})
 
 
 def test_nothing_is_downloaded_unasked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,14 +7,15 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from snellen.data import pictures
-from snellen.data.pictures import read_picture, read_with_notes, resize, square_of
-from snellen.errors import DataError, NotAPicture, TooLarge
+from snellen.data.pictures import PictureForm, read_picture, read_with_notes, resize, square_of
+from snellen.errors import DataError, InvalidSetting, NotAPicture, TooLarge
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
@@ -109,6 +110,47 @@ def test_of_a_moving_picture_the_first_frame_is_taken() -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, WHITE)]
     moving = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
     np.testing.assert_array_equal(np.asarray(read_picture(moving))[0, 0], RED)
+
+
+# The form
+
+
+def wave(side: int) -> Image.Image:
+    down, right = np.mgrid[:side, :side] / side
+    levels = [127 + 120 * np.sin(4 * down + 6 * right + phase) for phase in (0, 2, 4)]
+    return Image.fromarray(np.stack(levels, axis=2).astype(np.uint8))
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_jpeg_decoded_small_is_the_same_picture(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(wave(1_600), "JPEG", quality=95, exif=exif)
+    whole = resize(read_picture(content), side=64, channels=3)
+    assert read_picture(content, at_least=128).size == (200, 200)
+    assert np.abs(PictureForm(64).pixels(content).astype(int) - whole).max() <= 3
+
+
+@pytest.mark.parametrize("size", [(129, 4_000), (4_000, 129), (128, 128), (90, 100)])
+def test_decoding_small_leaves_twice_the_pixels_that_are_kept(size: tuple[int, int]) -> None:
+    image = read_picture(encoded(gradient(size=size), "JPEG"), at_least=128)
+    assert min(image.size) >= min(128, *size)
+
+
+@pytest.mark.parametrize(
+    ("data", "form"),
+    [
+        ({"image_shape": [32, 32, 3]}, PictureForm(32, "crop", 3)),
+        ({"image_shape": [48, 48, 1], "loading": {"fit": "pad"}}, PictureForm(48, "pad", 1)),
+    ],
+)
+def test_a_runs_own_form_is_used_again(data: dict[str, Any], form: PictureForm) -> None:
+    assert PictureForm.of_run(data) == form
+
+
+def test_a_form_that_there_is_not_is_refused() -> None:
+    with pytest.raises(InvalidSetting, match="--fit melt is not possible"):
+        PictureForm.of_run({"image_shape": [32, 32, 3], "loading": {"fit": "melt"}})
 
 
 # What is no picture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.sealed_images import SealedImages
-from snellen.data.splits import split, split_final
+from snellen.data.splits import parts_by_hash, split, split_final
 from snellen.errors import BadSplit
 
 
@@ -99,6 +99,63 @@ def test_fifty_thousand_images_take_less_than_a_second() -> None:
     start = time.process_time()  # of this process alone: other work on the machine does not count
     split(dataset)
     assert time.process_time() - start < 1
+
+
+# Data that grow
+
+hashes_of_a_class = st.lists(st.integers(0, 2**64 - 1), min_size=2, max_size=30, unique=True)
+
+
+def parts_of(hashes: list[int], test_fraction: float = 0.0) -> dict[int, int]:
+    labels = np.zeros(len(hashes), dtype=np.int64)
+    numbers = np.array(hashes, dtype=np.uint64)
+    parts = parts_by_hash(labels, numbers, val_fraction=0.1, test_fraction=test_fraction)
+    return dict(zip(hashes, parts.tolist(), strict=True))
+
+
+@given(hashes_of_a_class, hashes_of_a_class, st.sampled_from([0.0, 0.1, 0.3]))
+def test_adding_images_never_moves_one_but_a_stand_in(before: list[int], added: list[int], fraction: float) -> None:
+    first, then = parts_of(before, fraction), parts_of(list(dict.fromkeys([*before, *added])), fraction)
+    line, end = 0.1 * 2**64, (1 - fraction) * 2**64
+    for value, part in first.items():
+        if then[value] != part:
+            assert (part == 1 and value >= line) or (part == 0 and value < line)  # it stood in, and goes home
+            assert then[value] == (0 if value >= line else 1)
+        assert (then[value] == 2) == (part == 2) == (fraction > 0 and value >= end)
+
+
+@given(hashes_of_a_class, hashes_of_a_class)
+def test_adding_images_never_moves_one_where_each_side_has_its_own(before: list[int], added: list[int]) -> None:
+    line = int(0.1 * 2**64)
+    own = [*before, 5, line + 5]
+    first, then = parts_of(list(dict.fromkeys(own))), parts_of(list(dict.fromkeys([*own, *added])))
+    assert {value: then[value] for value in first} == first
+
+
+@given(hashes_of_a_class)
+def test_each_class_has_one_on_either_side_and_the_order_changes_nothing(hashes: list[int]) -> None:
+    parts = parts_of(hashes)
+    assert set(parts.values()) == {0, 1}
+    assert parts_of(hashes[::-1]) == parts
+
+
+@given(hashes_of_a_class, st.sampled_from([0.1, 0.3, 0.5]))
+def test_a_test_part_moves_no_line_of_val(hashes: list[int], fraction: float) -> None:
+    line = 0.1 * 2**64
+    parts = parts_of([*hashes, 5], fraction)
+    assert all(parts[value] != 1 for value in hashes if value >= line)
+
+
+def test_about_a_tenth_becomes_val_and_another_tenth_test() -> None:
+    hashes = np.random.default_rng(0).integers(0, 2**64, 20_000, dtype=np.uint64)
+    parts = parts_by_hash(np.arange(20_000) % 4, hashes, val_fraction=0.1, test_fraction=0.1)
+    shares = np.bincount(parts) / 20_000
+    assert shares == pytest.approx([0.8, 0.1, 0.1], abs=0.01)
+
+
+def test_copies_of_a_file_go_together() -> None:
+    hashes = np.array([2**63, 2**63, 2**63 + 1], dtype=np.uint64)  # none below the line: the lowest stand in
+    assert parts_by_hash(np.zeros(3, dtype=np.int64), hashes, val_fraction=0.1).tolist() == [1, 1, 0]
 
 
 @pytest.mark.cifar10

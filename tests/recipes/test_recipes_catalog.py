@@ -48,6 +48,8 @@ def test_a_name_that_ends_in_json_is_a_file(tmp_path: Path) -> None:
 def test_each_data_set_has_a_recipe_to_begin_with() -> None:
     assert default_recipe("cifar10").name == "sprint"
     assert default_recipe("eyechart").name == "glance"
+    assert default_recipe("./birds").name == "folder"
+    assert default_recipe("labels.csv").name == "folder"
 
 
 def test_resnet18_is_the_lessons_production_recipe_to_the_letter() -> None:

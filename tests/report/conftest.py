@@ -1,22 +1,25 @@
-"""A small page, made once: two runs on the little eye chart, eight pictures looked at closely."""
+"""A small page, made once: two runs on the little eye chart, eight pictures looked at closely; and a browser."""
 
 from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from snellen.data import catalog
 from snellen.data.dataset import Dataset
+from snellen.evaluate.compare import paired_difference
+from snellen.evaluate.intervals import Rate
+from snellen.evaluate.robustness import RobustnessCard, RobustnessRow
+from snellen.report.bundle import bundle_html
+from snellen.report.pack import packed
 from snellen.report.page import Options, Page, build_page
 from snellen.runs.run import Run
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "browser: drives a real Chromium; skipped with the reason where there is none")
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +52,77 @@ def graded_run(own_run: Run, small_eyechart: None, tmp_path: Path) -> Run:
 
     judge_on_test([own_run], ledger_of(own_run), reason="a test", device="cpu")
     return own_run
+
+
+@pytest.fixture
+def with_robustness(page: Page) -> Page:
+    """The page of a run that was also graded on two corruptions, of which the second costs 12 points."""
+    clean = np.arange(100) < 90
+    rows = tuple(
+        RobustnessRow("brightness", severity, paired_difference(clean, np.arange(100) < right))
+        for severity, right in (("x 0.75", 89), ("x 0.50", 78))
+    )
+    card = RobustnessCard(Rate(90, 100), rows).to_json()
+    return dataclasses.replace(
+        page, content={**page.content, "runs": [{**run, "robustness": card} for run in page.content["runs"]]}
+    )
+
+
+@pytest.fixture
+def with_second_map(page: Page, rng: np.random.Generator) -> Page:
+    """The page as `--map tsne` writes it, with random places instead."""
+    val = page.content["splits"]["val"]
+    points = packed(rng.normal(size=(page.sprites["val"].count, 2)), "f4")
+    runs = {
+        number: {
+            **answers,
+            "geometry": {
+                **answers["geometry"],
+                "maps": [*answers["geometry"]["maps"], {"name": "t-SNE", "points": points}],
+            },
+        }
+        for number, answers in val["runs"].items()
+    }
+    return dataclasses.replace(page, content={**page.content, "splits": {"val": {**val, "runs": runs}}})
+
+
+@pytest.fixture(scope="session")
+def page_file(page: Page, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page as a file."""
+    file = tmp_path_factory.mktemp("page") / "report.html"
+    file.write_text(bundle_html(page.title, page.content, page.sprites), encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def show(chromium: Any, page: Page, page_file: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Open the page at an address; at the end nothing may have been asked of a network or complained about."""
+    complaints: list[str] = []
+    contexts = []
+
+    def local(asked: Any) -> bool:
+        return bool(asked.url.startswith(("file:", "blob:", "data:")))
+
+    def visit(
+        address: str = "", *, content: Page = page, width: int = 1280, dark: bool = False, motion: str = "reduce"
+    ) -> Any:
+        file = page_file
+        if content is not page:
+            file = tmp_path / "report.html"
+            file.write_text(bundle_html(content.title, content.content, content.sprites), encoding="utf-8")
+        context = chromium.new_context(
+            viewport={"width": width, "height": 844}, color_scheme="dark" if dark else "light", reduced_motion=motion
+        )
+        contexts.append(context)
+        tab = context.new_page()
+        tab.on("console", lambda message: complaints.append(message.text))
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("request", lambda asked: local(asked) or complaints.append(asked.url))
+        tab.goto(f"{file.as_uri()}#{address}")
+        tab.wait_for_selector("html[data-ready]", state="attached")
+        return tab
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert complaints == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from snellen.cli.main import main
 from snellen.data.dataset import Dataset
 from snellen.errors import DataError, RunError, UsageError
 from snellen.report.page import Options, Page, build_page, write_report
+from snellen.report.record import without_folders
 from snellen.runs.run import Run
 from snellen.train.judge import ledger_of
 
@@ -93,11 +95,49 @@ def test_runs_on_different_data_do_not_share_a_page(own_run: Run, tmp_path: Path
         build_page([own_run, Run(other)], Options())
 
 
-def test_the_page_names_no_folder_of_this_disk(page: Page) -> None:
-    from snellen.report.page import _without_folders
-
-    assert _without_folders("/srv/me/data/cifar-10-batches-py") == "cifar-10-batches-py"
+def test_the_page_names_no_folder_of_this_disk(page: Page, finished_run: Run) -> None:
     assert page.content["data"]["source"] == "made from seed 0"
+    folder = finished_run.folder.resolve()
+    assert str(folder.parent) not in json.dumps(page.content)
+    assert page.content["runs"][0]["path"] == f"{folder.parent.name}/{folder.name}"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("/srv/me/data/cifar-10-batches-py", "cifar-10-batches-py"),
+        ("as far as /srv/me/runs/ledger.jsonl knows", "as far as ledger.jsonl knows"),
+        (r"C:\Users\me\runs\a.json", "a.json"),
+        ("793 images/s, 1/2 and and/or", "793 images/s, 1/2 and and/or"),
+        ("https://example.org/a/b", "https://example.org/a/b"),
+    ],
+)
+def test_of_a_path_only_its_last_part_is_told(text: str, left: str) -> None:
+    assert without_folders({"a": [text, 1, None]}) == {"a": [left, 1, None]}
+
+
+def test_a_second_map_stands_beside_the_principal_components(own_run: Run, small_eyechart: None) -> None:
+    options = Options(glasses=2, device="cpu", map="tsne")
+    maps = build_page([own_run], options).content["splits"]["val"]["runs"]["0"]["geometry"]["maps"]
+    assert [each["name"] for each in maps] == ["PCA", "t-SNE"]
+    assert len(maps[0]["points"]["data"]) == len(maps[1]["points"]["data"])
+
+
+def test_a_map_whose_library_is_missing_is_refused_before_any_work(
+    own_run: Run, small_eyechart: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "umap", None)
+    said: list[str] = []
+    with pytest.raises(UsageError, match=r"pip install 'snellen\[map\]'"):
+        build_page([own_run], Options(map="umap", say=said.append))
+    assert said == []
+
+
+def test_a_robustness_card_is_handed_on_and_a_broken_one_says_so(own_run: Run, small_eyechart: None) -> None:
+    (own_run.folder / "robustness.json").write_text('{"clean": {}, "rows": []}')
+    assert build_page([own_run], Options(glasses=0)).content["runs"][0]["robustness"] == {"clean": {}, "rows": []}
+    (own_run.folder / "robustness.json").write_text("{")
+    assert "unreadable" in build_page([own_run], Options(glasses=0)).content["runs"][0]["robustness"]
 
 
 def test_the_command_says_where_the_file_is(
@@ -115,3 +155,8 @@ def test_a_command_without_a_run_or_with_a_number_below_zero_is_a_usage_error(
 ) -> None:
     assert main(arguments) == 2
     assert word in capsys.readouterr().err
+
+
+def test_a_map_without_glasses_is_a_usage_error(own_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(own_run.folder), "--map", "umap", "--glasses", "0"]) == 2
+    assert "no effect" in capsys.readouterr().err

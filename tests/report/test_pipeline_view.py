@@ -6,22 +6,17 @@ import copy
 import dataclasses
 
 import pytest
+from tests.report.chromium import Expect, Open, all_painted
 
 from snellen.report.page import Page
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-import test_browser  # noqa: E402 - it needs playwright as well
-
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-chromium, show = (
-    test_browser.chromium,
-    test_browser.show,
-)  # the same browser and the same rules: no request, no complaint
+pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_every_step_is_shown_and_the_arrows_change_the_picture(show: test_browser.Open, page: Page, width: int) -> None:
+def test_every_step_is_shown_and_the_arrows_change_the_picture(
+    show: Open, expect: Expect, page: Page, width: int
+) -> None:
     walks = page.content["pipeline"]["walks"]
     tab = show("view=pipeline", width=width, dark=width == 390)
     stops = tab.locator(".stops > li")
@@ -32,17 +27,17 @@ def test_every_step_is_shown_and_the_arrows_change_the_picture(show: test_browse
         assert stop.locator("pre").all_inner_texts() == [stage["production"]["code"], stage["by_hand"]["code"]]
         assert stop.locator(".check").inner_text().startswith("✓ agrees")
         assert stop.locator("canvas[aria-label]").count() == len(stage["pictures"])
-    assert test_browser.painted(tab, ".stops li[data-key=augmented] canvas")
-    assert test_browser.painted(tab, ".stops li[data-key=stored] canvas")
+    all_painted(tab, ".stops li[data-key=augmented] canvas")
+    all_painted(tab, ".stops li[data-key=stored] canvas")
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     tab.keyboard.press("ArrowRight")
-    playwright.expect(tab.locator(".walk-headline")).to_contain_text(f"#{walks[1]['id']}")
+    expect(tab.locator(".walk-headline")).to_contain_text(f"#{walks[1]['id']}")
     assert tab.evaluate("location.hash") == f"#view=pipeline&i={walks[1]['id']}"
     tab.get_by_text("In the line-up").click()
-    playwright.expect(tab.locator(".portrait figcaption b")).to_have_text(f"#{walks[1]['id']}")
+    expect(tab.locator(".portrait figcaption b")).to_have_text(f"#{walks[1]['id']}")
 
 
-def test_a_step_that_differs_is_named_above_and_marked_in_its_place(show: test_browser.Open, page: Page) -> None:
+def test_a_step_that_differs_is_named_above_and_marked_in_its_place(show: Open, expect: Expect, page: Page) -> None:
     content = copy.deepcopy(page.content)
     stage = content["pipeline"]["walks"][0]["stages"][5]
     stage["check"] = {"difference": None, "tolerance": 1e-6, "passed": False}
@@ -52,10 +47,10 @@ def test_a_step_that_differs_is_named_above_and_marked_in_its_place(show: test_b
     assert "✗ differs" in tab.locator(".stops > li.is-wrong .check").inner_text()
 
 
-def test_the_other_run_has_no_walk_and_a_picture_without_one_is_said(show: test_browser.Open, page: Page) -> None:
+def test_the_other_run_has_no_walk_and_a_picture_without_one_is_said(show: Open, expect: Expect, page: Page) -> None:
     tab = show("view=pipeline&i=0")
     assert 0 not in [walk["id"] for walk in page.content["pipeline"]["walks"]]
     assert "Picture 0 was not walked with" in tab.locator(".walked").inner_text()
     tab.get_by_label("Run").select_option("1")
-    playwright.expect(tab.locator("nav a", has_text="Pipeline")).to_have_count(0)
+    expect(tab.locator("nav a", has_text="Pipeline")).to_have_count(0)
     assert tab.locator("nav a", has_text="Inside").count() == 0  # only the first run was looked at closely

@@ -7,13 +7,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from snellen.errors import StorageError
-from snellen.runs.atomic import append_line, write_bytes, write_json, write_text
+from snellen.runs.atomic import append_line, write_bytes, write_json, write_parts, write_text
 
 
 def failing(code: int) -> Any:
@@ -183,3 +184,25 @@ def test_a_kill_between_any_two_system_calls_leaves_the_old_file_or_the_new_one(
         done = subprocess.run([sys.executable, "-c", code, str(path), call])
         assert done.returncode == (9 if call else 0)
         assert path.read_bytes() == expected
+
+
+def test_a_file_made_piece_by_piece_is_whole_or_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file"
+    write_parts(path, (bytes([n]) * 3 for n in range(3)))
+    assert path.read_bytes() == b"\0\0\0\1\1\1\2\2\2"
+
+    def broken() -> Iterator[bytes]:
+        yield b"half"
+        raise KeyError("in the middle")
+
+    with pytest.raises(KeyError):
+        write_parts(path, broken())
+    assert path.read_bytes() == b"\0\0\0\1\1\1\2\2\2"
+    assert [child.name for child in path.parent.iterdir()] == ["file"]
+
+
+def test_pieces_that_do_not_fit_on_the_disk_leave_the_old_file(full_disk: Path) -> None:
+    with pytest.raises(StorageError, match="disk is full"):
+        write_parts(full_disk / "old", (bytes(10_000) for _ in range(20)))
+    assert (full_disk / "old").read_bytes() == b"old"
+    assert [child.name for child in full_disk.iterdir()] == ["old"]

@@ -21,10 +21,6 @@ from snellen.viewer.live import Loaded
 from snellen.viewer.server import address, build_app, listen, port_of, prepare, server
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "browser: drives a real Chromium; skipped with the reason where there is none")
-
-
 @dataclass(frozen=True)
 class Viewer:
     """A viewer that runs, and a browser that has come in."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,28 +17,10 @@ from snellen.report.page import Page
 from snellen.viewer.gate import Limits
 from snellen.viewer.live import Loaded
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-# Slow as well: a browser under load decides over seconds, so `make slow` runs these and the fast suite does not.
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 
 EVIL = '<img src=x onerror="document.title=1">'
-_QUIET = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
 Open = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("chromium is not installed: apt-get install chromium")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=path, args=_QUIET)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -115,7 +96,7 @@ def test_a_chosen_picture_is_answered_and_explained(
 
 
 def test_the_frame_lies_where_the_square_was_taken_and_follows_the_choice(
-    visit: Open, viewer: Any, letter: dict[str, Any]
+    expect: Callable[[Any], Any], visit: Open, viewer: Any, letter: dict[str, Any]
 ) -> None:
     tab = visit(viewer)
     tab.set_input_files(".from-disk", letter)
@@ -134,7 +115,7 @@ def test_the_frame_lies_where_the_square_was_taken_and_follows_the_choice(
     assert shapes() == pytest.approx([1 / 3, 1 / 3, 1], abs=0.01)
     tab.get_by_role("button", name="whole, with bars").click()
     tab.wait_for_selector("[aria-pressed=true] >> text=whole, with bars")
-    playwright.expect(tab.locator("[role=status]")).not_to_contain_text("…")
+    expect(tab.locator("[role=status]")).not_to_contain_text("…")
     assert shapes() == pytest.approx([0, 1, 3], abs=0.02)
 
 
@@ -157,25 +138,27 @@ def test_a_picture_can_be_pasted_and_dropped(visit: Open, viewer: Any, letter: d
 
 
 def test_a_file_that_is_no_picture_is_a_sentence_and_the_next_one_is_answered(
-    visit: Open, viewer: Any, letter: dict[str, Any]
+    expect: Callable[[Any], Any], visit: Open, viewer: Any, letter: dict[str, Any]
 ) -> None:
     tab = visit(viewer)
     status = tab.locator("[role=status]")
     tab.set_input_files(".from-disk", {"name": "a.png", "mimeType": "image/png", "buffer": b"<svg onload=alert(1)>"})
-    playwright.expect(status).to_have_text("The picture is not a picture Snellen reads (JPEG, PNG, WEBP, GIF, BMP).")
+    expect(status).to_have_text("The picture is not a picture Snellen reads (JPEG, PNG, WEBP, GIF, BMP).")
     tab.set_input_files(".from-disk", {**letter, "buffer": letter["buffer"][:200]})
-    playwright.expect(status).to_contain_text("The picture is broken and cannot be read")
+    expect(status).to_contain_text("The picture is broken and cannot be read")
     tab.set_input_files(".from-disk", letter)
     wait_inside(tab)
 
 
-def test_a_file_that_is_too_large_is_not_even_sent(visit: Open, start: Callable[..., Any]) -> None:
+def test_a_file_that_is_too_large_is_not_even_sent(
+    expect: Callable[[Any], Any], visit: Open, start: Callable[..., Any]
+) -> None:
     with start(limits=Limits(body_bytes=1_000_000)) as viewer:
         tab = visit(viewer)
         asked: list[str] = []
         tab.on("request", lambda request: asked.append(request.url))
         tab.set_input_files(".from-disk", {"name": "a.png", "mimeType": "image/png", "buffer": b"x" * 1_200_000})
-        playwright.expect(tab.locator("[role=status]")).to_have_text("The file has 1.2 MB; at most 1 MB are read.")
+        expect(tab.locator("[role=status]")).to_have_text("The file has 1.2 MB; at most 1 MB are read.")
         assert asked == []
 
 
@@ -195,9 +178,15 @@ def test_a_class_called_like_markup_is_read_and_not_run(
 
 def test_by_keys_alone_the_file_dialogue_opens_and_the_fit_is_chosen(visit: Open, viewer: Any) -> None:
     tab = visit(viewer)
+    tab.evaluate(
+        """() => document.querySelector(".from-disk").addEventListener("click", (event) => {
+            event.preventDefault();
+            document.documentElement.dataset.dialogue = "asked for";
+        })"""
+    )
     tab.get_by_role("button", name="Choose a picture").focus()
-    with tab.expect_file_chooser():
-        tab.keyboard.press("Enter")
+    tab.keyboard.press("Enter")
+    assert tab.evaluate("document.documentElement.dataset.dialogue") == "asked for"
     tab.keyboard.press("Tab")
     tab.keyboard.press("Tab")
     tab.keyboard.press("Space")
@@ -211,10 +200,10 @@ def test_by_keys_alone_the_file_dialogue_opens_and_the_fit_is_chosen(visit: Open
 
 
 def test_when_the_viewer_is_gone_the_page_says_so(
-    visit: Open, start: Callable[..., Any], letter: dict[str, Any]
+    expect: Callable[[Any], Any], visit: Open, start: Callable[..., Any], letter: dict[str, Any]
 ) -> None:
     with start() as viewer:
         tab = visit(viewer)
         tab.context.set_offline(True)
         tab.set_input_files(".from-disk", letter)
-        playwright.expect(tab.locator("[role=status]")).to_contain_text("Is `snellen view` still running?")
+        expect(tab.locator("[role=status]")).to_contain_text("Is `snellen view` still running?")

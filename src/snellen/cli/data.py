@@ -19,9 +19,17 @@ class Args:
     action: Annotated[Literal["list", "info", "download"], tyro.conf.Positional] = "list"
     """list the data sets, describe one, or fetch one."""
     name: Annotated[str | None, tyro.conf.Positional] = None
-    """cifar10 or eyechart."""
+    """cifar10, eyechart, or your own pictures: a folder of class folders, or a table (.csv, .parquet)."""
     data: Path | None = None
     """Where the files are, or are to be put; else $SNELLEN_DATA, ./data and the cache are searched."""
+    size: int = 64
+    """Own pictures: pixels of the square that each becomes."""
+    fit: Literal["crop", "pad", "squash"] = "crop"
+    """Own pictures: how they become square: the middle, with grey bars, or stretched."""
+    test_fraction: float = 0.0
+    """Own pictures without a test part: this share of them is sealed as one."""
+    strict: bool = False
+    """Own pictures: refuse unreadable files instead of leaving them out."""
     sheet: Path | None = None
     """Where to write the contact sheet; by default NAME.png in this folder."""
     json: bool = False
@@ -56,12 +64,15 @@ def _download(args: Args, name: str) -> int:
 def _info(args: Args, name: str) -> int:
     from snellen.data.catalog import load
     from snellen.data.contact_sheet import contact_sheet
+    from snellen.data.folder_dataset import Reading
     from snellen.data.info import describe
     from snellen.runs.atomic import write_bytes
+    from snellen.train.progress import Progress
 
-    dataset = load(name, data=args.data)
+    reading = Reading(args.size, args.fit, args.test_fraction, args.strict)
+    dataset = load(name, data=args.data, reading=reading, decoding=Progress(quiet=args.json).decoding)
     about = describe(dataset)
-    path = args.sheet or Path(f"{name}.png")
+    path = args.sheet or Path(f"{dataset.name}.png")
     write_bytes(path, _png(contact_sheet(dataset.train)))
     if args.json:
         print(json.dumps({**about, "contact_sheet": str(path)}, ensure_ascii=False))
@@ -84,6 +95,8 @@ def _print(about: dict[str, Any], sheet: Path) -> None:
     from rich.text import Text
 
     console = Console(highlight=False)
+    for sentence in about["found"]:
+        console.print(Text(sentence), soft_wrap=True)
     image, splits = about["image"], about["splits"]
     console.print(Text(f"{about['name']}  {about['source']}", style="bold"), soft_wrap=True)
     console.print(f"images    {image['height']}x{image['width']}x{image['channels']} {image['dtype']}")

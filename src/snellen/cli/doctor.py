@@ -23,7 +23,7 @@ class Args:
     """What `snellen doctor` takes."""
 
     subject: Annotated[str | None, tyro.conf.Positional] = None
-    """A data set (cifar10, eyechart) or the folder of a run."""
+    """A data set (cifar10, eyechart, a folder of your own pictures) or the folder of a run."""
     show: str | None = None
     """Make this guard's mistake on purpose and show its verdict; --show list names them all."""
     data: Path | None = None
@@ -61,12 +61,13 @@ def _judge(args: Args, subject: str) -> Sequence[Verdict]:
 
     if args.ledger is not None:
         raise UsageError("--ledger has no effect on a data set; only runs are held against the ledger. Leave it out.")
-    parts = split(load(subject, data=args.data))
-    return check_data(parts.train, parts.val, data=args.data)
+    dataset = load(subject, data=args.data)
+    parts = split(dataset)
+    return check_data(parts.train, parts.val, data=args.data, test=parts.test, files=dataset.files)
 
 
 def _judge_run(args: Args, folder: Path) -> Sequence[Verdict]:
-    from snellen.data.catalog import load
+    from snellen.data.catalog import load_again
     from snellen.data.splits import split, split_final
     from snellen.guards.check import check_run
     from snellen.models.device import choose_device
@@ -74,9 +75,8 @@ def _judge_run(args: Args, folder: Path) -> Sequence[Verdict]:
     from snellen.train.judge import ledger_of
 
     judged = open_run(folder)
-    name = judged.info["data"]["name"]
     try:
-        dataset = load(name, data=args.data)
+        dataset = load_again(judged.info["data"], data=args.data)
     except DataNotFound:
         train = val = None
     else:

@@ -42,14 +42,13 @@ class Args:
 
 def run(args: Args) -> int:
     """Walk; exit code 1 if a step and its NumPy counterpart disagree."""
-    from snellen.data.catalog import load
+    from snellen.data.catalog import load_again
     from snellen.inspection.pipeline_walk import walk
     from snellen.inspection.walk_subject import ground_of
     from snellen.runs.run import open_run
-    from snellen.train.judge import data_folder
 
     run = open_run(args.run)
-    ground = ground_of(run, load(run.info["data"]["name"], data=data_folder(run, args.data)))
+    ground = ground_of(run, load_again(run.info["data"], data=args.data))
     walked = walk(ground, image_id=args.image, split=args.split, epoch=args.epoch)
     if args.out is not None:
         from snellen.inspection.walk_sheet import walk_png

@@ -22,8 +22,8 @@ class Args:
     """Picture files, or folders of them."""
     top: int = 5
     """How many classes to show."""
-    fit: Literal["crop", "pad", "squash"] = "crop"
-    """How a picture becomes square: the middle, with grey bars, or stretched."""
+    fit: Literal["crop", "pad", "squash"] | None = None
+    """How a picture becomes square: the middle, with grey bars, or stretched. By default as in training."""
     tta: bool = False
     """Average over the recipe's test-time views."""
     device: str = "auto"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -26,6 +26,8 @@ class Args:
     """The ledger's file; else $SNELLEN_LEDGER, else ledger.jsonl beside the runs."""
     glasses: int = 60
     """Pictures with activations, Grad-CAM and nearest training pictures; 0 leaves the model unread."""
+    map: Literal["tsne", "umap"] | None = None
+    """A second map of feature space beside the principal components; needs pip install 'snellen[map]'."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
     json: bool = False
@@ -38,6 +40,8 @@ def run(args: Args) -> int:
         raise UsageError("Which run? snellen report runs/NAME")
     if args.glasses < 0:
         raise InvalidSetting(f"--glasses {args.glasses} is not possible: 0 or more pictures.")
+    if args.map and not args.glasses:
+        raise UsageError(f"--map {args.map} has no effect with --glasses 0, which leaves the model unread.")
     from rich.console import Console
 
     from snellen.report.page import Options, write_report
@@ -48,6 +52,7 @@ def run(args: Args) -> int:
         data=args.data,
         device=args.device,
         glasses=args.glasses,
+        map=args.map,
         ledger=args.ledger,
         say=lambda text: console.print(text, style="dim", markup=False),
     )

@@ -20,7 +20,7 @@ class Args:
     """What `snellen train` takes."""
 
     dataset: Annotated[str | None, tyro.conf.Positional] = None
-    """cifar10 or eyechart."""
+    """cifar10, eyechart, or your own pictures: a folder of class folders, or a table (.csv, .parquet)."""
     recipe: str | None = None
     """A recipe's name (snellen recipes lists them) or a .json file."""
     set: tuple[str, ...] = ()
@@ -39,6 +39,14 @@ class Args:
     """Where the files are; else $SNELLEN_DATA, ./data and the cache are searched."""
     download: bool = False
     """Fetch the data set if it is nowhere."""
+    size: int = 64
+    """Own pictures: pixels of the square that each becomes."""
+    fit: Literal["crop", "pad", "squash"] = "crop"
+    """Own pictures: how they become square: the middle, with grey bars, or stretched."""
+    test_fraction: float = 0.0
+    """Own pictures without a test part: this share of them is sealed as one."""
+    strict: bool = False
+    """Own pictures: refuse unreadable files instead of leaving them out."""
     runs: Path = Path("runs")
     """Folder that holds the run folders."""
     name: str | None = None
@@ -56,7 +64,9 @@ def run(args: Args) -> int:
     if args.resume is not None:
         return _resume(args)
     if args.dataset is None:
-        raise UsageError("Which data? snellen train cifar10, or snellen train eyechart (built in, no download).")
+        raise UsageError(
+            "Which data? snellen train cifar10, snellen train ./my-pictures, or snellen train eyechart (built in)."
+        )
     recipe = find_recipe(args.recipe) if args.recipe else default_recipe(args.dataset)
     recipe = with_settings(recipe, args.set)
     if args.dry_run and args.budget:
@@ -69,13 +79,22 @@ def run(args: Args) -> int:
 
 def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
     from snellen.data.catalog import load
+    from snellen.data.folder_dataset import Reading
     from snellen.train.budget import fit_into, parse_duration
     from snellen.train.fit import fit
     from snellen.train.progress import Progress
 
     seconds = parse_duration(args.budget) if args.budget else None
     progress = Progress(quiet=args.json)
-    dataset = load(dataset_name, data=args.data, download=args.download, progress=progress.download)
+    dataset = load(
+        dataset_name,
+        data=args.data,
+        download=args.download,
+        progress=progress.download,
+        reading=Reading(args.size, args.fit, args.test_fraction, args.strict),
+        decoding=progress.decoding,
+    )
+    progress.about(dataset.about)
     if seconds is not None:
         recipe = fit_into(
             recipe, dataset, seconds=seconds, device=args.device, precision=args.precision, progress=progress
@@ -96,10 +115,9 @@ def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
 
 
 def _resume(args: Args) -> int:
-    from snellen.data.catalog import load
+    from snellen.data.catalog import load_again
     from snellen.runs.run import open_run
     from snellen.train.fit import resume
-    from snellen.train.judge import data_folder
     from snellen.train.progress import Progress
 
     assert args.resume is not None
@@ -107,7 +125,7 @@ def _resume(args: Args) -> int:
         raise UsageError("--resume goes on with the run as it was begun; besides it only --data and --json apply.")
     interrupted = open_run(args.resume)
     progress = Progress(quiet=args.json)
-    dataset = load(interrupted.info["data"]["name"], data=data_folder(interrupted, args.data))
+    dataset = load_again(interrupted.info["data"], data=args.data, decoding=progress.decoding)
     _print_result(resume(interrupted, dataset, progress).folder, args.json)
     return 0
 

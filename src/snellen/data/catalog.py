@@ -1,26 +1,40 @@
-"""Data sets by name. To add one: write its loader in this room and put a line into `_LOADERS`."""
+"""Data sets by name, and a user's own by path. To add one: write its loader in this room and a line in `_LOADERS`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from snellen.data import cifar10
 from snellen.data.dataset import Dataset
+from snellen.data.decode import Progress as Decoding
 from snellen.data.download import Progress, download_cifar10
 from snellen.data.eyechart import make_eyechart
+from snellen.data.folder_dataset import Reading, load_folder
 from snellen.data.search import cache_folder, find_cifar10
+from snellen.data.tables import TABLE_ENDINGS
 from snellen.errors import DataError, InvalidSetting, unknown_name
 
 
-def load(name: str, *, data: Path | None = None, download: bool = False, progress: Progress | None = None) -> Dataset:
-    """The data set called `name`.
+def load(
+    name: str,
+    *,
+    data: Path | None = None,
+    download: bool = False,
+    progress: Progress | None = None,
+    reading: Reading | None = None,
+    decoding: Decoding | None = None,
+) -> Dataset:
+    """The data set called `name`, or the pictures at that path.
 
     Args:
-        name: one of `NAMES`.
+        name: one of `NAMES`, or the path of a folder or table; a folder called like a data set is written ./cifar10.
         data: the folder to look in, and in no other; None looks in the usual places.
         download: fetch it where it is nowhere found, into `data` or else into the cache.
         progress: called with (bytes so far, bytes in all or None) during a download.
+        reading: how a user's own pictures are read; for data sets by name it has no effect, and is an error.
+        decoding: called with (pictures so far, pictures in all) while a user's own pictures are decoded.
 
     Raises:
         UnknownName: there is no such data set.
@@ -28,12 +42,40 @@ def load(name: str, *, data: Path | None = None, download: bool = False, progres
         DataError: the files found are not what they should be.
     """
     if name in _LOADERS:
+        if reading is not None and reading != Reading():
+            raise InvalidSetting(
+                f"--size, --fit, --test-fraction and --strict have no effect on {name}; they are for your own pictures."
+            )
         return _LOADERS[name](data, download, progress)
-    if Path(name).is_dir():
-        raise DataError(
-            f"{name} is a folder; class folders are not supported in this version. Known: {', '.join(NAMES)}."
+    if not _is_path(name):
+        raise unknown_name("data set", name, NAMES, list_with="snellen data list")
+    if data is not None or download:
+        raise InvalidSetting(
+            f"--data and --download have no effect on {name}, which is a path already. Leave them out."
         )
-    raise unknown_name("data set", name, NAMES, list_with="snellen data list")
+    return load_folder(Path(name).expanduser(), reading, decoding)
+
+
+def load_again(about: dict[str, Any], *, data: Path | None = None, decoding: Decoding | None = None) -> Dataset:
+    """The data set of a run, read as it was read for its training.
+
+    Args:
+        about: the entry "data" of its `run.json`.
+        data: the folder to look in, where it is no longer the one that is written there.
+        decoding: as `load`.
+
+    Raises:
+        RunError: the run does not say how its pictures were read.
+        DataError: as `load`.
+    """
+    source = Path(about["source"])
+    if "loading" in about:
+        return load_folder(data or source, Reading.from_json(about["loading"]), decoding)
+    return load(about["name"], data=data or (source if source.is_dir() else None))
+
+
+def _is_path(name: str) -> bool:
+    return Path(name).expanduser().exists() or "/" in name or "\\" in name or Path(name).suffix in TABLE_ENDINGS
 
 
 def _load_cifar10(data: Path | None, download: bool, progress: Progress | None) -> Dataset:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.sealed_images import SealedImages
@@ -17,12 +21,22 @@ class Dataset:
         train: all pictures that may be learned from, in the role "all".
         test: the sealed test set, or None where the data has none of its own.
         source: where it came from, for reports: a folder, or the words that describe how it was made.
+        in_val: (N,) bool, the pictures of `train` that are val; None leaves the choice to `splits.split`.
+        loading: how the pictures were read, as `run.json` keeps it to read them so again; empty for data that can be
+            read in one way only.
+        about: sentences for people: what was found, what was left out and why.
+        files: the name of the file each id stands for; empty where there are no files.
     """
 
     name: str
     train: LabeledImages
     test: SealedImages | None
     source: str
+    in_val: NDArray[np.bool_] | None = None
+    loading: dict[str, Any] = field(default_factory=dict)
+    about: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         assert self.train.role == "all", "a loader hands out unsplit pictures"
+        assert self.in_val is None or len(self.in_val) == len(self.train)

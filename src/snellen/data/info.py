@@ -26,6 +26,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     return {
         "name": dataset.name,
         "source": dataset.source,
+        "found": list(dataset.about),
         "image": {"height": height, "width": width, "channels": channels, "dtype": str(dataset.train.images.dtype)},
         "classes": list(dataset.train.class_names),
         "splits": {

@@ -32,6 +32,7 @@ class LabeledImages:
         ids: (N,) int64, each picture's position in the file it came from; survives every split.
         role: what these pictures may be used for.
         name: the data set's name, for messages and reports.
+        source_hashes: (N,) uint64 of the files the pictures were decoded from; None where the pixels are the source.
 
     Raises:
         DataError: shapes, dtypes, counts or label range do not fit together.
@@ -43,6 +44,7 @@ class LabeledImages:
     ids: NDArray[np.int64]
     role: Role
     name: str
+    source_hashes: NDArray[np.uint64] | None = None
 
     def __post_init__(self) -> None:
         images, labels, count = self.images, self.labels, len(self.labels)
@@ -88,8 +90,12 @@ class LabeledImages:
     @cached_property
     def content_hashes(self) -> NDArray[np.uint64]:
         """(N,) uint64: BLAKE2b of each picture's pixels. Equal pictures have equal hashes."""
-        digests = b"".join(hashlib.blake2b(image.tobytes(), digest_size=8).digest() for image in self.images)
-        return np.frombuffer(digests, dtype=">u8").astype(np.uint64)
+        return hash_pixels(self.images)
+
+    @property
+    def identities(self) -> NDArray[np.uint64]:
+        """(N,) uint64: which pictures these are, at whatever size they were decoded."""
+        return self.content_hashes if self.source_hashes is None else self.source_hashes
 
     @cached_property
     def fingerprint(self) -> str:
@@ -100,8 +106,28 @@ class LabeledImages:
         return hashlib.sha256(shape.encode() + ordered.astype(">u8").tobytes()).hexdigest()
 
     def take(self, index: NDArray[np.int64], role: Role) -> LabeledImages:
-        """The pictures at `index` (positions, not ids), in that order, in a new role."""
-        taken = replace(self, images=self.images[index], labels=self.labels[index], ids=self.ids[index], role=role)
+        """The pictures at `index` (positions, not ids), in that order, in a new role.
+
+        A run of neighbours is a view, not a copy: images that are mapped from a file stay there.
+        """
+        at = _as_run(index)
+        hashes = None if self.source_hashes is None else self.source_hashes[at]
+        taken = replace(
+            self, images=self.images[at], labels=self.labels[at], ids=self.ids[at], role=role, source_hashes=hashes
+        )
         if "content_hashes" in self.__dict__:  # already paid for: the pictures are the same ones
-            taken.__dict__["content_hashes"] = self.content_hashes[index]
+            taken.__dict__["content_hashes"] = self.content_hashes[at]
         return taken
+
+
+def hash_pixels(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """(N,) uint64: BLAKE2b of each picture of (N, H, W, C)."""
+    digests = b"".join(hashlib.blake2b(image.tobytes(), digest_size=8).digest() for image in images)
+    return np.frombuffer(digests, dtype=">u8").astype(np.uint64)
+
+
+def _as_run(index: NDArray[np.int64]) -> NDArray[np.int64] | slice:
+    """`index` as a slice where it counts up by one."""
+    if len(index) > 1 and index[-1] - index[0] == len(index) - 1 and bool((np.diff(index) == 1).all()):
+        return slice(int(index[0]), int(index[-1]) + 1)
+    return index

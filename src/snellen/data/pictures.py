@@ -1,13 +1,14 @@
 """One picture from a file or an upload, turned into (side, side, C) uint8 by one stated policy.
 
-The same function serves training folders, `predict`, export checks and the viewer, so they cannot disagree.
+`PictureForm.pixels` serves training folders, `predict`, export checks and the viewer, so they cannot disagree.
 
     format       by content, never by extension: JPEG, PNG, WebP, GIF (first frame), BMP, TIFF
     orientation  EXIF rotation is applied
     16-bit grey  scaled to 8 bits (Pillow's own conversion clips 99.6 % of the values to white)
     alpha        laid over white
     CMYK, palette, grey  converted to RGB
-    size         refused above 64 megapixels, read from the header before anything is decoded
+    size         refused above 64 megapixels, read from the header before anything is decoded; a large JPEG is
+                 decoded at 1/2, 1/4 or 1/8 where that still leaves twice the pixels that are kept
 """
 
 from __future__ import annotations
@@ -17,16 +18,19 @@ import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from snellen.errors import DataError, NotAPicture, TooLarge
+from snellen.errors import DataError, InvalidSetting, NotAPicture, TooLarge
 
 Fit = Literal["squash", "crop", "pad"]
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+DECODER = 1
+"""Goes up whenever a file would give other pixels than before: cached pixels of an older one are made again."""
+SMALLEST_SIDE, LARGEST_SIDE = 16, 512
 _MAX_PIXELS = 64_000_000
 _MAX_BYTES = 256 * 2**20
 _ORIENTATION = 0x0112  # EXIF
@@ -55,20 +59,63 @@ class ReadPicture:
     notes: tuple[str, ...]
 
 
-def read_picture(source: Path | bytes, *, max_pixels: int = _MAX_PIXELS) -> Image.Image:
-    """An upright RGB picture of any size; raises as `read_with_notes`."""
-    return read_with_notes(source, max_pixels=max_pixels).image
+@dataclass(frozen=True)
+class PictureForm:
+    """How any picture becomes (side, side, C) uint8: chosen when a run is trained, and the same ever after.
+
+    Attributes:
+        side: pixels.
+        fit: "crop" keeps the middle square, "pad" adds grey bars, "squash" ignores the aspect ratio.
+        channels: 3, or 1 for grey.
+    """
+
+    side: int = 64
+    fit: Fit = "crop"
+    channels: int = 3
+
+    def __post_init__(self) -> None:
+        if not SMALLEST_SIDE <= self.side <= LARGEST_SIDE:
+            raise InvalidSetting(f"--size {self.side} is not possible: {SMALLEST_SIDE} to {LARGEST_SIDE} pixels.")
+        if self.fit not in get_args(Fit):
+            raise InvalidSetting(f"--fit {self.fit} is not possible: {', '.join(get_args(Fit))}.")
+
+    @staticmethod
+    def of_run(data: dict[str, Any]) -> PictureForm:
+        """The form of the pictures that a run was trained on: `run.json`'s entry "data".
+
+        Raises:
+            InvalidSetting: it names a form that there is not; a run folder may come from anywhere.
+        """
+        side, _, channels = data["image_shape"]
+        loading = data.get("loading")
+        fit: Any = loading.get("fit") if isinstance(loading, dict) else PictureForm.fit
+        return PictureForm(side, fit, channels)
+
+    def pixels(self, source: Path | bytes) -> NDArray[np.uint8]:
+        """(side, side, C) uint8 of one picture; raises as `read_picture`."""
+        image = read_picture(source, at_least=2 * self.side)
+        return resize(image, side=self.side, channels=self.channels, fit=self.fit)
+
+
+def read_picture(source: Path | bytes, *, max_pixels: int = _MAX_PIXELS, at_least: int | None = None) -> Image.Image:
+    """An upright RGB picture of any size; arguments and errors as those of `read_with_notes`."""
+    return read_with_notes(source, max_pixels=max_pixels, at_least=at_least).image
 
 
 def read_with_notes(
-    source: Path | bytes, *, formats: tuple[str, ...] = FORMATS, max_pixels: int = _MAX_PIXELS
+    source: Path | bytes,
+    *,
+    formats: tuple[str, ...] = FORMATS,
+    max_pixels: int = _MAX_PIXELS,
+    at_least: int | None = None,
 ) -> ReadPicture:
     """An upright RGB picture of any size, and how it became one.
 
     Args:
-        source: a file, or its bytes.
+        source: a file, or its content.
         formats: what is read, some of `FORMATS`.
-        max_pixels: more are refused before anything is decoded.
+        max_pixels: in the file; more are refused.
+        at_least: pixels of the shorter side that are enough: a larger JPEG may be decoded smaller, four times faster.
 
     Raises:
         NotAPicture: of none of the formats.
@@ -76,7 +123,7 @@ def read_with_notes(
         DataError: broken, empty or not there; the sentence names the file.
     """
     name = str(source) if isinstance(source, Path) else "The picture"
-    content = _read_bytes(source) if isinstance(source, Path) else source
+    content = read_bytes(source) if isinstance(source, Path) else source
     if not content:
         raise DataError(f"{name} is empty (0 bytes).")
     try:
@@ -86,9 +133,12 @@ def read_with_notes(
             if image.width * image.height > max_pixels:
                 raise TooLarge(f"{name} has {image.width}x{image.height} pixels; at most {max_pixels:,} are read.")
             several = getattr(image, "is_animated", False)
+            stored = image.size
+            if at_least is not None:
+                image.draft(None, (at_least, at_least))
             image.load()
             upright, notes = _to_rgb(ImageOps.exif_transpose(image)), _notes_on(image, several)
-            return ReadPicture(upright, image.format or "", image.mode, image.size, notes)
+            return ReadPicture(upright, image.format or "", image.mode, stored, notes)
     except UnidentifiedImageError:
         raise NotAPicture(f"{name} is not a picture Snellen reads ({', '.join(formats)}).") from None
     except Image.DecompressionBombError:
@@ -133,7 +183,12 @@ def square_of(size: tuple[int, int], fit: Fit) -> tuple[float, float, float, flo
     return (width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """The content of a regular file of at most 256 MiB; nothing else is opened.
+
+    Raises:
+        DataError: there is none, or it cannot be read.
+    """
     try:
         if not path.is_file():  # also keeps away from pipes and devices, which would block
             raise DataError(f"{path} is not a file." if path.exists() else f"There is no picture at {path}.")

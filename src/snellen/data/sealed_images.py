@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NoReturn
+from typing import NoReturn, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import TestSet
 from snellen.errors import DataError, SealError
+
+Copies = TypeVar("Copies")
 
 
 class SealedImages:
@@ -22,12 +27,21 @@ class SealedImages:
         load: reads the pictures; called by `open` and by nothing else.
         name: the data set's name.
         count: N, how many pictures there are.
+        pixels: gives the pixels alone, without labels, where they may be searched for copies of training images.
     """
 
-    __slots__ = ("_load", "count", "name")
+    __slots__ = ("_load", "_pixels", "count", "name")
 
-    def __init__(self, load: Callable[[], LabeledImages], *, name: str, count: int) -> None:
+    def __init__(
+        self,
+        load: Callable[[], LabeledImages],
+        *,
+        name: str,
+        count: int,
+        pixels: Callable[[], NDArray[np.uint8]] | None = None,
+    ) -> None:
         self._load = load
+        self._pixels = pixels
         self.name = name
         self.count = count
 
@@ -46,6 +60,14 @@ class SealedImages:
             raise DataError(f"{self.name}: the test set has {len(images)} images, {self.count} were expected.")
         write_intent(TestSet.of(images))
         return replace(images, role="test")
+
+    def search_copies(self, search: Callable[[NDArray[np.uint8]], Copies]) -> Copies | None:
+        """What `search` finds among the pixels (N, H, W, C) uint8, or None where they cannot be had unopened.
+
+        For one purpose: to find test pictures that are also in train, before anything is trained. No label is handed
+        out, no model answers, and so no choice can be steered; that is why this leaves no line in the ledger.
+        """
+        return None if self._pixels is None else search(self._pixels())
 
     def __repr__(self) -> str:
         return "sealed"

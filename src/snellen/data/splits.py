@@ -1,7 +1,9 @@
 """Which pictures to learn from and which to choose by; the test set stays sealed.
 
-The split looks at nothing but the pictures: within each class they are ranked by the hash of their pixels and the
-first ones become val. So it needs no seed, and it is the same on each machine, in each order of files, in each run.
+The split looks at nothing but the pictures, so it needs no seed, and it is the same on each machine, in each order of
+files, in each run. Data that never change (`split`): within each class pictures are ranked by the hash of their pixels
+and the first ones become val, so that shares are exact. Data that grow (`parts_by_hash`): each picture's own hash
+decides, whatever else is there, so that shares are approximate and a picture stays where it is.
 """
 
 from __future__ import annotations
@@ -40,13 +42,15 @@ def split(dataset: Dataset, *, val_images: int | None = None, val_fraction: floa
 
     Args:
         dataset: as loaded.
-        val_images: size of val in images; overrides `val_fraction`.
+        val_images: size of val in images; overrides `val_fraction`. Neither matters where `dataset.in_val` is given.
         val_fraction: size of val as a fraction of all images, in (0, 1).
 
     Raises:
         BadSplit: a class has fewer than two pictures, or val is too small for one of each class.
     """
     images = dataset.train
+    if dataset.in_val is not None:
+        return _split_as_given(dataset, dataset.in_val)
     wanted = round(val_fraction * len(images)) if val_images is None else val_images
     _require_room(images, wanted)
     quota = _share(images.counts, wanted)
@@ -55,6 +59,52 @@ def split(dataset: Dataset, *, val_images: int | None = None, val_fraction: floa
     return Splits(
         train=images.take(np.flatnonzero(~in_val), "train"),
         val=images.take(np.flatnonzero(in_val), "val"),
+        test=dataset.test,
+    )
+
+
+def parts_by_hash(
+    labels: NDArray[np.int64], hashes: NDArray[np.uint64], *, val_fraction: float, test_fraction: float = 0.0
+) -> NDArray[np.int64]:
+    """(N,) int64: 0 train, 1 val, 2 test, decided picture by picture: the lowest hashes are val, the highest test.
+
+    Adding pictures never moves one into or out of test, and never one from train to val, as long as each class has
+    hashes on both sides of val's line. A class without one below it lends val its lowest, and a class without one above
+    it lends train its highest; such a stand-in goes back when a picture takes its place, and only then does one move.
+    (Without a record of earlier splits no rule can promise both: one of each in every class, and that none ever moves.)
+
+    Args:
+        labels: (N,) int64, each class with at least two pictures that are not test; with one, it is train.
+        hashes: (N,) uint64, of each picture's file.
+        val_fraction: in [0, 1); about this share of each class becomes val.
+        test_fraction: likewise; 0 sets none apart. The line of val does not move with it.
+    """
+    parts = np.zeros(len(labels), dtype=np.int64)
+    parts[hashes < _line(val_fraction)] = 1
+    if test_fraction > 0:
+        parts[hashes >= _line(1 - test_fraction)] = 2
+    if val_fraction > 0:
+        for label in np.unique(labels):
+            _lend(parts, np.flatnonzero((labels == label) & (parts != 2)), hashes)
+    return parts
+
+
+def _line(fraction: float) -> np.uint64:
+    return np.uint64(min(int(fraction * 2**64), 2**64 - 1))
+
+
+def _lend(parts: NDArray[np.int64], members: NDArray[np.int64], hashes: NDArray[np.uint64]) -> None:
+    """Give val the class's lowest hash and train its highest, with all copies of that file."""
+    if len(members):
+        mine = hashes[members]
+        parts[members[mine == mine.min()]] = 1
+        parts[members[mine == mine.max()]] = 0
+
+
+def _split_as_given(dataset: Dataset, in_val: NDArray[np.bool_]) -> Splits:
+    return Splits(
+        train=dataset.train.take(np.flatnonzero(~in_val), "train"),
+        val=dataset.train.take(np.flatnonzero(in_val), "val"),
         test=dataset.test,
     )
 

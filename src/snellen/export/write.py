@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import torch
 
-from snellen.data.catalog import load
+from snellen.data.catalog import load_again
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.splits import split, split_final
 from snellen.errors import DataError, RunError
@@ -35,7 +35,7 @@ from snellen.export.torch_program import pt2_bytes, to_program
 from snellen.models.restore import restore
 from snellen.runs.atomic import storage_error, write_bytes, write_json, write_text
 from snellen.runs.run import Run
-from snellen.train.judge import data_folder, ledger_of
+from snellen.train.judge import ledger_of
 
 Format = Literal["onnx", "int8", "torch", "safetensors"]
 FORMATS: tuple[Format, ...] = ("onnx", "int8", "torch", "safetensors")
@@ -119,7 +119,7 @@ def export_run(
 
 def _images(run: Run, data: Path | None) -> tuple[LabeledImages, LabeledImages]:
     """The training images, and those to compare on: val, or, where a final training left none, the same from train."""
-    dataset = load(run.info["data"]["name"], data=data_folder(run, data))
+    dataset = load_again(run.info["data"], data=data)
     parts = split(dataset)
     assert parts.val is not None
     train, judged = parts.train, parts.val

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import torch
 
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import Ledger
+from snellen.data.sealed_images import SealedImages
 from snellen.errors import RunError
 from snellen.evaluate.predictions import Predictions
 from snellen.guards.cifar10_twins import find_twins, twins_known
+from snellen.guards.copies import copies_in_test
 from snellen.guards.data_guards import (
     class_balance,
     exact_duplicates,
@@ -30,22 +33,34 @@ from snellen.models.restore import restore
 from snellen.runs.run import Run
 
 
-def check_data(train: LabeledImages, val: LabeledImages | None, *, data: Path | None = None) -> tuple[Verdict, ...]:
+def check_data(
+    train: LabeledImages,
+    val: LabeledImages | None,
+    *,
+    data: Path | None = None,
+    test: SealedImages | None = None,
+    files: Sequence[str] = (),
+) -> tuple[Verdict, ...]:
     """What can be known before training. The search for near-copies takes seconds, the rest under one.
 
     Args:
         train: after the split.
         val: likewise.
         data: folder given with --data, where the list of test twins is looked for.
+        test: a user's own test part, searched for copies while it stays sealed; None for data known by name.
+        files: the name of the file each id stands for; empty where there are none.
     """
+    own = bool(files)
     return judge(
         {
             "pixel-order": partial(pixel_order, train),
             "class-balance": partial(class_balance, train),
             "labels-match-images": partial(labels_match_images, train),
-            "exact-duplicates": partial(exact_duplicates, train, val),
-            "near-duplicates": partial(near_duplicates, train, val),
-            "test-twins": lambda: twins_known(train.name, find_twins(data), None),
+            "exact-duplicates": partial(exact_duplicates, train, val, files),
+            "near-duplicates": partial(near_duplicates, train, val, files),
+            "test-twins": partial(copies_in_test, train, val, test, files)
+            if own
+            else lambda: twins_known(train.name, find_twins(data), None),
         }
     )
 
@@ -58,6 +73,7 @@ def check_run(
     ledger: Ledger,
     device: torch.device,
     data: Path | None = None,
+    before: Sequence[Verdict] = (),
 ) -> tuple[Verdict, ...]:
     """Judge a run and write guards.json into its folder. Never raises because of what a guard finds.
 
@@ -68,12 +84,15 @@ def check_run(
         ledger: where looks at test sets are written.
         device: where the model answers.
         data: folder given with --data, where the list of test twins is looked for.
+        before: what was found before the training; it stands in place of the same guards' verdicts now.
 
     Raises:
         StorageError: guards.json cannot be written.
     """
     started = time.process_time()
-    verdicts = (*_journal_verdicts(run, ledger, data), *_image_verdicts(run, train, val, device))
+    known = {verdict.name for verdict in before}
+    now = (*_journal_verdicts(run, ledger, data), *_image_verdicts(run, train, val, device))
+    verdicts = (*(verdict for verdict in now if verdict.name not in known), *before)
     write_verdicts(run, verdicts, processor_seconds=time.process_time() - started)
     return verdicts
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pixel_statistics import channel_histograms
 from snellen.guards.guard import Verdict, unjudged
-from snellen.guards.near_duplicates import directions
+from snellen.guards.near_duplicates import directions, named
 
 _SAMPLE = 1_000
 _MOST_IMBALANCE = 3.0  # largest class over smallest; below it, plain and balanced accuracy say much the same
@@ -98,7 +98,8 @@ def class_balance(images: LabeledImages) -> Verdict:
     return Verdict(
         "class-balance", False, evidence,
         "Read balanced accuracy and recall per class, not accuracy: snellen evaluate RUN --per-class. Collect more of "
-        f"the rare classes; weights that would even them out in the loss (largest first): {shown}.",
+        "the rare classes, or give each class the same say: --set class_weights=balanced (in the loss; largest first: "
+        f"{shown}) or --set sampling=balanced (shown equally often).",
     )  # fmt: skip
 
 
@@ -137,8 +138,14 @@ def labels_match_images(images: LabeledImages) -> Verdict:
     )  # fmt: skip
 
 
-def exact_duplicates(train: LabeledImages, val: LabeledImages | None) -> Verdict:
-    """Whether a picture is in train under two labels, or in train and in val; equal means every pixel is equal."""
+def exact_duplicates(train: LabeledImages, val: LabeledImages | None, files: Sequence[str] = ()) -> Verdict:
+    """Whether a picture is in train under two labels, or in train and in val; equal means every pixel is equal.
+
+    Args:
+        train: the training images.
+        val: None after a final training.
+        files: the name of the file each id stands for; empty where there are none.
+    """
     name = "exact-duplicates"
     order = np.lexsort((train.labels, train.content_hashes))
     hashes, labels = train.content_hashes[order], train.labels[order]
@@ -150,12 +157,19 @@ def exact_duplicates(train: LabeledImages, val: LabeledImages | None) -> Verdict
     )
     if not contradicting and not across:
         return Verdict(name, True, evidence)
+    if files:
+        twice = order[1:][equal & (labels[1:] != labels[:-1])] if contradicting else _first_copies(train, val)
+        evidence += f" For example {', '.join(named(place, files) for place in train.ids[twice[:3]].tolist())}."
     return Verdict(
         name, False, evidence,
         "Remove the copies before the split; what is in train and in val is remembered, not recognised. Of a picture "
         "under two labels at most one is right.",
         "error" if val is not None and across > 0.01 * len(val) else "warning",
     )  # fmt: skip
+
+
+def _first_copies(train: LabeledImages, val: LabeledImages | None) -> NDArray[np.int64]:
+    return np.flatnonzero(np.isin(train.content_hashes, val.content_hashes)) if val else np.zeros(0, dtype=np.int64)
 
 
 def pixel_statistics(mean: Sequence[float], std: Sequence[float], *, measured_on: str, train: LabeledImages) -> Verdict:

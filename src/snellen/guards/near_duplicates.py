@@ -11,6 +11,7 @@ labels; the thresholds were chosen there, among some fifty. So a third of the ne
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,8 +63,19 @@ def find_near_copies(references: NDArray[np.uint8], queries: NDArray[np.uint8], 
     return NearCopies(alike.astype(np.int64), nearest[alike], cosines[alike])
 
 
-def near_duplicates(train: LabeledImages, val: LabeledImages | None) -> Verdict:
-    """Whether more than 1 % of the val images have a near-copy among the training images."""
+def named(image_id: int, files: Sequence[str]) -> str:
+    """An image for people: its file where there is one, else its id."""
+    return files[image_id] if image_id < len(files) else str(image_id)
+
+
+def near_duplicates(train: LabeledImages, val: LabeledImages | None, files: Sequence[str] = ()) -> Verdict:
+    """Whether more than 1 % of the val images have a near-copy among the training images.
+
+    Args:
+        train: the training images.
+        val: None after a final training.
+        files: the name of the file each id stands for; empty where there are none.
+    """
     name = "near-duplicates"
     if val is None or len(train) == 0 or len(val) == 0:
         return unjudged(name, "There is no val split to compare train with.")
@@ -71,9 +83,13 @@ def near_duplicates(train: LabeledImages, val: LabeledImages | None) -> Verdict:
     count, share = len(found.queries), len(found.queries) / len(val)
     same = int((train.labels[found.twins] == val.labels[found.queries]).sum())
     best = np.argsort(-found.cosines, kind="stable")[:3]
-    pairs = ", ".join(f"{val.ids[found.queries[i]]}~{train.ids[found.twins[i]]}" for i in best)
+    pairs = ", ".join(
+        f"{named(val.ids[found.queries[i]], files)}~{named(train.ids[found.twins[i]], files)}" for i in best
+    )
     evidence = f"{count} of {len(val):,} val images ({100 * share:.1f} %) have a near-copy in train"
-    evidence += f", {same} of them with the same label; for example, by id, {pairs}." if count else "."
+    evidence += (
+        f", {same} of them with the same label; for example{'' if files else ', by id'}, {pairs}." if count else "."
+    )
     if share <= _TOLERATED:
         return Verdict(name, True, evidence)
     points = 100 * share / (1 - share) * 0.1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snellen.data.labeled_images import LabeledImages
-from snellen.data.pictures import Fit, read_picture, resize
+from snellen.data.pictures import Fit, PictureForm
 from snellen.errors import DataError, InvalidSetting
 from snellen.evaluate.predict import predict
 from snellen.models.device import choose_device
@@ -19,14 +20,14 @@ from snellen.runs.run import Run
 
 
 def predict_pictures(
-    run: Run, paths: Sequence[Path], *, fit: Fit = "crop", top: int = 5, tta: bool = False, device: str = "cpu"
+    run: Run, paths: Sequence[Path], *, fit: Fit | None = None, top: int = 5, tta: bool = False, device: str = "cpu"
 ) -> list[dict[str, Any]]:
     """The `top` most probable classes of each picture, in the order given.
 
     Args:
         run: finished.
         paths: picture files.
-        fit: how a picture becomes square.
+        fit: how a picture becomes square; None is as in training.
         top: classes per picture.
         tta: average over the recipe's test-time views.
         device: "auto", "cpu", "cuda" or "mps".
@@ -41,13 +42,13 @@ def predict_pictures(
     if tta and run.recipe.tta == "none":
         raise InvalidSetting(f"--tta has no effect: the recipe {run.recipe.name} has tta=none.")
     info = run.info["data"]
-    side, _, channels = info["image_shape"]
+    form = PictureForm.of_run(info) if fit is None else replace(PictureForm.of_run(info), fit=fit)
     names = tuple(info["class_names"])
     entries: list[dict[str, Any]] = []
     pixels = []
     for path in paths:
         try:
-            pixels.append(resize(read_picture(path), side=side, channels=channels, fit=fit))
+            pixels.append(form.pixels(path))
             entries.append({"picture": str(path)})
         except DataError as error:
             entries.append({"picture": str(path), "error": str(error)})

@@ -7,10 +7,11 @@ from pathlib import Path
 from snellen.errors import unknown_name
 from snellen.recipes.cifar10 import CIFAR10_RECIPES
 from snellen.recipes.eyechart import EYECHART_RECIPES
+from snellen.recipes.folder import FOLDER_RECIPES
 from snellen.recipes.json_form import read_recipe
 from snellen.recipes.recipe import Recipe
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (*CIFAR10_RECIPES, *EYECHART_RECIPES)}
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (*CIFAR10_RECIPES, *EYECHART_RECIPES, *FOLDER_RECIPES)}
 
 _DEFAULTS = {"cifar10": "sprint", "eyechart": "glance"}
 
@@ -32,5 +33,5 @@ def find_recipe(name: str) -> Recipe:
 
 
 def default_recipe(data: str) -> Recipe:
-    """The recipe used when none is named: the fast one."""
-    return RECIPES[_DEFAULTS.get(data, "sprint")]
+    """The recipe used when none is named: the fast one; for a user's own pictures, the one that suits few of them."""
+    return RECIPES[_DEFAULTS.get(data, "folder")]

@@ -13,6 +13,8 @@ from snellen.errors import InvalidSetting
 
 Flip = Literal["none", "random", "alternate"]
 TTA = Literal["none", "flip", "shift", "ten_crop"]
+ClassWeights = Literal["none", "balanced"]
+Sampling = Literal["natural", "balanced"]
 
 
 def _require(condition: bool, field: str, value: object, rule: str) -> None:
@@ -218,6 +220,9 @@ class Recipe:
         optimizer: SGD or Muon.
         schedule: the learning rate over training.
         label_smoothing: fraction of the target spread evenly over all K classes (PyTorch's convention).
+        class_weights: "balanced" gives each class the same say in the loss: N / (K n) for a class of n images.
+        sampling: "natural" shows each image once an epoch; "balanced" shows each class equally often, so images of
+            rare classes several times and not all of the common ones.
         resolutions: stages on smaller images, in order; empty means full size throughout.
         freezes: parameters that stop training early.
         average: lookahead near the end, or None.
@@ -238,6 +243,8 @@ class Recipe:
     optimizer: SGD | Muon = SGD()
     schedule: Schedule = Schedule()
     label_smoothing: float = 0.0
+    class_weights: ClassWeights = "none"
+    sampling: Sampling = "natural"
     resolutions: tuple[Resolution, ...] = ()
     freezes: tuple[Freeze, ...] = ()
     average: Average | None = None
@@ -251,6 +258,10 @@ class Recipe:
         _require(0 < self.epochs <= 10_000, "epochs", self.epochs, "above 0 and at most 10000")
         _require(1 <= self.batch_size <= 65_536, "batch_size", self.batch_size, "1 to 65536 images")
         _require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "a fraction in [0, 1)")
+        _require(self.class_weights in ("none", "balanced"), "class_weights", self.class_weights, "none or balanced")
+        _require(self.sampling in ("natural", "balanced"), "sampling", self.sampling, "natural or balanced")
+        both = self.class_weights == "balanced" and self.sampling == "balanced"
+        _require(not both, "class_weights", self.class_weights, "sampling=balanced evens out the classes already")
         _require(self.tta in ("none", "flip", "shift", "ten_crop"), "tta", self.tta, "none, flip, shift or ten_crop")
         _require(0 < self.tta_unsure <= 1, "tta_unsure", self.tta_unsure, "a fraction in (0, 1]")
         _require(self.tta != "none" or self.tta_unsure == 1, "tta_unsure", self.tta_unsure, "tta=none has no views")

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import snellen
-from snellen.data.catalog import load
+from snellen.data.catalog import load_again
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
+from snellen.data.pictures import PictureForm
 from snellen.data.splits import split
 from snellen.errors import RunError, UsageError
 from snellen.evaluate.predictions import Predictions
 from snellen.inspection.depths import depths_of
 from snellen.inspection.features import features_of
+from snellen.inspection.neighbour_map import METHODS, Method, require_library
 from snellen.inspection.neighbours import spread_over_classes
 from snellen.models.device import choose_device
 from snellen.models.restore import restore
@@ -27,7 +29,7 @@ from snellen.report.bundle import bundle_html
 from snellen.report.geometry import geometry_json
 from snellen.report.glasses import Glasses, Subject, chosen_pictures, look_through
 from snellen.report.pipeline import walk_along
-from snellen.report.record import record_json
+from snellen.report.record import record_json, without_folders
 from snellen.report.shown import Shown, answered, shown_split
 from snellen.report.sprite import Sprite
 from snellen.runs.atomic import write_text
@@ -46,6 +48,7 @@ class Options:
         data: where the data are, if not where they were.
         device: for the features and maps.
         glasses: pictures to look at closely; 0 leaves the models unread.
+        map: a second map of feature space beside the principal components, or None.
         ledger: the ledger's file, if not the usual one.
         say: told what is being done.
     """
@@ -53,6 +56,7 @@ class Options:
     data: Path | None = None
     device: str = "auto"
     glasses: int = GLASSES
+    map: Method | None = None
     ledger: Path | None = None
     say: Callable[[str], None] = lambda _: None
 
@@ -75,7 +79,7 @@ def write_report(runs: Sequence[Run], *, out: Path | None = None, options: Optio
         options: see there.
 
     Raises:
-        UsageError: no run, or runs on different data.
+        UsageError: no run, runs on different data, or a map whose library is not installed.
         RunError: a run has nothing to show yet.
         DataError: the data are not those the runs were trained on.
         StorageError: the file could not be written.
@@ -89,13 +93,15 @@ def write_report(runs: Sequence[Run], *, out: Path | None = None, options: Optio
 def build_page(runs: Sequence[Run], options: Options) -> Page:
     """Gather what the front end shows; raises as `write_report`."""
     _require_one_data_set(runs)
+    if options.map:
+        require_library(options.map)  # now: after a minute of features it would be too late to say so
     info = runs[0].info["data"]
     ledgers = [ledger_of(run, options.ledger) for run in runs]
     by_split = answered(runs, ledgers)
     if not by_split:
         folder = runs[0].folder
         raise RunError(f"{folder} has no predictions to show. Grade it first: snellen evaluate {folder}")
-    dataset = load(info["name"], data=options.data)
+    dataset = load_again(info, data=options.data)
     splits: dict[str, Any] = {}
     sprites: dict[str, Sprite] = {}
     glasses: dict[str, Any] | None = None
@@ -120,8 +126,9 @@ def build_page(runs: Sequence[Run], options: Options) -> Page:
         "snellen": snellen.__version__,
         "data": {
             "name": info["name"],
-            "source": _without_folders(dataset.source),
+            "source": without_folders(dataset.source),
             "classes": list(info["class_names"]),
+            "fit": PictureForm.of_run(info).fit,
         },
         "runs": [record_json(run, ledger) for run, ledger in zip(runs, ledgers, strict=True)],
         "splits": splits,
@@ -144,11 +151,6 @@ def _require_one_data_set(runs: Sequence[Run]) -> None:
         raise UsageError(f"One page shows one data set; these runs were trained on {listed}. Report them one by one.")
 
 
-def _without_folders(source: str) -> str:
-    """A page is made to be handed on: it names the folder the data came from, not where on this disk it lies."""
-    return Path(source).name if Path(source).is_absolute() else source
-
-
 def learned_pictures(dataset: Dataset) -> LabeledImages:
     """Some of the training pictures, as many of each class: among these the nearest are sought."""
     train = split(dataset).train
@@ -162,7 +164,9 @@ def _inside(
     options.say(f"{run.name}: features of {len(shown.images):,} pictures")
     model, model_name = restore(run, choose_device(options.device)), run.recipe.model
     features = features_of(model, shown.images, depths_of(model_name) if learned else ())
-    geometry = geometry_json(features.last, predictions, shown.rows)
+    if options.map:
+        options.say(f"{run.name}: the map of {len(shown.rows):,} pictures by {METHODS[options.map]}")
+    geometry = geometry_json(features.last, predictions, shown.rows, options.map)
     if learned is None:
         return geometry, None
     options.say(f"{run.name}: three pairs of glasses, {len(learned):,} training pictures")

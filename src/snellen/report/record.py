@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from snellen.data.ledger import Ledger
 from snellen.errors import RunError
+from snellen.evaluate.metrics import smoothing_floor
 from snellen.models.restore import weights_hash
 from snellen.recipes.json_form import to_json
 from snellen.runs.run import Run
+
+_FOLDERS = re.compile(r"(?<![\w./:])(?:[A-Za-z]:)?(?:[/\\][^/\\\s:;,'\"]+)+[/\\](?=[^/\\\s])")
+
+
+def without_folders(content: Any) -> Any:
+    """JSON-able content in whose texts absolute paths are only their last part.
+
+    A page is made to be handed on: it names the file something came from, not where on this disk it lies.
+    """
+    if isinstance(content, str):
+        return _FOLDERS.sub("", content)
+    if isinstance(content, list):
+        return [without_folders(each) for each in content]
+    if isinstance(content, dict):
+        return {key: without_folders(value) for key, value in content.items()}
+    return content
 
 
 def record_json(run: Run, ledger: Ledger) -> dict[str, Any]:
@@ -16,11 +34,13 @@ def record_json(run: Run, ledger: Ledger) -> dict[str, Any]:
     info = run.info
     return {
         "name": run.name,
+        "path": f"{run.folder.resolve().parent.name}/{run.name}",
         "recipe": to_json(run.recipe),
-        "environment": _optional(run, "environment.json"),
-        "guards": _verdicts(_optional(run, "guards.json")),
+        "environment": without_folders(_optional(run, "environment.json")),
+        "guards": without_folders(_verdicts(_optional(run, "guards.json"))),
         "robustness": _optional(run, "robustness.json"),
         "journal": [_numbers(row) for row in run.journal.rows()],
+        "loss_floor": smoothing_floor(run.recipe.label_smoothing, len(info["data"]["class_names"])),
         "seed": info["seed"],
         "final": info["final"],
         "device": info["device"],

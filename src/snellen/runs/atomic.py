@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,29 @@ def write_bytes(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):  # the way to it may be what is broken
             temporary.unlink(missing_ok=True)
         raise storage_error(path, error) from error
+
+
+def write_parts(path: Path, parts: Iterable[bytes | memoryview]) -> None:
+    """`write_bytes` for a file that is made piece by piece and need not fit into memory.
+
+    Raises:
+        StorageError: as `write_bytes`. Whatever else the pieces raise goes through; `path` is then as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            for part in parts:
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, content: str) -> None:

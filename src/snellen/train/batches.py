@@ -10,13 +10,15 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from snellen.augment.batched import DeviceDraws, augment_batch, to_device
 from snellen.augment.draws import draw
 from snellen.data.labeled_images import LabeledImages
-from snellen.recipes.recipe import Augment
+from snellen.recipes.recipe import Augment, Sampling
 
-_ORDER_STREAM = 1_000  # keeps the permutation's random stream apart from those of the augmentation
+_ORDER_STREAM, _CHOICE_STREAM = 1_000, 1_001  # kept apart from each other and from those of the augmentation
+_MOST_RESIDENT_BYTES = 8 * 2**30  # beyond it images stay in host memory, or on disk, and go over batch by batch
 
 
 class Batches:
@@ -30,16 +32,28 @@ class Batches:
         batch_size: images per step.
         augment: what is drawn per image and epoch.
         seed: of the run.
-        device: where the images live and the batches are made.
+        device: where the images live and the batches are made. More than 8 GiB of images stay where they are, such as
+            in a file that is mapped into memory, and are copied over a batch at a time.
+        sampling: "natural" takes each image once an epoch, "balanced" each class equally often.
     """
 
     def __init__(
-        self, images: LabeledImages, *, batch_size: int, augment: Augment, seed: int, device: torch.device
+        self,
+        images: LabeledImages,
+        *,
+        batch_size: int,
+        augment: Augment,
+        seed: int,
+        device: torch.device,
+        sampling: Sampling = "natural",
     ) -> None:
         self.count = len(images)
         self.batch_size = min(batch_size, self.count)
-        self._images = torch.from_numpy(images.images).to(device)  # (N, H, W, C) uint8
+        resident = images.images.nbytes <= _MOST_RESIDENT_BYTES
+        pixels = torch.from_numpy(images.images)  # (N, H, W, C) uint8; no copy
+        self._images = pixels.to(device) if resident else pixels
         self._labels = torch.from_numpy(images.labels).to(device)  # (N,) int64
+        self._by_class = _members(images) if sampling == "balanced" else None
         self._augment = augment
         self._seed = seed
 
@@ -54,15 +68,42 @@ class Batches:
         Yields:
             Images (B, C, H, W) float32 in [0, 1], channels_last, and labels (B,) int64, on the device.
         """
-        device = self._images.device
+        device = self._labels.device
         draws = to_device(draw(self._augment, seed=self._seed, epoch=epoch, count=self.count), device)
         order = torch.from_numpy(_permutation(self._seed, epoch, self.count)).to(device)
+        chosen = None
+        if self._by_class is not None:
+            chosen = torch.from_numpy(_balanced(self._by_class, self._seed, epoch, self.count)).to(device)
         for step in range(first, self.steps_per_epoch):
-            yield self._batch(order[step * self.batch_size : (step + 1) * self.batch_size], draws)
+            places = order[step * self.batch_size : (step + 1) * self.batch_size]
+            # Draws belong to the place, not to the image: one that comes twice in an epoch is not changed alike twice.
+            yield self._batch(places if chosen is None else chosen.index_select(0, places), draws.at(places))
 
     def _batch(self, at: torch.Tensor, draws: DeviceDraws) -> tuple[torch.Tensor, torch.Tensor]:
-        return augment_batch(self._images.index_select(0, at), draws.at(at)), self._labels.index_select(0, at)
+        images = self._images.index_select(0, at.to(self._images.device)).to(at.device)
+        return augment_batch(images, draws), self._labels.index_select(0, at)
 
 
 def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch, _ORDER_STREAM]).permutation(count)
+
+
+def _members(images: LabeledImages) -> list[NDArray[np.int64]]:
+    """Positions of each class's images, for the classes that have any."""
+    return [np.flatnonzero(images.labels == k) for k in np.flatnonzero(images.counts)]
+
+
+def _balanced(by_class: list[NDArray[np.int64]], seed: int, epoch: int, count: int) -> NDArray[np.int64]:
+    """(count,) int64: which image stands at each place of an epoch, each class equally often to within one.
+
+    A class's images come in a shuffled order, again and again until its share is full: none comes a second time before
+    all have come once.
+    """
+    rng = np.random.default_rng([seed, epoch, _CHOICE_STREAM])
+    share, rest = divmod(count, len(by_class))
+    parts = []
+    for number, members in enumerate(by_class):
+        wanted = share + ((number + epoch) % len(by_class) < rest)  # the odd images go round the classes
+        rounds = [rng.permutation(members) for _ in range(-(-wanted // len(members)))]
+        parts.append(np.concatenate([*rounds, members[:0]])[:wanted])
+    return np.concatenate(parts).astype(np.int64)

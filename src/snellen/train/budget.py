@@ -71,8 +71,14 @@ def _images_per_second(job: Job) -> float:
     model = job.new_model().to(device)
     optimizers = build_optimizers(model, recipe)
     batches = Batches(
-        job.splits.train, batch_size=recipe.batch_size, augment=recipe.augment, seed=0, device=device
-    )  # fmt: skip
+        job.splits.train,
+        batch_size=recipe.batch_size,
+        augment=recipe.augment,
+        seed=0,
+        device=device,
+        sampling=recipe.sampling,
+    )
+    class_weights = job.class_weights()
     times = []
     for number, (images, labels) in enumerate(batches.epoch(0)):
         if number > _MEASURED_STEPS:
@@ -81,7 +87,7 @@ def _images_per_second(job: Job) -> float:
         started = time.perf_counter()
         update(
             model, resize_side(images, side), labels,
-            optimizers=optimizers, lr=0.01, recipe=recipe, placement=job.placement,
+            optimizers=optimizers, lr=0.01, recipe=recipe, placement=job.placement, class_weights=class_weights,
         )  # fmt: skip
         job.placement.synchronize()
         times.append(time.perf_counter() - started)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from snellen.evaluate.curves import curves_png
 from snellen.evaluate.grade import grade
 from snellen.evaluate.metrics import smoothing_floor
 from snellen.guards.check import check_run
+from snellen.guards.copies import check_copies
+from snellen.guards.guard import Verdict
 from snellen.models.restore import restore
 from snellen.recipes.recipe import Recipe
 from snellen.runs.environment import describe_environment
@@ -79,6 +82,8 @@ def resume(run: Run, dataset: Dataset, progress: Progress | None = None) -> Run:
 def _train_and_grade(job: Job, run: Run, progress: Progress) -> Run:
     with run.locked():
         run.update_info(status="training")
+        copies = check_copies(job.splits, job.files) if job.loading else ()
+        _warn(copies, progress)
         try:
             state = train(job, run, progress)
         except (Interrupted, KeyboardInterrupt):
@@ -108,9 +113,22 @@ def _train_and_grade(job: Job, run: Run, progress: Progress) -> Run:
             _compare_with_expectation(job, card["accuracy"], progress)
         run.update_info(status="finished", **results)
         check_run(
-            run, train=job.splits.train, val=job.splits.val, ledger=ledger_of(run), device=job.placement.device
-        )  # fmt: skip
+            run,
+            train=job.splits.train,
+            val=job.splits.val,
+            ledger=ledger_of(run),
+            device=job.placement.device,
+            before=copies,
+        )
     return run
+
+
+def _warn(verdicts: Sequence[Verdict], progress: Progress) -> None:
+    """Say before the training, while there is time to mend it, what is on both sides of a split."""
+    for verdict in verdicts:
+        if verdict.passed is False:
+            progress.say(f"[yellow]{verdict.name}[/yellow] {verdict.severity}: {escape(verdict.evidence)}")
+            progress.say(f"  → {escape(verdict.remedy)}")
 
 
 def _compare_with_expectation(job: Job, accuracy: dict[str, Any], progress: Progress) -> None:

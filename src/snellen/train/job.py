@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from snellen.data.dataset import Dataset
 from snellen.data.pixel_statistics import PixelStatistics, measure
 from snellen.data.splits import Splits, split, split_final
 from snellen.errors import DataError, InvalidSetting, unknown_name
+from snellen.guards.data_guards import balanced_weights
 from snellen.models.catalog import build
 from snellen.models.normalized import Classifier
 from snellen.recipes.recipe import Recipe
@@ -29,6 +30,8 @@ class Job:
         seed: of initialisation, order and augmentation.
         placement: device and precision, with the reason.
         source: where the data came from, for people.
+        loading: how a user's own pictures were read; empty for other data.
+        files: the file each id stands for; empty where there are none.
     """
 
     recipe: Recipe
@@ -37,6 +40,8 @@ class Job:
     seed: int
     placement: Placement
     source: str
+    loading: dict[str, Any] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
     @property
     def final(self) -> bool:
@@ -56,6 +61,13 @@ class Job:
             options=self.recipe.model_options,
         )
 
+    def class_weights(self) -> torch.Tensor | None:
+        """(K,) float32 on the job's device, or None where the recipe weighs all images alike."""
+        if self.recipe.class_weights == "none":
+            return None
+        weights = balanced_weights(self.splits.train.counts)
+        return torch.tensor(weights, dtype=torch.float32, device=self.placement.device)
+
     def describe(self) -> dict[str, Any]:
         """The entries of `run.json` that identify this job, JSON-able."""
         train, val = self.splits.train, self.splits.val
@@ -63,6 +75,7 @@ class Job:
             "data": {
                 "name": train.name,
                 "source": self.source,
+                **({"loading": self.loading} if self.loading else {}),
                 "image_shape": list(train.image_shape),
                 "class_names": list(train.class_names),
                 "train": {"count": len(train), "per_class": train.counts.tolist(), "fingerprint": train.fingerprint},
@@ -100,11 +113,13 @@ def prepare(
     keep_freed_memory()  # before the first large tensor of this process
     splits = split_final(dataset) if final else split(dataset)
     statistics = measure(splits.train)
-    unplaced = Job(recipe, splits, statistics, seed, Placement.nowhere(), dataset.source)
-    model = unplaced.new_model()
+    job = Job(
+        recipe, splits, statistics, seed, Placement.nowhere(), dataset.source, dataset.loading, dataset.files
+    )  # fmt: skip
+    model = job.new_model()
     _require_effect(recipe, model, splits.train.image_shape)
     placement = place(model, splits.train.image_shape, device=device, precision=precision)
-    return Job(recipe, splits, statistics, seed, placement, dataset.source)
+    return replace(job, placement=placement)
 
 
 def _require_effect(recipe: Recipe, model: Classifier, image_shape: tuple[int, int, int]) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import snellen
-from snellen.data.catalog import load
+from snellen.data.catalog import load_again
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import Candidate, Ledger, TestSet
 from snellen.data.splits import split
-from snellen.errors import RunError, UsageError
+from snellen.errors import DataError, RunError, UsageError
 from snellen.evaluate.grade import write_grades
 from snellen.evaluate.predict import predict
 from snellen.evaluate.predictions import Predictions
@@ -45,8 +45,9 @@ def judge_on_val(run: Run, *, data: Path | None = None, device: str = "auto", tt
     stored = run.folder / "predictions_val.npz"
     if stored.exists() and tta in (None, run.recipe.tta):
         return Predictions.load(stored)
-    val = split(load(run.info["data"]["name"], data=data_folder(run, data))).val
+    val = split(load_again(run.info["data"], data=data)).val
     assert val is not None
+    _require_same(run, val)
     return _answers(run, val, device=device, tta=tta or run.recipe.tta)
 
 
@@ -91,16 +92,18 @@ def _open_and_answer(
 ) -> tuple[str, list[Predictions]]:
     """Write the intent, open the test set, answer, record; returns the intent's hash and the answers."""
     name, recipe = runs[0].info["data"]["name"], runs[0].recipe
-    sealed = load(name, data=data_folder(runs[0], data)).test
-    if sealed is None:
-        raise UsageError(f"{name} has no test set of its own.")
+    dataset = load_again(runs[0].info["data"], data=data)
+    if dataset.test is None:
+        way_out = " Train again with --test-fraction 0.1, or add a test folder." if dataset.loading else ""
+        raise UsageError(f"{name} has no test set of its own.{way_out}")
+    _require_same_classes(runs, dataset.train.class_names)
     intents: list[str] = []
 
     def write_intent(test_set: TestSet) -> None:
         protocol: dict[str, Any] = {"tta": recipe.tta, "tta_unsure": recipe.tta_unsure}
         intents.append(ledger.intend(test_set, candidates, **protocol, reason=reason, version=snellen.__version__))
 
-    images = sealed.open(write_intent)
+    images = dataset.test.open(write_intent)
     answers = [_answers(run, images, device=device, tta=recipe.tta) for run in runs]
     ledger.record(intents[0], [_result(c, a) for c, a in zip(candidates, answers, strict=True)])
     for run, predictions in zip(runs, answers, strict=True):
@@ -155,10 +158,24 @@ def _trained_on(run: Run) -> str:
     return str(run.info["data"]["train"]["fingerprint"])
 
 
-def data_folder(run: Run, given: Path | None) -> Path | None:
-    """Where a run's data are: the folder given, else the one it was trained from, else None for the usual places."""
-    source = Path(run.info["data"]["source"])
-    return given or (source if source.is_dir() else None)
+def _require_same_classes(runs: Sequence[Run], class_names: tuple[str, ...]) -> None:
+    for run in runs:
+        if tuple(run.info["data"]["class_names"]) != class_names:
+            raise DataError(
+                f"{run.folder} knows the classes {', '.join(run.info['data']['class_names'])}; the data now have "
+                f"{', '.join(class_names)}. Its answers cannot be graded on them; train again."
+            )
+
+
+def _require_same(run: Run, val: LabeledImages) -> None:
+    """A folder of one's own changes; answers to other pictures are not this run's grade."""
+    chosen_by = run.info["data"]["val"]["fingerprint"]
+    if val.fingerprint != chosen_by:
+        raise DataError(
+            f"{run.folder} was chosen on val images with fingerprint {chosen_by[:12]}…, but these have "
+            f"{val.fingerprint[:12]}…: files were added, removed or changed since. Train again on them, or name the "
+            "old folder with --data."
+        )
 
 
 def _candidate(run: Run) -> Candidate:

@@ -50,7 +50,9 @@ def train(job: Job, run: Run, progress: Progress) -> TrainingState:
         augment=recipe.augment,
         seed=job.seed,
         device=job.placement.device,
+        sampling=recipe.sampling,
     )
+    class_weights = job.class_weights()
     per_epoch = batches.steps_per_epoch
     steps = max(1, round(recipe.epochs * per_epoch))
     state = _initial_state(job, steps)
@@ -85,6 +87,7 @@ def train(job: Job, run: Run, progress: Progress) -> TrainingState:
                     lr=lr_fraction(recipe.schedule, step=state.step, steps=steps, steps_per_epoch=per_epoch),
                     recipe=recipe,
                     placement=job.placement,
+                    class_weights=class_weights,
                 )
                 state.step += 1
                 state.loss_sum += loss

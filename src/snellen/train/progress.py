@@ -6,8 +6,10 @@ Everything goes to stderr, so that `--json` owns stdout. Without a terminal ther
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
@@ -43,6 +45,16 @@ class Progress:
             of = f" of {total / 1e6:.0f}" if total else ""
             end = "\n" if done == total else "\r"
             self._console.print(f"downloading {done / 1e6:.0f}{of} MB", end=end)
+
+    def decoding(self, done: int, total: int) -> None:
+        """Show how many pictures have been read, on a terminal only."""
+        if self._console.is_terminal and not self._console.quiet:
+            self._console.print(f"reading pictures {done:,} of {total:,}", end="\n" if done == total else "\r")
+
+    def about(self, sentences: Sequence[str]) -> None:
+        """Print what is said about the data, word for word: names of files are no markup."""
+        for sentence in sentences:
+            self.say(escape(sentence))
 
     def begin(self, *, steps: int, done: int, images_per_step: int) -> None:
         """Start the bar at `done` of `steps`."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from snellen.data.catalog import load
+from snellen.data.catalog import load_again
 from snellen.data.splits import split
 from snellen.errors import RunError
 from snellen.evaluate.corruptions import CORRUPTIONS, Images
@@ -18,7 +18,6 @@ from snellen.evaluate.robustness import RobustnessCard, robustness_card
 from snellen.models.device import choose_device
 from snellen.models.restore import restore
 from snellen.runs.run import Run
-from snellen.train.judge import data_folder
 
 GRADINGS = 1 + sum(len(severities) for severities in CORRUPTIONS.values())
 """How often all images are graded: once as they are, then once per corruption and severity."""
@@ -41,7 +40,7 @@ def measure_robustness(
     """
     if run.info["final"]:
         raise RunError(f"{run.folder} was trained with --final on train + val; no val images are left to try it on.")
-    val = split(load(run.info["data"]["name"], data=data_folder(run, data))).val
+    val = split(load_again(run.info["data"], data=data)).val
     assert val is not None
     model, done = restore(run, choose_device(device)), 0
 

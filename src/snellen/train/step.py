@@ -20,6 +20,7 @@ def update(
     lr: float,
     recipe: Recipe,
     placement: Placement,
+    class_weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Make one step and return the batch's summed loss, on the device (no synchronisation).
 
@@ -28,13 +29,14 @@ def update(
         images: (B, C, H, W) float32 in [0, 1].
         labels: (B,) int64.
         lr: fraction of every group's peak rate.
+        class_weights: (K,) float32 on the device, the say of each class in the loss; None weighs all alike.
     """
     with placement.autocast():
         logits = model(images)
     # The loss is taken in fp32: bf16 has three digits, too few for log-probabilities.
     summed = functional.cross_entropy(
-        logits.float(), labels, label_smoothing=recipe.label_smoothing, reduction="sum"
-    )  # fmt: skip
+        logits.float(), labels, weight=class_weights, label_smoothing=recipe.label_smoothing, reduction="sum"
+    )
     loss = summed if isinstance(recipe.optimizer, Muon) else summed / len(labels)
     loss.backward()  # type: ignore[no-untyped-call]
     set_lr(optimizers, lr)

@@ -115,8 +115,8 @@ class Gate:
             seconds = f"{self._limits.body_seconds:g}"
             late = _refuse(408, f"The picture was not here after {seconds} seconds. Try again.", close=True)
             await late(request.scope, request.receive, send)
-        except ClientDisconnect:
-            pass  # nobody is left to be answered
+        except (ClientDisconnect, asyncio.CancelledError):
+            pass  # nobody is left to be answered, or nobody to answer: the server has been told to stop
         else:
             if body is None:
                 megabytes = f"{self._limits.body_bytes / 1e6:g}"

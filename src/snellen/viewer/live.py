@@ -10,7 +10,7 @@ import base64
 import dataclasses
 import io
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from PIL import Image
 
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
-from snellen.data.pictures import Fit, read_with_notes, resize, square_of
+from snellen.data.pictures import Fit, PictureForm, read_with_notes, resize, square_of
 from snellen.errors import InvalidSetting
 from snellen.evaluate.predict import predict
 from snellen.evaluate.predictions import Predictions
@@ -48,7 +48,7 @@ class Loaded:
         model: in eval mode, on its device.
         model_name: its name in the catalog.
         class_names: the K names, in label order.
-        image_shape: (H, W, C) of what the network takes, pixels.
+        form: how a picture becomes what the network takes.
         learned: training pictures among which the nearest are sought.
         features: theirs, with all depths.
         lock: held while the model is asked: the hooks of one question must not hear the pass of another.
@@ -57,7 +57,7 @@ class Loaded:
     model: Classifier
     model_name: str
     class_names: tuple[str, ...]
-    image_shape: tuple[int, int, int]
+    form: PictureForm
     learned: LabeledImages
     features: Features
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -70,7 +70,7 @@ class Loaded:
     @property
     def blank(self) -> NDArray[np.uint8]:
         """A grey picture of the network's size: the first answer is slow, and this one can be spared to it."""
-        return np.full(self.image_shape, 128, dtype=np.uint8)
+        return np.full((self.form.side, self.form.side, self.form.channels), 128, dtype=np.uint8)
 
 
 def load_run(run: Run, dataset: Dataset, device: str) -> Loaded:
@@ -82,12 +82,11 @@ def load_run(run: Run, dataset: Dataset, device: str) -> Loaded:
     """
     info = run.info["data"]
     model, learned = restore(run, choose_device(device)), learned_pictures(dataset)
-    height, width, channels = info["image_shape"]
     loaded = Loaded(
         model=model,
         model_name=run.recipe.model,
         class_names=tuple(info["class_names"]),
-        image_shape=(height, width, channels),
+        form=PictureForm.of_run(info),
         learned=learned,
         features=features_of(model, learned, depths_of(run.recipe.model)),
     )
@@ -97,13 +96,13 @@ def load_run(run: Run, dataset: Dataset, device: str) -> Loaded:
     return loaded
 
 
-def answer(loaded: Loaded, content: bytes, fit: Fit = "crop") -> dict[str, Any]:
+def answer(loaded: Loaded, content: bytes, fit: Fit | None = None) -> dict[str, Any]:
     """What the network says about a picture, and what it was shown of it.
 
     Args:
         loaded: whom to ask.
         content: a picture file of one of the `UPLOADED` formats.
-        fit: how it becomes square.
+        fit: how it becomes square; None is as in training.
 
     Returns:
         `picture` (format, mode, stored size and notes), `shown` (the picture as it was read, smaller), `square`
@@ -116,11 +115,11 @@ def answer(loaded: Loaded, content: bytes, fit: Fit = "crop") -> dict[str, Any]:
         DataError: broken or empty.
     """
     read = read_with_notes(content, formats=UPLOADED, max_pixels=MAX_PIXELS)
-    side, _, channels = loaded.image_shape
-    pixels = resize(read.image, side=side, channels=channels, fit=fit)
+    form = loaded.form if fit is None else replace(loaded.form, fit=fit)
+    pixels = form.pixels(content)  # as `snellen predict` does
     with loaded.lock:
         probabilities = predict(loaded.model, unlabeled([pixels], loaded.class_names)).probabilities[0]
-    (width, height), square = read.image.size, square_of(read.image.size, fit)
+    (width, height), square = read.image.size, square_of(read.image.size, form.fit)
     small = read.image
     small.thumbnail((_PREVIEW, _PREVIEW), reducing_gap=2.0)
     return {
@@ -147,7 +146,7 @@ def explain(loaded: Loaded, content: bytes) -> dict[str, Any]:
         InvalidSetting: a picture of another size.
         DataError: no picture.
     """
-    side, _, channels = loaded.image_shape
+    side, channels = loaded.form.side, loaded.form.channels
     image = read_with_notes(content, formats=("PNG",), max_pixels=MAX_PIXELS).image
     if image.size != (side, side):
         raise InvalidSetting(f"The picture has {image.width}x{image.height} pixels; the network takes {side}x{side}.")

@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from snellen.data.catalog import load
+from snellen.data.catalog import load_again
 from snellen.data.pictures import Fit
 from snellen.errors import DataError, InvalidSetting, NotAPicture, SnellenError, TooLarge
 from snellen.report.bundle import LIVE, bundle_html, content_policy
@@ -40,7 +40,7 @@ _STATUS: tuple[tuple[type[SnellenError], int], ...] = (
 def prepare(runs: Sequence[Run], options: Options) -> tuple[Page, list[Loaded]]:
     """The page of the runs, and their models ready to answer; raises as `build_page`."""
     page = build_page(runs, options)
-    dataset = load(runs[0].info["data"]["name"], data=options.data)
+    dataset = load_again(runs[0].info["data"], data=options.data)
     loaded = []
     for run in runs:
         options.say(f"{run.name}: ready to answer")
@@ -138,8 +138,10 @@ def _chosen(request: Request, loaded: Sequence[Loaded]) -> Loaded:
     return known[number]
 
 
-def _fit(request: Request) -> Fit:
-    asked = request.query_params.get("fit", "crop")
+def _fit(request: Request) -> Fit | None:
+    asked = request.query_params.get("fit")
+    if asked is None:
+        return None
     for fit in get_args(Fit):
         if asked == fit:
             return fit  # type: ignore[no-any-return]

@@ -1,6 +1,6 @@
 // What the curves say, in sentences made from their numbers; nothing is said that the numbers do not hold.
 
-import { percent, plural } from "./words.js";
+import { percent, plural, signed } from "./words.js";
 
 const OVERFIT = 0.05; // the lesson's alarm: a gap of five points
 
@@ -21,7 +21,7 @@ export function captionsOn(runs, page) {
   return [
     ...runs.slice(0, 6).map((run) => onRun(run, page)),
     ...seeds.map((group) => onSeeds(runs.filter((run) => group.members.includes(run.number)))),
-    ...runs.slice(1, 6).map((run) => against(runs[0], run)).filter(Boolean),
+    ...runs.slice(1, 6).filter((run) => !seeds.some(({ members }) => members.includes(0) && members.includes(run.number))).map((run) => against(runs[0], run)).filter(Boolean),
   ];
 }
 
@@ -41,13 +41,15 @@ function onRun(run, page) {
     parts.push(
       gap > OVERFIT
         ? `${(100 * gap).toFixed(1)} points below train: it has begun to learn pictures by heart`
-        : `train is ${(100 * gap).toFixed(1)} points above val, within the five that are taken as a warning`,
+        : `train is ${Math.abs(100 * gap).toFixed(1)} points ${gap < 0 ? "below" : "above"} val, within the five that are taken as a warning`,
     );
   }
   const trend = slope(rows);
   if (trend) parts.push(trend);
   const rising = lossRises(rows);
   if (rising) parts.push(rising);
+  const end = run.rows.at(-1)["train/loss"];
+  if (run.loss_floor > 0 && end != null) parts.push(`its smoothed loss ended ${(end - run.loss_floor).toFixed(2)} above the floor of ${run.loss_floor.toFixed(2)} that label smoothing sets`);
   const ece = page.splits.val?.runs[run.number]?.calibration?.ece;
   if (ece != null) parts.push(`ECE ${percent(ece)}`);
   return `${parts.join("; ")}.${rows.length === 1 && first === last ? " One point is no curve yet." : ""}`;
@@ -55,8 +57,13 @@ function onRun(run, page) {
 
 /** Whether val was still rising over the last fifth of the training. */
 function slope(rows) {
+  if (rows.length < 2) return null;
+  if (rows.length < 5) {
+    const [before, end] = rows.slice(-2);
+    const points = 100 * (end["val/accuracy"] - before["val/accuracy"]);
+    return `val ${points < 0 ? "fell" : "rose"} by ${Math.abs(points).toFixed(1)} points between the last two looks`;
+  }
   const tail = rows.slice(-Math.max(3, Math.ceil(rows.length / 5)));
-  if (tail.length < 3 || rows.length < 5) return null;
   const per = (tail.at(-1)["val/accuracy"] - tail[0]["val/accuracy"]) / (tail.at(-1).epoch - tail[0].epoch);
   if (per > 0.002) return `still rising by ${(100 * per).toFixed(1)} points an epoch at the end`;
   if (per < -0.002) return `falling by ${(-100 * per).toFixed(1)} points an epoch at the end`;
@@ -83,6 +90,6 @@ function against(first, other) {
   if (!a || !b) return null;
   const points = 100 * (b["val/accuracy"] - a["val/accuracy"]);
   const gaps = [a, b].map((row) => (row["train/accuracy"] == null ? null : 100 * (row["train/accuracy"] - row["val/accuracy"])));
-  const narrowed = gaps.includes(null) ? "" : `, gap ${gaps[0].toFixed(1)} → ${gaps[1].toFixed(1)} points`;
+  const narrowed = gaps.includes(null) ? "" : `, gap ${signed(gaps[0], 1)} → ${signed(gaps[1], 1)} points`;
   return `${other.name} ends ${Math.abs(points).toFixed(1)} points ${points < 0 ? "below" : "above"} ${first.name} on val${narrowed}. One run each is an impression, not a comparison.`;
 }

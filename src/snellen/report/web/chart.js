@@ -2,7 +2,7 @@
 
 import { h, replace, svg } from "./dom.js";
 
-/** Colours of lines and points, told apart by lightness too; more than eight repeat with another dash. */
+/** Colours of lines and points, told apart by lightness too; the ninth is the first again. */
 export const COLOURS = ["var(--c0)", "var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)", "var(--c6)", "var(--c7)"];
 
 /** A place for a chart that is drawn anew, `draw(width)`, whenever its width in pixels changes: text keeps its size. */

@@ -1,5 +1,6 @@
 // Which classes are taken for which: the matrix, its pairs with pictures, and whether neighbours in feature space mix.
 
+import { UNFILTERED } from "./address.js";
 import { h, replace, unseen } from "./dom.js";
 import { nearness } from "./nearness.js";
 import { strip } from "./overview.js";
@@ -7,6 +8,7 @@ import { count, percent, plural } from "./words.js";
 
 const MOST_CLASSES = 24;
 const STRIP = 24;
+const DEEP = 0.8; // from here on the other ink is the one that can be read; the colours are chosen so that both themes agree
 
 export function confusions(context) {
   const { answers, go } = context;
@@ -30,7 +32,7 @@ export function confusions(context) {
       evidence,
     ),
     h("h2", {}, "The worst pairs, both directions together"),
-    h("div", { class: "pair-columns" }, pairList(answers, go), nearness(answers)),
+    h("div", { class: "pair-columns" }, pairList(answers, go), nearness(answers, shown)),
   );
   return {
     element,
@@ -67,7 +69,7 @@ function matrix(answers, shown, go) {
       "button",
       {
         type: "button",
-        class: same ? "same" : depth > 0.62 ? "deep" : n ? "some" : "none",
+        class: same ? "same" : depth > DEEP ? "deep" : n ? "some" : "none",
         style: { "--depth": `${Math.round(100 * depth)}%` },
         "aria-label": same ? `${classes[label]}: ${count(n)} right` : `${classes[label]} taken for ${classes[said]}: ${count(n)}`,
         onclick: () => go({ view: "confusions", true: label, said, i: null }),
@@ -128,8 +130,8 @@ function side(answers, label, said, go, title) {
     { class: "side" },
     h("h3", {}, title),
     h("p", { class: "soft" }, all ? `${plural(total, "picture")}, ${percent(total / all)} of this class.` : "This class has no pictures here.", rows.length < total ? ` ${count(rows.length)} of them are in this page.` : ""),
-    strip(answers, rows.slice(0, STRIP), go),
-    rows.length ? h("button", { type: "button", class: "link", onclick: () => go({ view: "lineup", true: label, said, drawer: null, q: null, i: answers.ids[rows[0]] }) }, "Open in the line-up →") : null,
+    strip(answers, rows.slice(0, STRIP), go, { true: label, said }),
+    rows.length ? h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, view: "lineup", true: label, said, i: answers.ids[rows[0]] }) }, "Open in the line-up →") : null,
   );
 }
 
@@ -153,7 +155,7 @@ function pairList(answers, go) {
           h("span", { class: "pair-bar", "aria-hidden": "true" }, h("span", { class: "forth", style: width(pair.first_as_second) }), h("span", { class: "back", style: width(pair.second_as_first) })),
           h("span", { class: "pair-ways soft" }, `${a} as ${b}: ${pair.first_as_second} · ${b} as ${a}: ${pair.second_as_first}`),
         ),
-        h("div", { class: "pair-strips" }, strip(answers, [...rowsOf(answers, pair.first, pair.second).slice(0, 4), ...rowsOf(answers, pair.second, pair.first).slice(0, 4)], go)),
+        h("div", { class: "pair-strips" }, strip(answers, [...rowsOf(answers, pair.first, pair.second).slice(0, 4), ...rowsOf(answers, pair.second, pair.first).slice(0, 4)], go, { pair: `${pair.first}-${pair.second}` })),
       );
     }),
   );

@@ -3,12 +3,13 @@
 import { COLOURS, distinct, frame, path, responsive, ticks } from "./chart.js";
 import { h, replace, svg } from "./dom.js";
 import { captionsOn, seedGroups } from "./captions.js";
-import { percent } from "./words.js";
+import { percent, signed } from "./words.js";
 
 const MEASURES = {
   accuracy: { title: "Accuracy", train: "train/accuracy", val: "val/accuracy", text: (value) => percent(value, 1), factor: 100, unit: "%" },
   loss: { title: "Loss", train: "train/cross_entropy", val: "val/loss", text: (value) => value.toFixed(3), factor: 1, unit: "nats, clean pictures, hard labels" },
-  gap: { title: "Gap", train: null, val: null, text: (value) => `${(100 * value).toFixed(1)} points`, factor: 100, unit: "points of accuracy, train − val" },
+  trained: { title: "Loss as trained", train: "train/loss", val: null, text: (value) => value.toFixed(3), factor: 1, unit: "nats, augmented pictures, smoothed labels where the recipe smooths" },
+  gap: { title: "Gap", train: null, val: null, text: (value) => `${signed(100 * value, 1)} points`, factor: 100, unit: "points of accuracy, train − val" },
 };
 
 export function curves({ page }) {
@@ -26,6 +27,7 @@ export function curves({ page }) {
   const readout = h("div", { class: "readout" });
   const slider = h("input", { type: "range", min: 1, max: Math.max(1, Math.ceil(last)), step: 1, value: last, class: "keeps-keys", "aria-label": "Epoch", oninput: () => scrub(Number(slider.value)) });
   const at = h("output", {});
+  const legend = h("p", { class: "legend soft" });
   const tabs = Object.entries(MEASURES).map(([name, { title }]) =>
     h("button", { type: "button", class: "chip", onclick: () => ((measure = name), draw()) }, title),
   );
@@ -38,8 +40,9 @@ export function curves({ page }) {
     tabs.forEach((tab, n) => tab.setAttribute("aria-pressed", Object.keys(MEASURES)[n] === measure));
     at.textContent = `epoch ${epoch} of ${Math.ceil(last)}`;
     slider.setAttribute("aria-valuetext", at.textContent);
+    replace(legend, key(measure));
     plot.redraw();
-    replace(readout, table(runs, epoch, hidden, (number) => (hidden.has(number) ? hidden.delete(number) : hidden.add(number), draw())));
+    replace(readout, table(runs, groups, epoch, hidden, (number) => (hidden.has(number) ? hidden.delete(number) : hidden.add(number), draw())));
   };
 
   const element = h(
@@ -47,7 +50,7 @@ export function curves({ page }) {
     { class: "curves" },
     h("h2", {}, "How it learned"),
     h("div", { class: "chips", role: "group", "aria-label": "What to draw" }, tabs),
-    h("p", { class: "legend soft" }, h("span", { class: "solid", "aria-hidden": "true" }), "train, the same pictures without augmentation", h("span", { class: "dashed", "aria-hidden": "true" }), "val"),
+    legend,
     plot.element,
     h("label", { class: "scrubber" }, slider, at),
     readout,
@@ -57,22 +60,43 @@ export function curves({ page }) {
   return { element, update() {} };
 }
 
+/** What solid and dashed mean under a measure. */
+function key(measure) {
+  const entry = (kind, text) => h("span", { class: "legend-entry" }, h("span", { class: kind, "aria-hidden": "true" }), text);
+  if (measure === "gap") return entry("dashed", "train accuracy minus val accuracy");
+  if (measure === "trained") return [entry("solid", "train, as the optimizer saw it"), entry("floor-key", "as low as smoothed labels let it go")];
+  return [entry("solid", "train, without augmentation"), entry("dashed", "val")];
+}
+
+/** One colour for each recipe; where all runs are seeds of one recipe, one for each run. */
+function colourOf(number, groups) {
+  const at = groups.length > 1 ? groups.findIndex((group) => group.members.includes(number)) : number;
+  return COLOURS[at % COLOURS.length];
+}
+
+/** A run's line in words: where it begins and where it ends. */
+function spoken(run, measure, name) {
+  const ends = [run.rows[0], run.rows.at(-1)].map((row) => valuesOf(row, measure, name));
+  const of = (part) => (ends.some((values) => values[part] == null) ? [] : [`${part} from ${measure.text(ends[0][part])} to ${measure.text(ends[1][part])}`]);
+  return `${run.name}: ${[...of("train"), ...of("val")].join(", ") || "no values"}`;
+}
+
 /** The value of a row under a measure: train and val, or the difference. */
 function valuesOf(row, measure, name) {
   if (name === "gap") {
     const both = row["train/accuracy"] != null && row["val/accuracy"] != null;
     return { val: both ? row["train/accuracy"] - row["val/accuracy"] : null, train: null };
   }
-  return { train: row[measure.train] ?? null, val: row[measure.val] ?? null };
+  return { train: measure.train ? (row[measure.train] ?? null) : null, val: measure.val ? (row[measure.val] ?? null) : null };
 }
 
 function drawing(runs, groups, measure, name, epoch, last, width) {
   const points = runs.map((run) => run.rows.map((row) => ({ epoch: row.epoch, ...valuesOf(row, measure, name) })));
   const all = points.flat().flatMap(({ train, val }) => [train, val]).filter((value) => value != null);
   let [low, high] = all.length ? [Math.min(...all), Math.max(...all)] : [0, 1];
-  if (name === "loss") low = Math.min(low, 0);
   const room = 0.06 * (high - low || 0.1);
-  [low, high] = [name === "loss" ? 0 : low - room, name === "accuracy" ? Math.min(1, high + room) : high + room];
+  const floors = name === "trained" ? [...new Set(runs.map((run) => run.loss_floor).filter((floor) => floor > 0))] : [];
+  [low, high] = [name === "loss" || name === "trained" ? 0 : low - room, name === "accuracy" ? Math.min(1, high + room) : high + room];
   const levels = ticks(low, high, 5);
   const { element, content, toX, toY, inner } = frame({
     width,
@@ -84,15 +108,21 @@ function drawing(runs, groups, measure, name, epoch, last, width) {
     yText: distinct(levels, measure.factor),
     xTitle: "epoch",
     yTitle: `${measure.title}, ${measure.unit}`,
-    label: `${measure.title} over epochs, train solid, val dashed`,
+    label: `${measure.title} over epochs, train solid, val dashed. ${runs.map((run) => spoken(run, measure, name)).join("; ")}. The table below has the values at the chosen epoch.`,
   });
+  for (const floor of floors) {
+    content.append(
+      svg("line", { class: "floor", x1: inner.left, x2: inner.right, y1: toY(floor), y2: toY(floor) }),
+      svg("text", { class: "floor-name", x: inner.left + 6, y: toY(floor) - 6 }, `floor of the smoothed loss, ${floor.toFixed(3)}`),
+    );
+  }
   content.append(svg("line", { class: "cursor", x1: toX(epoch), x2: toX(epoch), y1: inner.top, y2: inner.bottom }));
   for (const group of groups) {
     const d = band(group, runs, measure, name, toX, toY);
-    if (d) content.append(svg("path", { class: "band", d, style: { "--colour": COLOURS[group.members[0] % COLOURS.length] } }));
+    if (d) content.append(svg("path", { class: "band", d, style: { "--colour": groups.length > 1 ? colourOf(group.members[0], groups) : "var(--soft)" } }));
   }
   runs.forEach((run, n) => {
-    const style = { "--colour": COLOURS[run.number % COLOURS.length] };
+    const style = { "--colour": colourOf(run.number, groups) };
     for (const part of ["train", "val"]) {
       const line = points[n].filter((point) => point[part] != null);
       if (!line.length) continue;
@@ -122,7 +152,7 @@ function band(group, runs, measure, name, toX, toY) {
   return `${path([...upper, ...lower])}Z`;
 }
 
-function table(runs, epoch, hidden, toggle) {
+function table(runs, groups, epoch, hidden, toggle) {
   return h(
     "table",
     { class: "figures" },
@@ -136,7 +166,7 @@ function table(runs, epoch, hidden, toggle) {
         const figures = [
           percent(train),
           percent(val),
-          train != null && val != null ? `${(100 * (train - val)).toFixed(1)}` : "–",
+          train != null && val != null ? signed(100 * (train - val), 1) : "–",
           row["val/loss"] != null ? row["val/loss"].toFixed(3) : "–",
           row.lr != null ? (row.lr < 1e-3 && row.lr > 0 ? row.lr.toExponential(1) : String(Number(row.lr.toPrecision(3)))) : "–",
         ];
@@ -146,7 +176,7 @@ function table(runs, epoch, hidden, toggle) {
           h(
             "th",
             { scope: "row" },
-            h("label", { class: "run-key" }, h("input", { type: "checkbox", checked: !hidden.has(run.number), onchange: () => toggle(run.number) }), h("span", { class: "swatch", "aria-hidden": "true", style: { "--colour": COLOURS[run.number % COLOURS.length] } }), run.name),
+            h("label", { class: "run-key" }, h("input", { type: "checkbox", checked: !hidden.has(run.number), onchange: () => toggle(run.number) }), h("span", { class: "swatch", "aria-hidden": "true", style: { "--colour": colourOf(run.number, groups) } }), run.name),
           ),
           figures.map((text) => h("td", { class: "number" }, text)),
         );

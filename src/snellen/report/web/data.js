@@ -63,8 +63,8 @@ const picturesOf = (page, split) => {
   return { ids: unpack(ids), labels: unpack(labels) };
 };
 
-/** Rows that fit a filter, in drawer order: `drawer`, `label`, `said` are numbers or null, `query` is text. */
-export function filterRows(answers, { drawer, label, said, query, among }) {
+/** Rows that fit a filter, in drawer order: `drawer`, `label`, `said` are numbers, `pair` is two of them, `query` is text; or null. */
+export function filterRows(answers, { drawer, label, said, pair, query, among }) {
   const words = (query ?? "").toLowerCase().split(/\s+/).filter(Boolean);
   const tests = words.map((word) => wordTest(answers, word));
   return answers.inOrder.filter(
@@ -72,9 +72,23 @@ export function filterRows(answers, { drawer, label, said, query, among }) {
       (drawer == null || answers.drawer[row] === drawer) &&
       (label == null || answers.labels[row] === label) &&
       (said == null || answers.top(row, 0) === said) &&
+      (pair == null || mixedUp(answers, row, pair)) &&
       (among == null || among.has(row)) &&
       tests.every((test) => test(row)),
   );
+}
+
+/** Whether a picture of one class of the pair was taken for the other, in either direction. */
+export function mixedUp(answers, row, [first, second]) {
+  const [label, said] = [answers.labels[row], answers.top(row, 0)];
+  return (label === first && said === second) || (label === second && said === first);
+}
+
+/** "3-5" as [3, 5]; null where it is nothing like that or names a class there is not. */
+export function readPair(text, classes) {
+  const found = /^(\d{1,4})-(\d{1,4})$/.exec(text ?? "");
+  const pair = found?.slice(1).map(Number);
+  return pair?.every((at) => at < classes.length) ? pair : null;
 }
 
 /** One word of a search: a number is an id, "cat>dog" a mistake, "wrong", "right" and "doubted" what they say. */

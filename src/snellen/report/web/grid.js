@@ -1,7 +1,7 @@
 // A grid of thousands of pictures of which only the visible ones exist. It is one stop for the Tab key; arrows move inside.
 
 import { h, replace } from "./dom.js";
-import { picture } from "./pictures.js";
+import { piece, sheetAddress } from "./pictures.js";
 
 const SPARE_ROWS = 3;
 
@@ -14,56 +14,68 @@ const SPARE_ROWS = 3;
  * @returns {element, show(rows), select(row), step(by) -> row or null, columns()}
  */
 export function pictureGrid({ label, answers, onPick, describe }) {
-  const sheet = h("div", { class: "grid-sheet", role: "presentation" });
-  const element = h("div", { class: "grid", role: "listbox", tabindex: "0", "aria-label": label }, sheet);
+  const board = h("div", { class: "grid-sheet", role: "presentation" });
+  const element = h("div", { class: "grid", role: "listbox", tabindex: "0", "aria-label": label }, board);
   let rows = [];
   let selected = null;
   let drawn = new Map();
+  const spare = [];
   let columns = 1;
-  let pitch = 60;
+  let pitch = 0;
 
   const measure = () => {
     const size = Number.parseFloat(getComputedStyle(element).getPropertyValue("--tile")) || 56;
     const width = element.clientWidth - 2;
-    columns = Math.max(1, Math.floor(width / (size + 4)));
+    const wanted = Math.max(1, Math.floor(width / (size + 4)));
+    if (columns === wanted && pitch === Math.floor(width / wanted)) return;
+    columns = wanted;
     pitch = Math.floor(width / columns);
+    drawn = new Map(); // every tile has another place now
+    replace(board);
   };
 
   const render = () => {
-    sheet.style.setProperty("height", `${Math.ceil(rows.length / columns) * pitch}px`);
+    if (!pitch) return; // not in the page yet; the observer below comes back
+    board.style.setProperty("height", `${Math.ceil(rows.length / columns) * pitch}px`);
     const first = Math.max(0, Math.floor(element.scrollTop / pitch) - SPARE_ROWS) * columns;
     const last = Math.min(rows.length, (Math.ceil((element.scrollTop + element.clientHeight) / pitch) + SPARE_ROWS) * columns);
-    const kept = new Map();
-    for (let at = first; at < last; at += 1) kept.set(rows[at], drawn.get(rows[at]) ?? tile(rows[at]));
-    for (const [row, node] of drawn) if (!kept.has(row)) node.remove();
-    let at = first;
-    for (const [row, node] of kept) {
-      node.style.setProperty("transform", `translate(${(at % columns) * pitch}px, ${Math.floor(at / columns) * pitch}px)`);
-      node.style.setProperty("width", `${pitch - 4}px`);
-      node.setAttribute("aria-setsize", rows.length);
-      node.setAttribute("aria-posinset", at + 1);
-      node.setAttribute("aria-selected", row === selected);
-      if (!node.isConnected) sheet.append(node);
-      at += 1;
+    const wanted = new Set(rows.slice(first, last));
+    for (const [row, node] of drawn) if (!wanted.has(row)) (drawn.delete(row), spare.push(node));
+    const fresh = [];
+    for (let at = first; at < last; at += 1) {
+      if (drawn.has(rows[at])) continue;
+      const node = tile(rows[at], at);
+      drawn.set(rows[at], node);
+      if (!node.isConnected) fresh.push(node);
     }
-    drawn = kept;
+    for (const node of spare) node.remove();
+    board.append(...fresh);
+    for (const [row, node] of drawn) if ((row === selected) !== (node.getAttribute("aria-selected") === "true")) node.setAttribute("aria-selected", row === selected);
     const current = drawn.get(selected);
     if (current) element.setAttribute("aria-activedescendant", current.id);
     else element.removeAttribute("aria-activedescendant");
   };
 
-  const tile = (row) =>
-    h(
-      "div",
-      {
-        class: answers.right(row) ? "tile" : "tile is-wrong",
-        id: `tile-${row}`,
-        role: "option",
-        "aria-label": describe(row),
-        onclick: () => onPick(row),
-      },
-      picture(answers.sprite, row, ""),
-    );
+  sheetAddress(answers.sprite).then((address) => board.style.setProperty("--sheet", `url(${address})`));
+
+  // A tile that left the view is used again.
+  const tile = (row, at) => {
+    const node = spare.pop() ?? h("div", { role: "option" });
+    piece(node, answers.sprite, row, pitch - 4);
+    node.className = answers.right(row) ? "tile" : "tile is-wrong";
+    node.id = `tile-${row}`;
+    node.dataset.row = row;
+    node.setAttribute("aria-label", describe(row));
+    node.setAttribute("aria-setsize", rows.length);
+    node.setAttribute("aria-posinset", at + 1);
+    node.setAttribute("aria-selected", row === selected);
+    node.style.setProperty("transform", `translate(${(at % columns) * pitch}px, ${Math.floor(at / columns) * pitch}px)`);
+    return node;
+  };
+  element.addEventListener("click", (event) => {
+    const node = event.target.closest(".tile");
+    if (node) onPick(Number(node.dataset.row));
+  });
 
   let asked = false;
   const later = () => {
@@ -87,7 +99,7 @@ export function pictureGrid({ label, answers, onPick, describe }) {
     show(next) {
       rows = next;
       drawn = new Map();
-      replace(sheet);
+      replace(board);
       if (element.clientWidth) measure();
       element.scrollTop = 0;
       render();

@@ -1,14 +1,17 @@
 // Three pairs of glasses: what an early, a middle and a late layer see.
 
+import { UNFILTERED } from "./address.js";
 import { h, replace } from "./dom.js";
 import { channelMap, DEPTHS, spotlight } from "./looking.js";
 import { hasSheet, picture, sheetCount, tileSize } from "./pictures.js";
 import { count, percent, plural } from "./words.js";
 
+const SMALL = 10; // pixels; patches up to this side can be seen at half the size
+
 const STORY = {
-  early: "Edges and colours, in patches of a few pixels.",
-  middle: "Textures and parts.",
-  late: "Whole things and large parts of them: what the last layer decides by.",
+  early: "Usually edges and colours.",
+  middle: "Usually textures and parts.",
+  late: "Usually large parts or whole things: what the last layer decides by.",
 };
 
 /** What the page knows about the insides of this run on this split, by row; null where it knows nothing. */
@@ -79,7 +82,7 @@ function examine(answers, glasses, seen, go) {
         {},
         h("p", {}, h("span", { class: "small" }, "The label says"), h("strong", {}, classes[label])),
         h("p", { class: label === said ? "right" : "wrong" }, h("span", { class: "small" }, "The network says"), h("strong", {}, `${classes[said]}, ${percent(answers.confidence(seen.row), 0)}`)),
-        h("button", { type: "button", class: "link", onclick: () => go({ view: "lineup", i: answers.ids[seen.row] }) }, "In the line-up →"),
+        h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, view: "lineup", i: answers.ids[seen.row] }) }, "In the line-up →"),
       ),
     ),
     h(
@@ -154,7 +157,7 @@ function layerCard(layer, classes) {
     h("p", { class: "soft" }, STORY[layer.key]),
     h(
       "div",
-      { class: "units" },
+      { class: layer.side > SMALL ? "units" : "units small" },
       layer.units.map((unit) =>
         h(
           "figure",

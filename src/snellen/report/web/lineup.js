@@ -1,7 +1,9 @@
 // The line-up: one picture after another, what was said of it, and how sure.
 
-import { filterRows } from "./data.js";
+import { UNFILTERED } from "./address.js";
+import { filterRows, readPair } from "./data.js";
 import { h, replace, unseen } from "./dom.js";
+import { filters } from "./filters.js";
 import { pictureGrid } from "./grid.js";
 import { DEPTHS, spotlight } from "./looking.js";
 import { picture } from "./pictures.js";
@@ -57,6 +59,7 @@ export function lineup({ answers, go, glasses }) {
         drawer: next.drawer,
         label: next.true,
         said: next.said,
+        pair: readPair(next.pair, classes),
         query: next.q,
         among: next.glasses ? glasses.rows : null,
       });
@@ -69,7 +72,7 @@ export function lineup({ answers, go, glasses }) {
       controls.update(state);
       const asked = answers.rowOf.get(state.i);
       const unknown = state.i != null && asked == null;
-      replace(found, unknown ? `Picture ${state.i} is not in this page. ` : "", `${plural(rows.length, "picture")}, ${orderOf(answers, state)}`);
+      replace(found, unknown ? `Picture ${state.i} is not in this page. ` : "", `${plural(rows.length, `${answers.split} picture`)}, ${orderOf(answers, state)}`);
       show(asked ?? (rows.includes(current) ? current : (rows[0] ?? null)));
     },
     key(event) {
@@ -85,7 +88,6 @@ export function lineup({ answers, go, glasses }) {
       }
       return false;
     },
-    classes,
   };
 }
 
@@ -98,61 +100,6 @@ function sentence(answers, row) {
 
 function orderOf(answers, state) {
   return state.drawer == null ? "the most telling mistakes first" : answers.drawers[state.drawer].order;
-}
-
-function filters(answers, glasses, change) {
-  const chips = answers.drawers.map((drawer, number) =>
-    h(
-      "button",
-      { type: "button", class: `chip drawer-${number}`, title: drawer.rule, onclick: () => change({ drawer: pressed(chips[number]) ? null : number }) },
-      h("span", { class: "dot", "aria-hidden": "true" }),
-      drawer.name,
-      h("b", {}, count(drawer.share.hits)),
-    ),
-  );
-  const choice = (name, text) => {
-    const select = h(
-      "select",
-      { "aria-label": text, onchange: () => change({ [name]: select.value === "" ? null : Number(select.value) }) },
-      h("option", { value: "" }, `${text}: any`),
-      answers.classes.map((label, at) => h("option", { value: at }, `${text}: ${label}`)),
-    );
-    return select;
-  };
-  const selects = { true: choice("true", "is"), said: choice("said", "called") };
-  const search = h("input", {
-    type: "search",
-    placeholder: "Search: id, class, cat>dog, wrong, doubted",
-    "aria-label": "Search by id, class, mistake such as cat>dog, or the words wrong, right, doubted",
-    spellcheck: "false",
-    oninput: () => change({ q: search.value || null }),
-    onkeydown: (event) => event.key === "Escape" && (search.blur(), change({ q: null })),
-  });
-  const looked = h(
-    "button",
-    { type: "button", class: "chip", title: "only pictures with maps of what the network looks at", onclick: () => change({ glasses: pressed(looked) ? null : "1" }) },
-    "looked through",
-    h("b", {}, count(glasses?.rows.size ?? 0)),
-  );
-  return {
-    search,
-    element: h(
-      "div",
-      { class: "filters", role: "group", "aria-label": "Filter the pictures" },
-      h("div", { class: "chips" }, chips, glasses ? looked : null),
-      h("div", { class: "choices" }, selects.true, selects.said, h("label", { class: "search" }, search, h("kbd", { "aria-hidden": "true" }, "/"))),
-    ),
-    update(state) {
-      chips.forEach((chip, number) => chip.setAttribute("aria-pressed", state.drawer === number));
-      looked.setAttribute("aria-pressed", Boolean(state.glasses));
-      for (const [name, select] of Object.entries(selects)) select.value = state[name] ?? "";
-      if (document.activeElement !== search) search.value = state.q ?? "";
-    },
-  };
-}
-
-function pressed(button) {
-  return button.getAttribute("aria-pressed") === "true";
 }
 
 function portrait(answers, row, step, at, of) {
@@ -181,7 +128,7 @@ function verdict(answers, row) {
       { class: right ? "says right" : "says wrong" },
       h("span", { class: "small" }, "The network says"),
       h("strong", {}, answers.classes[answers.top(row, 0)]),
-      h("span", { class: "badge" }, right ? "✓ right" : "✗ wrong"),
+      h("span", { class: "badge" }, right ? "✓ right" : "✗ wrong", `, ${percent(answers.confidence(row), 0)} sure`),
     ),
   );
 }
@@ -218,7 +165,7 @@ function looks(answers, row, glasses, go) {
       "p",
       { class: "aside" },
       `What it looks at is kept for ${plural(glasses.rows.size, "picture")} of this page. `,
-      h("button", { type: "button", class: "link", onclick: () => go({ glasses: "1", i: null, drawer: null, true: null, said: null, q: null }) }, "Show those"),
+      h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, glasses: "1", i: null }) }, "Show those"),
     );
   }
   const [cam] = seen.cams;

@@ -62,6 +62,7 @@ export function start({ live = [], colophon }) {
     view.made.update(state);
     scene.current = view;
     if (before !== state.view) window.scrollTo(0, 0);
+    document.documentElement.dataset.shown = location.hash; // drawn: what waits for the page can wait for this
   };
 
   addEventListener("hashchange", arrive);

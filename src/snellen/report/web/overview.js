@@ -1,12 +1,14 @@
 // The first page: the result, and the three findings a reader comes for, each one click from its evidence.
 
+import { UNFILTERED } from "./address.js";
+import { mixedUp } from "./data.js";
 import { h } from "./dom.js";
 import { DEPTHS, spotlight } from "./looking.js";
 import { picture } from "./pictures.js";
 import { calibrationSentence, reliability } from "./calibration.js";
 import { count, percent, plural, rate } from "./words.js";
 
-const STRIP = 6;
+const STRIP = 8;
 
 export function overview({ page, answers, go, glasses }) {
   const { card } = answers;
@@ -22,7 +24,8 @@ export function overview({ page, answers, go, glasses }) {
         "div",
         {},
         h("h2", {}, `right on ${count(card.n)} ${answers.split} pictures of ${page.data.name}`),
-        h("p", { class: "soft" }, `${rate(card.plain.accuracy, 1)}, one view per picture. ${ttaSentence(card)}`),
+        h("p", { class: "soft" }, `${rate(card.plain.accuracy, 1)}, one view per picture.`),
+        card.with_tta ? h("p", { class: "soft" }, ttaSentence(card)) : null,
         h("p", { class: "soft" }, splitSentence(page, answers)),
       ),
     ),
@@ -47,7 +50,6 @@ function finding(title, body) {
 }
 
 function ttaSentence(card) {
-  if (!card.with_tta) return "";
   return `With test-time augmentation (${card.tta}): ${percent(card.with_tta.accuracy.value, 1)}.`;
 }
 
@@ -66,15 +68,12 @@ function pairs(answers, go) {
   const { classes } = answers;
   return answers.pairs.slice(0, 2).map((pair) => {
     const [a, b] = [classes[pair.first], classes[pair.second]];
-    const rows = answers.inOrder.filter((row) => {
-      const [label, said] = [answers.labels[row], answers.top(row, 0)];
-      return (label === pair.first && said === pair.second) || (label === pair.second && said === pair.first);
-    });
+    const rows = answers.inOrder.filter((row) => mixedUp(answers, row, [pair.first, pair.second]));
     return h(
       "div",
       { class: "pair-brief" },
       h("p", {}, h("strong", {}, `${a} ↔ ${b}`), ` ${plural(pair.count, "error")}, ${percent(pair.share_of_errors, 0)} of all`),
-      strip(answers, rows.slice(0, STRIP), go),
+      strip(answers, rows.slice(0, STRIP), go, { pair: `${pair.first}-${pair.second}` }),
       h("button", { type: "button", class: "link", onclick: () => go({ view: "confusions", true: pair.first, said: pair.second }) }, "Both directions →"),
     );
   });
@@ -91,13 +90,13 @@ function confident(answers, go) {
       rows.slice(0, 3).map((row) =>
         h(
           "button",
-          { type: "button", class: "mugshot", onclick: () => go({ view: "lineup", drawer: 3, i: answers.ids[row] }) },
+          { type: "button", class: "mugshot", onclick: () => go({ ...UNFILTERED, view: "lineup", drawer: 3, i: answers.ids[row] }) },
           picture(answers.sprite, row, ""),
           h("span", {}, h("b", {}, answers.classes[answers.labels[row]]), h("span", { class: "wrong" }, ` ${percent(answers.confidence(row), 0)} ${answers.classes[answers.top(row, 0)]}`)),
         ),
       ),
     ),
-    h("button", { type: "button", class: "link", onclick: () => go({ view: "lineup", drawer: 3, i: null }) }, `All ${count(total)} of them →`),
+    h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, view: "lineup", drawer: 3, i: null }) }, `All ${count(total)} of them →`),
   ];
 }
 
@@ -121,14 +120,14 @@ function glance(answers, glasses, go) {
   ];
 }
 
-/** A row of small pictures that lead to the line-up. */
-export function strip(answers, rows, go) {
+/** A row of small pictures that lead to the line-up, with that filter. */
+export function strip(answers, rows, go, filter = {}) {
   return h(
     "div",
     { class: "strip" },
     rows.map((row) => {
       const text = `${answers.classes[answers.labels[row]]} taken for ${answers.classes[answers.top(row, 0)]}, ${percent(answers.confidence(row), 0)}`;
-      return h("button", { type: "button", title: text, "aria-label": text, onclick: () => go({ view: "lineup", i: answers.ids[row] }) }, picture(answers.sprite, row, ""));
+      return h("button", { type: "button", title: text, "aria-label": text, onclick: () => go({ ...UNFILTERED, ...filter, view: "lineup", i: answers.ids[row] }) }, picture(answers.sprite, row, ""));
     }),
   );
 }

@@ -1,8 +1,9 @@
 // Class by class: found, trusted, spread out; how calibrated; how it stands bad weather.
 
-import { reliability } from "./calibration.js";
+import { UNFILTERED } from "./address.js";
+import { calibrationSentence, reliability } from "./calibration.js";
 import { h, replace } from "./dom.js";
-import { count, percent, rate } from "./words.js";
+import { count, percent, rate, signed } from "./words.js";
 
 const COLUMNS = [
   { key: "name", title: "class", of: (row) => row.name },
@@ -36,8 +37,8 @@ export function perClass({ answers, go }) {
     h(
       "div",
       { class: "pair-columns" },
-      h("section", { class: "card" }, h("h3", {}, "Is it as right as it is sure?"), reliability(answers.calibration)),
-      robustness(answers.run.robustness),
+      h("section", { class: "card" }, h("h3", {}, "Is it as right as it is sure?"), h("p", {}, calibrationSentence(answers.calibration)), reliability(answers.calibration)),
+      robustness(answers.run),
     ),
   );
   return { element, update() {} };
@@ -47,7 +48,7 @@ function spreadSentence({ geometry }) {
   if (!geometry) return "The spread in feature space is not in this page: it was written with --glasses 0.";
   const rho = geometry.spread_and_errors;
   if (rho == null) return "Too few classes or mistakes to say whether spread-out classes are missed more.";
-  const strength = `rank correlation ${rho.toFixed(2)} over ${geometry.spread.length} classes`;
+  const strength = `rank correlation ${signed(rho, 2)} over ${geometry.spread.length} classes`;
   if (rho > 0.5) return `Spread-out classes are missed more often here (${strength}).`;
   if (rho < -0.5) return `Spread-out classes are missed less often here (${strength}): spread does not foretell error in this run.`;
   return `Spread says little about error here (${strength}).`;
@@ -65,7 +66,7 @@ function table(rows, order, down, answers, go, sort) {
         "tr",
         {},
         COLUMNS.map(({ key, title, hint }) =>
-          h("th", { scope: "col", "aria-sort": key === order ? (down ? "descending" : "ascending") : "none" }, h("button", { type: "button", title: hint, onclick: () => sort(key) }, title, h("span", { "aria-hidden": "true" }, key === order ? (down ? " ↓" : " ↑") : ""))),
+          h("th", { scope: "col", class: key === "support" ? "number" : "", "aria-sort": key === order ? (down ? "descending" : "ascending") : "none" }, h("button", { type: "button", title: hint, onclick: () => sort(key) }, title, h("span", { "aria-hidden": "true" }, key === order ? (down ? " ↓" : " ↑") : ""))),
         ),
       ),
     ),
@@ -76,7 +77,7 @@ function table(rows, order, down, answers, go, sort) {
         h(
           "tr",
           {},
-          h("th", { scope: "row" }, h("button", { type: "button", class: "link", onclick: () => go({ view: "lineup", true: row.at, said: null, drawer: null, q: null, i: null }) }, row.name)),
+          h("th", { scope: "row" }, h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, view: "lineup", true: row.at, i: null }) }, row.name)),
           h("td", {}, meter(row.recall)),
           h("td", {}, meter(row.precision)),
           h("td", {}, row.spread == null ? "–" : h("span", { class: "meter" }, h("span", { class: "track" }, h("span", { class: "fill plain", style: { width: `${(100 * row.spread) / widest}%` } })), h("span", { class: "value" }, row.spread.toPrecision(3)))),
@@ -103,12 +104,12 @@ function meter(value) {
   );
 }
 
-function robustness(card) {
+function robustness({ robustness: card, path }) {
   const title = h("h3", {}, "In bad weather");
-  if (!card?.rows) return h("section", { class: "card" }, title, h("p", { class: "soft" }, "No robustness card in this run: it was not tried on corrupted pictures."));
+  if (!card?.rows) return h("section", { class: "card robustness" }, title, h("p", {}, "Not measured."), h("p", { class: "soft" }, "To try it on darker, blurred, noisy, turned pictures: ", h("code", {}, `snellen evaluate ${path} `, h("span", { class: "whole" }, "--robustness"))));
   return h(
     "section",
-    { class: "card" },
+    { class: "card robustness" },
     title,
     h("p", { class: "soft" }, `Clean: ${rate(card.clean)}. Below: the same pictures, changed.`),
     h(
@@ -118,7 +119,7 @@ function robustness(card) {
       h(
         "tbody",
         {},
-        card.rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.corruption), h("td", {}, row.severity), h("td", {}, meter(row.accuracy)), h("td", { class: "number" }, (100 * row.change).toFixed(1)))),
+        card.rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.corruption), h("td", {}, row.severity), h("td", {}, meter(row.accuracy)), h("td", { class: "number" }, signed(100 * row.change, 1)))),
       ),
     ),
   );

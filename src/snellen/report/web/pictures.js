@@ -50,12 +50,45 @@ const arrived = new Promise((done) => {
   else done();
 });
 
+const files = new Map();
+
+/** The sheet's file. Its text is removed from the page: twelve megabytes that nobody needs again. */
+function file(name) {
+  if (!files.has(name)) {
+    files.set(
+      name,
+      arrived.then(() => {
+        const element = document.getElementById(`sprite-${name}`);
+        const bytes = bytesOf(element.textContent);
+        element.remove();
+        return new Blob([bytes], { type: element.dataset.mime });
+      }),
+    );
+  }
+  return files.get(name);
+}
+
 async function decode(name) {
-  await arrived;
-  const element = document.getElementById(`sprite-${name}`);
-  const bytes = bytesOf(element.textContent);
-  element.remove(); // the text is twelve megabytes that nobody needs again
-  return createImageBitmap(new Blob([bytes], { type: element.dataset.mime }));
+  return createImageBitmap(await file(name));
+}
+
+const addresses = new Map();
+
+/** An address of the sheet for styles, promised. Hundreds of small pictures scroll well as pieces of one background. */
+export function sheetAddress(name) {
+  // After the decoding that the large picture waits for: both at once would make both late.
+  if (!addresses.has(name)) addresses.set(name, sheet(name).then(() => file(name)).then((blob) => URL.createObjectURL(blob)));
+  return addresses.get(name);
+}
+
+/** Show picture `index` as the background of an element `width` pixels wide; the sheet itself comes from a style above it. */
+export function piece(element, name, index, width) {
+  const { columns, count, tile } = about[name];
+  const height = (width * tile[0]) / tile[1];
+  element.style.setProperty("width", `${width}px`);
+  element.style.setProperty("height", `${height}px`);
+  element.style.setProperty("background-size", `${columns * width}px ${Math.ceil(count / columns) * height}px`);
+  element.style.setProperty("background-position", `${-(index % columns) * width}px ${-Math.floor(index / columns) * height}px`);
 }
 
 /** A canvas that shows one picture; `label` is what a screen reader says, none for decoration. */
@@ -84,7 +117,7 @@ export function draw(canvas, name, index) {
     const context = canvas.getContext("2d");
     context.clearRect(0, 0, width, height);
     context.drawImage(bitmap, left, top, width, height, 0, 0, width, height);
-    canvas.dispatchEvent(new CustomEvent("drawn"));
+    canvas.dataset.drawn = canvas.dataset.tile;
   };
   const ready = sheets.get(name)?.bitmap;
   if (ready) paint(ready);

@@ -12,8 +12,8 @@ export function record({ page, answers }) {
     h(
       "div",
       { class: "record-columns" },
-      h("div", {}, guards(run.guards), ledger(run, page), training(run, page), environment(run.environment)),
-      h("div", {}, recipe(run.recipe)),
+      h("div", {}, guards(run.guards), ledger(run, page), training(run, page)),
+      h("div", {}, recipe(run.recipe), environment(run.environment)),
     ),
   );
   return { element, update() {} };
@@ -25,16 +25,19 @@ function card(title, ...body) {
 
 function guards(verdicts) {
   if (!verdicts) return card("Guards", h("p", { class: "soft" }, "No verdicts in this run."));
-  const failed = verdicts.filter((verdict) => verdict.passed === false).length;
+  const number = (state) => verdicts.filter((verdict) => verdict.passed === state).length;
+  const [passed, failed] = [number(true), number(false)];
+  const unjudged = verdicts.length - passed - failed;
+  const told = failed ? `${plural(failed, "guard")} of ${verdicts.length} found something` : unjudged ? `${plural(passed, "guard")} of ${verdicts.length} passed` : `All ${plural(verdicts.length, "guard")} passed`;
   return card(
     "Guards",
-    h("p", {}, failed ? `${plural(failed, "guard")} of ${verdicts.length} found something.` : `All ${plural(verdicts.length, "guard")} passed.`),
+    h("p", {}, `${told}${unjudged ? `; ${count(unjudged)} could not be judged` : ""}.`),
     h(
       "ul",
       { class: "guards" },
       verdicts.map((verdict) => {
         const [kind, sign] = verdict.passed === true ? ["right", "✓"] : verdict.passed === false ? ["wrong", "✗"] : ["soft", "–"];
-        return h("li", {}, h("span", { class: `sign ${kind}`, "aria-label": kind === "right" ? "passed" : kind === "wrong" ? "failed" : "not judged" }, sign), h("div", {}, h("b", {}, verdict.name), verdict.evidence ? h("p", {}, verdict.evidence) : null, verdict.passed === false && verdict.remedy ? h("p", { class: "soft" }, verdict.remedy) : null));
+        return h("li", {}, h("span", { class: `sign ${kind}`, role: "img", "aria-label": kind === "right" ? "passed" : kind === "wrong" ? "failed" : "not judged" }, sign), h("div", {}, h("b", {}, verdict.name), verdict.evidence ? h("p", {}, verdict.evidence) : null, verdict.passed === false && verdict.remedy ? h("p", { class: "soft" }, verdict.remedy) : null));
       }),
     ),
   );

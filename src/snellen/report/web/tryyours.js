@@ -18,7 +18,7 @@ export function tryYours({ page, answers }) {
   const { max_bytes: most, formats } = page.live;
   const number = page.runs.indexOf(run);
   let file = null;
-  let fit = "crop";
+  let fit = page.data.fit; // as in training
   let turn = 0;
   let sheets = [];
 

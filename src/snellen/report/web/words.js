@@ -32,6 +32,11 @@ export function rate(value, decimals = 1) {
   return `${at(value.value)}${PERCENT} (${at(value.low)}–${at(value.high)}, n=${count(value.n)})`;
 }
 
+/** A number that may be negative, with a true minus sign. */
+export function signed(number, decimals) {
+  return number.toFixed(decimals).replace("-", "\u2212");
+}
+
 /** A chance as "p = 0.003". */
 export function chance(p) {
   if (p == null) return "";

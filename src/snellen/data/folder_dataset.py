@@ -1,0 +1,254 @@
+"""A user's own pictures as a `Dataset`: listed, decoded through the cache, split by content, and explained.
+
+What comes out does not depend on how the folder lies on disk: labels are names looked up in one map, and which side of
+a split a picture is on follows from its file's content.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snellen.data.dataset import Dataset
+from snellen.data.decode import Progress
+from snellen.data.image_folder import list_pictures
+from snellen.data.labeled_images import LabeledImages
+from snellen.data.listing import Listing, counted
+from snellen.data.picture_cache import Stored, stored_pictures
+from snellen.data.pictures import Fit, PictureForm
+from snellen.data.sealed_images import SealedImages
+from snellen.data.splits import parts_by_hash
+from snellen.errors import BadSplit, DataError, InvalidSetting, RunError
+
+VAL_FRACTION = 0.1
+_NAMED_PROBLEMS = 5
+_NAMED_CLASSES = 12
+_NOT_PICTURES = {".txt", ".md", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".html", ".pdf", ".log"}
+"""Notes beside the pictures; left out and counted, and no reason for --strict to refuse."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a folder of pictures is read; part of what a run was trained on.
+
+    Attributes:
+        side: pixels of the square that every picture becomes.
+        fit: how it becomes square.
+        test_fraction: share set apart as a sealed test set, by content, where the folder has no test part.
+        strict: whether an unreadable file is an error; otherwise it is left out and said.
+    """
+
+    side: int = PictureForm.side
+    fit: Fit = PictureForm.fit
+    test_fraction: float = 0.0
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        assert self.form
+        if not 0 <= self.test_fraction <= 0.5:
+            raise InvalidSetting(f"--test-fraction {self.test_fraction} is not possible: a fraction from 0 to 0.5.")
+
+    @property
+    def form(self) -> PictureForm:
+        """What every picture becomes."""
+        return PictureForm(self.side, self.fit)
+
+    def to_json(self) -> dict[str, Any]:
+        """What has to be known to read the same pictures again."""
+        return {name: value for name, value in asdict(self).items() if name != "strict"}
+
+    @staticmethod
+    def from_json(content: Any) -> Reading:
+        """What `to_json` wrote.
+
+        Raises:
+            RunError: it is something else; a run folder may come from anywhere.
+        """
+        try:
+            side, fit, fraction = content["side"], content["fit"], content["test_fraction"]
+            if type(side) is int and isinstance(fit, str) and type(fraction) in (int, float):
+                return Reading(side, fit, fraction)  # type: ignore[arg-type]  # the fit is checked there
+        except (KeyError, TypeError, InvalidSetting):
+            pass
+        raise RunError(f"The run does not say how its pictures were read: {content!r}. Train again.")
+
+
+def load_folder(path: Path, reading: Reading | None = None, progress: Progress | None = None) -> Dataset:
+    """The pictures of a folder or table.
+
+    Args:
+        path: a folder of class folders, with or without parts; a table; a folder of Parquet shards.
+        reading: size, fit, test part; the defaults if None.
+        progress: told how far decoding has come; nothing is decoded a second time.
+
+    Raises:
+        DataError: the layout is not understood, or a file cannot be read and `reading.strict`.
+        BadSplit: a class has too few pictures.
+        StorageError: there is no room for the decoded pictures.
+    """
+    how = reading or Reading()
+    listing = list_pictures(path)
+    has_test = any(one.part == "test" for one in listing.found)
+    if has_test and how.test_fraction:
+        raise InvalidSetting(
+            f"--test-fraction {how.test_fraction:g} has no effect: {path} has a test part of its own. Leave it out."
+        )
+    stored = stored_pictures(
+        listing,
+        how.form,
+        lambda hashes: np.argsort(_parts(listing, hashes, how), kind="stable")[_unreadable(hashes) :],
+        progress or (lambda done, total: None),
+    )
+    _require_readable(listing, stored, how)
+    parts = _parts(listing, _readable_hashes(stored), how)[stored.order]
+    _require_enough(listing, stored, parts)
+    return _dataset(path, listing, stored, parts, how)
+
+
+def _parts(listing: Listing, hashes: Sequence[str], how: Reading) -> NDArray[np.int64]:
+    """(N,) int64: -1 unreadable, 0 train, 1 val, 2 test."""
+    given = [one.part for one in listing.found]
+    numbers = _numbers(hashes)
+    readable = np.array([bool(digest) for digest in hashes], dtype=bool)
+    parts = np.array([{"val": 1, "test": 2}.get(part or "", 0) for part in given], dtype=np.int64)
+    free = np.flatnonzero(readable & (parts == 0))
+    if "val" not in given:
+        labels = np.array(listing.labels, dtype=np.int64)[free]
+        parts[free] = parts_by_hash(labels, numbers[free], val_fraction=VAL_FRACTION, test_fraction=how.test_fraction)
+    else:
+        labels = np.zeros(len(hashes), dtype=np.int64)
+        in_test = parts_by_hash(labels, numbers, val_fraction=0, test_fraction=how.test_fraction) == 2
+        parts[in_test] = 2
+    parts[~readable] = -1
+    return parts
+
+
+def _numbers(hashes: Sequence[str]) -> NDArray[np.uint64]:
+    """(N,) uint64: the first half of each hash, by which pictures are split; 0 where there is none."""
+    return np.array([int(digest[:16] or "0", 16) for digest in hashes], dtype=np.uint64)
+
+
+def _unreadable(hashes: Sequence[str]) -> int:
+    return sum(not digest for digest in hashes)
+
+
+def _readable_hashes(stored: Stored) -> list[str]:
+    return ["" if place in stored.problems else digest for place, digest in enumerate(stored.hashes)]
+
+
+def _require_readable(listing: Listing, stored: Stored, how: Reading) -> None:
+    broken = _broken(listing, stored)
+    if broken and how.strict:
+        raise DataError(
+            f"{len(broken):,} of {len(listing.found):,} files cannot be read: {_first_few(broken)}. "
+            "Mend or remove them, or leave out --strict to go on without them."
+        )
+
+
+def _broken(listing: Listing, stored: Stored) -> list[str]:
+    return [
+        f"{listing.found[place].name} {why.rstrip('.')}"
+        for place, why in sorted(stored.problems.items())
+        if not _is_note(listing, place)
+    ]
+
+
+def _is_note(listing: Listing, place: int) -> bool:
+    one = listing.found[place]
+    return one.row is None and one.path.suffix.lower() in _NOT_PICTURES
+
+
+def _first_few(sentences: Sequence[str]) -> str:
+    more = f"; and {len(sentences) - _NAMED_PROBLEMS:,} more" if len(sentences) > _NAMED_PROBLEMS else ""
+    return "; ".join(sentences[:_NAMED_PROBLEMS]) + more
+
+
+def _require_enough(listing: Listing, stored: Stored, parts: NDArray[np.int64]) -> None:
+    labels = np.array(listing.labels, dtype=np.int64)[stored.order]
+    given = any(one.part == "val" for one in listing.found)
+    for label, name in enumerate(listing.class_names):
+        train, val = (int(((labels == label) & (parts == part)).sum()) for part in (0, 1))
+        if train == 0 or (val == 0 and not given):
+            count = train + val
+            raise BadSplit(
+                f"Class {name!r} has {count} readable picture{'' if count == 1 else 's'} to learn from and to choose "
+                f"by; it takes at least {1 if given else '2 different ones'}. Add pictures, or take the class out."
+            )
+    if given and not (parts == 1).any():
+        raise BadSplit(
+            "The val part has no readable picture. Add some, or remove it: a tenth of train then becomes val."
+        )
+
+
+def _dataset(path: Path, listing: Listing, stored: Stored, parts: NDArray[np.int64], how: Reading) -> Dataset:
+    name = _name(path)
+    learn = int((parts < 2).sum())  # rows are in the order train, val, test
+    hashes = _numbers(stored.hashes)[stored.order]
+    labels = np.array(listing.labels, dtype=np.int64)[stored.order]
+
+    def images(rows: slice) -> LabeledImages:
+        return LabeledImages(
+            stored.pixels[rows], labels[rows], listing.class_names, stored.order[rows], "all", name, hashes[rows]
+        )
+
+    test = None
+    if learn < len(parts):
+        rest = slice(learn, len(parts))
+        test = SealedImages(
+            lambda: images(rest), name=name, count=len(parts) - learn, pixels=lambda: stored.pixels[rest]
+        )
+    return Dataset(
+        name,
+        images(slice(0, learn)),
+        test,
+        source=str(path.resolve()),
+        in_val=parts[:learn] == 1,
+        loading=how.to_json(),
+        about=tuple(_about(listing, stored, parts, labels, how)),
+        files=tuple(one.name for one in listing.found),
+    )
+
+
+def _name(path: Path) -> str:
+    """The folder's name as far as it can be part of a run's name; never that of a data set known by name."""
+    words = re.sub(r"[^\w.+-]+", "-", path.resolve().stem if path.is_file() else path.resolve().name).strip("-.+")
+    name = words[:60] or "pictures"
+    return f"{name}-folder" if name in ("cifar10", "eyechart") else name
+
+
+def _about(
+    listing: Listing, stored: Stored, parts: NDArray[np.int64], labels: NDArray[np.int64], how: Reading
+) -> list[str]:
+    """What was understood, a line each."""
+    names = listing.class_names
+    more = f", … ({len(names) - _NAMED_CLASSES} more)" if len(names) > _NAMED_CLASSES else ""
+    given = {one.part for one in listing.found}
+    train, val, test = (int((parts == part).sum()) for part in (0, 1, 2))
+    lines = [
+        f"layout    {listing.layout}",
+        f"classes   {len(names)}: {', '.join(names[:_NAMED_CLASSES])}{more}",
+        f"pictures  {how.side}x{how.side} px, fit {how.fit}; decoded once into {stored.folder}",
+        f"train     {train:,}",
+        f"val       {val:,}, " + ("as given" if "val" in given else "about a tenth of each class, by content"),
+    ]
+    if test:
+        lines.append(f"test      {test:,}, sealed, " + ("as given" if "test" in given else "set apart by content"))
+    else:
+        lines.append("test      none: no test part in the folder; --test-fraction 0.1 seals a tenth of the pictures")
+    absent = [name for label, name in enumerate(names) if not ((labels == label) & (parts == 1)).any()]
+    if absent:
+        lines.append(f"          val has none of {', '.join(absent[:_NAMED_CLASSES])}")
+    broken = _broken(listing, stored)
+    notes = len(stored.problems) - len(broken)
+    skipped = counted({**listing.left_out, "notes and tables beside the pictures": notes})
+    if broken:
+        lines.append(f"skipped   {len(broken):,} unreadable: {_first_few(broken)}")
+    if skipped:
+        lines.append(f"left out  {skipped}")
+    return lines

@@ -1,0 +1,69 @@
+// What the line-up shows: chips for the drawers, choices for classes and pairs, and a search.
+
+import { h } from "./dom.js";
+import { count } from "./words.js";
+
+const PAIRS = 20; // further down a list of pairs nobody looks for one
+
+/** The filters above the line-up. `change(changes)` goes to another address; `update(state)` shows the current one. */
+export function filters(answers, glasses, change) {
+  const chips = answers.drawers.map((drawer, number) =>
+    h(
+      "button",
+      { type: "button", class: `chip drawer-${number}`, title: drawer.rule, onclick: () => change({ drawer: pressed(chips[number]) ? null : number }) },
+      h("span", { class: "dot", "aria-hidden": "true" }),
+      drawer.name,
+      h("b", {}, count(drawer.share.hits)),
+    ),
+  );
+  const choice = (name, text) => {
+    const select = h(
+      "select",
+      { "aria-label": text, onchange: () => change({ [name]: select.value === "" ? null : Number(select.value) }) },
+      h("option", { value: "" }, `${text}: any`),
+      answers.classes.map((label, at) => h("option", { value: at }, `${text}: ${label}`)),
+    );
+    return select;
+  };
+  const selects = { true: choice("true", "is"), said: choice("said", "called") };
+  const pair = h(
+    "select",
+    { "aria-label": "Two classes taken for each other", onchange: () => change({ pair: pair.value || null }) },
+    h("option", { value: "" }, "mixed up: any"),
+    answers.pairs.slice(0, PAIRS).map(({ first, second, count: n }) => h("option", { value: `${first}-${second}` }, `${answers.classes[first]} ↔ ${answers.classes[second]} (${count(n)})`)),
+  );
+  const search = h("input", {
+    type: "search",
+    placeholder: "Search: id, class, cat>dog, wrong, doubted",
+    "aria-label": "Search by id, class, mistake such as cat>dog, or the words wrong, right, doubted",
+    spellcheck: "false",
+    oninput: () => change({ q: search.value || null }),
+    onkeydown: (event) => event.key === "Escape" && (search.blur(), change({ q: null })),
+  });
+  const looked = h(
+    "button",
+    { type: "button", class: "chip", title: "only pictures with maps of what the network looks at", onclick: () => change({ glasses: pressed(looked) ? null : "1" }) },
+    "looked through",
+    h("b", {}, count(glasses?.rows.size ?? 0)),
+  );
+  return {
+    search,
+    element: h(
+      "div",
+      { class: "filters", role: "group", "aria-label": "Filter the pictures" },
+      h("div", { class: "chips" }, chips, glasses ? looked : null),
+      h("div", { class: "choices" }, selects.true, selects.said, pair, h("label", { class: "search" }, search, h("kbd", { "aria-hidden": "true" }, "/"))),
+    ),
+    update(state) {
+      chips.forEach((chip, number) => chip.setAttribute("aria-pressed", state.drawer === number));
+      looked.setAttribute("aria-pressed", Boolean(state.glasses));
+      pair.value = state.pair ?? "";
+      for (const [name, select] of Object.entries(selects)) select.value = state[name] ?? "";
+      if (document.activeElement !== search) search.value = state.q ?? "";
+    },
+  };
+}
+
+function pressed(button) {
+  return button.getAttribute("aria-pressed") === "true";
+}

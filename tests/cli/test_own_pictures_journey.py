@@ -1,0 +1,149 @@
+"""A folder of one's own pictures from the first command to a grade on record."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mixed_pictures import KINDS, write_folder
+from snellen.data.eyechart import make_eyechart
+
+Snellen = Callable[..., Any]
+QUICK = ("--set", "epochs=2", "widths=[24,24,24]", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """330 letters in all formats, and what else lies about in such folders."""
+    root = tmp_path_factory.mktemp("own") / "my letters"
+    write_folder(make_eyechart(0, train=330, test=0).train, root)
+    (root / "K" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    (root / "K" / "[red]notes.txt").write_text("mine")
+    (root / "C" / ".DS_Store").write_bytes(b"\0")
+    return root
+
+
+@pytest.fixture
+def trained(snellen: Snellen, letters: Path) -> str:
+    """What training printed; the run is runs/first."""
+    answer = snellen(
+        "train", letters, "--size", "32", "--fit", "pad", "--test-fraction", "0.15", "--name", "first", *QUICK,
+        "--precision", "fp32",
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    return str(answer.err)
+
+
+def test_from_a_folder_to_a_grade_on_record(snellen: Snellen, trained: str, letters: Path, tmp_path: Path) -> None:
+    assert {path.name.split("-", 1)[1] for path in letters.glob("*/*-*.*")} == set(KINDS)
+    for words in (
+        "one folder per class", "10: C, D, H, K, N, O, R, S, V, Z", "32x32 px, fit pad", "sealed, set apart by content",
+        "1 unreadable: K/broken.jpg", "hidden files (1), notes and tables beside the pictures (1)",
+    ):  # fmt: skip
+        assert words in trained
+    info = json.loads((tmp_path / "runs/first/run.json").read_text())
+    assert info["data"]["loading"] == {"side": 32, "fit": "pad", "test_fraction": 0.15}
+    assert info["data"]["image_shape"] == [32, 32, 3]
+
+    val = snellen("evaluate", "runs/first", "--json").json
+    assert val["plain"]["accuracy"] == info["val"]["accuracy"]
+    again = snellen("evaluate", "runs/first", "--tta", "none", "--json").json  # predicts anew, from the cache
+    assert again["plain"]["accuracy"] == info["val"]["accuracy"]
+
+    first = snellen("evaluate", "runs/first", "--split", "test", "--json").json
+    repeated = snellen("evaluate", "runs/first", "--split", "test", "--json").json
+    assert (first["look"], first["repeated"], repeated["repeated"]) == (1, False, True)
+    parts = [info["data"][part]["count"] for part in ("train", "val")]
+    assert first["runs"][0]["plain"]["accuracy"]["n"] == 330 - sum(parts)
+    kinds = [line["kind"] for line in snellen("ledger", "--json").json["lines"]]
+    assert kinds == ["intent", "result"]
+
+    verdicts = json.loads((tmp_path / "runs/first/guards.json").read_text())["verdicts"]
+    assert {"exact-duplicates", "near-duplicates", "test-twins"} <= {verdict["name"] for verdict in verdicts}
+    assert snellen("doctor", "runs/first", "--json").code in (0, 1)
+    assert snellen("report", "runs/first").code == 0
+
+
+def test_predict_makes_pictures_square_as_training_did(snellen: Snellen, trained: str, tmp_path: Path) -> None:
+    wide = np.random.default_rng(0).integers(0, 256, (30, 90, 3), dtype=np.uint8)
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+
+    def answer(*options: str) -> Any:
+        return snellen("predict", "runs/first", "wide.png", *options, "--json").json[0]["top"]
+
+    assert answer() == answer("--fit", "pad")
+    assert answer() != answer("--fit", "crop")
+
+
+def test_a_folder_that_changed_is_not_graded_as_if_it_had_not(snellen: Snellen, letters: Path, tmp_path: Path) -> None:
+    shutil.copytree(letters, tmp_path / "mine")
+    assert snellen("train", "mine", "--size", "16", "--name", "first", *QUICK).code == 0
+    for path in sorted((tmp_path / "mine" / "C").iterdir())[:12]:
+        path.unlink()
+    for command in (("evaluate", "runs/first", "--tta", "none"), ("report", "runs/first")):
+        answer = snellen(*command)
+        assert answer.code == 1
+        assert "first" in answer.sentence or "fingerprint" in answer.sentence
+
+
+def test_without_a_test_part_the_way_to_one_is_said(snellen: Snellen, letters: Path) -> None:
+    trained = snellen("train", letters, "--size", "16", "--name", "first", *QUICK)
+    assert "test      none" in trained.err
+    answer = snellen("evaluate", "runs/first", "--split", "test")
+    assert "Train again with --test-fraction 0.1, or add a test folder" in answer.sentence
+
+
+def test_a_picture_in_train_and_test_is_said_before_training(snellen: Snellen, tmp_path: Path) -> None:
+    letters = make_eyechart(0, train=60, test=0).train
+    for part in ("train", "val", "test"):
+        write_folder(letters, tmp_path / "mine" / part, kinds=("rgb.png",))
+    trained = snellen("train", "mine", "--size", "16", *QUICK)
+    assert trained.code == 0
+    assert trained.err.index("test-twins error: 60 of 60 test pictures are in train or val") < trained.err.index(
+        "epoch"
+    )
+    assert "60 of 60 val images are also in train" in trained.err
+
+
+def test_data_info_shows_a_folder_as_it_will_be_trained_on(snellen: Snellen, letters: Path, tmp_path: Path) -> None:
+    answer = snellen("data", "info", letters, "--size", "24", "--json")
+    assert answer.json["image"]["height"] == 24
+    assert any("K/broken.jpg" in line for line in answer.json["found"])
+    assert (tmp_path / "my-letters.png").stat().st_size > 1_000
+    assert "layout" in snellen("data", "info", letters, "--size", "24").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("eyechart", "--size", "32"), 2, "have no effect on eyechart"),
+        (("./nowhere",), 1, "nowhere is not there"),
+        (("LETTERS", "--strict"), 1, "1 of 332 files cannot be read: K/broken.jpg"),
+        (("LETTERS", "--size", "5"), 2, "--size 5 is not possible: 16 to 512"),
+        (("LETTERS", "--data", "x"), 2, "which is a path already"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_one_sentence(
+    snellen: Snellen, letters: Path, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    given = [str(letters) if argument == "LETTERS" else argument for argument in arguments]
+    answer = snellen("train", *given)
+    assert (answer.code, words in answer.sentence) == (code, True), answer.err
+
+
+def test_an_interrupted_run_on_a_folder_is_resumed_on_the_same_pictures(
+    snellen: Snellen, letters: Path, tmp_path: Path, trained: str
+) -> None:
+    run = tmp_path / "runs" / "first"
+    information = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**information, "status": "interrupted"}))
+    answer = snellen("train", "--resume", "runs/first")
+    assert answer.code == 0, answer.err
+    assert json.loads((run / "run.json").read_text())["data"] == information["data"]

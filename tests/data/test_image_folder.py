@@ -1,0 +1,202 @@
+"""Layouts: what is a class, what is a part, and what is never touched."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from snellen.data.image_folder import list_pictures
+from snellen.data.listing import Listing
+from snellen.errors import BadSplit, DataError, DataNotFound
+
+
+def picture(path: Path, shade: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((20, 30, 3), shade, dtype=np.uint8)).save(path)
+    return path
+
+
+def by_name(listing: Listing) -> dict[str, tuple[str, str | None]]:
+    """Name below the root -> class and part."""
+    return {
+        one.name: (listing.class_names[label], one.part)
+        for one, label in zip(listing.found, listing.labels, strict=True)
+    }
+
+
+@pytest.fixture
+def birds(tmp_path: Path) -> Path:
+    root = tmp_path / "birds"
+    for name in ("robin/1.png", "robin/2.png", "wren/1.png", "wren/old/2.png"):
+        picture(root / name)
+    return root
+
+
+def test_a_flat_folder_has_one_class_per_folder_subfolders_included(birds: Path) -> None:
+    listing = list_pictures(birds)
+    assert listing.class_names == ("robin", "wren")
+    assert by_name(listing) == {
+        "robin/1.png": ("robin", None),
+        "robin/2.png": ("robin", None),
+        "wren/1.png": ("wren", None),
+        "wren/old/2.png": ("wren", None),
+    }
+    assert not any(listing.left_out.values())
+
+
+@pytest.mark.parametrize(("folder", "part"), [("val", "val"), ("valid", "val"), ("Validation", "val"), ("dev", "val")])
+def test_parts_are_known_by_their_usual_names(tmp_path: Path, folder: str, part: str) -> None:
+    for where in ("train", folder, "test"):
+        for name in ("a", "b"):
+            picture(tmp_path / where / name / "1.png")
+    found = {one.name: one.part for one in list_pictures(tmp_path).found}
+    assert found[f"{folder}/a/1.png"] == part
+    assert found["train/a/1.png"] == "train"
+    assert found["test/b/1.png"] == "test"
+
+
+def test_a_class_missing_from_test_moves_no_label(tmp_path: Path) -> None:
+    for name in ("ant", "bee", "cat"):
+        picture(tmp_path / "train" / name / "1.png")
+    for name in ("cat", "bee"):  # made in another order, and without the first class
+        picture(tmp_path / "test" / name / "1.png")
+    assert by_name(list_pictures(tmp_path))["test/cat/1.png"] == ("cat", "test")
+    assert by_name(list_pictures(tmp_path))["test/bee/1.png"] == ("bee", "test")
+
+
+def test_a_class_that_only_test_has_is_named(tmp_path: Path) -> None:
+    for name in ("train/ant", "train/bee", "test/ant", "test/wasp"):
+        picture(tmp_path / name / "1.png")
+    with pytest.raises(DataError, match="test has the class 'wasp', which train has not"):
+        list_pictures(tmp_path)
+
+
+def test_numbered_classes_count_up_by_value(tmp_path: Path) -> None:
+    for name in ("10", "9", "1"):
+        picture(tmp_path / name / "1.png")
+    assert list_pictures(tmp_path).class_names == ("1", "9", "10")
+
+
+def test_one_class_has_one_name_however_its_letters_are_composed(tmp_path: Path) -> None:
+    picture(tmp_path / "train" / "Käfer" / "1.png")
+    picture(tmp_path / "train" / "Wespe" / "1.png")
+    picture(tmp_path / "test" / "Ka\u0308fer" / "1.png")
+    listing = list_pictures(tmp_path)
+    assert listing.class_names == ("Käfer", "Wespe")
+    assert by_name(listing)["test/Ka\u0308fer/1.png"] == ("Käfer", "test")
+
+
+@pytest.mark.parametrize("name", ["with space", "new\nline", "名前", "a'b\"c", "-dash", "semi;colon", "[red]"])
+def test_any_name_is_a_name(birds: Path, name: str) -> None:
+    picture(birds / name / f"{name}.png")
+    listing = list_pictures(birds)
+    assert len(listing.found) == 5
+    assert len(listing.class_names) == 3
+    assert all("\n" not in text for text in (*listing.class_names, *(one.name for one in listing.found)))
+
+
+def test_a_name_that_is_no_unicode_is_escaped(birds: Path) -> None:
+    folder = os.fsencode(birds) + b"/caf\xe9"
+    os.mkdir(folder)
+    picture(birds / "robin" / "3.png").rename(os.fsdecode(folder + b"/\xff.png"))
+    listing = list_pictures(birds)
+    assert "caf\\xe9" in listing.class_names
+    assert all(one.name.encode() for one in listing.found)
+
+
+# What is never touched
+
+
+def test_links_out_of_the_folder_are_not_followed(birds: Path, tmp_path: Path) -> None:
+    secret = picture(tmp_path / "elsewhere" / "secret.png")
+    (birds / "robin" / "out.png").symlink_to(secret)
+    (birds / "robin" / "nowhere.png").symlink_to("missing")
+    (birds / "robin" / "circle.png").symlink_to("circle.png")
+    (birds / "wren" / "folder").symlink_to(secret.parent)
+    (birds / "more").symlink_to(secret.parent)
+    (birds / "robin" / "inside.png").symlink_to("1.png")
+    listing = list_pictures(birds)
+    assert len(listing.found) == 5  # the four, and the link that stays inside
+    assert listing.left_out["links that lead out of the folder, to folders or nowhere"] == 4
+    assert listing.left_out["links to folders, not followed"] == 1
+    assert listing.class_names == ("robin", "wren")
+
+
+def test_special_and_hidden_files_are_left_out(birds: Path) -> None:
+    os.mkfifo(birds / "robin" / "pipe.png")  # opening it would wait for ever
+    (birds / "robin" / ".DS_Store").write_bytes(b"x")
+    picture(birds / ".cache" / "1.png")
+    picture(birds / "__MACOSX" / "1.png")
+    listing = list_pictures(birds)
+    assert len(listing.found) == 4
+    assert listing.left_out["special files (pipes, devices, sockets)"] == 1
+    assert listing.left_out["hidden files"] == 1
+
+
+def test_files_beside_the_class_folders_are_counted(birds: Path) -> None:
+    picture(birds / "stray.png")
+    assert list_pictures(birds).left_out["files beside the class folders"] == 1
+
+
+# What cannot be a data set
+
+
+def test_an_empty_class_folder_is_refused_by_name(birds: Path) -> None:
+    (birds / "owl").mkdir()
+    with pytest.raises(DataError, match="class folder 'owl' in .* is empty"):
+        list_pictures(birds)
+
+
+def test_a_single_class_is_refused(tmp_path: Path) -> None:
+    picture(tmp_path / "robin" / "1.png")
+    with pytest.raises(BadSplit, match="one class only, 'robin'"):
+        list_pictures(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (["1.png", "2.png"], r"no class folders \(2 files\). Make one folder per class"),
+        (["1.png", "labels.csv"], "Is labels.csv the list of labels"),
+        (["data-00000-of-00001.arrow", "state.json"], "save_to_disk"),
+        (["val/a/1.png", "test/a/1.png"], "val/ but no train/"),
+        (["train/a/1.png", "train/b/1.png", "extra/1.png"], "'train' beside 'extra': is one a part and the other a"),
+    ],
+)
+def test_what_is_no_layout_is_one_sentence_with_a_way_out(tmp_path: Path, names: list[str], sentence: str) -> None:
+    for name in names:
+        picture(tmp_path / name) if name.endswith(".png") else (tmp_path / name).write_text("")
+    with pytest.raises(DataError, match=sentence):
+        list_pictures(tmp_path)
+
+
+def test_a_class_may_be_called_train_where_nothing_lies_below_it(tmp_path: Path) -> None:
+    for name in ("bus", "car", "train"):
+        picture(tmp_path / name / "1.png")
+    assert list_pictures(tmp_path).class_names == ("bus", "car", "train")
+
+
+def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataNotFound, match="is not there"):
+        list_pictures(tmp_path / "birds")
+    (tmp_path / "notes.docx").write_text("")
+    with pytest.raises(DataNotFound, match=r"neither a folder nor a table \(.csv"):
+        list_pictures(tmp_path / "notes.docx")
+
+
+def test_the_quick_check_sees_every_change_of_a_file(birds: Path) -> None:
+    digests = [list_pictures(birds).digest()]
+    assert list_pictures(birds).digest() == digests[0]
+    picture(birds / "robin" / "3.png")
+    digests.append(list_pictures(birds).digest())
+    (birds / "robin" / "3.png").rename(birds / "robin" / "4.png")
+    digests.append(list_pictures(birds).digest())
+    os.utime(birds / "robin" / "4.png", ns=(1, 1))
+    digests.append(list_pictures(birds).digest())
+    picture(birds / "robin" / "4.png", shade=9)
+    digests.append(list_pictures(birds).digest())
+    assert len(set(digests)) == len(digests)

@@ -1,0 +1,172 @@
+"""Tables of pictures: CSV, TSV, JSON lines, Parquet with paths or with the pictures inside."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pytest
+from PIL import Image
+from pyarrow import parquet
+
+from snellen.data.folder_dataset import Reading, load_folder
+from snellen.data.image_folder import list_pictures
+from snellen.data.listing import Listing
+from snellen.errors import DataError
+
+
+def encoded(shade: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((20, 30, 3), shade, dtype=np.uint8)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder with images/0.png to images/39.png, each of its own shade."""
+    (tmp_path / "images").mkdir()
+    for number in range(40):
+        (tmp_path / "images" / f"{number}.png").write_bytes(encoded(number * 5))
+    return tmp_path
+
+
+def seen(listing: Listing) -> list[tuple[str, str, str | None]]:
+    return [
+        (one.name, listing.class_names[label], one.part)
+        for one, label in zip(listing.found, listing.labels, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("columns", [("path", "label"), ("File_Name", "Class"), ("image", "category")])
+def test_a_csv_names_pictures_and_labels(pictures: Path, delimiter: str, columns: tuple[str, str]) -> None:
+    lines = [delimiter.join((*columns, "note"))]
+    lines += [delimiter.join((f"images/{n}.png", "cat" if n % 2 else "dog", '"a, b"')) for n in range(4)]
+    table = pictures / "labels.csv"
+    table.write_text("\ufeff" + "\n".join(lines))
+    expected = [(f"images/{n}.png", "cat" if n % 2 else "dog", None) for n in range(4)]
+    assert seen(list_pictures(table)) == expected
+
+
+def test_a_column_may_say_where_a_picture_belongs(pictures: Path) -> None:
+    table = pictures / "labels.csv"
+    table.write_text(
+        "path,label,split\nimages/0.png,a,train\nimages/1.png,b,TRAIN\nimages/2.png,a,validation\nimages/3.png,b,test"
+    )
+    assert [part for _, _, part in seen(list_pictures(table))] == ["train", "train", "val", "test"]
+    table.write_text("path,label,split\nimages/0.png,a,train\nimages/1.png,b,holdout")
+    with pytest.raises(DataError, match="row 2: 'holdout' is no part"):
+        list_pictures(table)
+
+
+def test_paths_do_not_leave_the_tables_folder(pictures: Path) -> None:
+    outside = pictures.parent / "secret.png"
+    outside.write_bytes(encoded(0))
+    (pictures / "images" / "link.png").symlink_to(outside)
+    table = pictures / "labels.csv"
+    rows = ["../secret.png,a", f"{outside},a", "images/link.png,a", "images/0.png,a", "images/1.png,b", ",b", "x.png,"]
+    table.write_text("path,label\n" + "\n".join(rows))
+    listing = list_pictures(table)
+    assert [one.name for one in listing.found] == ["images/0.png", "images/1.png"]
+    assert listing.left_out == {"paths that lead out of the folder": 3, "rows without a label or a path": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("name,label\nx,y", "has the columns name, label; one of path, file_name"),
+        ("path,colour\nx,y", "one of label, class, class_name"),
+        ("", r"has the columns \(none\)"),
+    ],
+)
+def test_a_table_without_the_columns_says_which_it_has(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(DataError, match=sentence):
+        list_pictures(tmp_path / "t.csv")
+
+
+def test_an_image_folder_with_metadata_is_read_by_its_metadata(pictures: Path) -> None:
+    for part in ("train", "test"):
+        folder = pictures / "data" / part
+        folder.mkdir(parents=True)
+        for number in range(4):
+            (folder / f"{number}.png").write_bytes(encoded(number))
+        rows = [{"file_name": f"{number}.png", "label": "ab"[number % 2]} for number in range(4)]
+        (folder / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    listing = list_pictures(pictures / "data")
+    assert sorted({(label, part) for _, label, part in seen(listing)}) == [
+        ("a", "test"), ("a", "train"), ("b", "test"), ("b", "train"),
+    ]  # fmt: skip
+
+
+def test_metadata_without_labels_leaves_the_class_folders_to_speak(pictures: Path) -> None:
+    for name in ("a", "b"):
+        (pictures / "data" / name).mkdir(parents=True)
+        (pictures / "data" / name / "1.png").write_bytes(encoded(3))
+    (pictures / "data" / "metadata.csv").write_text("file_name,caption\na/1.png,a bird")
+    assert list_pictures(pictures / "data").class_names == ("a", "b")
+
+
+def shards(folder: Path, *, names: list[str] | None = None, kind: str = "struct") -> None:
+    """Three shards as Hugging Face writes them, 40 pictures in train, 8 in test; class 1 comes before class 0."""
+    folder.mkdir()
+    for shard, numbers in (
+        ("train-00000-of-00002", range(20)), ("train-00001-of-00002", range(20, 40)), ("test-00000-of-00001", range(8)),
+    ):  # fmt: skip
+        cells: list[Any] = [encoded(number * 5) for number in numbers]
+        if kind == "struct":
+            cells = [{"bytes": cell, "path": None} for cell in cells]
+        table = pyarrow.table({"image": cells, "label": [(number + 1) % 2 for number in numbers]})
+        if names:
+            feature = {"info": {"features": {"label": {"names": names, "_type": "ClassLabel"}}}}
+            table = table.replace_schema_metadata({"huggingface": json.dumps(feature)})
+        parquet.write_table(table, folder / f"{shard}.parquet", row_group_size=7)
+
+
+@pytest.mark.parametrize("kind", ["struct", "binary"])
+def test_parquet_shards_with_pictures_inside_load(tmp_path: Path, kind: str, no_cache: None) -> None:
+    shards(tmp_path / "hub", names=["zebra", "ant"], kind=kind)
+    dataset = load_folder(tmp_path / "hub", Reading(16))
+    assert dataset.train.class_names == ("zebra", "ant")  # as declared, not sorted
+    assert len(dataset.train) == 40
+    assert dataset.test is not None
+    assert dataset.test.count == 8
+    for pixels, label, place in zip(dataset.train.images, dataset.train.labels, dataset.train.ids, strict=True):
+        assert dataset.files[place].startswith("train-0000")
+        number = int(dataset.files[place].rpartition(" ")[2]) + 20 * ("train-00001" in dataset.files[place])
+        assert pixels[0, 0, 0] == number * 5
+        assert label == (number + 1) % 2
+
+
+def test_labels_without_declared_names_are_named_by_number(tmp_path: Path) -> None:
+    shards(tmp_path / "hub")
+    assert list_pictures(tmp_path / "hub").class_names == ("0", "1")
+
+
+def test_parquet_may_hold_paths(pictures: Path) -> None:
+    rows = {"path": [f"images/{n}.png" for n in range(4)], "label": ["a", "b", "a", "b"]}
+    parquet.write_table(pyarrow.table(rows), pictures / "t.parquet")
+    assert [label for _, label, _ in seen(list_pictures(pictures / "t.parquet"))] == ["a", "b", "a", "b"]
+
+
+def test_what_is_no_parquet_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "t.parquet").write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(DataError, match="t.parquet cannot be read as Parquet"):
+        list_pictures(tmp_path / "t.parquet")
+
+
+def test_without_pyarrow_the_install_line_is_said(pictures: Path) -> None:
+    (pictures / "t.parquet").write_bytes(b"")
+    code = (
+        "import sys; sys.modules['pyarrow'] = None\nfrom snellen.cli.main import main\n"
+        f"sys.exit(main(['train', {str(pictures / 't.parquet')!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("needs pyarrow, which is not installed: pip install 'snellen[tables]'")

@@ -1,0 +1,116 @@
+"""Copies across the parts of one's own pictures, test included, which stays sealed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from snellen.data.labeled_images import LabeledImages
+from snellen.data.sealed_images import SealedImages
+from snellen.data.splits import Splits
+from snellen.guards import copies
+from snellen.guards.copies import check_copies, copies_in_test
+
+FILES = tuple(f"bird{number}.jpg" for number in range(100))
+
+
+def smooth(count: int, first: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Pictures of slow waves, each its own."""
+    rng = np.random.default_rng(first)
+    down, right = np.mgrid[:32, :32] / 32
+
+    def wave() -> np.ndarray[Any, Any]:
+        along, across, phase = rng.uniform(0, 3, 3)
+        return rng.normal() * np.sin(2 * np.pi * (along * down + across * right + phase))
+
+    waves = [sum(wave() for _ in range(4)) for _ in range(count)]
+    grey = np.clip(128 + 40 * np.stack(waves), 0, 255)
+    return np.repeat(grey[..., None], 3, axis=3).astype(np.uint8)
+
+
+def part(pixels: np.ndarray[Any, Any], role: Any, first_id: int) -> LabeledImages:
+    count = len(pixels)
+    labels = np.arange(count, dtype=np.int64) % 2
+    return LabeledImages(pixels, labels, ("a", "b"), np.arange(first_id, first_id + count), role, "birds")
+
+
+def sealed(pixels: np.ndarray[Any, Any]) -> SealedImages:
+    def never() -> LabeledImages:
+        raise AssertionError("the seal was broken: labels were handed out")
+
+    return SealedImages(never, name="birds", count=len(pixels), pixels=lambda: pixels)
+
+
+@pytest.fixture
+def splits() -> Splits:
+    return Splits(part(smooth(40, 1), "train", 0), part(smooth(20, 2), "val", 40), sealed(smooth(20, 3)))
+
+
+def by_name(found: Any) -> dict[str, Any]:
+    return {verdict.name: verdict for verdict in found}
+
+
+def test_parts_without_copies_pass(splits: Splits) -> None:
+    found = by_name(check_copies(splits, FILES))
+    assert list(found) == ["exact-duplicates", "near-duplicates", "test-twins"]
+    assert [verdict.passed for verdict in found.values()] == [True, True, True]
+    assert found["test-twins"].evidence.startswith("0 of 20 test pictures are in train or val to the pixel, 0 more")
+
+
+@pytest.mark.parametrize(("which", "name"), [("train", "bird7.jpg"), ("val", "bird47.jpg")])
+def test_a_test_picture_that_is_in_train_or_val_is_found_and_named(splits: Splits, which: str, name: str) -> None:
+    test = smooth(20, 3)
+    test[4] = getattr(splits, which).images[7]
+    verdict = by_name(check_copies(replace(splits, test=sealed(test)), FILES))["test-twins"]
+    assert (verdict.passed, verdict.severity) == (False, "error")
+    assert "1 of 20 test pictures are in train or val to the pixel, 0 more nearly" in verdict.evidence
+    assert name in verdict.evidence
+
+
+def test_a_brightened_copy_is_a_near_copy(splits: Splits) -> None:
+    test = smooth(20, 3)
+    test[4] = np.clip(splits.train.images[7].astype(int) + 12, 0, 255)
+    verdict = by_name(check_copies(replace(splits, test=sealed(test)), FILES))["test-twins"]
+    assert (verdict.passed, verdict.severity) == (False, "warning")
+    assert "0 of 20 test pictures are in train or val to the pixel, 1 more nearly" in verdict.evidence
+    assert "bird7.jpg" in verdict.evidence
+
+
+def test_copies_between_train_and_val_are_named_by_file(splits: Splits) -> None:
+    assert splits.val is not None
+    splits.val.images[3] = splits.train.images[9]
+    found = by_name(check_copies(splits, FILES))
+    assert not found["exact-duplicates"].passed
+    assert "bird9.jpg" in found["exact-duplicates"].evidence
+    assert "bird43.jpg~bird9.jpg" in found["near-duplicates"].evidence
+
+
+def test_a_picture_under_two_labels_is_named(splits: Splits) -> None:
+    splits.train.images[1] = splits.train.images[0]
+    verdict = by_name(check_copies(splits, FILES))["exact-duplicates"]
+    assert "1 of them under another label" in verdict.evidence
+    assert "bird1.jpg" in verdict.evidence or "bird0.jpg" in verdict.evidence
+
+
+def test_a_final_training_is_compared_with_test(splits: Splits) -> None:
+    test = smooth(20, 3)
+    test[4] = splits.train.images[7]
+    final = Splits(replace(splits.train, role="train+val"), None, sealed(test))
+    assert by_name(check_copies(final, FILES))["test-twins"].passed is False
+
+
+def test_many_pictures_are_compared_to_the_pixel_only(splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copies, "MOST_COMPARED", 79)
+    found = by_name(check_copies(splits, FILES))
+    assert found["near-duplicates"].passed is None
+    assert "snellen doctor DATA" in found["near-duplicates"].evidence
+    assert found["test-twins"].evidence == "0 of 20 test pictures are in train or val to the pixel."
+
+
+def test_a_test_set_that_does_not_allow_it_is_not_searched(splits: Splits) -> None:
+    closed = SealedImages(lambda: splits.train, name="birds", count=40)
+    assert copies_in_test(splits.train, splits.val, closed).passed is None
+    assert copies_in_test(splits.train, splits.val, None).passed is None
