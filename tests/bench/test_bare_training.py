@@ -28,7 +28,7 @@ def small_sprint() -> Recipe:
     return RECIPES["sprint"].replace(widths=(16, 16, 16), batch_size=64, epochs=3.5)
 
 
-@pytest.mark.parametrize("name", ["tiny", "sprint"])
+@pytest.mark.parametrize("name", ["tiny", "sprint", "weighed", "sampled"])
 def test_the_weights_are_those_of_the_full_loop_to_the_bit(
     name: str,
     tiny_recipe: Recipe,
@@ -38,7 +38,8 @@ def test_the_weights_are_those_of_the_full_loop_to_the_bit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(fit, "curves_png", lambda path, *_, **__: path.touch())
-    recipe = small_sprint if name == "sprint" else tiny_recipe
+    weighed, sampled = tiny_recipe.replace(class_weights="balanced"), tiny_recipe.replace(sampling="balanced")
+    recipe = {"tiny": tiny_recipe, "sprint": small_sprint, "weighed": weighed, "sampled": sampled}[name]
     full = fit.fit(recipe, tiny_dataset, seed=3, final=True, device="cpu", precision="fp32", runs=tmp_path)
     bare = run_bare(recipe, tiny_dataset, seed=3, final=True, device="cpu", precision="fp32")
     assert weights_sha256(bare.model) == weights_sha256(restore(full))
