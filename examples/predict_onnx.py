@@ -11,10 +11,13 @@ model, *pictures = sys.argv[1:]
 session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
 about = session.get_modelmeta().custom_metadata_map
 side, channels, names = int(about["side"]), int(about["channels"]), json.loads(about["class_names"])
-fit = {"crop": ImageOps.fit, "squash": Image.Image.resize}[about["fit"]]
+fits = {"crop": ImageOps.fit, "squash": Image.Image.resize}
+fits["pad"] = lambda *args: ImageOps.pad(*args, color="#808080", centering=(0.499, 0.499))  # an odd pixel goes below
 for path in pictures:
-    picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
-    square = fit(picture, (side, side), Image.Resampling.LANCZOS)
+    picture = Image.open(path)
+    picture.draft(None, (2 * side, 2 * side))  # a large JPEG is shrunk while it is decoded, as in training
+    picture = ImageOps.exif_transpose(picture).convert("RGB")
+    square = fits[about["fit"]](picture, (side, side), Image.Resampling.LANCZOS)
     pixels = np.asarray(square if channels == 3 else square.convert("L")).reshape(1, side, side, channels)
     (probabilities,) = session.run(None, {"images": pixels})[0]
     for at in np.argsort(-probabilities, kind="stable")[:5]:

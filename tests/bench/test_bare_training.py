@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def small_sprint() -> Recipe:
     return RECIPES["sprint"].replace(widths=(16, 16, 16), batch_size=64, epochs=3.5)
 
 
-@pytest.mark.parametrize("name", ["tiny", "sprint"])
+@pytest.mark.parametrize("name", ["tiny", "sprint", "weighed", "sampled"])
 def test_the_weights_are_those_of_the_full_loop_to_the_bit(
     name: str,
     tiny_recipe: Recipe,
@@ -38,7 +39,11 @@ def test_the_weights_are_those_of_the_full_loop_to_the_bit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(fit, "curves_png", lambda path, *_, **__: path.touch())
-    recipe = small_sprint if name == "sprint" else tiny_recipe
+    weighed, sampled = tiny_recipe.replace(class_weights="balanced"), tiny_recipe.replace(sampling="balanced")
+    recipe = {"tiny": tiny_recipe, "sprint": small_sprint, "weighed": weighed, "sampled": sampled}[name]
+    everything = tiny_dataset.train  # of the first class a third is kept, so that there is something to even out
+    rare = everything.take(np.flatnonzero((everything.labels > 0) | (everything.ids % 30 == 0)), "all")
+    tiny_dataset = replace(tiny_dataset, train=rare)
     full = fit.fit(recipe, tiny_dataset, seed=3, final=True, device="cpu", precision="fp32", runs=tmp_path)
     bare = run_bare(recipe, tiny_dataset, seed=3, final=True, device="cpu", precision="fp32")
     assert weights_sha256(bare.model) == weights_sha256(restore(full))

@@ -69,11 +69,17 @@ def pictures(tmp_path: Path, rng: np.random.Generator) -> list[Path]:
     return paths
 
 
-def test_the_example_names_what_snellen_predict_names(snellen: Snellen, own_run: Run, pictures: list[Path]) -> None:
+@pytest.mark.parametrize("fit", ["crop", "pad", "squash"])
+def test_the_example_names_what_snellen_predict_names(
+    snellen: Snellen, own_run: Run, pictures: list[Path], fit: str
+) -> None:
     assert snellen("export", own_run.folder, "--out", "made").code == 0
-    ours = snellen("predict", own_run.folder, *pictures, "--json").json
+    model = Path("made/model.onnx")
+    about = onnx_file.OnnxSession(model.read_bytes()).metadata
+    model.write_bytes(onnx_file.with_metadata(model.read_bytes(), {**about, "fit": fit}))
+    ours = snellen("predict", own_run.folder, *pictures, "--fit", fit, "--json").json
     code = (
-        f"import runpy, sys; sys.argv[1:] = {['made/model.onnx', *map(str, pictures)]!r}; "
+        f"import runpy, sys; sys.argv[1:] = {[str(model), *map(str, pictures)]!r}; "
         f"runpy.run_path({str(EXAMPLE)!r}); "
         "assert not {'torch', 'snellen'} & set(sys.modules), 'only onnxruntime, NumPy and Pillow'"
     )

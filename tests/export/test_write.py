@@ -120,7 +120,7 @@ def test_int8_is_about_as_accurate_as_fp32(
     tmp_path: Path, tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     letters = make_eyechart(train=5000, test=0)
-    monkeypatch.setattr(write, "load", lambda name, data: letters)
+    monkeypatch.setattr(write, "load_again", lambda about, data: letters)
     recipe = tiny_recipe.replace(widths=(16, 16, 32, 32), epochs=4)
     run = fit(recipe, letters, device="cpu", precision="fp32", runs=tmp_path)
     (found,) = export_run(run, ["int8"]).parities
@@ -151,7 +151,7 @@ def test_a_file_with_other_weights_is_not_left_on_disk_and_the_others_are_writte
 
 
 def test_other_pictures_than_the_run_learned_from_are_refused(own_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write, "load", lambda name, data: make_eyechart(seed=1, train=300, test=0))
+    monkeypatch.setattr(write, "load_again", lambda about, data: make_eyechart(seed=1, train=300, test=0))
     with pytest.raises(DataError, match="was trained on other images than"):
         export_run(own_run, ["safetensors"])
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from snellen.data.labeled_images import LabeledImages
-from snellen.data.pictures import Fit, read_picture, resize
+from snellen.data.pictures import PictureForm
 from snellen.errors import DataError
 from snellen.evaluate import notebook
 from snellen.evaluate.predict import predict
@@ -94,9 +94,8 @@ def answers(
     model: Classifier,
     pictures: Pictures,
     *,
-    image_shape: tuple[int, int, int],
+    form: PictureForm,
     class_names: tuple[str, ...],
-    fit: Fit = "crop",
     tta: TTA = "none",
 ) -> Answers:
     """A model's answers to pictures in any form.
@@ -104,9 +103,8 @@ def answers(
     Args:
         model: on its device.
         pictures: as `TrainedRun.predict` takes them.
-        image_shape: (H, W, C) that the model was trained on; pictures of another size are made so.
+        form: that the model was trained on; pictures of another are made so.
         class_names: in logit order.
-        fit: how a picture of another shape becomes square.
         tta: views to average over.
 
     Raises:
@@ -115,7 +113,7 @@ def answers(
     named = list(_each(pictures))
     if not named:
         raise DataError("There is no picture to answer.")
-    images = [_pixels(picture, image_shape, fit) for _, picture in named]
+    images = [_pixels(picture, form) for _, picture in named]
     found = predict(model, unlabeled(images, class_names), tta=tta).with_tta()
     unknown = np.full(len(images), -1, dtype=np.int64)
     return Answers(replace(found, labels=unknown), np.stack(images), tuple(name for name, _ in named))
@@ -135,8 +133,7 @@ def _each(pictures: Pictures) -> Iterator[tuple[str, Picture]]:
             yield (Path(one).name if isinstance(one, str | Path) else str(at)), one
 
 
-def _pixels(picture: Picture, image_shape: tuple[int, int, int], fit: Fit) -> NDArray[np.uint8]:
-    height, _, channels = image_shape
+def _pixels(picture: Picture, form: PictureForm) -> NDArray[np.uint8]:
     if isinstance(picture, np.ndarray):
         shape = picture.shape
         if picture.dtype != np.uint8 or len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (1, 3)):
@@ -144,11 +141,10 @@ def _pixels(picture: Picture, image_shape: tuple[int, int, int], fit: Fit) -> ND
                 f"Pictures as arrays must be (H, W), (H, W, 1) or (H, W, 3) uint8, got {shape} {picture.dtype}. "
                 "From [0, 1]: (images * 255).round().astype('uint8')."
             )
-        if shape == image_shape:
+        if shape == (form.side, form.side, form.channels):
             return picture
         picture = Image.fromarray(picture[..., 0] if len(shape) == 3 and shape[2] == 1 else picture)
-    source = _encoded(picture) if isinstance(picture, Image.Image) else Path(picture)
-    return resize(read_picture(source), side=height, channels=channels, fit=fit)
+    return form.pixels(_encoded(picture) if isinstance(picture, Image.Image) else Path(picture))
 
 
 def _encoded(picture: Image.Image) -> bytes:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from snellen.api.answers import Answers, Pictures, answers
-from snellen.data.pictures import Fit
+from snellen.data.pictures import Fit, PictureForm
 from snellen.errors import InvalidSetting, RunError, UsageError
 from snellen.evaluate import notebook
 from snellen.evaluate.intervals import Rate
@@ -119,12 +120,14 @@ class TrainedRun:
         look = judge_on_test([self.run], opened, reason=reason, data=where, device=device)
         return scorecard(look.predictions[0])
 
-    def predict(self, pictures: Pictures, *, fit: Fit = "crop", tta: bool = False, device: str = "auto") -> Answers:
+    def predict(
+        self, pictures: Pictures, *, fit: Fit | None = None, tta: bool = False, device: str = "auto"
+    ) -> Answers:
         """What is in these pictures?
 
         Args:
             pictures: a path or several, a Pillow image or several, or an array (N, H, W, C) or (H, W, C) uint8.
-            fit: how a picture of another size becomes square: "crop", "pad" or "squash".
+            fit: how a picture of another shape becomes square: "crop", "pad" or "squash"; None is as in training.
             tta: average over the recipe's test-time views.
             device: "auto", "cpu", "cuda" or "mps".
 
@@ -134,12 +137,12 @@ class TrainedRun:
         """
         if tta and self.recipe.tta == "none":
             raise InvalidSetting(f"tta=True has no effect: the recipe {self.recipe.name} has tta=none.")
+        form = PictureForm.of_run(self.info["data"])
         return answers(
             self.model(device),
             pictures,
-            image_shape=tuple(self.info["data"]["image_shape"]),
+            form=form if fit is None else replace(form, fit=fit),
             class_names=self.class_names,
-            fit=fit,
             tta=self.recipe.tta if tta else "none",
         )
 

@@ -84,8 +84,10 @@ def train_bare(job: Job) -> Classifier:
     model = _initial_model(job)
     optimizers = build_optimizers(model, recipe)
     batches = Batches(
-        job.splits.train, batch_size=recipe.batch_size, augment=recipe.augment, seed=job.seed, device=device
+        job.splits.train, batch_size=recipe.batch_size, augment=recipe.augment, seed=job.seed, device=device,
+        sampling=recipe.sampling,
     )  # fmt: skip
+    class_weights = job.class_weights()
     per_epoch = batches.steps_per_epoch
     steps = max(1, round(recipe.epochs * per_epoch))
     lookahead = Lookahead(model, recipe.average, steps=steps) if recipe.average else None
@@ -101,7 +103,7 @@ def train_bare(job: Job) -> Classifier:
             lr = lr_fraction(recipe.schedule, step=step, steps=steps, steps_per_epoch=per_epoch)
             update(
                 model, resize_side(images, side), labels,
-                optimizers=optimizers, lr=lr, recipe=recipe, placement=job.placement,
+                optimizers=optimizers, lr=lr, recipe=recipe, placement=job.placement, class_weights=class_weights,
             )  # fmt: skip
             step += 1
             if lookahead:

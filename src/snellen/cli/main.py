@@ -28,7 +28,7 @@ VERBS = {
     "report": "see what a run does: one page of pictures, mistakes, curves and what it looks at",
     "view": "the same page on this machine, with a place to try your own pictures",
     "ladder": "which part of a recipe is worth what: rungs x seeds, with a verdict on each",
-    "export": "the model for other tools: ONNX, int8, torch.export, safetensors, held against the run",
+    "export": "files for other tools (ONNX, int8, torch, safetensors), compared with the run first",
     "recipes": "list the recipes, or show one in full",
     "doctor": "look for every known mistake in a run or a data set",
     "bench": "how fast it is here, each number with its conditions",

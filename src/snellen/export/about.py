@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import snellen
+from snellen.data.pictures import PictureForm
 from snellen.evaluate.intervals import Rate
 from snellen.models.restore import weights_hash
 from snellen.recipes.json_form import to_json
@@ -26,7 +27,7 @@ def about(run: Run) -> dict[str, Any]:
         "image_shape": data["image_shape"],  # [H, W, C] in pixels
         "side": data["image_shape"][0],
         "channels": data["image_shape"][2],
-        "fit": fit_of(run),
+        "fit": PictureForm.of_run(data).fit,
         "input": "uint8, (N, H, W, C), 0 to 255, RGB",
         "output": "probabilities, float32, (N, K), in the order of class_names",
         "mean": info["statistics"]["mean"],
@@ -35,12 +36,6 @@ def about(run: Run) -> dict[str, Any]:
         "weights_sha256": weights_hash(run),
         "recipe": to_json(run.recipe),
     }
-
-
-def fit_of(run: Run) -> str:
-    """How pictures became square for this run: "crop", "pad" or "squash"."""
-    # Data sets that come in one size have no entry; a user's own folder says how it was read.
-    return str(run.info["data"].get("loading", {}).get("fit", "crop"))
 
 
 def measured(accuracy: Rate, split: str) -> dict[str, Any]:
