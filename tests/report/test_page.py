@@ -14,7 +14,7 @@ from snellen.cli.main import main
 from snellen.data.dataset import Dataset
 from snellen.errors import DataError, RunError, UsageError
 from snellen.report.page import Options, Page, build_page, write_report
-from snellen.report.record import without_folders
+from snellen.runs.handed_on import without_folders
 from snellen.runs.run import Run
 from snellen.train.judge import ledger_of
 

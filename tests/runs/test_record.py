@@ -34,3 +34,8 @@ def test_each_run_becomes_a_file_that_names_no_folder_of_this_disk(
     assert str(tmp_path) not in json.dumps(json.loads(written)["info"])
     assert main([str(tmp_path / "nowhere"), "--into", str(tmp_path / "results")]) == 1
     assert "snellen:" in capsys.readouterr().err
+
+
+def test_what_a_guard_says_of_a_file_is_kept_without_its_folder(own_run: Run) -> None:
+    own_run.write("guards.json", {"verdicts": [{"evidence": "as far as /srv/data/runs/ledger.jsonl knows"}]})
+    assert evidence(own_run)["guards"]["verdicts"] == [{"evidence": "as far as ledger.jsonl knows"}]

@@ -175,7 +175,7 @@ def _decode_one(source: Path | bytes, form: PictureForm, known: frozenset[str]) 
         return Decoded(digest) if digest in known else Decoded(digest, form.pixels(content))
     except DataError as error:
         name = str(source) if isinstance(source, Path) else ""
-        return Decoded(digest, problem=shown(str(error).removeprefix(name).removeprefix("the picture").strip()))
+        return Decoded(digest, problem=shown(str(error).removeprefix(name).removeprefix("The picture").strip()))
 
 
 def _processors() -> int:

@@ -29,10 +29,11 @@ from snellen.report.bundle import bundle_html
 from snellen.report.geometry import geometry_json
 from snellen.report.glasses import Glasses, Subject, chosen_pictures, look_through
 from snellen.report.pipeline import walk_along
-from snellen.report.record import record_json, without_folders
+from snellen.report.record import record_json
 from snellen.report.shown import Shown, answered, shown_split
 from snellen.report.sprite import Sprite
 from snellen.runs.atomic import write_text
+from snellen.runs.handed_on import without_folders
 from snellen.runs.run import Run
 from snellen.train.judge import ledger_of
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from snellen.data.ledger import Ledger
@@ -10,23 +9,8 @@ from snellen.errors import RunError
 from snellen.evaluate.metrics import smoothing_floor
 from snellen.models.restore import weights_hash
 from snellen.recipes.json_form import to_json
+from snellen.runs.handed_on import without_folders
 from snellen.runs.run import Run
-
-_FOLDERS = re.compile(r"(?<![\w./:])(?:[A-Za-z]:)?(?:[/\\][^/\\\s:;,'\"]+)+[/\\](?=[^/\\\s])")
-
-
-def without_folders(content: Any) -> Any:
-    """JSON-able content in whose texts absolute paths are only their last part.
-
-    A page is made to be handed on: it names the file something came from, not where on this disk it lies.
-    """
-    if isinstance(content, str):
-        return _FOLDERS.sub("", content)
-    if isinstance(content, list):
-        return [without_folders(each) for each in content]
-    if isinstance(content, dict):
-        return {key: without_folders(value) for key, value in content.items()}
-    return content
 
 
 def record_json(run: Run, ledger: Ledger) -> dict[str, Any]:

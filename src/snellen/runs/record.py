@@ -15,6 +15,7 @@ from typing import Any
 
 from snellen.errors import SnellenError
 from snellen.runs.atomic import write_json
+from snellen.runs.handed_on import without_folders
 from snellen.runs.run import Run, open_run
 
 
@@ -44,7 +45,7 @@ def evidence(run: Run) -> dict[str, Any]:
         "recipe": run.read("recipe.json"),
         "info": info,
         "grades": grades,
-        **{name: _figures(content) for name, content in judged.items()},
+        **{name: without_folders(_figures(content)) for name, content in judged.items()},
         "epochs": run.journal.rows(),
     }
 
