@@ -25,6 +25,18 @@ def test_at_the_end_nothing_is_left() -> None:
     assert seconds_left([], []) == 0.0
 
 
+def test_what_is_on_disk_already_takes_no_time() -> None:
+    done = [Effort("plain", 10, 100.0, ready=True)]
+    assert seconds_left(done, [Effort("plain", 10, ready=True), Effort("plain", 10)]) == pytest.approx(100)
+    assert seconds_left([], [Effort("plain", 10, ready=True)]) == 0.0
+
+
+def test_where_nothing_is_left_to_train_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    pace = Pace([Effort("plain", 2, ready=True), Effort("+ flip", 2, ready=True)])
+    pace.run_done(seed=0, seconds=30.0, val_accuracy=0.5, reused=True)
+    assert capsys.readouterr().err == "[1/2] plain, seed 0: val 50.00 %, done before; nothing left to train\n"
+
+
 def test_each_run_gives_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     pace = Pace([Effort("baseline", 2), Effort("+ flip", 2), Effort("baseline", 2)])
     pace.run_done(seed=0, seconds=30.0, val_accuracy=0.5, reused=True)

@@ -24,6 +24,7 @@ _SHOTS = (
     ("confusions", "view=confusions", 1280, 1180, False),
     ("curves", "view=curves", 1280, 960, False),
     ("inside", "view=inside", 1280, 1340, True),
+    ("pipeline", "view=pipeline", 1280, 1340, False),
     ("classes", "view=classes", 1280, 1180, False),
     ("map", "view=map", 1280, 1130, True),
     ("record", "view=record", 1280, 844, False),

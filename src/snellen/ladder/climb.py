@@ -60,7 +60,8 @@ def climb(
     with Run(folder).locked():
         plan = begin(plan)
         todo = [(rung, seed) for seed in plan.seeds for rung in plan.rungs]
-        pace = Pace([Effort(rung.name, rung.recipe.epochs) for rung, _ in todo], quiet=quiet)
+        efforts = [Effort(rung.name, rung.recipe.epochs, ready=_is_done(plan, rung, seed)) for rung, seed in todo]
+        pace = Pace(efforts, quiet=quiet)
         pace.say(
             f"{plan.title} on {plan.data}: {len(plan.rungs)} rungs x {seeds} seed{'s' * (seeds > 1)} = "
             f"{len(todo)} runs in {folder} ({plan.device}, {plan.precision})"
@@ -72,6 +73,11 @@ def climb(
             seconds = info.get("seconds") or sum(row["seconds"] for row in run.journal.rows())
             pace.run_done(seed=seed, seconds=seconds, val_accuracy=accuracy, reused=reused)
     return plan
+
+
+def _is_done(plan: Plan, rung: Rung, seed: int) -> bool:
+    run = Run(plan.folder / plan.run_name(rung, seed))
+    return (run.folder / "run.json").exists() and run.info.get("status") in ("finished", "diverged")
 
 
 def _plan(

@@ -14,11 +14,19 @@ from snellen.train.progress import Progress
 
 @dataclass(frozen=True)
 class Effort:
-    """A run as work: its rung's name, its epochs, and the seconds it took (0 if it is still to come)."""
+    """A run as work.
+
+    Attributes:
+        rung: its rung's name.
+        epochs: of its recipe.
+        seconds: it took; 0 if it is still to come.
+        ready: it is on disk already, and will be read and not trained.
+    """
 
     rung: str
     epochs: float
     seconds: float = 0.0
+    ready: bool = False
 
 
 def seconds_left(done: Sequence[Effort], ahead: Sequence[Effort]) -> float | None:
@@ -27,8 +35,11 @@ def seconds_left(done: Sequence[Effort], ahead: Sequence[Effort]) -> float | Non
     A rung that was timed is its own measure (augmentation and width cost time); others go by the mean of all.
     """
     rates = {rung: [one.seconds / one.epochs for one in done if one.rung == rung] for rung in {d.rung for d in done}}
+    ahead = [one for one in ahead if not one.ready]
+    if not ahead:
+        return 0.0
     if not rates:
-        return 0.0 if not ahead else None
+        return None
     usual = fmean(rate for of_rung in rates.values() for rate in of_rung)
     return sum(one.epochs * (fmean(rates[one.rung]) if one.rung in rates else usual) for one in ahead)
 
@@ -67,6 +78,8 @@ class Pace:
         took = "done before" if reused else clock(seconds)
         left = seconds_left(self._done, self._ahead)
         rest = f"about {clock(left)} left" if self._ahead and left is not None else "that was the last"
+        if reused and not left:
+            rest = "nothing left to train"
         number = f"{len(self._done):>{len(str(self._count))}}/{self._count}"
         self.say(f"[{number}] {run.rung}, seed {seed}: {shown}, {took}; {rest}")
 
