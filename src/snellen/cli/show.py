@@ -56,7 +56,7 @@ def show_mixed_up(console: Console, predictions: Predictions) -> None:
     """Print the two pairs of classes that are mixed up most."""
     pairs = worst_pairs(confusion_matrix(predictions), predictions.class_names, limit=2)
     for number, pair in enumerate(pairs):
-        console.print(Text(f"{'mixed up' if number == 0 else '':<9}{pair}"))
+        show_line(console, "mixed up" if number == 0 else "", str(pair))
 
 
 def show_confidence(console: Console, found: Confidence) -> None:
