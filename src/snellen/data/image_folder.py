@@ -30,7 +30,7 @@ def list_pictures(path: Path) -> Listing:
         return list_table(path)
     if not path.is_dir():
         raise DataNotFound(
-            f"{shown(path)} is not there. Name a folder of class folders, a table (.csv, .parquet), cifar10 or eyechart."
+            f"{shown(path)} is not there. Name a folder of class folders, a table (.csv, .parquet), or cifar10."
             if not path.exists() else
             f"{shown(path)} is neither a folder nor a table ({', '.join(TABLE_ENDINGS)})."
         )  # fmt: skip
