@@ -119,8 +119,9 @@ def show_next(console: Console, run: Run) -> None:
     """Print where the files are and which commands come next."""
     steps = [
         ("run", str(run.folder)),
-        ("pictures", "confusion.png, curves.png"),
+        ("pictures", "confusion.png, curves.png, reliability.png"),
         ("next", f"snellen report {run.folder}     (one page: every picture, every mistake)"),
+        ("", f"snellen view {run.folder}     (the same page, and a place to try your own pictures)"),
         ("", f"snellen evaluate {run.folder} --per-class"),
         ("", f"snellen predict {run.folder} YOUR_PICTURE.jpg"),
         ("", f"snellen evaluate {run.folder} --split test     (once, through the ledger)"),
