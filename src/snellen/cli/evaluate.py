@@ -94,7 +94,7 @@ def _val(args: Args, run: Run) -> dict[str, Any]:
     write_confidence(sure, run.folder)
     found = {"run": str(run.folder), "split": "val", **card.to_json(), "confidence": sure.to_json()}
     console = Console(highlight=False, quiet=args.json)
-    show_grades(console, predictions)
+    show_grades(console, sure)
     if args.per_class:
         console.print()
         console.print(class_table(card))

@@ -33,17 +33,19 @@ def show_run(folder: Path, *, as_json: bool) -> None:
         console.print("Final training: no val split was kept, so there is nothing to grade yet.")
         console.print(f"run    {folder}\nnext   snellen evaluate {folder} --split test", soft_wrap=True)
         return
-    show_grades(console, Predictions.load(folder / "predictions_val.npz"))
+    val = Predictions.load(folder / "predictions_val.npz")
+    show_grades(console, confidence(val, val=val))
     show_guards(console, run)
     show_next(console, run)
 
 
-def show_grades(console: Console, predictions: Predictions) -> None:
+def show_grades(console: Console, found: Confidence) -> None:
     """Print val's grades: the matrix, accuracy, the two worst pairs, and how far the model may be believed."""
+    predictions = found.predictions
     show_matrix(console, predictions)
     show_accuracy(console, scorecard(predictions), predictions.split)
     show_mixed_up(console, predictions)
-    show_confidence(console, confidence(predictions, val=predictions if predictions.split == "val" else None))
+    show_confidence(console, found)
 
 
 def show_matrix(console: Console, predictions: Predictions) -> None:
