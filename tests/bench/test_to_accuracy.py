@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from snellen.bench import seeds, to_accuracy
 from snellen.bench.child import Finished
 from snellen.bench.settings import Settings
+from snellen.bench.turns import Trained
 from snellen.data.dataset import Dataset
 from snellen.data.ledger import Ledger
 from snellen.recipes.recipe import Recipe
@@ -31,12 +33,13 @@ def printed(monkeypatch: pytest.MonkeyPatch, *lines: dict[str, Any]) -> list[Seq
     """Instead of training, these lines are printed, one every 60 seconds."""
     asked: list[Sequence[str]] = []
 
-    def run(arguments: Sequence[str], **_: Any) -> Finished:
-        asked.append(arguments)
-        out = "".join(json.dumps({**LINE, **line}) + "\n" for line in lines)
-        return Finished(out, 60.0 * len(lines), 2_500_000_000, tuple(60.0 * (at + 1) for at in range(len(lines))))
+    def run(trainers: Sequence[tuple[Sequence[str], int]]) -> list[Trained]:
+        asked.extend(arguments for arguments, _ in trainers)
+        arrivals = tuple(60.0 * (at + 1) for at in range(len(lines)))
+        finished = Finished("", 60.0 * len(lines), 2_500_000_000, arrivals)
+        return [Trained(tuple({**LINE, **line} for line in lines), finished)]
 
-    monkeypatch.setattr(to_accuracy, "run_python", run)
+    monkeypatch.setattr(to_accuracy, "train_in_turns", run)
     return asked
 
 
@@ -139,6 +142,7 @@ def test_all_seeds_have_the_precision_that_the_first_one_chose(
         return {**LINE, "precision": "bf16"}
 
     monkeypatch.setattr(seeds, "train_and_grade", train)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n" * 9))
     words = ["--dataset", "eyechart", "--recipe", "glance", "--seeds", "3", "--runs", str(tmp_path)]
     assert seeds.main(words) == 0
     assert asked == ["auto", "bf16", "bf16"]

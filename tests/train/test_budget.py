@@ -25,9 +25,9 @@ def test_anything_else_is_refused_with_the_value(text: str) -> None:
         parse_duration(text)
 
 
-def fitted(recipe: Recipe, dataset: Dataset, seconds: float) -> Recipe:
+def fitted(recipe: Recipe, dataset: Dataset, seconds: float, *, final: bool = False) -> Recipe:
     return fit_into(
-        recipe, dataset, seconds=seconds, device="cpu", precision="fp32", progress=Progress(quiet=True)
+        recipe, dataset, seconds=seconds, device="cpu", precision="fp32", progress=Progress(quiet=True), final=final
     )  # fmt: skip
 
 
@@ -61,6 +61,13 @@ def test_below_three_epochs_the_last_one_may_be_a_part(tiny_recipe: Recipe, tiny
 def test_fewer_looks_at_val_leave_time_for_training(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
     seldom = fitted(tiny_recipe.replace(evaluate_every=100), tiny_dataset, 200).epochs
     assert seldom == pytest.approx(1.8 * 290 / 270, abs=0.06)
+
+
+@pytest.mark.usefixtures("an_epoch_takes_a_hundred_seconds")
+def test_a_final_training_has_more_images_and_no_looks_at_val(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
+    assert len(tiny_dataset.train) == 300
+    final = fitted(tiny_recipe, tiny_dataset, 200, final=True).epochs
+    assert final == pytest.approx(1.8 * 290 / 300, abs=0.06)
 
 
 @pytest.mark.usefixtures("an_epoch_takes_a_hundred_seconds")

@@ -43,7 +43,7 @@ SUBJECTS: dict[str, Subject] = {
         "to_accuracy",
         "seconds from nothing to a graded model, cold and warm",
         True,
-        ("data", "dataset", "recipe", "seeds", "final", "reason", "ledger", "runs"),
+        ("data", "dataset", "recipe", "seeds", "final", "reason", "ledger", "runs", "peer", "peer_seeds"),
     ),
 }
 
@@ -71,8 +71,9 @@ def require_effect(names: Sequence[str], settings: Settings) -> None:
     for option in sorted({option for subject in SUBJECTS.values() for option in subject.options} - known):
         if getattr(settings, option) != getattr(plain, option):
             users = [name for name, subject in SUBJECTS.items() if option in subject.options]
+            flag = option.replace("_", "-")
             raise InvalidSetting(
-                f"--{option} has no effect on {', '.join(names)}; it is for {', '.join(users)}. Leave it out."
+                f"--{flag} has no effect on {', '.join(names)}; it is for {', '.join(users)}. Leave it out."
             )
 
 

@@ -1,5 +1,7 @@
 """Several trainings in one process, for `snellen bench to-accuracy`: the first one is cold, the others are warm.
 
+After the first, each waits for a line on stdin, so that another process can have its turn in between.
+
 python -m snellen.bench.seeds --dataset cifar10 --recipe sprint --seeds 3 --runs runs/bench
 """
 
@@ -68,7 +70,7 @@ def _answer_stand_ins(run: Run, recipe: Recipe, dataset: Dataset) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Train seed 0, 1, … and print one JSON line after each."""
+    """Train seed 0, 1, … and print one JSON line after each; the next begins when a line comes in."""
     parser = argparse.ArgumentParser(prog="python -m snellen.bench.seeds")
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--data", type=Path)
@@ -82,6 +84,8 @@ def main(arguments: Sequence[str]) -> int:
         recipe, dataset = find_recipe(asked.recipe), load(asked.dataset, data=asked.data)
         precision = "auto"
         for seed in range(asked.seeds):
+            if seed > 0 and not sys.stdin.readline():
+                break
             line = train_and_grade(
                 recipe, dataset, seed=seed, final=asked.final, device=asked.device, precision=precision, runs=asked.runs
             )  # fmt: skip

@@ -23,6 +23,8 @@ class Settings:
         reason: the line in the ledger with which `to-accuracy` may open the test set; None leaves it sealed.
         ledger: its file, or None for the usual one.
         runs: folder for the run folders of `to-accuracy`.
+        peer: a Python file that trains something else and takes turns with `to-accuracy`, or None.
+        peer_seeds: trainings of the peer, in the first turns; None is as many as ours.
     """
 
     device: str = "auto"
@@ -35,6 +37,8 @@ class Settings:
     reason: str | None = None
     ledger: Path | None = None
     runs: Path = Path("runs/bench")
+    peer: Path | None = None
+    peer_seeds: int | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.seeds <= 1000:
@@ -45,6 +49,12 @@ class Settings:
             )
         if self.ledger is not None and self.reason is None:
             raise InvalidSetting("--ledger has no effect without --reason: nothing is written there.")
+        if self.peer is not None and not self.peer.is_file():
+            raise InvalidSetting(f"--peer {self.peer} is not a file. Name a Python file as docs/bench.md describes it.")
+        if self.peer_seeds is not None and (self.peer is None or not 1 <= self.peer_seeds <= self.seeds):
+            raise InvalidSetting(
+                f"--peer-seeds {self.peer_seeds} is not possible: 1 to --seeds ({self.seeds}) trainings of a --peer."
+            )
 
     @property
     def repeats(self) -> int:

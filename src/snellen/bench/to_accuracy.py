@@ -7,29 +7,30 @@ and n - 1 warm ones, and all n count for the accuracy.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from snellen.bench.child import Finished, run_python
-from snellen.bench.conditions import conditions_here
+from snellen.bench.child import Finished
+from snellen.bench.conditions import Conditions, conditions_here
 from snellen.bench.measurement import Measurement
-from snellen.bench.protocol import Timing
+from snellen.bench.protocol import Timing, percentile
 from snellen.bench.settings import Settings
 from snellen.bench.stand_ins import require_dataset
+from snellen.bench.turns import Trained, train_in_turns
 from snellen.evaluate.intervals import mean_over_seeds
 from snellen.recipes.catalog import default_recipe, find_recipe
 from snellen.runs.run import Run
 from snellen.train.judge import judge_on_test, ledger_of
 
 FIGURES = ("cold s", "warm s", "accuracy %", "standard error", "seeds", "peak GB")
+RATIOS = ("cold", "warm", "cold pairs", "warm pairs")
 
 
 def measure(settings: Settings) -> Iterator[Measurement]:
-    """Train and grade `seeds` runs in one process; one line.
+    """Train and grade `seeds` runs in one process; one line, and two more where a peer takes turns.
 
     Without `final` the accuracy is that on val. With it, training takes train and val, and the accuracy stays unknown
     unless a `reason` opens the test set: once, for all runs together, after the last of them, through the ledger.
@@ -41,14 +42,45 @@ def measure(settings: Settings) -> Iterator[Measurement]:
     require_dataset(settings.dataset)
     recipe = find_recipe(settings.recipe) if settings.recipe else default_recipe(settings.dataset)
     conditions = conditions_here(batch=recipe.batch_size)
-    finished = run_python(_arguments(settings, settings.recipe or recipe.name), weigh=True)
-    lines = [json.loads(text) for text in finished.out.splitlines()]
-    accuracies, split, note = _accuracies(lines, settings)
+    trainers = [(_arguments(settings, settings.recipe or recipe.name), settings.seeds)]
+    if settings.peer is not None:
+        trainers.append(([str(settings.peer)], settings.peer_seeds or settings.seeds))
+    ours, *peers = train_in_turns(trainers)
+    lines = ours.lines
     conditions = replace(conditions, precision=lines[0]["precision"], device=lines[0]["device"]).after()
-    warm = Timing(tuple(line["seconds"] for line in lines[1:]), conditions) if len(lines) > 1 else None
-    figures = _figures(finished, warm, accuracies)
-    case = f"{settings.dataset} {recipe.name}, {'train + val' if settings.final else 'train'}, accuracy on {split}"
-    yield Measurement("to-accuracy", case, figures, conditions, warm, note=note, details={"runs": lines})
+    case = f"{settings.dataset} {recipe.name}, {'train + val' if settings.final else 'train'}"
+    # Hours went into the times: they are on record before the ledger is asked.
+    yield from _beside(ours, peers, conditions, settings)
+    accuracies, split, note = _accuracies(lines, settings)
+    yield _line(ours, conditions, f"{case}, accuracy on {split}", accuracies, note)
+
+
+def _line(
+    trained: Trained, conditions: Conditions, case: str, accuracies: Sequence[float], note: str = ""
+) -> Measurement:
+    warm = trained.warm(conditions)
+    figures = _figures(trained.finished, warm, accuracies)
+    return Measurement("to-accuracy", case, figures, conditions, warm, note=note, details={"runs": list(trained.lines)})
+
+
+def _beside(
+    ours: Trained, peers: Sequence[Trained], conditions: Conditions, settings: Settings
+) -> Iterator[Measurement]:
+    """The peer's own line, and our times as fractions of its times, pair by pair."""
+    for peer in peers:
+        assert settings.peer is not None
+        name = str(peer.lines[0].get("name", settings.peer.stem))
+        theirs = replace(conditions, precision=str(peer.lines[0].get("precision", "unknown")))
+        accuracies = [float(line["accuracy"]) for line in peer.lines if line.get("accuracy") is not None]
+        yield _line(peer, theirs, name, accuracies)
+        warm = [
+            a["seconds"] / b["seconds"] for a, b in zip(ours.lines[1:], peer.lines[1:], strict=False)
+        ]  # as many pairs as both made
+        values = (ours.cold_seconds / peer.cold_seconds, percentile(warm, 50) if warm else None, 1, len(warm))
+        figures = dict(zip(RATIOS, values, strict=True))
+        yield Measurement(
+            "to-accuracy", f"our time / time of {name}", figures, conditions, details={"warm ratios": warm}
+        )
 
 
 def _arguments(settings: Settings, recipe: str) -> list[str]:

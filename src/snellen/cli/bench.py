@@ -43,6 +43,10 @@ class Args:
     """The ledger's file; else $SNELLEN_LEDGER, else ledger.jsonl beside the runs."""
     runs: Path = Path("runs/bench")
     """For to-accuracy: folder for its run folders."""
+    peer: Path | None = None
+    """For to-accuracy: a Python file that takes turns with our trainings; docs/bench.md says how."""
+    peer_seeds: int | None = None
+    """For to-accuracy --peer: its trainings, in the first turns; else as many as ours."""
     out: Path | None = None
     """Write everything as JSON into this file, with the environment: results/speed/….json"""
     json: bool = False
@@ -55,6 +59,7 @@ def run(args: Args) -> int:
     settings = Settings(
         device=args.device, quick=args.quick, data=args.data, dataset=args.dataset, recipe=args.recipe,
         seeds=args.seeds, final=args.final, reason=args.reason, ledger=args.ledger, runs=args.runs,
+        peer=args.peer, peer_seeds=args.peer_seeds,
     )  # fmt: skip
     require_effect(names, settings)
     _require_writable(args.out)

@@ -97,8 +97,9 @@ def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
     progress.about(dataset.about)
     if seconds is not None:
         recipe = fit_into(
-            recipe, dataset, seconds=seconds, device=args.device, precision=args.precision, progress=progress
-        )
+            recipe, dataset, seconds=seconds, device=args.device, precision=args.precision, progress=progress,
+            final=args.final,
+        )  # fmt: skip
     finished = fit(
         recipe,
         dataset,

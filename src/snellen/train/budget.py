@@ -38,15 +38,24 @@ def parse_duration(text: str) -> float:
 
 
 def fit_into(
-    recipe: Recipe, dataset: Dataset, *, seconds: float, device: str, precision: str, progress: Progress
+    recipe: Recipe,
+    dataset: Dataset,
+    *,
+    seconds: float,
+    device: str,
+    precision: str,
+    progress: Progress,
+    final: bool = False,
 ) -> Recipe:
     """The recipe with as many epochs as fit into `seconds` here, counting one evaluation per epoch.
+
+    A `final` training has more images and no val to look at.
 
     Raises:
         InvalidSetting: not even a twentieth of an epoch fits.
     """
     started = time.monotonic()
-    job = prepare(recipe, dataset, seed=0, device=device, precision=precision)
+    job = prepare(recipe, dataset, seed=0, final=final, device=device, precision=precision)
     rate = _images_per_second(job)
     train_images = len(job.splits.train)
     # An evaluation is a forward pass, about a third of a training step, over val and as many training images.
