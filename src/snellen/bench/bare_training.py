@@ -29,7 +29,7 @@ from snellen.models.normalized import Classifier
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.json_form import with_settings
 from snellen.recipes.recipe import Recipe
-from snellen.train.average import Lookahead
+from snellen.train.average import Lookahead, moving_average
 from snellen.train.batches import Batches
 from snellen.train.job import Job, prepare
 from snellen.train.memory import return_freed_memory
@@ -91,6 +91,7 @@ def train_bare(job: Job) -> Classifier:
     per_epoch = batches.steps_per_epoch
     steps = max(1, round(recipe.epochs * per_epoch))
     lookahead = Lookahead(model, recipe.average, steps=steps) if recipe.average else None
+    ema = moving_average(model, recipe.ema_decay) if recipe.ema_decay else None
     step, side_before = 0, 0
     model.train()
     while step < steps:
@@ -108,9 +109,12 @@ def train_bare(job: Job) -> Classifier:
             step += 1
             if lookahead:
                 lookahead.after_step(step)
+            if ema is not None:
+                ema.update_parameters(model)
             if step == steps:
                 break
-    return model.eval()
+    graded: Classifier = model if ema is None else ema.module
+    return graded.eval()
 
 
 def answer(model: Classifier, job: Job, images: LabeledImages) -> Predictions:

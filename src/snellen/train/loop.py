@@ -19,7 +19,7 @@ from snellen.models.restore import model_hash, save_weights
 from snellen.recipes.recipe import Recipe
 from snellen.runs.journal import Row
 from snellen.runs.run import Run
-from snellen.train.average import Lookahead
+from snellen.train.average import Lookahead, moving_average
 from snellen.train.batches import Batches
 from snellen.train.interrupt import StopRequest
 from snellen.train.job import Job
@@ -89,11 +89,9 @@ def train(job: Job, run: Run, progress: Progress) -> TrainingState:
                     placement=job.placement,
                     class_weights=class_weights,
                 )
-                state.step += 1
+                state.after_step()
                 state.loss_sum += loss
                 state.images_seen += len(labels)
-                if state.lookahead:
-                    state.lookahead.after_step(state.step)
                 if job.placement.device.type == "cpu" or state.step % _LOSS_LOOK_STEPS == 0:
                     _check_finite(state)
                 progress.advance(state.step)
@@ -126,7 +124,8 @@ def _initial_state(job: Job, steps: int) -> TrainingState:
         initialise(model.normalize(_some_images(job.splits.train, 1_000)))
     model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     lookahead = Lookahead(model, job.recipe.average, steps=steps) if job.recipe.average else None
-    return TrainingState(model, build_optimizers(model, job.recipe), lookahead, torch.zeros((), device=device))
+    ema = moving_average(model, job.recipe.ema_decay) if job.recipe.ema_decay else None
+    return TrainingState(model, build_optimizers(model, job.recipe), lookahead, torch.zeros((), device=device), ema)
 
 
 def _some_images(images: LabeledImages, count: int) -> torch.Tensor:
@@ -178,7 +177,7 @@ def _close_epoch(
     val = job.splits.val
     if val is not None and (last or epoch % recipe.evaluate_every == 0):
         ask: Callable[[LabeledImages], Predictions] = lambda images: predict(  # noqa: E731 - two uses, one setting
-            state.model, images, bf16=job.placement.precision == "bf16"
+            state.graded, images, bf16=job.placement.precision == "bf16"
         )
         on_train, on_val = ask(clean_train), ask(val)
         row |= {
@@ -192,10 +191,10 @@ def _close_epoch(
         # The first of equals: a later epoch must be better to replace it.
         if row["val/accuracy"] > state.best_accuracy:
             state.best_accuracy, state.best_epoch = row["val/accuracy"], epoch
-            save_weights(run, state.model)
+            save_weights(run, state.graded)
     if val is None and last:
         state.best_epoch = epoch
-        save_weights(run, state.model)
+        save_weights(run, state.graded)
     row["seconds"] = state.epoch_seconds + time.monotonic() - started
     state.seconds += row["seconds"]
     state.epoch_seconds, state.images_seen = 0.0, 0
