@@ -55,7 +55,7 @@ def train(job: Job, run: Run, progress: Progress) -> TrainingState:
     class_weights = job.class_weights()
     per_epoch = batches.steps_per_epoch
     steps = max(1, round(recipe.epochs * per_epoch))
-    state = _initial_state(job, steps)
+    state = initial_state(job, steps)
     # Runs are comparable seed by seed only if they began with the same weights; a resumed run begins with them again.
     run.update_info(initial_weights_sha256=model_hash(state.model))
     checkpoint = run.folder / "resume" / "state.safetensors"
@@ -116,7 +116,8 @@ def train(job: Job, run: Run, progress: Progress) -> TrainingState:
     return state
 
 
-def _initial_state(job: Job, steps: int) -> TrainingState:
+def initial_state(job: Job, steps: int) -> TrainingState:
+    """A model, its optimizers and means as they are before the first of `steps` steps."""
     device = job.placement.device
     model = job.new_model()
     initialise = getattr(model.net, "init_whitening", None)
