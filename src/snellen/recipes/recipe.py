@@ -188,6 +188,24 @@ class Freeze:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Finetune:
+    """Go on from weights that know other pictures: the head first, then everything, early layers gently.
+
+    Attributes:
+        head_only: fraction of all steps in which only the last layer learns.
+        layer_decay: each top-level part of the network, from the head backwards, has its rate multiplied by this once
+            more; 1 gives all the same. Source: J. Howard and S. Ruder, "ULMFiT", 2018 (discriminative fine-tuning).
+    """
+
+    head_only: float = 0.1
+    layer_decay: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.head_only < 1, "finetune.head_only", self.head_only, "a fraction in [0, 1)")
+        _require(0 < self.layer_decay <= 1, "finetune.layer_decay", self.layer_decay, "a factor in (0, 1]")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Average:
     """Pull the weights towards their own running mean near the end (lookahead).
 
@@ -248,6 +266,7 @@ class Recipe:
             rare classes several times and not all of the common ones.
         resolutions: stages on smaller images, in order; empty means full size throughout.
         freezes: parameters that stop training early.
+        finetune: what a training from given weights does otherwise, or None.
         average: lookahead near the end, or None.
         ema_decay: grade an exponential moving average of the weights, which keeps this fraction of itself per step;
             0 is off.
@@ -272,6 +291,7 @@ class Recipe:
     sampling: Sampling = "natural"
     resolutions: tuple[Resolution, ...] = ()
     freezes: tuple[Freeze, ...] = ()
+    finetune: Finetune | None = None
     average: Average | None = None
     ema_decay: float = 0.0
     tta: TTA = "flip"
@@ -295,6 +315,9 @@ class Recipe:
         _require(self.evaluate_every >= 1, "evaluate_every", self.evaluate_every, "1 epoch or more")
         ends = [stage.until for stage in self.resolutions]
         _require(ends == sorted(set(ends)), "resolutions.until", ends, "fractions must rise from stage to stage")
+        decayed = self.finetune is not None and self.finetune.layer_decay < 1
+        only = "its rates belong to kinds of parameters, not to layers; use optimizer.kind=sgd, or 1"
+        _require(not (decayed and isinstance(self.optimizer, Muon)), "finetune.layer_decay", "below 1 with Muon", only)
         _require(all(1 <= width <= 8192 for width in self.widths), "widths", self.widths, "1 to 8192 channels")
 
     def replace(self, **changes: Any) -> Recipe:

@@ -16,7 +16,6 @@ from snellen.evaluate.metrics import hard_cross_entropy
 from snellen.evaluate.predict import predict
 from snellen.evaluate.predictions import Predictions
 from snellen.models.restore import model_hash, save_weights
-from snellen.recipes.recipe import Recipe
 from snellen.runs.journal import Row
 from snellen.runs.run import Run
 from snellen.train.average import Lookahead, moving_average
@@ -29,6 +28,7 @@ from snellen.train.progress import Progress
 from snellen.train.schedules import lr_fraction
 from snellen.train.state import TrainingState
 from snellen.train.step import update
+from snellen.train.trainable import let_learn, trainable_names
 
 _CLEAN_TRAIN_IMAGES = 2_000  # enough for ±2 points; all of them would cost a third of an epoch
 _CHECKPOINT_SECONDS = 60.0  # what a power cut may cost, at most, on top of one step
@@ -56,11 +56,14 @@ def train(job: Job, run: Run, progress: Progress) -> TrainingState:
     per_epoch = batches.steps_per_epoch
     steps = max(1, round(recipe.epochs * per_epoch))
     state = initial_state(job, steps)
-    # Runs are comparable seed by seed only if they began with the same weights; a resumed run begins with them again.
-    run.update_info(initial_weights_sha256=model_hash(state.model))
+    # Runs are comparable seed by seed only if they began with the same weights.
     checkpoint = run.folder / "resume" / "state.safetensors"
     if checkpoint.exists():
         state.load(checkpoint)
+    else:
+        run.update_info(initial_weights_sha256=model_hash(state.model))
+        if job.weights is not None:
+            state.save(checkpoint)  # the file that was named may be gone when the run is resumed
     run.journal.keep_until(state.step)
     clean_train = _clean_train_images(job)
     saved_at = time.monotonic()
@@ -70,11 +73,10 @@ def train(job: Job, run: Run, progress: Progress) -> TrainingState:
     with StopRequest() as stop:
         while state.step < steps:
             epoch = state.step // per_epoch  # 0-based
-            _freeze(state, recipe, steps)
             state.model.train()
             started = time.monotonic()
             for images, labels in batches.epoch(epoch, first=state.step % per_epoch):
-                _freeze(state, recipe, steps)
+                let_learn(state.model, recipe, state.trainable, done=state.step / steps)
                 side = recipe.side_at(state.step / steps, full=min(images.shape[-2:]))
                 if side != side_before:
                     return_freed_memory()
@@ -121,12 +123,13 @@ def initial_state(job: Job, steps: int) -> TrainingState:
     device = job.placement.device
     model = job.new_model()
     initialise = getattr(model.net, "init_whitening", None)
-    if initialise is not None:
+    if initialise is not None and job.weights is None:
         initialise(model.normalize(_some_images(job.splits.train, 1_000)))
     model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     lookahead = Lookahead(model, job.recipe.average, steps=steps) if job.recipe.average else None
     ema = moving_average(model, job.recipe.ema_decay) if job.recipe.ema_decay else None
-    return TrainingState(model, build_optimizers(model, job.recipe), lookahead, torch.zeros((), device=device), ema)
+    optimizers, trainable = build_optimizers(model, job.recipe), trainable_names(model)
+    return TrainingState(model, optimizers, lookahead, torch.zeros((), device=device), ema, trainable)
 
 
 def _some_images(images: LabeledImages, count: int) -> torch.Tensor:
@@ -141,14 +144,6 @@ def _clean_train_images(job: Job) -> LabeledImages:
     train = job.splits.train
     at = np.random.default_rng(job.seed).permutation(len(train))[:_CLEAN_TRAIN_IMAGES]
     return train.take(np.sort(at), role=train.role)
-
-
-def _freeze(state: TrainingState, recipe: Recipe, steps: int) -> None:
-    for freeze in recipe.freezes:
-        if state.step >= freeze.after * steps:
-            for name, parameter in state.model.named_parameters():
-                if name.startswith(freeze.prefix):
-                    parameter.requires_grad_(False)
 
 
 def _check_finite(state: TrainingState, *losses: float) -> None:

@@ -28,6 +28,7 @@ class TrainingState:
 
     Attributes:
         ema: the weights' moving average, or None.
+        trainable: names of the parameters that may learn at all.
         step: updates made.
         loss_sum: sum over the images of this epoch of the training loss, on the device.
         images_seen: images of this epoch.
@@ -41,6 +42,7 @@ class TrainingState:
     lookahead: Lookahead | None
     loss_sum: torch.Tensor
     ema: AveragedModel | None = None
+    trainable: frozenset[str] = frozenset()
     step: int = 0
     images_seen: int = 0
     best_accuracy: float = -1.0
