@@ -19,7 +19,7 @@ from snellen.evaluate.predictions import Predictions
 from snellen.models.catalog import build
 from snellen.models.restore import restore
 from snellen.recipes.catalog import RECIPES
-from snellen.recipes.recipe import Recipe
+from snellen.recipes.recipe import Augment, Recipe
 from snellen.train import fit
 
 
@@ -29,7 +29,7 @@ def small_sprint() -> Recipe:
     return RECIPES["sprint"].replace(widths=(16, 16, 16), batch_size=64, epochs=3.5)
 
 
-@pytest.mark.parametrize("name", ["tiny", "sprint", "weighed", "sampled"])
+@pytest.mark.parametrize("name", ["tiny", "sprint", "weighed", "sampled", "mixed"])
 def test_the_weights_are_those_of_the_full_loop_to_the_bit(
     name: str,
     tiny_recipe: Recipe,
@@ -40,7 +40,10 @@ def test_the_weights_are_those_of_the_full_loop_to_the_bit(
 ) -> None:
     monkeypatch.setattr(fit, "curves_png", lambda path, *_, **__: path.touch())
     weighed, sampled = tiny_recipe.replace(class_weights="balanced"), tiny_recipe.replace(sampling="balanced")
-    recipe = {"tiny": tiny_recipe, "sprint": small_sprint, "weighed": weighed, "sampled": sampled}[name]
+    augment = Augment(randaugment=1, erase=0.5, mixup=0.2, cutmix=1.0)
+    mixed = tiny_recipe.replace(augment=augment, ema_decay=0.9)
+    recipes = {"tiny": tiny_recipe, "sprint": small_sprint, "weighed": weighed, "sampled": sampled, "mixed": mixed}
+    recipe = recipes[name]
     everything = tiny_dataset.train  # of the first class a third is kept, so that there is something to even out
     rare = everything.take(np.flatnonzero((everything.labels > 0) | (everything.ids % 30 == 0)), "all")
     tiny_dataset = replace(tiny_dataset, train=rare)

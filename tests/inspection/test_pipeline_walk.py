@@ -34,7 +34,12 @@ _ALL = Recipe(
 _SMALLER = (Resolution(side=24, until=0.5),)
 FAMILIES = {
     "mlp": _ALL.replace(model="mlp", widths=(12,), label_smoothing=0.0, augment=Augment(), tta="none"),
-    "plain_cnn": _ALL.replace(model="plain_cnn", widths=(4, 4, 6), tta="ten_crop"),
+    "plain_cnn": _ALL.replace(
+        model="plain_cnn",
+        widths=(4, 4, 6),
+        tta="ten_crop",
+        augment=Augment(crop_pixels=3, randaugment=1, erase=0.5, mixup=0.2, cutmix=1.0),
+    ),
     "small_cnn": _ALL.replace(model="small_cnn", widths=(4, 4, 6, 6), resolutions=_SMALLER),
     "resnet18": _ALL.replace(model="resnet18", widths=(4, 4, 6, 6), tta="flip"),
     "sprint_net": _ALL.replace(model="sprint_net", widths=(24, 24, 24), resolutions=_SMALLER, tta_unsure=0.5),

@@ -1,4 +1,4 @@
-"""Lookahead: the mean of the weights, and when it is copied back."""
+"""Lookahead: the mean of the weights, and when it is copied back. EMA: a mean beside them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from snellen.recipes.recipe import Average
-from snellen.train.average import Lookahead
+from snellen.train.average import Lookahead, moving_average
 
 
 def test_the_weights_are_pulled_to_their_mean_every_few_steps_after_the_start() -> None:
@@ -45,3 +45,17 @@ def test_before_its_start_nothing_is_touched_or_kept() -> None:
         lookahead.after_step(step)
     assert torch.equal(model.weight, before)
     assert lookahead.mean == {}
+
+
+def test_the_moving_average_begins_with_the_first_trained_weights_and_keeps_its_fraction() -> None:
+    model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1))
+    average = moving_average(model, 0.75)
+    values = []
+    for value in (2.0, 6.0, 6.0):
+        with torch.no_grad():
+            model[0].weight.fill_(value)
+            model[1].running_mean.fill_(value)
+        average.update_parameters(model)
+        values.append((average.module[0].weight.item(), average.module[1].running_mean.item()))
+    assert values == [(2.0, 2.0), (3.0, 3.0), (3.75, 3.75)]
+    assert model[0].weight.item() == 6.0

@@ -108,3 +108,15 @@ def test_fewer_images_than_a_batch_make_one_smaller_batch(few_images: LabeledIma
     made = batches(few_images, size=512)
     assert (made.batch_size, made.steps_per_epoch) == (60, 1)
     assert [len(labels) for _, labels in made.epoch(0)] == [60]
+
+
+def test_mixed_images_come_with_targets_that_sum_to_one_and_name_both_classes(few_images: LabeledImages) -> None:
+    ((images, targets),) = batches(few_images, size=60, augment=Augment(mixup=0.4)).epoch(0)
+    ((_, labels),) = batches(few_images, size=60).epoch(0)
+    assert images.shape == (60, 3, 32, 32)
+    torch.testing.assert_close(targets.sum(dim=1), torch.ones(60))
+    rows = torch.arange(60)
+    named = torch.zeros_like(targets, dtype=torch.bool)
+    named[rows, labels] = named[rows, labels.roll(1)] = True
+    assert (targets[~named] == 0).all()
+    assert (targets[named] > 0).all()

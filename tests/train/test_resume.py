@@ -14,7 +14,7 @@ import torch
 from snellen.data.dataset import Dataset
 from snellen.evaluate.predictions import Predictions
 from snellen.models.restore import weights_hash
-from snellen.recipes.recipe import Average, Freeze, Muon, Recipe, Resolution, Schedule
+from snellen.recipes.recipe import Augment, Average, Freeze, Muon, Recipe, Resolution, Schedule
 from snellen.runs.run import Run, open_run
 from snellen.train import loop
 from snellen.train.fit import fit, resume
@@ -31,6 +31,8 @@ EVERYTHING: dict[str, Any] = SGD_ONLY | {
     "resolutions": (Resolution(side=24, until=0.3), Resolution(side=28, until=0.6)),
     "freezes": (Freeze(prefix="net.whiten.bias", after=0.3), Freeze(prefix="net.block1.conv1", after=0.55)),
     "average": Average(after=0.4, every_steps=2),
+    "augment": Augment(crop_pixels=2, randaugment=1, erase=0.3, mixup=0.2, cutmix=1.0),
+    "ema_decay": 0.8,
 }  # 4 steps an epoch, 10 in all
 
 

@@ -13,7 +13,7 @@ from snellen.data.dataset import Dataset
 from snellen.errors import RunError
 from snellen.recipes.recipe import Average, Muon, Recipe
 from snellen.train.job import prepare
-from snellen.train.loop import _initial_state
+from snellen.train.loop import initial_state
 from snellen.train.placement import Placement
 from snellen.train.state import TrainingState
 from snellen.train.step import update
@@ -27,7 +27,7 @@ def recipe(request: pytest.FixtureRequest, tiny_recipe: Recipe) -> Recipe:
 
 
 def new(recipe: Recipe, dataset: Dataset) -> TrainingState:
-    return _initial_state(prepare(recipe, dataset, seed=0, device="cpu", precision="fp32"), 16)
+    return initial_state(prepare(recipe, dataset, seed=0, device="cpu", precision="fp32"), 16)
 
 
 def advance(state: TrainingState, recipe: Recipe, steps: int) -> None:

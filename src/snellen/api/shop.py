@@ -85,6 +85,7 @@ def fit(
     precision: str = "auto",
     runs: str | Path = "runs",
     name: str | None = None,
+    weights: str | Path | None = None,
     quiet: bool = False,
     **settings: Any,
 ) -> TrainedRun:
@@ -99,6 +100,7 @@ def fit(
         precision: "auto", "fp32" or "bf16".
         runs: folder that holds the run folders.
         name: of the run folder; by default DATA-RECIPE-sSEED.
+        weights: a .safetensors file to begin with, or "pretrained" for what a borrowed model's library publishes.
         quiet: show no progress.
         settings: fields of the recipe to change, as in `recipe`.
 
@@ -118,6 +120,7 @@ def fit(
         runs=Path(runs),
         name=name,
         progress=Progress(quiet=quiet),
+        weights=weights if weights is None or weights == "pretrained" else Path(weights),  # type: ignore[arg-type]
     )
     return TrainedRun(run)
 

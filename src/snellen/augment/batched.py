@@ -5,22 +5,25 @@ its own mirror image, which is what reflect padding is, and the mirror image by 
 crop or flip can ask for is then a run of bytes somewhere in there, and a batch is B * H such runs copied.
 Measured at 32 px against per-pixel indexing, `torch.where` and cropping before the flip: 2 to 5 times faster.
 
-Nothing here waits for the device or has a shape that depends on data, so that it can be part of a CUDA graph.
+Nothing here waits for the device or has a shape that depends on data, so that it can be part of a CUDA graph;
+RandAugment is the exception.
 `reference` says the same one image at a time; tests hold the two equal. Letters: B, H, W, C as everywhere, P padding.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from snellen.augment.draws import Draws
+from snellen.augment.colour import blend_, grey
+from snellen.augment.draws import Draws, taken
+from snellen.augment.erasing import Rectangles, erase
+from snellen.augment.mixing import Mixes
+from snellen.augment.randaugment import Operations, operate
 from snellen.errors import InvalidSetting
-
-_RED, _GREEN, _BLUE = 0.299, 0.587, 0.114  # as `reference.LUMA`
 
 
 @dataclass(frozen=True)
@@ -33,29 +36,25 @@ class DeviceDraws:
     brightness: Tensor | None
     contrast: Tensor | None
     saturation: Tensor | None
+    operations: Operations[Tensor] | None = None
+    rectangles: Rectangles[Tensor] | None = None
+    mixes: Mixes[Tensor] | None = None
 
     def at(self, positions: Tensor) -> DeviceDraws:
         """The rows at `positions` (B,) int64 on the same device."""
-
-        def rows(values: Tensor | None) -> Tensor | None:
-            return None if values is None else values.index_select(0, positions)
-
-        shift, flip = self.shift.index_select(0, positions), self.flip.index_select(0, positions)
-        return DeviceDraws(self.pad, shift, flip, rows(self.brightness), rows(self.contrast), rows(self.saturation))
+        return taken(self, lambda values: values.index_select(0, positions))
 
 
 def to_device(draws: Draws, device: torch.device | str) -> DeviceDraws:
     """The draws of an epoch, copied to `device` once; batches then take their rows there with `.at`."""
-
-    def put(values: object) -> Tensor | None:
-        return None if values is None else torch.as_tensor(values, device=device)
-
-    shift, flip = torch.as_tensor(draws.shift, device=device), torch.as_tensor(draws.flip, device=device)
-    return DeviceDraws(draws.pad, shift, flip, put(draws.brightness), put(draws.contrast), put(draws.saturation))
+    tensors = taken(draws, lambda values: torch.as_tensor(values, device=device))
+    return DeviceDraws(**{field.name: getattr(tensors, field.name) for field in fields(tensors)})
 
 
 def augment_batch(images: Tensor, draws: DeviceDraws) -> Tensor:
-    """Crop, mirror and colour-jitter each image by its own draws.
+    """Change each image by its own draws; what two images do together is `mixing.mix`.
+
+    In this order: crop, mirror, RandAugment's operations, colour jitter, random erasing.
 
     Args:
         images: (B, H, W, C) uint8, C is 1 or 3.
@@ -68,12 +67,16 @@ def augment_batch(images: Tensor, draws: DeviceDraws) -> Tensor:
         InvalidSetting: the padding is not smaller than the image.
     """
     batch = to_float(_crop_and_mirror(images, draws))
+    if draws.operations is not None:
+        batch = operate(batch, draws.operations)
     if draws.brightness is not None:
-        batch = _blend_(batch, None, draws.brightness)
+        batch = blend_(batch, None, draws.brightness)
     if draws.contrast is not None:
-        batch = _blend_(batch, _grey(batch.mean(dim=(2, 3), keepdim=True)), draws.contrast)
+        batch = blend_(batch, grey(batch.mean(dim=(2, 3), keepdim=True)), draws.contrast)
     if draws.saturation is not None and batch.shape[1] == 3:
-        batch = _blend_(batch, _grey(batch), draws.saturation)
+        batch = blend_(batch, grey(batch), draws.saturation)
+    if draws.rectangles is not None:
+        batch = erase(batch, draws.rectangles)
     return batch
 
 
@@ -142,19 +145,3 @@ def _widen(images: Tensor, pad: int) -> Tensor:
         half[:, :, :pad] = edges[:, :, width - 1 - pad : width - 1]
         half[:, :, pad + width :] = edges[:, :, 1 : pad + 1]
     return wide
-
-
-def _grey(batch: Tensor) -> Tensor:
-    """(B, 1, H, W) float32. Written out: a matrix product would follow the precision set for the network."""
-    if batch.shape[1] == 1:
-        return batch
-    return batch[:, 0:1] * _RED + batch[:, 1:2] * _GREEN + batch[:, 2:3] * _BLUE
-
-
-def _blend_(batch: Tensor, anchor: Tensor | None, factor: Tensor) -> Tensor:
-    """`reference._blend` per image, in place: factor (B,), anchor broadcast against the batch or None for black."""
-    weight = factor.view(-1, 1, 1, 1)
-    batch = batch.mul_(weight)
-    if anchor is not None:
-        batch = batch.add_(anchor * (1 - weight))
-    return batch.clamp_(0, 1)

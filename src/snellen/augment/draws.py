@@ -7,18 +7,20 @@ here, in NumPy, for the whole epoch at once, and only applied elsewhere.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snellen.augment.erasing import Rectangles, draw_rectangles
+from snellen.augment.mixing import Mixes, draw_mixes
+from snellen.augment.randaugment import Operations, draw_operations
+from snellen.augment.words import Kind, below, fractions, words
 from snellen.errors import InvalidSetting
 from snellen.recipes.recipe import Augment
-
-# One stream per kind of draw, so that switching one kind on does not change the draws of another.
-# The numbers are part of the result: a new kind takes a new number, none is ever used again.
-_SHIFT, _FLIP, _BRIGHTNESS, _CONTRAST, _SATURATION, _FIRST_SIDE = range(6)
 
 
 class OneDraw(NamedTuple):
@@ -30,6 +32,9 @@ class OneDraw(NamedTuple):
         right: left column of the window in the padded image, 0 to 2 * pad.
         flip: whether the window is mirrored left to right.
         brightness: factor, or None where off; `contrast` and `saturation` alike.
+        operations: RandAugment's operations with their signs, and their magnitude; None where off.
+        rectangle: area, aspect, down and right of what is painted over, as in `Rectangles`; None where nothing is.
+        mix: own, cut, down and right as in `Mixes`; None where off. Not applied by `augment_one`, which has one image.
     """
 
     pad: int
@@ -39,6 +44,9 @@ class OneDraw(NamedTuple):
     brightness: float | None
     contrast: float | None
     saturation: float | None
+    operations: tuple[tuple[tuple[int, float], ...], int] | None = None
+    rectangle: tuple[np.float32, np.float32, np.float32, np.float32] | None = None
+    mix: tuple[np.float32, bool, np.float32, np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,9 @@ class Draws:
         brightness: (N,) float32 factors, or None where the recipe has it off.
         contrast: (N,) float32 factors, or None where off.
         saturation: (N,) float32 factors, or None where off.
+        operations: RandAugment's, or None where off.
+        rectangles: of random erasing, or None where off.
+        mixes: of mixup and CutMix, or None where off.
     """
 
     pad: int
@@ -60,6 +71,9 @@ class Draws:
     brightness: NDArray[np.float32] | None
     contrast: NDArray[np.float32] | None
     saturation: NDArray[np.float32] | None
+    operations: Operations[NDArray[Any]] | None = None
+    rectangles: Rectangles[NDArray[Any]] | None = None
+    mixes: Mixes[NDArray[Any]] | None = None
 
     def __len__(self) -> int:
         return len(self.flip)
@@ -70,16 +84,48 @@ class Draws:
 
         down, right = self.shift[index].tolist()
         factors = factor(self.brightness), factor(self.contrast), factor(self.saturation)
-        return OneDraw(self.pad, down, right, bool(self.flip[index]), *factors)
+        return OneDraw(
+            self.pad, down, right, bool(self.flip[index]), *factors, self._operations(index), self._rectangle(index),
+            self._mix(index),
+        )  # fmt: skip
+
+    def _operations(self, index: int) -> tuple[tuple[tuple[int, float], ...], int] | None:
+        drawn = self.operations
+        if drawn is None:
+            return None
+        return tuple(zip(drawn.kind[index].tolist(), drawn.sign[index].tolist(), strict=True)), drawn.magnitude
+
+    def _rectangle(self, index: int) -> tuple[np.float32, np.float32, np.float32, np.float32] | None:
+        drawn = self.rectangles
+        if drawn is None or not drawn.on[index]:
+            return None
+        return drawn.area[index], drawn.aspect[index], drawn.down[index], drawn.right[index]
+
+    def _mix(self, index: int) -> tuple[np.float32, bool, np.float32, np.float32] | None:
+        drawn = self.mixes
+        if drawn is None:
+            return None
+        return drawn.own[index], bool(drawn.cut[index]), drawn.down[index], drawn.right[index]
 
     def at(self, positions: NDArray[np.int64]) -> Draws:
         """The rows at `positions` (B,) int64, in that order."""
 
-        def rows(values: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
-            return None if values is None else values[positions]
+        return taken(self, lambda values: values[positions])
 
-        factors = rows(self.brightness), rows(self.contrast), rows(self.saturation)
-        return Draws(self.pad, self.shift[positions], self.flip[positions], *factors)
+
+_Rows = TypeVar("_Rows")
+
+
+def taken(draws: _Rows, function: Callable[[Any], Any]) -> _Rows:
+    """A copy of a dataclass of arrays with `function` applied to each array, also inside such dataclasses."""
+    changed = {}
+    for field in dataclasses.fields(draws):  # type: ignore[arg-type]
+        value = getattr(draws, field.name)
+        if dataclasses.is_dataclass(value):
+            changed[field.name] = taken(value, function)
+        elif value is not None and not isinstance(value, int):
+            changed[field.name] = function(value)
+    return dataclasses.replace(draws, **changed)  # type: ignore[type-var]
 
 
 def draw(augment: Augment, *, seed: int, epoch: int, count: int) -> Draws:
@@ -93,51 +139,47 @@ def draw(augment: Augment, *, seed: int, epoch: int, count: int) -> Draws:
 
     Raises:
         InvalidSetting: the seed or the epoch is outside the range above.
-
-    The words come from PCG64 as they are and not through `numpy.random.Generator`, whose methods may give other
-    numbers in another NumPy (NEP 19); a bit generator's words are fixed.
     """
     for name, value in (("seed", seed), ("epoch", epoch)):
         if not 0 <= value < 2**32:  # a larger number would fill two words and could meet another (seed, epoch)
             raise InvalidSetting(f"{name}={value} is not possible: a whole number from 0 to {2**32 - 1}.")
 
-    def factors(kind: int, strength: float) -> NDArray[np.float32] | None:
+    def factors(kind: Kind, strength: float) -> NDArray[np.float32] | None:
         if strength == 0:
             return None
-        fraction = (_words(seed, epoch, kind, count) >> np.uint64(11)) * 2.0**-53  # (N,) float64 in [0, 1)
+        fraction = fractions(seed, epoch, kind, count)[:, 0]
         return (1 - strength + 2 * strength * fraction).astype(np.float32)
 
+    stream = {"seed": seed, "epoch": epoch, "count": count}
+    rounds, magnitude = augment.randaugment, augment.randaugment_magnitude
+    mixing = augment.mixup or augment.cutmix
     return Draws(
         pad=augment.crop_pixels,
         shift=_shifts(seed, epoch, augment.crop_pixels, count),
         flip=_flips(augment, seed, epoch, count),
-        brightness=factors(_BRIGHTNESS, augment.brightness),
-        contrast=factors(_CONTRAST, augment.contrast),
-        saturation=factors(_SATURATION, augment.saturation),
+        brightness=factors(Kind.BRIGHTNESS, augment.brightness),
+        contrast=factors(Kind.CONTRAST, augment.contrast),
+        saturation=factors(Kind.SATURATION, augment.saturation),
+        operations=draw_operations(rounds, magnitude, **stream) if rounds else None,
+        rectangles=draw_rectangles(augment.erase, **stream) if augment.erase else None,
+        mixes=draw_mixes(augment.mixup, augment.cutmix, **stream) if mixing else None,
     )
-
-
-def _words(seed: int, epoch: int, kind: int, count: int) -> NDArray[np.uint64]:
-    """(count,) uint64: the first words of the stream that belongs to this seed, epoch and kind of draw."""
-    return np.random.PCG64(np.random.SeedSequence([seed, epoch, kind])).random_raw(count)
 
 
 def _shifts(seed: int, epoch: int, pad: int, count: int) -> NDArray[np.int64]:
     """(count, 2) int64 in [0, 2 * pad]."""
     if pad == 0:
         return np.zeros((count, 2), dtype=np.int64)
-    word, half = _words(seed, epoch, _SHIFT, count), np.uint64(32)
-    halves = np.stack([word >> half, word & np.uint64(2**32 - 1)], axis=1)
-    # Multiply and keep the high half: no rejection, so image i always uses word i. The bias is below 1e-8.
-    return ((halves * np.uint64(2 * pad + 1)) >> half).astype(np.int64)
+    word, half = words(seed, epoch, Kind.SHIFT, count), np.uint64(32)
+    return below(2 * pad + 1, np.stack([word >> half, word & np.uint64(2**32 - 1)], axis=1))
 
 
 def _flips(augment: Augment, seed: int, epoch: int, count: int) -> NDArray[np.bool_]:
     """(count,) bool."""
     top_bit = np.uint64(63)
     if augment.flip == "random":
-        return (_words(seed, epoch, _FLIP, count) >> top_bit).astype(bool)
+        return (words(seed, epoch, Kind.FLIP, count) >> top_bit).astype(bool)
     if augment.flip == "alternate":
-        first_side = (_words(seed, 0, _FIRST_SIDE, count) >> top_bit).astype(bool)
+        first_side = (words(seed, 0, Kind.FIRST_SIDE, count) >> top_bit).astype(bool)
         return first_side ^ (epoch % 2 == 1)
     return np.zeros(count, dtype=bool)

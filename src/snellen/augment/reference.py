@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snellen.augment.draws import OneDraw
-
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-"""Weights of red, green and blue in a grey value; ITU-R BT.601, as Pillow's "L" mode has them."""
+from snellen.augment.reference_operations import blend, grey, operate_one
 
 
 def reflect_pad(image: NDArray[np.uint8], pixels: int) -> NDArray[np.uint8]:
@@ -48,11 +46,11 @@ def jitter(
     the result of each step clipped to [0, 1].
     """
     if brightness is not None:
-        image = _blend(image, np.zeros(1, dtype=np.float32), brightness)
+        image = blend(image, np.zeros(1, dtype=np.float32), brightness)
     if contrast is not None:
-        image = _blend(image, _grey(image).mean(keepdims=True), contrast)
+        image = blend(image, grey(image).mean(keepdims=True), contrast)
     if saturation is not None and image.shape[2] == 3:
-        image = _blend(image, _grey(image), saturation)
+        image = blend(image, grey(image), saturation)
     return image
 
 
@@ -66,7 +64,50 @@ def augment_one(image: NDArray[np.uint8], draw: OneDraw) -> NDArray[np.float32]:
     if draw.flip:
         moved = mirror(moved)
     as_fraction = moved.astype(np.float32) / np.float32(255)
-    return jitter(as_fraction, brightness=draw.brightness, contrast=draw.contrast, saturation=draw.saturation)
+    if draw.operations is not None:
+        kinds, magnitude = draw.operations
+        for number, sign in kinds:
+            as_fraction = operate_one(as_fraction, number, sign, magnitude)
+    done = jitter(as_fraction, brightness=draw.brightness, contrast=draw.contrast, saturation=draw.saturation)
+    return done if draw.rectangle is None else erase_one(done, *draw.rectangle)
+
+
+def erase_one(
+    image: NDArray[np.float32], area: np.float32, aspect: np.float32, down: np.float32, right: np.float32
+) -> NDArray[np.float32]:
+    """(H, W, C) float32 with a rectangle in its mean colour; the numbers mean what `erasing.Rectangles` says."""
+    parts = []
+    for place, size, stretch in ((down, image.shape[0], aspect), (right, image.shape[1], np.float32(1) / aspect)):
+        pixels = np.float32(image.shape[0] * image.shape[1])
+        side = int(np.clip(np.round(np.sqrt(area * pixels * stretch)), 1, size))
+        start = min(int(place * np.float32(size - side + 1)), size - side)
+        parts.append(slice(start, start + side))
+    painted = image.copy()
+    painted[tuple(parts)] = image.mean(axis=(0, 1))
+    return painted
+
+
+def mix_two(
+    image: NDArray[np.float32],
+    other: NDArray[np.float32],
+    own: np.float32,
+    cut: bool,
+    down: np.float32,
+    right: np.float32,
+) -> tuple[NDArray[np.float32], float]:
+    """(H, W, C) float32 of two, and how much of it is the first; the numbers mean what `mixing.Mixes` says."""
+    if not cut:
+        return own * image + (np.float32(1) - own) * other, float(own)
+    parts = []
+    for middle, size in ((down, image.shape[0]), (right, image.shape[1])):
+        half = int(np.float32(size) * np.sqrt(np.float32(1) - own) / np.float32(2))
+        centre = int(middle * np.float32(size))
+        parts.append(slice(max(centre - half, 0), centre + half))
+    pasted = image.copy()
+    pasted[tuple(parts)] = other[tuple(parts)]
+    outside = np.ones(image.shape[:2])
+    outside[tuple(parts)] = 0
+    return pasted, float(outside.mean())
 
 
 def shrink(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
@@ -86,14 +127,3 @@ def _tents(old: int, new: int) -> NDArray[np.float64]:
     distance = np.abs(np.arange(old) + 0.5 - centres[:, None]) / scale  # in new pixels
     weights = np.maximum(0, 1 - distance)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
-
-
-def _grey(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(H, W, 1) float32."""
-    return image if image.shape[2] == 1 else (image * LUMA).sum(axis=2, keepdims=True)
-
-
-def _blend(image: NDArray[np.float32], anchor: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
-    """`anchor` at factor 0, the image itself at 1, beyond it above 1; clipped to [0, 1]."""
-    weight = np.float32(factor)
-    return np.clip(weight * image + (np.float32(1) - weight) * anchor, 0, 1)

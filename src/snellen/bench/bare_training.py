@@ -29,13 +29,14 @@ from snellen.models.normalized import Classifier
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.json_form import with_settings
 from snellen.recipes.recipe import Recipe
-from snellen.train.average import Lookahead
+from snellen.train.average import Lookahead, moving_average
 from snellen.train.batches import Batches
 from snellen.train.job import Job, prepare
 from snellen.train.memory import return_freed_memory
 from snellen.train.optimizers import build_optimizers
 from snellen.train.schedules import lr_fraction
 from snellen.train.step import update
+from snellen.train.trainable import let_learn, trainable_names
 
 _WHITENING_IMAGES = 1_000  # as train.loop
 
@@ -91,11 +92,13 @@ def train_bare(job: Job) -> Classifier:
     per_epoch = batches.steps_per_epoch
     steps = max(1, round(recipe.epochs * per_epoch))
     lookahead = Lookahead(model, recipe.average, steps=steps) if recipe.average else None
+    ema = moving_average(model, recipe.ema_decay) if recipe.ema_decay else None
+    trainable = trainable_names(model)
     step, side_before = 0, 0
     model.train()
     while step < steps:
         for images, labels in batches.epoch(step // per_epoch):
-            _freeze(model, recipe, step, steps)
+            let_learn(model, recipe, trainable, done=step / steps)
             side = recipe.side_at(step / steps, full=images.shape[-1])
             if side != side_before:
                 return_freed_memory()
@@ -108,9 +111,12 @@ def train_bare(job: Job) -> Classifier:
             step += 1
             if lookahead:
                 lookahead.after_step(step)
+            if ema is not None:
+                ema.update_parameters(model)
             if step == steps:
                 break
-    return model.eval()
+    graded: Classifier = model if ema is None else ema.module
+    return graded.eval()
 
 
 def answer(model: Classifier, job: Job, images: LabeledImages) -> Predictions:
@@ -123,19 +129,11 @@ def answer(model: Classifier, job: Job, images: LabeledImages) -> Predictions:
 def _initial_model(job: Job) -> Classifier:
     model = job.new_model()
     initialise = getattr(model.net, "init_whitening", None)
-    if initialise is not None:
+    if initialise is not None and job.weights is None:
         train = job.splits.train
         at = np.linspace(0, len(train) - 1, min(_WHITENING_IMAGES, len(train)), dtype=int)
         initialise(model.normalize(to_float(torch.from_numpy(train.images[at]))))
     return model.to(job.placement.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-
-def _freeze(model: Classifier, recipe: Recipe, step: int, steps: int) -> None:
-    for freeze in recipe.freezes:
-        if step >= freeze.after * steps:
-            for name, parameter in model.named_parameters():
-                if name.startswith(freeze.prefix):
-                    parameter.requires_grad_(False)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -20,6 +20,7 @@ from snellen.train.memory import keep_freed_memory, return_freed_memory
 from snellen.train.optimizers import build_optimizers
 from snellen.train.placement import Placement, Precision
 from snellen.train.step import update
+from snellen.train.trainable import let_learn, trainable_names
 
 _SMALL_LR = 1e-4  # as a fraction of the peak: the weights must stay finite on noise, the arithmetic is the same
 
@@ -70,10 +71,7 @@ class TrainingStep:
         model = _job(recipe, images, self.placement).new_model().to(device)
         self.model = model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.optimizers = build_optimizers(self.model, recipe)
-        for freeze in recipe.freezes:
-            for name, parameter in self.model.named_parameters():
-                if stage.middle >= freeze.after and name.startswith(freeze.prefix):
-                    parameter.requires_grad_(False)
+        let_learn(self.model, recipe, trainable_names(self.model), done=stage.middle)
         self.batches = Batches(
             images, batch_size=recipe.batch_size, augment=recipe.augment, seed=0, device=device
         )  # fmt: skip

@@ -22,6 +22,7 @@ VERBS = {
     "demo": "train, grade and show everything in about five minutes",
     "data": "what a data set holds: shapes, counts, statistics, a contact sheet",
     "train": "train a recipe on a data set",
+    "lr": "which learning rates train a recipe, found in a hundred steps",
     "evaluate": "grade a run on val, or once on the sealed test set",
     "predict": "name what is in your own pictures",
     "explain": "one image at every step of the pipeline, each done again in NumPy",
@@ -33,6 +34,7 @@ VERBS = {
     "doctor": "look for every known mistake in a run or a data set",
     "bench": "how fast it is here, each number with its conditions",
     "ledger": "who looked at the test set, when and why",
+    "completion": "a script for bash, zsh or fish that completes commands and options",
 }
 
 _BAD_USAGE = 2

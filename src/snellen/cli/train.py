@@ -47,6 +47,8 @@ class Args:
     """Own pictures without a test part: this share of them is sealed as one."""
     strict: bool = False
     """Own pictures: refuse unreadable files instead of leaving them out."""
+    weights: str | None = None
+    """Begin with this .safetensors file, or "pretrained": what timm or torchvision publish for their models."""
     runs: Path = Path("runs")
     """Folder that holds the run folders."""
     name: str | None = None
@@ -110,6 +112,7 @@ def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
         runs=args.runs,
         name=args.name,
         progress=progress,
+        weights="pretrained" if args.weights == "pretrained" else Path(args.weights) if args.weights else None,
     )
     _print_result(finished.folder, args.json)
     return 0

@@ -113,10 +113,13 @@ def _regularise(recipe: Recipe) -> str:
         steps.append("weight decay: --set optimizer.weight_decay=5e-4")
     if recipe.label_smoothing == 0:
         steps.append("label smoothing: --set label_smoothing=0.1")
-    if not steps:
+    if not steps and not (recipe.augment.mixup or recipe.augment.cutmix):
         return (
-            "Augmentation, weight decay and label smoothing are on already: fewer epochs, a smaller net or more data."
+            "Augmentation, weight decay and label smoothing are on already: fewer epochs, a smaller net, more data, or "
+            "--set augment.cutmix=1, which wants more epochs."
         )
+    if not steps:
+        return "All that a recipe has against it is on already: fewer epochs, a smaller net or more data."
     return "In this order, one at a time, judged on val: " + "; ".join(steps) + "."
 
 

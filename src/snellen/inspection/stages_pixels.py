@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from snellen.augment.batched import augment_batch, resize_side, to_device, to_float
 from snellen.augment.draws import Draws, OneDraw, draw
+from snellen.augment.randaugment import OPERATIONS
 from snellen.augment.reference import augment_one, crop, mirror, reflect_pad, shrink
 from snellen.data.cifar10 import stored_row
 from snellen.inspection.by_hand import as_fractions, from_pixels, from_planes, normalise, planes
@@ -153,6 +154,14 @@ def _facts(subject: Subject, own: OneDraw) -> tuple[tuple[str, str], ...]:
         rows.append(("window", f"row {own.down}, column {own.right} (each 0 to {far}; {own.pad} is the middle)"))
     if subject.ground.recipe.augment.flip != "none":
         rows.append(("mirrored", "yes" if own.flip else "no"))
+    if own.operations is not None:
+        names = list(OPERATIONS)
+        drawn = ", ".join(f"{names[kind]} {'+' if sign > 0 else '-'}" for kind, sign in own.operations[0])
+        rows.append((f"RandAugment at {own.operations[1]} of 30", drawn))
+    if own.rectangle is not None:
+        rows.append(("erased", f"a rectangle of about {100 * own.rectangle[0]:.0f} % of the picture"))
+    if own.mix is not None:
+        rows.append(("mixed", f"in a batch with another image; {100 * own.mix[0]:.0f} % is this one. Not shown here"))
     factors = (("brightness", own.brightness), ("contrast", own.contrast), ("saturation", own.saturation))
     return (*rows, *((name, f"x {factor:.3f}") for name, factor in factors if factor is not None))
 
@@ -170,7 +179,9 @@ def _augmentation_pictures(image: Pixels, own: OneDraw, made: NDArray[np.float32
         pictures += [Picture(f"padded by {own.pad}", outlined), Picture("cropped", show_bytes(window))]
     if own.flip:
         pictures.append(Picture("mirrored", show_bytes(mirror(window))))
-    if any(factor is not None for factor in (own.brightness, own.contrast, own.saturation)):
+    if own.operations is not None or own.rectangle is not None:
+        pictures.append(Picture("changed", show_fractions(made)))
+    elif any(factor is not None for factor in (own.brightness, own.contrast, own.saturation)):
         pictures.append(Picture("jittered", show_fractions(made)))
     return tuple(pictures) or (Picture("unchanged this time", show_fractions(made)),)
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from snellen.errors import InvalidSetting, unknown_name
+from snellen.models.borrowed import borrowed, is_borrowed
 from snellen.models.mlp import mlp
 from snellen.models.normalized import Classifier, Normalized
 from snellen.models.plain_cnn import plain_cnn
@@ -42,11 +43,12 @@ def build(
     seed: int,
     widths: Sequence[int] = (),
     options: Mapping[str, Any] | None = None,
+    pretrained: bool = False,
 ) -> Classifier:
     """A new model on the CPU, with weights that depend on the seed alone.
 
     Args:
-        name: a key of `MODELS`.
+        name: a key of `MODELS`, or one of another library: see `borrowed`.
         image_shape: (H, W, C) in pixels, C is 1 or 3.
         num_classes: K, at least 2.
         mean: (C,) channel means of the training images, in units of [0, 1].
@@ -54,13 +56,20 @@ def build(
         seed: of the initial weights; torch's global generator is left as it was.
         widths: channels (or units) per stage, as many as the model has stages; empty means the model's own.
         options: further keyword arguments of the builder, such as {"stem": "stock"} for resnet18.
+        pretrained: with the weights that the other library publishes; it may fetch them.
 
     Raises:
         UnknownName: no such model, or it has no such option.
+        MissingExtra: the other library is not installed.
         InvalidSetting: the widths, an option, the image size, the channels or the number of classes is not possible.
         DataError: a channel's standard deviation is not positive.
     """
-    builder = _find(name)
+    builder = borrowed(name, pretrained=pretrained) if is_borrowed(name) else _find(name)
+    if pretrained and not is_borrowed(name):
+        raise InvalidSetting(
+            f"--weights pretrained: {name} is our own and has no published weights. Name a file, or a model such as "
+            "timm:resnet18."
+        )
     chosen = dict(options or {})
     known = options_of(name)
     for option in chosen:
@@ -68,6 +77,8 @@ def build(
             raise unknown_name(f"option of model {name!r}", option, known, list_with="snellen recipes")
     if widths:
         chosen["widths"] = tuple(widths)
+        if "widths" not in known:
+            raise InvalidSetting(f"widths={tuple(widths)} is not possible for {name}, which has widths of its own.")
     if "widths" in chosen:
         _check_widths(name, chosen["widths"], known["widths"])
     _check_shape(name, image_shape, num_classes, channels_measured=len(mean))
@@ -90,6 +101,8 @@ def options_of(name: str) -> dict[str, Any]:
 
 
 def _find(name: str) -> Builder:
+    if is_borrowed(name):
+        return borrowed(name)
     if name not in MODELS:
         raise unknown_name("model", name, MODELS, list_with="snellen recipes")
     return MODELS[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snellen.recipes.recipe import Augment, Muon, Recipe, Resolution, Schedule
+from snellen.recipes.recipe import SGD, Augment, Finetune, Muon, Recipe, Resolution, Schedule
 
 FOLDER = Recipe(
     name="folder",
@@ -28,4 +28,19 @@ FOLDER = Recipe(
     tta="flip",
 )
 
-FOLDER_RECIPES = (FOLDER,)
+FINETUNE = Recipe(
+    name="finetune",
+    note="From weights that know other pictures: --weights FILE.safetensors of a ResNet-18, and --size 128 or more.",
+    model="resnet18",
+    stem="stock",
+    epochs=12,
+    batch_size=32,
+    augment=Augment(crop_pixels=8, flip="random", brightness=0.2, contrast=0.2, saturation=0.2),
+    optimizer=SGD(lr=0.02, momentum=0.9, nesterov=True, weight_decay=1e-4),
+    schedule=Schedule(shape="cosine", warmup_fraction=0.05),
+    label_smoothing=0.1,
+    finetune=Finetune(head_only=0.2, layer_decay=0.7),
+    tta="flip",
+)
+
+FOLDER_RECIPES = (FOLDER, FINETUNE)

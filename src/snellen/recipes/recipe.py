@@ -33,6 +33,13 @@ class Augment:
         brightness: factor drawn from [1 - b, 1 + b]; 0 is off.
         contrast: as brightness, about the image's mean grey value.
         saturation: as brightness, about each pixel's grey value.
+        randaugment: operations drawn per image out of fourteen (Cubuk et al. 2020); 0 is off.
+        randaugment_magnitude: their strength, 0 to 30 as in torchvision.
+        erase: probability that a random rectangle is painted in the image's mean colour (Zhong et al. 2020).
+        mixup: blend each image and its target with another of its batch, by a weight from Beta(a, a) (Zhang et al.
+            2018); 0 is off.
+        cutmix: paste a rectangle of another image of the batch, whose area is drawn from Beta(a, a) (Yun et al. 2019);
+            0 is off. With mixup on too, a coin per image decides.
     """
 
     crop_pixels: int = 0
@@ -40,6 +47,11 @@ class Augment:
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
+    randaugment: int = 0
+    randaugment_magnitude: int = 9
+    erase: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
 
     def __post_init__(self) -> None:
         _require(0 <= self.crop_pixels <= 16, "augment.crop_pixels", self.crop_pixels, "0 to 16 pixels")
@@ -47,6 +59,17 @@ class Augment:
         for name in ("brightness", "contrast", "saturation"):
             value = getattr(self, name)
             _require(0 <= value < 1, f"augment.{name}", value, "a fraction in [0, 1)")
+        magnitude = self.randaugment_magnitude
+        _require(0 <= self.randaugment <= 8, "augment.randaugment", self.randaugment, "0 to 8 operations")
+        _require(0 <= magnitude <= 30, "augment.randaugment_magnitude", magnitude, "0 to 30")
+        unused = self.randaugment == 0 and magnitude != 9
+        _require(not unused, "augment.randaugment_magnitude", magnitude, "augment.randaugment=0 makes no operation")
+        _require(0 <= self.erase <= 1, "augment.erase", self.erase, "a probability in [0, 1]")
+        for name in ("mixup", "cutmix"):
+            value = getattr(self, name)
+            _require(
+                value == 0 or 0.01 <= value <= 100, f"augment.{name}", value, "0, or the a of Beta(a, a), 0.01-100"
+            )
 
     @property
     def is_identity(self) -> bool:
@@ -165,6 +188,24 @@ class Freeze:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Finetune:
+    """Go on from weights that know other pictures: the head first, then everything, early layers gently.
+
+    Attributes:
+        head_only: fraction of all steps in which only the last layer learns.
+        layer_decay: each top-level part of the network, from the head backwards, has its rate multiplied by this once
+            more; 1 gives all the same. Source: J. Howard and S. Ruder, "ULMFiT", 2018 (discriminative fine-tuning).
+    """
+
+    head_only: float = 0.1
+    layer_decay: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.head_only < 1, "finetune.head_only", self.head_only, "a fraction in [0, 1)")
+        _require(0 < self.layer_decay <= 1, "finetune.layer_decay", self.layer_decay, "a factor in (0, 1]")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Average:
     """Pull the weights towards their own running mean near the end (lookahead).
 
@@ -225,7 +266,10 @@ class Recipe:
             rare classes several times and not all of the common ones.
         resolutions: stages on smaller images, in order; empty means full size throughout.
         freezes: parameters that stop training early.
+        finetune: what a training from given weights does otherwise, or None.
         average: lookahead near the end, or None.
+        ema_decay: grade an exponential moving average of the weights, which keeps this fraction of itself per step;
+            0 is off.
         tta: views averaged when grading, beside the plain one.
         tta_unsure: fraction of the images, least confident first, that get the further views; 1 is all.
         evaluate_every: epochs between looks at val; the last epoch is always looked at.
@@ -247,7 +291,9 @@ class Recipe:
     sampling: Sampling = "natural"
     resolutions: tuple[Resolution, ...] = ()
     freezes: tuple[Freeze, ...] = ()
+    finetune: Finetune | None = None
     average: Average | None = None
+    ema_decay: float = 0.0
     tta: TTA = "flip"
     tta_unsure: float = 1.0
     evaluate_every: int = 1
@@ -258,6 +304,7 @@ class Recipe:
         _require(0 < self.epochs <= 10_000, "epochs", self.epochs, "above 0 and at most 10000")
         _require(1 <= self.batch_size <= 65_536, "batch_size", self.batch_size, "1 to 65536 images")
         _require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "a fraction in [0, 1)")
+        _require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "a fraction in [0, 1)")
         _require(self.class_weights in ("none", "balanced"), "class_weights", self.class_weights, "none or balanced")
         _require(self.sampling in ("natural", "balanced"), "sampling", self.sampling, "natural or balanced")
         both = self.class_weights == "balanced" and self.sampling == "balanced"
@@ -268,6 +315,9 @@ class Recipe:
         _require(self.evaluate_every >= 1, "evaluate_every", self.evaluate_every, "1 epoch or more")
         ends = [stage.until for stage in self.resolutions]
         _require(ends == sorted(set(ends)), "resolutions.until", ends, "fractions must rise from stage to stage")
+        decayed = self.finetune is not None and self.finetune.layer_decay < 1
+        only = "its rates belong to kinds of parameters, not to layers; use optimizer.kind=sgd, or 1"
+        _require(not (decayed and isinstance(self.optimizer, Muon)), "finetune.layer_decay", "below 1 with Muon", only)
         _require(all(1 <= width <= 8192 for width in self.widths), "widths", self.widths, "1 to 8192 channels")
 
     def replace(self, **changes: Any) -> Recipe:

@@ -1,9 +1,10 @@
-"""Lookahead near the end of training: weights are pulled to their own running mean."""
+"""Means of the weights over training: lookahead, which trains on from its mean, and EMA, which only is graded."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from snellen.recipes.recipe import Average
 
@@ -33,3 +34,15 @@ class Lookahead:
         elif (step - self._start) % self._settings.every_steps == 0:
             for name, value in self._tensors.items():
                 value.copy_(self.mean[name].lerp_(value, self._settings.weight))
+
+
+def moving_average(model: nn.Module, decay: float) -> AveragedModel:
+    """A copy of `model` that `update_parameters` pulls after it: parameters and buffers, batch statistics included.
+
+    Its first update copies the model, so that no untrained weight is ever in the mean.
+
+    Args:
+        model: that is trained.
+        decay: fraction of itself that the mean keeps per step.
+    """
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from snellen.augment.batched import DeviceDraws, augment_batch, to_device
 from snellen.augment.draws import draw
+from snellen.augment.mixing import mix, mixed_targets
 from snellen.data.labeled_images import LabeledImages
 from snellen.recipes.recipe import Augment, Sampling
 
@@ -54,6 +55,7 @@ class Batches:
         self._images = pixels.to(device) if resident else pixels
         self._labels = torch.from_numpy(images.labels).to(device)  # (N,) int64
         self._by_class = _members(images) if sampling == "balanced" else None
+        self._num_classes = images.num_classes
         self._augment = augment
         self._seed = seed
 
@@ -66,7 +68,8 @@ class Batches:
         """Batches of one epoch from step `first` on.
 
         Yields:
-            Images (B, C, H, W) float32 in [0, 1], channels_last, and labels (B,) int64, on the device.
+            Images (B, C, H, W) float32 in [0, 1], channels_last, and labels (B,) int64, on the device; where images are
+            mixed, targets (B, K) float32 in the place of labels.
         """
         device = self._labels.device
         draws = to_device(draw(self._augment, seed=self._seed, epoch=epoch, count=self.count), device)
@@ -81,7 +84,11 @@ class Batches:
 
     def _batch(self, at: torch.Tensor, draws: DeviceDraws) -> tuple[torch.Tensor, torch.Tensor]:
         images = self._images.index_select(0, at.to(self._images.device)).to(at.device)
-        return augment_batch(images, draws), self._labels.index_select(0, at)
+        batch, labels = augment_batch(images, draws), self._labels.index_select(0, at)
+        if draws.mixes is None:
+            return batch, labels
+        mixed, share = mix(batch, draws.mixes)
+        return mixed, mixed_targets(labels, share, self._num_classes)
 
 
 def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:

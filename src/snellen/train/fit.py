@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.markup import escape
 
@@ -38,6 +38,7 @@ def fit(
     runs: Path = Path("runs"),
     name: str | None = None,
     progress: Progress | None = None,
+    weights: Path | Literal["pretrained"] | None = None,
 ) -> Run:
     """Train a recipe on a data set; returns the run folder with weights, predictions and grades.
 
@@ -51,13 +52,14 @@ def fit(
         runs: folder that holds the runs.
         name: of the run folder; by default DATA-RECIPE-sSEED. A taken name gets -2, -3, …
         progress: where to show it; None shows nothing.
+        weights: a .safetensors file to begin with, or "pretrained" for what a borrowed model's library publishes.
 
     Raises:
         SnellenError: with one sentence, whatever is wrong.
         Interrupted: SIGINT or SIGTERM; the run is resumable.
     """
     shown = progress or Progress(quiet=True)
-    job = prepare(recipe, dataset, seed=seed, final=final, device=device, precision=precision)
+    job = prepare(recipe, dataset, seed=seed, final=final, device=device, precision=precision, weights=weights)
     _announce(job, shown)
     run_name = name or f"{dataset.name}-{recipe.name}-s{seed}{'-final' if final else ''}"
     run = create_run(runs, run_name, recipe, {**job.describe(), "status": "created"}, describe_environment())
@@ -148,6 +150,8 @@ def _announce(job: Job, progress: Progress) -> None:
     train, val = job.splits.train, job.splits.val
     judged = f"{len(val):,} val images for every choice" if val else "no val images: final training, nothing is chosen"
     progress.say(f"[bold]{job.recipe.name}[/bold] on {train.name}: {len(train):,} training images, {judged}")
+    if job.taken is not None:
+        progress.say(escape(str(job.taken)))
     progress.say(
         f"[dim]{job.placement.device}, {job.placement.precision} ({job.placement.reason}); seed {job.seed}[/dim]"
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 
@@ -14,6 +15,7 @@ from snellen.errors import DataError, InvalidSetting, unknown_name
 from snellen.guards.data_guards import balanced_weights
 from snellen.models.catalog import build
 from snellen.models.normalized import Classifier
+from snellen.models.start import Taken, start_from
 from snellen.recipes.recipe import Recipe
 from snellen.train.memory import keep_freed_memory
 from snellen.train.placement import Placement, place
@@ -32,6 +34,8 @@ class Job:
         source: where the data came from, for people.
         loading: how a user's own pictures were read; empty for other data.
         files: the file each id stands for; empty where there are none.
+        weights: the .safetensors file to begin with, "pretrained" for the library's own, or None for random ones.
+        taken: what that file gave.
     """
 
     recipe: Recipe
@@ -42,6 +46,8 @@ class Job:
     source: str
     loading: dict[str, Any] = field(default_factory=dict)
     files: tuple[str, ...] = ()
+    weights: Path | Literal["pretrained"] | None = None
+    taken: Taken | None = None
 
     @property
     def final(self) -> bool:
@@ -49,9 +55,9 @@ class Job:
         return self.splits.val is None
 
     def new_model(self) -> Classifier:
-        """The untrained model, on the CPU; equal for equal seeds."""
+        """The model before its first step, on the CPU; equal for equal seeds."""
         train = self.splits.train
-        return build(
+        model = build(
             self.recipe.model,
             image_shape=train.image_shape,
             num_classes=train.num_classes,
@@ -59,7 +65,11 @@ class Job:
             std=self.statistics.std,
             seed=self.seed,
             options=self.recipe.model_options,
+            pretrained=self.weights == "pretrained",
         )
+        if isinstance(self.weights, Path):
+            start_from(model, self.weights)
+        return model
 
     def class_weights(self) -> torch.Tensor | None:
         """(K,) float32 on the job's device, or None where the recipe weighs all images alike."""
@@ -86,6 +96,7 @@ class Job:
                 "std": list(self.statistics.std),
                 "measured_on": self.statistics.source,
             },
+            **({"start": self.taken.describe() if self.taken else {"file": "pretrained"}} if self.weights else {}),
             "seed": self.seed,
             "final": self.final,
             "device": str(self.placement.device),
@@ -97,12 +108,20 @@ class Job:
 
 
 def prepare(
-    recipe: Recipe, dataset: Dataset, *, seed: int, final: bool = False, device: str = "auto", precision: str = "auto"
+    recipe: Recipe,
+    dataset: Dataset,
+    *,
+    seed: int,
+    final: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+    weights: Path | Literal["pretrained"] | None = None,
 ) -> Job:
     """Split, measure the training images, choose device and precision.
 
     Args:
         final: train on train + val with a fixed schedule and no selection, for a last number.
+        weights: to begin with instead of random ones.
 
     Raises:
         BadSplit: a class is too small to be split.
@@ -114,12 +133,13 @@ def prepare(
     splits = split_final(dataset) if final else split(dataset)
     statistics = measure(splits.train)
     job = Job(
-        recipe, splits, statistics, seed, Placement.nowhere(), dataset.source, dataset.loading, dataset.files
+        recipe, splits, statistics, seed, Placement.nowhere(), dataset.source, dataset.loading, dataset.files, weights
     )  # fmt: skip
     model = job.new_model()
     _require_effect(recipe, model, splits.train.image_shape)
     placement = place(model, splits.train.image_shape, device=device, precision=precision)
-    return replace(job, placement=placement)
+    taken = start_from(model, weights) if isinstance(weights, Path) else None
+    return replace(job, placement=placement, taken=taken)
 
 
 def _require_effect(recipe: Recipe, model: Classifier, image_shape: tuple[int, int, int]) -> None:

@@ -16,10 +16,9 @@ from snellen.evaluate.metrics import hard_cross_entropy
 from snellen.evaluate.predict import predict
 from snellen.evaluate.predictions import Predictions
 from snellen.models.restore import model_hash, save_weights
-from snellen.recipes.recipe import Recipe
 from snellen.runs.journal import Row
 from snellen.runs.run import Run
-from snellen.train.average import Lookahead
+from snellen.train.average import Lookahead, moving_average
 from snellen.train.batches import Batches
 from snellen.train.interrupt import StopRequest
 from snellen.train.job import Job
@@ -29,6 +28,7 @@ from snellen.train.progress import Progress
 from snellen.train.schedules import lr_fraction
 from snellen.train.state import TrainingState
 from snellen.train.step import update
+from snellen.train.trainable import let_learn, trainable_names
 
 _CLEAN_TRAIN_IMAGES = 2_000  # enough for ±2 points; all of them would cost a third of an epoch
 _CHECKPOINT_SECONDS = 60.0  # what a power cut may cost, at most, on top of one step
@@ -55,12 +55,15 @@ def train(job: Job, run: Run, progress: Progress) -> TrainingState:
     class_weights = job.class_weights()
     per_epoch = batches.steps_per_epoch
     steps = max(1, round(recipe.epochs * per_epoch))
-    state = _initial_state(job, steps)
-    # Runs are comparable seed by seed only if they began with the same weights; a resumed run begins with them again.
-    run.update_info(initial_weights_sha256=model_hash(state.model))
+    state = initial_state(job, steps)
+    # Runs are comparable seed by seed only if they began with the same weights.
     checkpoint = run.folder / "resume" / "state.safetensors"
     if checkpoint.exists():
         state.load(checkpoint)
+    else:
+        run.update_info(initial_weights_sha256=model_hash(state.model))
+        if job.weights is not None:
+            state.save(checkpoint)  # the file that was named may be gone when the run is resumed
     run.journal.keep_until(state.step)
     clean_train = _clean_train_images(job)
     saved_at = time.monotonic()
@@ -70,11 +73,10 @@ def train(job: Job, run: Run, progress: Progress) -> TrainingState:
     with StopRequest() as stop:
         while state.step < steps:
             epoch = state.step // per_epoch  # 0-based
-            _freeze(state, recipe, steps)
             state.model.train()
             started = time.monotonic()
             for images, labels in batches.epoch(epoch, first=state.step % per_epoch):
-                _freeze(state, recipe, steps)
+                let_learn(state.model, recipe, state.trainable, done=state.step / steps)
                 side = recipe.side_at(state.step / steps, full=min(images.shape[-2:]))
                 if side != side_before:
                     return_freed_memory()
@@ -89,11 +91,9 @@ def train(job: Job, run: Run, progress: Progress) -> TrainingState:
                     placement=job.placement,
                     class_weights=class_weights,
                 )
-                state.step += 1
+                state.after_step()
                 state.loss_sum += loss
                 state.images_seen += len(labels)
-                if state.lookahead:
-                    state.lookahead.after_step(state.step)
                 if job.placement.device.type == "cpu" or state.step % _LOSS_LOOK_STEPS == 0:
                     _check_finite(state)
                 progress.advance(state.step)
@@ -118,15 +118,18 @@ def train(job: Job, run: Run, progress: Progress) -> TrainingState:
     return state
 
 
-def _initial_state(job: Job, steps: int) -> TrainingState:
+def initial_state(job: Job, steps: int) -> TrainingState:
+    """A model, its optimizers and means as they are before the first of `steps` steps."""
     device = job.placement.device
     model = job.new_model()
     initialise = getattr(model.net, "init_whitening", None)
-    if initialise is not None:
+    if initialise is not None and job.weights is None:
         initialise(model.normalize(_some_images(job.splits.train, 1_000)))
     model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     lookahead = Lookahead(model, job.recipe.average, steps=steps) if job.recipe.average else None
-    return TrainingState(model, build_optimizers(model, job.recipe), lookahead, torch.zeros((), device=device))
+    ema = moving_average(model, job.recipe.ema_decay) if job.recipe.ema_decay else None
+    optimizers, trainable = build_optimizers(model, job.recipe), trainable_names(model)
+    return TrainingState(model, optimizers, lookahead, torch.zeros((), device=device), ema, trainable)
 
 
 def _some_images(images: LabeledImages, count: int) -> torch.Tensor:
@@ -141,14 +144,6 @@ def _clean_train_images(job: Job) -> LabeledImages:
     train = job.splits.train
     at = np.random.default_rng(job.seed).permutation(len(train))[:_CLEAN_TRAIN_IMAGES]
     return train.take(np.sort(at), role=train.role)
-
-
-def _freeze(state: TrainingState, recipe: Recipe, steps: int) -> None:
-    for freeze in recipe.freezes:
-        if state.step >= freeze.after * steps:
-            for name, parameter in state.model.named_parameters():
-                if name.startswith(freeze.prefix):
-                    parameter.requires_grad_(False)
 
 
 def _check_finite(state: TrainingState, *losses: float) -> None:
@@ -178,7 +173,7 @@ def _close_epoch(
     val = job.splits.val
     if val is not None and (last or epoch % recipe.evaluate_every == 0):
         ask: Callable[[LabeledImages], Predictions] = lambda images: predict(  # noqa: E731 - two uses, one setting
-            state.model, images, bf16=job.placement.precision == "bf16"
+            state.graded, images, bf16=job.placement.precision == "bf16"
         )
         on_train, on_val = ask(clean_train), ask(val)
         row |= {
@@ -192,10 +187,10 @@ def _close_epoch(
         # The first of equals: a later epoch must be better to replace it.
         if row["val/accuracy"] > state.best_accuracy:
             state.best_accuracy, state.best_epoch = row["val/accuracy"], epoch
-            save_weights(run, state.model)
+            save_weights(run, state.graded)
     if val is None and last:
         state.best_epoch = epoch
-        save_weights(run, state.model)
+        save_weights(run, state.graded)
     row["seconds"] = state.epoch_seconds + time.monotonic() - started
     state.seconds += row["seconds"]
     state.epoch_seconds, state.images_seen = 0.0, 0

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
 from snellen.errors import InvalidSetting
+from snellen.models.normalized import Classifier
 from snellen.recipes.recipe import SGD, Recipe
 from snellen.recipes.recipe import Muon as MuonSettings
 from snellen.train.muon import Muon
+from snellen.train.trainable import parts
 
 
 def build_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
@@ -17,7 +21,11 @@ def build_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optim
     Raises:
         InvalidSetting: Muon was asked for with a model that has no trainable convolution.
     """
-    optimizers = _sgd(model, recipe.optimizer) if isinstance(recipe.optimizer, SGD) else _muon(model, recipe.optimizer)
+    if isinstance(recipe.optimizer, SGD):
+        decay = recipe.finetune.layer_decay if recipe.finetune else 1.0
+        optimizers = _sgd(model, recipe.optimizer, decay)
+    else:
+        optimizers = _muon(model, recipe.optimizer)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["peak_lr"] = group["lr"]
@@ -31,11 +39,19 @@ def set_lr(optimizers: list[torch.optim.Optimizer], fraction: float) -> None:
             group["lr"] = group["peak_lr"] * fraction
 
 
-def _sgd(model: nn.Module, settings: SGD) -> list[torch.optim.Optimizer]:
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+def _sgd(model: nn.Module, settings: SGD, layer_decay: float) -> list[torch.optim.Optimizer]:
+    everything = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups: list[dict[str, Any]] = [{"params": everything}]
+    if layer_decay < 1:
+        assert isinstance(model, Classifier)
+        groups, left = [], {id(each): each for each in everything}
+        for distance, (_, layer) in enumerate(reversed(parts(model))):
+            learned = [each for each in layer.parameters() if left.pop(id(each), None) is not None]
+            groups.append({"params": learned, "lr": settings.lr * layer_decay**distance})
+        groups[-1]["params"] += left.values()  # those of no part, such as position embeddings: as early as the first
     return [
         torch.optim.SGD(
-            parameters,
+            [group for group in groups if group["params"]],
             lr=settings.lr,
             momentum=settings.momentum,
             nesterov=settings.nesterov,

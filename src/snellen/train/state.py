@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch.optim.swa_utils import AveragedModel
 
 from snellen.errors import RunError
 from snellen.models.normalized import Classifier
@@ -26,6 +27,8 @@ class TrainingState:
     """Model, optimizers, and how far training has come.
 
     Attributes:
+        ema: the weights' moving average, or None.
+        trainable: names of the parameters that may learn at all.
         step: updates made.
         loss_sum: sum over the images of this epoch of the training loss, on the device.
         images_seen: images of this epoch.
@@ -38,6 +41,8 @@ class TrainingState:
     optimizers: list[torch.optim.Optimizer]
     lookahead: Lookahead | None
     loss_sum: torch.Tensor
+    ema: AveragedModel | None = None
+    trainable: frozenset[str] = frozenset()
     step: int = 0
     images_seen: int = 0
     best_accuracy: float = -1.0
@@ -48,12 +53,30 @@ class TrainingState:
         default=("step", "images_seen", "best_accuracy", "best_epoch", "seconds", "epoch_seconds"), repr=False
     )
 
+    @property
+    def graded(self) -> Classifier:
+        """The model whose answers count: the moving average where there is one."""
+        if self.ema is None:
+            return self.model
+        averaged: Classifier = self.ema.module
+        return averaged
+
+    def after_step(self) -> None:
+        """Note that an update was made, and let the means follow it."""
+        self.step += 1
+        if self.lookahead:
+            self.lookahead.after_step(self.step)
+        if self.ema is not None:
+            self.ema.update_parameters(self.model)
+
     def save(self, path: Path) -> None:
         """Write everything to `path` in one rename."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors["loss_sum"] = self.loss_sum
         if self.lookahead:
             tensors |= {f"lookahead.{name}": value for name, value in self.lookahead.mean.items()}
+        if self.ema is not None:
+            tensors |= {f"ema.{name}": value for name, value in self.ema.state_dict().items()}
         numbers: dict[str, Any] = {name: getattr(self, name) for name in self._numbers}
         for key, value in _optimizer_items(self.optimizers):
             if isinstance(value, torch.Tensor):
@@ -86,6 +109,8 @@ class TrainingState:
             device = self.loss_sum.device
             mean = _without_prefix(tensors, "lookahead.")
             self.lookahead.mean = {name: value.to(device) for name, value in mean.items()}
+        if self.ema is not None:
+            self.ema.load_state_dict(_without_prefix(tensors, "ema."))
         stored = {**{k: v for k, v in numbers.items() if k.startswith("optimizer.")}, **tensors}
         for number, optimizer in enumerate(self.optimizers):
             prefix = f"optimizer.{number}."

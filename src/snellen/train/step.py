@@ -27,7 +27,7 @@ def update(
     Args:
         model: in train mode.
         images: (B, C, H, W) float32 in [0, 1].
-        labels: (B,) int64.
+        labels: (B,) int64, or (B, K) float32 targets of mixed images.
         lr: fraction of every group's peak rate.
         class_weights: (K,) float32 on the device, the say of each class in the loss; None weighs all alike.
     """

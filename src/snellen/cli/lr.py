@@ -1,0 +1,88 @@
+"""`snellen lr DATA`: which learning rates train a recipe, found in a hundred steps."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from snellen.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Args:
+    """What `snellen lr` takes."""
+
+    dataset: Annotated[str, tyro.conf.Positional] = "cifar10"
+    """cifar10, eyechart, or your own pictures."""
+    recipe: str | None = None
+    """A recipe's name or a .json file; else the data set's usual one."""
+    set: tuple[str, ...] = ()
+    """Change fields of the recipe: --set batch_size=256"""
+    steps: int = 100
+    """Training steps, each at a higher rate."""
+    seed: int = 0
+    """Of initialisation, order and augmentation."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """auto takes bf16 where it is measured to be faster."""
+    data: Path | None = None
+    """Where the files are; else $SNELLEN_DATA, ./data and the cache are searched."""
+    size: int = 64
+    """Own pictures: pixels of the square that each becomes."""
+    fit: Literal["crop", "pad", "squash"] = "crop"
+    """Own pictures: how they become square."""
+    out: Path | None = None
+    """Draw the curve into this file: lr.png"""
+    json: bool = False
+    """Print the whole curve as JSON."""
+
+
+def run(args: Args) -> int:
+    """Test, suggest, draw."""
+    if args.out is not None and args.out.suffix != ".png":
+        raise UsageError(f"--out {args.out} is not a .png file. Write for example --out {args.out.stem or 'lr'}.png")
+    from snellen.data.catalog import load
+    from snellen.data.folder_dataset import Reading
+    from snellen.recipes.catalog import default_recipe, find_recipe
+    from snellen.recipes.json_form import with_settings
+    from snellen.train.job import prepare
+    from snellen.train.lr_finder import range_test, rates
+    from snellen.train.progress import Progress
+
+    progress = Progress(quiet=args.json)
+    dataset = load(
+        args.dataset, data=args.data, reading=Reading(args.size, args.fit), progress=progress.download,
+        decoding=progress.decoding,
+    )  # fmt: skip
+    recipe = with_settings(find_recipe(args.recipe) if args.recipe else default_recipe(args.dataset), args.set)
+    job = prepare(recipe, dataset, seed=args.seed, device=args.device, precision=args.precision)
+    progress.begin(steps=args.steps, done=0, images_per_step=recipe.batch_size)
+    try:
+        found = range_test(job, steps=args.steps, advance=progress.advance)
+    finally:
+        progress.end()
+    settings = found.suggestion(recipe)
+    name, rate = next(iter(rates(recipe).items()))
+    if args.out is not None:
+        from snellen.evaluate.lr_curve import lr_png
+
+        by_rate = [factor * rate for factor in found.factors]
+        lr_png(args.out, by_rate, found.losses, suggested=found.steepest * rate, lowest=found.lowest * rate)
+    if args.json:
+        document = {"recipe": recipe.name, "field": f"optimizer.{name}", "recipe_rate": rate, "suggested": settings}
+        curve = {"rates": [factor * rate for factor in found.factors], "losses": found.losses}
+        print(json.dumps({**document, "lowest_loss_at": found.lowest * rate, **curve}))
+        return 0
+    print(f"The loss falls fastest at optimizer.{name} = {found.steepest * rate:.2g}; {recipe.name} has {rate:g}.")
+    print(f"It is lowest at {found.lowest * rate:.2g}; a peak rate beyond that is likely to diverge.")
+    words = " ".join(f"{key}={value:g}" for key, value in settings.items())
+    print(f"try     snellen train {args.dataset} --recipe {args.recipe or recipe.name} --set {words}")
+    print("A range test sees the first steps only. Whether the rate is better is for val to say.")
+    if args.out is not None:
+        print(f"picture {args.out}")
+    return 0

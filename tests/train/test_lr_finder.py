@@ -1,0 +1,71 @@
+"""The range test: rates rise, it stops when the loss runs away, and what it suggests trains."""
+
+from __future__ import annotations
+
+import pytest
+
+from snellen.data.dataset import Dataset
+from snellen.errors import InvalidSetting
+from snellen.recipes.recipe import SGD, Muon, Recipe
+from snellen.train import lr_finder
+from snellen.train.job import Job, prepare
+from snellen.train.lr_finder import RangeTest, range_test, rates
+
+
+def job(recipe: Recipe, dataset: Dataset) -> Job:
+    return prepare(recipe, dataset, seed=0, device="cpu", precision="fp32")
+
+
+def test_factors_rise_by_one_ratio_and_every_step_is_told(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
+    steps: list[int] = []
+    found = range_test(job(tiny_recipe, tiny_dataset), steps=40, advance=steps.append)
+    assert steps == list(range(1, len(found.factors) + 1))
+    ratios = [late / early for early, late in zip(found.factors, found.factors[1:], strict=False)]
+    assert ratios == pytest.approx([ratios[0]] * len(ratios))
+    assert found.factors[0] == pytest.approx(1e-4)
+    assert found.steepest in found.factors
+    assert found.steepest <= found.lowest
+
+
+def test_it_stops_when_the_loss_runs_away(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
+    hot = tiny_recipe.replace(optimizer=SGD(lr=50.0))
+    found = range_test(job(hot, tiny_dataset), steps=100)
+    assert len(found.factors) < 100
+    assert max(found.losses) <= 3 * min(found.losses)
+    assert found.steepest < 0.5  # 50 is far too much, and it says so
+
+
+def test_the_same_seed_gives_the_same_curve_and_nothing_is_left_changed(
+    tiny_recipe: Recipe, tiny_dataset: Dataset
+) -> None:
+    prepared = job(tiny_recipe, tiny_dataset)
+    assert range_test(prepared, steps=20) == range_test(prepared, steps=20)
+
+
+def test_a_curve_that_falls_in_the_middle_is_steepest_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    factors = [10.0**power for power in range(30)]
+    losses = [2.0] * 14 + [1.9, 1.2, 0.7] + [0.6, 0.59, 0.58] + [0.9] * 10
+    steepest, lowest = lr_finder._read(factors, losses)
+    assert steepest in factors[13:18]
+    assert lowest == factors[19]
+
+
+def test_all_rates_of_a_recipe_are_scaled_together() -> None:
+    recipe = Recipe(name="x", model="sprint_net", epochs=1, batch_size=8, optimizer=Muon(filter_lr=0.2))
+    assert set(rates(recipe)) == {"filter_lr", "bias_lr", "head_lr"}
+    suggested = RangeTest((), (), steepest=0.5, lowest=1.0).suggestion(recipe)
+    assert suggested["optimizer.filter_lr"] == 0.1
+    assert set(suggested) == {"optimizer.filter_lr", "optimizer.bias_lr", "optimizer.head_lr"}
+
+
+@pytest.mark.parametrize("steps", [0, 19, 10_001])
+def test_a_number_of_steps_that_shows_nothing_is_refused(
+    tiny_recipe: Recipe, tiny_dataset: Dataset, steps: int
+) -> None:
+    with pytest.raises(InvalidSetting, match=f"--steps {steps} is not possible"):
+        range_test(job(tiny_recipe, tiny_dataset), steps=steps)
+
+
+def test_a_loss_that_runs_away_at_once_is_said_with_a_way_out() -> None:
+    with pytest.raises(InvalidSetting, match="ran away after 3 steps.*Divide them by 1000"):
+        lr_finder._read([1.0, 2.0, 3.0], [1.0, 1.0, 1.0])
