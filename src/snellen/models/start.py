@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load
 
 from snellen.errors import InvalidSetting
 from snellen.models.normalized import Classifier
@@ -53,6 +51,9 @@ def start_from(model: Classifier, path: Path) -> Taken:
     Raises:
         InvalidSetting: the file cannot be read, or fits less than half of the network.
     """
+    from safetensors import SafetensorError  # here, so that a training without a file needs no more than PyTorch
+    from safetensors.torch import load
+
     if path.suffix != ".safetensors":
         raise InvalidSetting(
             f"--weights {path} is not a .safetensors file. Others can run code when they are read; convert it on a "

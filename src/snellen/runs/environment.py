@@ -22,7 +22,7 @@ def describe_environment() -> dict[str, Any]:
     return {
         "snellen": snellen.__version__,
         "commit": _commit(),
-        "command": shlex.join(["snellen", *sys.argv[1:]]),
+        "command": shlex.join([*_program(), *sys.argv[1:]]),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -31,6 +31,14 @@ def describe_environment() -> dict[str, Any]:
         "memory_gib": memory_gib(),
         "packages": {name: _version(name) for name in _PACKAGES},
     }
+
+
+def _program() -> list[str]:
+    """`snellen`, or the module of ours that was started in its place."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    name = getattr(spec, "name", "") or ""
+    own = name.startswith("snellen.") and name != "snellen.__main__"
+    return ["python", "-m", name] if own else ["snellen"]
 
 
 def processor_name() -> str:

@@ -40,7 +40,7 @@ def evidence(run: Run) -> dict[str, Any]:
     }
     return {
         "run": run.name,
-        "command": environment["command"],
+        "command": without_folders(environment["command"]),
         "environment": {key: value for key, value in environment.items() if key != "command"},
         "recipe": run.read("recipe.json"),
         "info": info,

@@ -45,4 +45,5 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
         model: that is trained.
         decay: fraction of itself that the mean keeps per step.
     """
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    averaging = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(model, multi_avg_fn=averaging, use_buffers=True)

@@ -58,7 +58,7 @@ class TrainingState:
         """The model whose answers count: the moving average where there is one."""
         if self.ema is None:
             return self.model
-        averaged: Classifier = self.ema.module
+        averaged: Classifier = self.ema.module  # type: ignore[assignment]
         return averaged
 
     def after_step(self) -> None:
