@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,7 @@ def fit(
     precision: str = "auto",
     runs: str | Path = "runs",
     name: str | None = None,
+    track: Sequence[str] = (),
     quiet: bool = False,
     **settings: Any,
 ) -> TrainedRun:
@@ -99,6 +101,7 @@ def fit(
         precision: "auto", "fp32" or "bf16".
         runs: folder that holds the run folders.
         name: of the run folder; by default DATA-RECIPE-sSEED.
+        track: trackers that follow it: "tensorboard", "wandb", "mlflow".
         quiet: show no progress.
         settings: fields of the recipe to change, as in `recipe`.
 
@@ -117,6 +120,7 @@ def fit(
         precision=precision,
         runs=Path(runs),
         name=name,
+        track=track,
         progress=Progress(quiet=quiet),
     )
     return TrainedRun(run)
