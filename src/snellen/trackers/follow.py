@@ -66,9 +66,10 @@ class Following:
             act()
         except Exception as error:  # whatever another's library raises is no reason to lose a training
             self._trackers.pop(target, None)
+            folder = self._run.folder
             sentence = (
-                f"{target} no longer follows {self._run.name}: {_reason(error)} The training does not need it: its rows are "
-                f"in {self._run.folder}. Hand them over later: snellen track {self._run.folder} --to {target}"
+                f"{target} no longer follows {self._run.name}: {_reason(error)} The training goes on without it; its "
+                f"rows are in {folder}. Hand them over later: snellen track {folder} --to {target}"
             )
             self._say(sentence)
             with suppress(StorageError):  # --json says nothing on the way; the folder remembers
