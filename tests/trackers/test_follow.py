@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.trackers.conftest import curves
+from tests.trackers.curves import curves
 
 from snellen.data.dataset import Dataset
 from snellen.errors import TrackerError, UsageError

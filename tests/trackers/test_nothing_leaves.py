@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.trackers.conftest import Ear
+from tests.trackers.ear import Ear
 
 from snellen.runs.run import open_run
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.trackers.conftest import curves
+from tests.trackers.curves import curves
 
 from snellen.runs.run import Run
 from snellen.trackers.catalog import Target, make

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.trackers.conftest import curves
+from tests.trackers.curves import curves
 from tests.trackers.wandb_file import entries, records
 
 from snellen.runs.run import Run

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.conftest import snellen
 from tests.trackers.hub_server import HubServer
 
 from snellen.export.safetensors_file import load_folder
@@ -19,12 +18,11 @@ from snellen.runs.run import Run
 pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed: pip install 'snellen[hub]'")
 
 Snellen = Callable[..., Any]
-__all__ = ["snellen"]  # the fixture
 SENT = {"README.md", "model.safetensors", "model.json", "parity.json"}
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
     """A hub with these repositories (name: private), which the client takes for the real one."""
     from huggingface_hub import constants
 
@@ -43,7 +41,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..
                 server.shutdown()
                 thread.join()
 
-    yield serve
+    return serve
 
 
 def test_without_yes_everything_is_prepared_and_nothing_is_sent(snellen: Snellen, own_run: Run, hub: Any) -> None:
