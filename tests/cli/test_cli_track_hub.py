@@ -32,7 +32,8 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
     @contextmanager
     def serve(**repositories: bool) -> Iterator[HubServer]:
         with HubServer({name.replace("__", "/"): private for name, private in repositories.items()}) as server:
-            monkeypatch.setattr(constants, "ENDPOINT", server.url)
+            monkeypatch.setenv("HF_ENDPOINT", server.url)
+            monkeypatch.setattr(constants, "ENDPOINT", server.url)  # it was read when the library was imported
             thread = threading.Thread(target=server.serve_forever)
             thread.start()
             try:

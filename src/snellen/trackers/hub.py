@@ -5,6 +5,7 @@ It takes no rows. It uploads the folder that `snellen export --to safetensors` m
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -46,9 +47,12 @@ class Hub:
         Raises:
             UsageError: the repository exists and is public, and that was not asked for.
         """
+        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the library is first imported
         from huggingface_hub import HfApi
         from huggingface_hub.errors import RepositoryNotFoundError
+        from huggingface_hub.utils import disable_progress_bars
 
+        disable_progress_bars()
         api = HfApi(library_name="snellen")
         try:
             found = api.model_info(self._repository)
@@ -69,9 +73,8 @@ class Hub:
 
     def where(self) -> str:
         """The repository's address."""
-        from huggingface_hub import constants
-
-        return f"{constants.ENDPOINT}/{self._repository}"
+        endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+        return f"{endpoint}/{self._repository}"
 
 
 def make(place: str) -> Tracker:
