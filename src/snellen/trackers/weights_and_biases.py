@@ -23,6 +23,7 @@ _QUIET: dict[str, Any] = {
     "disable_job_creation": True,
     "host": "",
     "program": "snellen",
+    "use_dot_wandb": False,
     "x_disable_meta": True,
     "x_disable_stats": True,
     "x_disable_machine_info": True,
