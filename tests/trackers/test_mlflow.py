@@ -17,6 +17,9 @@ from snellen.trackers.follow import send
 for package in ("mlflow", "sqlalchemy", "alembic"):
     pytest.importorskip(package, reason="MLflow is not installed: pip install 'snellen[mlflow]'")
 
+# MLflow 3.17 asks SQLAlchemy 2.1 for a way of loading that is deprecated there.
+pytestmark = pytest.mark.filterwarnings("ignore:.*noload.*:DeprecationWarning")
+
 
 @pytest.fixture(autouse=True)
 def _no_server(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,9 +94,10 @@ def again(run: Run, named: Sequence[Target], say: Callable[[str], None]) -> tupl
 
     A run folder may come from anywhere, so a place that only the folder names is neither written to nor sent to.
     """
-    remembered = run.info.get("trackers", [])
+    remembered = run.info.get("trackers")
     before = []
-    for name, _, place in (str(text).partition(":") for text in remembered if isinstance(remembered, list)):
+    for text in remembered if isinstance(remembered, list) else []:
+        name, _, place = str(text).partition(":")
         if name not in TRACKERS or any(target.name == name for target in named):
             continue
         if place:
