@@ -72,7 +72,7 @@ class _Answer(BaseHTTPRequestHandler):
                 self.server.messages.append(entry["value"]["summary"])
             if entry["key"] == "file":
                 self.server.files[entry["value"]["path"]] = base64.b64decode(entry["value"]["content"])
-        self._send({"commitUrl": f"{self.server.url}/x/commit/1", "commitOid": "1" * 40, "success": True})
+        self._send({"commitUrl": f"{self.server.url}/ada/eye/commit/1", "commitOid": "1" * 40, "success": True})
 
     def _note(self) -> None:
         self.server.requests.append(f"{self.command} {self.path}")
