@@ -109,6 +109,7 @@ def test_the_place_on_the_command_line_is_taken(own_run: Run, empty_database: Pa
     send(own_run, target, make(target))
     assert MlflowClient(target.place).get_experiment_by_name("snellen") is not None
     assert not (own_run.folder.parent / "mlflow.db").exists()
+    assert len(list(tmp_path.glob("mlartifacts/*/artifacts/recipe.json"))) == 1
 
 
 def test_a_server_that_does_not_answer_is_one_sentence(own_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ class MLflow:
         named = self._uri or os.environ.get("MLFLOW_TRACKING_URI", "")
         self._uri = named or f"sqlite:///{beside / 'mlflow.db'}"
         self._client = MlflowClient(self._uri)
-        experiment = self._experiment(None if named else beside / "mlartifacts")
+        experiment = self._experiment(_artifacts(self._uri))
         found = self._client.search_runs([experiment], f"tags.`snellen.id` = '{facts.id}'", max_results=1)
         if found:
             self._run_id = found[0].info.run_id
@@ -101,6 +101,12 @@ class MLflow:
 def make(place: str) -> Tracker:
     """A tracker that is not started yet; the place is a tracking URI, or empty."""
     return MLflow(place)
+
+
+def _artifacts(uri: str) -> Path | None:
+    """The folder beside a database file; a server has a place of its own. MLflow would take the current folder."""
+    file = uri.removeprefix("sqlite:///")
+    return Path(file).resolve().parent / "mlartifacts" if file != uri else None
 
 
 def _milliseconds(seconds: float) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class WeightsAndBiases:
 
         self._folder = facts.folder / "wandb"
         if not self._online:
-            for path in self._folder.glob(f"offline-run-*-{facts.id}"):
+            for path in self._folder.glob(f"offline-run-*-{facts.id}-*"):
                 shutil.rmtree(path)
         self._run = wandb.init(
             project="snellen",
@@ -61,7 +62,8 @@ class WeightsAndBiases:
             mode="online" if self._online else "offline",
             resume="allow" if self._online else None,
             reinit="create_new",
-            settings=wandb.Settings(**_QUIET),
+            # Else a run that is written anew within a second takes the folder of the one before.
+            settings=wandb.Settings(**_QUIET, x_sync_dir_suffix=str(time.time_ns())),
         )
         return int(self._run.step) - 1 if self._online else -1
 
