@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.models.foreign import let_torchvision_import
 from tests.report.chromium import chromium_path, launch, without_browser
 
 from snellen.data import catalog
@@ -27,6 +28,7 @@ def pytest_configure() -> None:
 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    let_torchvision_import()  # before torchmetrics, which imports it where it is installed
 
 
 @pytest.fixture

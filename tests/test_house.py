@@ -27,7 +27,7 @@ LAYERS = (
     ("train",),
     ("guards", "inspection"),
     ("evaluate",),
-    ("models", "augment", "data"),
+    ("models", "augment", "data", "trackers"),
     ("runs",),  # a run folder holds its recipe, so of the last two rooms one knows the other
     ("recipes",),
     ("errors",),

@@ -14,6 +14,7 @@
     ├── RunError                     a run folder is missing, broken, locked or of another version
     ├── TrainingDiverged             the loss became NaN or infinite; the last good weights are kept
     ├── MissingExtra                 a part that is installed separately is not here; says how to get it
+    ├── TrackerError                 TensorBoard, W&B, MLflow or the hub did not take a run
     ├── SealError                    the test set was asked for without a ledger line
     └── StorageError                 disk full, read-only folder: what could not be written, and where
 
@@ -84,6 +85,10 @@ class TrainingDiverged(SnellenError):
 
 class MissingExtra(SnellenError):
     """A part that is installed separately is not here."""
+
+
+class TrackerError(SnellenError):
+    """A tracker did not take what it was given; the run folder is as it was."""
 
 
 class SealError(SnellenError):

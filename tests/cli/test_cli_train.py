@@ -78,7 +78,7 @@ def test_a_recipe_file_is_taken_like_a_name(snellen: Snellen, tmp_path: Path) ->
         (("train", "eyechart", "--seed", "-1"), 2, "--seed -1 is not possible"),
         (("train", "cifar10"), 1, "cifar-10"),
         (("train", "cifar10", "--data", "nowhere"), 1, "nowhere"),
-        (("train", "--resume", "runs/x", "--seed", "3"), 2, "besides it only --data and --json apply"),
+        (("train", "--resume", "runs/x", "--seed", "3"), 2, "besides it only --data, --track and --json apply"),
         (("train", "eyechart", "--name", "../escape"), 1, "A run cannot be called '../escape'"),
         (("train", "."), 1, "has no class folders"),
     ],

@@ -63,11 +63,11 @@ def test_killed_between_two_runs_it_ends_as_if_it_had_not_been(
     folder, trained = tmp_path / "ladder-tiny", []
     train = fitting.train
 
-    def dies_before_the_third(job: Any, run: Run, progress: Any) -> Any:
+    def dies_before_the_third(job: Any, run: Run, *rest: Any) -> Any:
         if len(trained) == 2:
             raise KeyboardInterrupt
         trained.append(run.name)
-        return train(job, run, progress)
+        return train(job, run, *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(fitting, "train", dies_before_the_third)
@@ -151,12 +151,12 @@ def test_a_rung_that_diverges_is_a_result_and_the_others_go_on(
 ) -> None:
     train, calls = fitting.train, []
 
-    def diverges_on_the_baseline(job: Any, run: Run, progress: Any) -> Any:
+    def diverges_on_the_baseline(job: Any, run: Run, *rest: Any) -> Any:
         calls.append(run.name)
         if run.name.startswith("baseline"):
             run.update_info(initial_weights_sha256=0)
             raise TrainingDiverged("The loss became nan")
-        state = train(job, run, progress)
+        state = train(job, run, *rest)
         run.update_info(initial_weights_sha256=0)
         return state
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from tests.models.foreign import let_torchvision_import
 
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting, MissingExtra, UnknownName
@@ -26,11 +25,6 @@ from snellen.train.job import prepare
 from snellen.train.loop import initial_state
 from snellen.train.optimizers import build_optimizers
 from snellen.train.trainable import let_learn, parts, trainable_names
-
-
-@pytest.fixture(autouse=True)
-def _importable() -> None:
-    let_torchvision_import()
 
 
 def made(name: str, *, side: int = 32, channels: int = 3, seed: int = 0, **options: object) -> Classifier:

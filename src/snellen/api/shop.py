@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,7 @@ def fit(
     runs: str | Path = "runs",
     name: str | None = None,
     weights: str | Path | None = None,
+    track: Sequence[str] = (),
     quiet: bool = False,
     **settings: Any,
 ) -> TrainedRun:
@@ -101,6 +103,7 @@ def fit(
         runs: folder that holds the run folders.
         name: of the run folder; by default DATA-RECIPE-sSEED.
         weights: a .safetensors file to begin with, or "pretrained" for what a borrowed model's library publishes.
+        track: trackers that follow it: "tensorboard", "wandb", "mlflow".
         quiet: show no progress.
         settings: fields of the recipe to change, as in `recipe`.
 
@@ -108,8 +111,7 @@ def fit(
         SnellenError: with one sentence, whatever is wrong.
     """
     dataset = data if isinstance(data, Dataset) else load(data)
-    chosen = default_recipe(dataset.name) if recipe is None else recipe
-    chosen = find_recipe(chosen) if isinstance(chosen, str) else chosen
+    chosen = find_recipe(recipe) if isinstance(recipe, str) else recipe or default_recipe(dataset.name)
     run = fit_run(
         _changed(chosen, settings),
         dataset,
@@ -119,6 +121,7 @@ def fit(
         precision=precision,
         runs=Path(runs),
         name=name,
+        track=track,
         progress=Progress(quiet=quiet),
         weights=weights if weights is None or weights == "pretrained" else Path(weights),  # type: ignore[arg-type]
     )

@@ -29,6 +29,7 @@ VERBS = {
     "report": "see what a run does: one page of pictures, mistakes, curves and what it looks at",
     "view": "the same page on this machine, with a place to try your own pictures",
     "ladder": "which part of a recipe is worth what: rungs x seeds, with a verdict on each",
+    "track": "hand a run to TensorBoard, W&B or MLflow, or upload it to the Hugging Face hub",
     "export": "files for other tools (ONNX, int8, torch, safetensors), compared with the run first",
     "recipes": "list the recipes, or show one in full",
     "doctor": "look for every known mistake in a run or a data set",
@@ -60,7 +61,9 @@ def main(arguments: Sequence[str]) -> int:
     if arguments[0] in ("-V", "--version"):
         print(f"snellen {snellen.__version__}")
         return 0
-    verb, rest = arguments[0], _gather(_gather(list(arguments[1:]), "--set"), "--to")
+    verb, rest = arguments[0], list(arguments[1:])
+    for option in ("--set", "--to", "--track"):
+        rest = _gather(rest, option)
     as_json = "--json" in rest
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, n=1, cutoff=0.5)

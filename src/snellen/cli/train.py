@@ -53,8 +53,10 @@ class Args:
     """Folder that holds the run folders."""
     name: str | None = None
     """Name of the run folder; by default DATA-RECIPE-sSEED."""
+    track: tuple[str, ...] = ()
+    """Who follows it: tensorboard, wandb, mlflow; on this machine, unless told otherwise (docs/trackers.md)."""
     resume: Path | None = None
-    """Go on with this interrupted run; takes nothing else but --data."""
+    """Go on with this interrupted run; takes nothing else but --data and --track."""
     dry_run: bool = False
     """Print the resolved recipe and stop."""
     json: bool = False
@@ -82,10 +84,12 @@ def run(args: Args) -> int:
 def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
     from snellen.data.catalog import load
     from snellen.data.folder_dataset import Reading
+    from snellen.trackers.catalog import targets
     from snellen.train.budget import fit_into, parse_duration
     from snellen.train.fit import fit
     from snellen.train.progress import Progress
 
+    targets(args.track, live=True)  # a slip should be known before the data are read
     seconds = parse_duration(args.budget) if args.budget else None
     progress = Progress(quiet=args.json)
     dataset = load(
@@ -111,6 +115,7 @@ def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
         precision=args.precision,
         runs=args.runs,
         name=args.name,
+        track=args.track,
         progress=progress,
         weights="pretrained" if args.weights == "pretrained" else Path(args.weights) if args.weights else None,
     )
@@ -125,12 +130,14 @@ def _resume(args: Args) -> int:
     from snellen.train.progress import Progress
 
     assert args.resume is not None
-    if args != Args(resume=args.resume, data=args.data, json=args.json):
-        raise UsageError("--resume goes on with the run as it was begun; besides it only --data and --json apply.")
+    if args != Args(resume=args.resume, data=args.data, track=args.track, json=args.json):
+        raise UsageError(
+            "--resume goes on with the run as it was begun; besides it only --data, --track and --json apply."
+        )
     interrupted = open_run(args.resume)
     progress = Progress(quiet=args.json)
     dataset = load_again(interrupted.info["data"], data=args.data, decoding=progress.decoding)
-    _print_result(resume(interrupted, dataset, progress).folder, args.json)
+    _print_result(resume(interrupted, dataset, progress, track=args.track).folder, args.json)
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,8 @@ from snellen.models.restore import restore
 from snellen.recipes.recipe import Recipe
 from snellen.runs.environment import describe_environment
 from snellen.runs.run import Run, create_run
+from snellen.trackers.catalog import Target, targets
+from snellen.trackers.follow import again, following
 from snellen.train.interrupt import Interrupted
 from snellen.train.job import Job, prepare, prepare_again
 from snellen.train.judge import ledger_of
@@ -37,6 +40,7 @@ def fit(
     precision: str = "auto",
     runs: Path = Path("runs"),
     name: str | None = None,
+    track: Sequence[str] = (),
     progress: Progress | None = None,
     weights: Path | Literal["pretrained"] | None = None,
 ) -> Run:
@@ -51,6 +55,7 @@ def fit(
         precision: "auto", "fp32" or "bf16".
         runs: folder that holds the runs.
         name: of the run folder; by default DATA-RECIPE-sSEED. A taken name gets -2, -3, …
+        track: trackers that follow it, as `trackers.catalog` names them. One that fails does not end the training.
         progress: where to show it; None shows nothing.
         weights: a .safetensors file to begin with, or "pretrained" for what a borrowed model's library publishes.
 
@@ -59,15 +64,22 @@ def fit(
         Interrupted: SIGINT or SIGTERM; the run is resumable.
     """
     shown = progress or Progress(quiet=True)
+    followers = targets(track, live=True)
     job = prepare(recipe, dataset, seed=seed, final=final, device=device, precision=precision, weights=weights)
     _announce(job, shown)
     run_name = name or f"{dataset.name}-{recipe.name}-s{seed}{'-final' if final else ''}"
     run = create_run(runs, run_name, recipe, {**job.describe(), "status": "created"}, describe_environment())
-    return _train_and_grade(job, run, shown)
+    return _train_and_grade(job, run, shown, followers)
 
 
-def resume(run: Run, dataset: Dataset, progress: Progress | None = None) -> Run:
+def resume(run: Run, dataset: Dataset, progress: Progress | None = None, *, track: Sequence[str] = ()) -> Run:
     """Go on with an interrupted run; it ends as it would have ended without the interruption.
+
+    Args:
+        run: interrupted.
+        dataset: the one it began with.
+        progress: where to show it; None shows nothing.
+        track: trackers that follow it from here on, besides those on this machine that followed it before.
 
     Raises:
         RunError: it is finished already, or another process trains in its folder.
@@ -78,16 +90,21 @@ def resume(run: Run, dataset: Dataset, progress: Progress | None = None) -> Run:
         raise RunError(f"{run.folder} is finished. For a longer training, train again with --set epochs=…")
     job = prepare_again(run.info, run.recipe, dataset)
     _announce(job, shown)
-    return _train_and_grade(job, run, shown)
+    say = partial(_say_plain, shown)
+    return _train_and_grade(job, run, shown, again(run, targets(track, live=True), say))
 
 
-def _train_and_grade(job: Job, run: Run, progress: Progress) -> Run:
-    with run.locked():
+def _say_plain(progress: Progress, sentence: str) -> None:
+    progress.say(escape(sentence))
+
+
+def _train_and_grade(job: Job, run: Run, progress: Progress, followers: Sequence[Target]) -> Run:
+    with run.locked(), following(run, followers, partial(_say_plain, progress)) as follow:
         run.update_info(status="training")
         copies = check_copies(job.splits, job.files) if job.loading else ()
         _warn(copies, progress)
         try:
-            state = train(job, run, progress)
+            state = train(job, run, progress, follow)
         except (Interrupted, KeyboardInterrupt):
             run.update_info(status="interrupted")
             progress.end()

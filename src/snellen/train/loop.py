@@ -18,6 +18,7 @@ from snellen.evaluate.predictions import Predictions
 from snellen.models.restore import model_hash, save_weights
 from snellen.runs.journal import Row
 from snellen.runs.run import Run
+from snellen.trackers.follow import Following
 from snellen.train.average import Lookahead, moving_average
 from snellen.train.batches import Batches
 from snellen.train.interrupt import StopRequest
@@ -35,7 +36,7 @@ _CHECKPOINT_SECONDS = 60.0  # what a power cut may cost, at most, on top of one 
 _LOSS_LOOK_STEPS = 50  # reading the loss waits for the device: on a GPU only now and then
 
 
-def train(job: Job, run: Run, progress: Progress) -> TrainingState:
+def train(job: Job, run: Run, progress: Progress, follow: Following) -> TrainingState:
     """Train `job` in `run`'s folder from wherever it stands; best-on-val weights are on disk at the end.
 
     Raises:
@@ -68,6 +69,7 @@ def train(job: Job, run: Run, progress: Progress) -> TrainingState:
     clean_train = _clean_train_images(job)
     saved_at = time.monotonic()
     side_before = 0
+    follow.begin()
     progress.begin(steps=steps, done=state.step, images_per_step=batches.batch_size)
 
     with StopRequest() as stop:
@@ -109,6 +111,7 @@ def train(job: Job, run: Run, progress: Progress) -> TrainingState:
                 )
                 run.journal.append(row)
                 progress.epoch(row)
+                follow.row(row)
             if stop.requested or state.step == steps or due:
                 _check_finite(state)  # a broken state must not replace the last good one
                 state.save(checkpoint)

@@ -1,0 +1,1 @@
+"""Other people's pages of curves, filled from a run folder; without torch."""

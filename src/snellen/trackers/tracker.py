@@ -1,0 +1,146 @@
+"""What a tracker is: something that follows a run and is told only what the run folder already holds.
+
+    Facts      before the first row: name, recipe, conditions
+    Row        one per epoch, as it stands in metrics.jsonl; slash names are kept
+    Outcome    at the end: how it went, the grade on val with n and interval, a few files
+
+A tracker is three methods. It never decides anything about a training, and a run is whole without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from snellen.errors import RunError
+from snellen.recipes.json_form import to_json
+from snellen.runs.handed_on import without_folders
+from snellen.runs.journal import Row
+from snellen.runs.run import Run
+
+Plain = bool | int | float | str | None
+_FILES = ("recipe.json", "metrics.jsonl", "scorecard_val.json", "curves.png", "confusion.png")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A run before its first row.
+
+    Attributes:
+        name: of the run.
+        folder: of the run, for trackers that keep their files in it.
+        id: 16 hex digits, the same whenever this run is followed again, so that a tracker goes on with its own.
+        recipe: every choice, flat, under the names that `--set` takes.
+        conditions: data, seed, device and versions, flat.
+        started: Unix seconds.
+    """
+
+    name: str
+    folder: Path
+    id: str
+    recipe: dict[str, Plain]
+    conditions: dict[str, Plain]
+    started: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run at its end.
+
+    Attributes:
+        status: "finished", "interrupted", "diverged", or what else run.json says.
+        numbers: best epoch, seconds and, where there is a val split, the accuracy on it with n and 95 % interval.
+        files: of the run folder, small ones, for trackers that keep files.
+    """
+
+    status: str
+    numbers: dict[str, float]
+    files: tuple[Path, ...]
+
+
+class Tracker(Protocol):
+    """Follows one run."""
+
+    def start(self, facts: Facts) -> int:
+        """Begin, or go on with what an earlier start with the same `facts.id` has left.
+
+        Returns:
+            The last step whose row is here already; rows up to it are not handed over again. -1 asks for all.
+        """
+
+    def row(self, row: Row, at: float) -> None:
+        """Take one row; `at` is its time in Unix seconds."""
+
+    def finish(self, outcome: Outcome) -> None:
+        """Close, so that nothing is lost when the process ends now."""
+
+    def where(self) -> str:
+        """Where it lies, or goes to, and the command that shows it, for people."""
+
+
+def facts_of(run: Run) -> Facts:
+    """What a run's folder says before its first row. Folders of this machine are left out of every text.
+
+    Raises:
+        RunError: environment.json does not say when it was started.
+    """
+    info, environment = run.info, run.read("environment.json")
+    try:
+        started = datetime.fromisoformat(environment["started"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        raise RunError(
+            f"{run.folder / 'environment.json'} does not say when the run was started. Train again, or take another."
+        ) from None
+    recipe = to_json(run.recipe)
+    identity = json.dumps([run.name, recipe, environment, info["seed"]], sort_keys=True)
+    conditions = {
+        "data": info["data"]["name"],
+        "training_images": info["data"]["train"].get("count"),
+        **{name: info[name] for name in ("seed", "final", "device", "precision")},
+        **environment,
+    }
+    return Facts(
+        name=run.name,
+        folder=run.folder,
+        id=hashlib.sha256(identity.encode()).hexdigest()[:16],
+        recipe=_flat(without_folders(recipe)),
+        conditions=_flat(without_folders(conditions)),
+        started=started,
+    )
+
+
+def outcome_of(run: Run) -> Outcome:
+    """How a run went, from its folder, in whatever state that is."""
+    info = run.info
+    numbers = {f"result/{name}": info[name] for name in ("best_epoch", "seconds") if name in info}
+    card = info.get("val", {})
+    for name, rate in (("val", card.get("accuracy")), ("val_tta", card.get("tta", {}).get("accuracy"))):
+        if rate is not None:
+            numbers |= {
+                f"result/{name}_accuracy": rate["value"],
+                f"result/{name}_accuracy_low": rate["low"],
+                f"result/{name}_accuracy_high": rate["high"],
+                f"result/{name}_images": rate["n"],
+            }
+    files = tuple(run.folder / name for name in _FILES if (run.folder / name).exists())
+    return Outcome(str(info["status"]), numbers, files)
+
+
+def numbers_of(row: Row) -> dict[str, float]:
+    """The entries of a row that are curves over its step."""
+    return {name: value for name, value in row.items() if name != "step"}
+
+
+def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Plain]:
+    """Nested fields by their path, such as "optimizer.lr"; lists as JSON."""
+    found: dict[str, Plain] = {}
+    for key, value in content.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+    return found
