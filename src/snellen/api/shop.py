@@ -123,7 +123,7 @@ def fit(
         name=name,
         track=track,
         progress=Progress(quiet=quiet),
-        weights=weights if weights is None or weights == "pretrained" else Path(weights),  # type: ignore[arg-type]
+        weights=weights,
     )
     return TrainedRun(run)
 

@@ -117,7 +117,7 @@ def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
         name=args.name,
         track=args.track,
         progress=progress,
-        weights="pretrained" if args.weights == "pretrained" else Path(args.weights) if args.weights else None,
+        weights=args.weights,
     )
     _print_result(finished.folder, args.json)
     return 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from snellen.recipes.recipe import SGD, Augment, Finetune, Muon, Recipe, Resolution, Schedule
+from snellen.recipes.cifar10 import SPRINT
+from snellen.recipes.recipe import SGD, Augment, Finetune, Recipe, Resolution, Schedule
 
 FOLDER = Recipe(
     name="folder",
@@ -14,14 +15,7 @@ FOLDER = Recipe(
     epochs=40,
     batch_size=64,
     augment=Augment(crop_pixels=6, flip="random", brightness=0.2, contrast=0.2, saturation=0.2),
-    optimizer=Muon(
-        filter_lr=0.2255,
-        filter_momentum=0.655,
-        bias_lr=0.0573,
-        head_lr=0.5415,
-        momentum=0.825,
-        weight_decay=1.6e-3,
-    ),
+    optimizer=SPRINT.optimizer,
     schedule=Schedule(shape="linear", floor=0.05),
     label_smoothing=0.1,
     resolutions=(Resolution(side=32, until=0.4), Resolution(side=48, until=0.7)),

@@ -42,7 +42,7 @@ def fit(
     name: str | None = None,
     track: Sequence[str] = (),
     progress: Progress | None = None,
-    weights: Path | Literal["pretrained"] | None = None,
+    weights: str | Path | None = None,
 ) -> Run:
     """Train a recipe on a data set; returns the run folder with weights, predictions and grades.
 
@@ -65,7 +65,10 @@ def fit(
     """
     shown = progress or Progress(quiet=True)
     followers = targets(track, live=True)
-    job = prepare(recipe, dataset, seed=seed, final=final, device=device, precision=precision, weights=weights)
+    start: Path | Literal["pretrained"] | None = None
+    if weights:  # text from the command line, or a path; said in one place for both
+        start = "pretrained" if weights == "pretrained" else Path(weights)
+    job = prepare(recipe, dataset, seed=seed, final=final, device=device, precision=precision, weights=start)
     _announce(job, shown)
     run_name = name or f"{dataset.name}-{recipe.name}-s{seed}{'-final' if final else ''}"
     run = create_run(runs, run_name, recipe, {**job.describe(), "status": "created"}, describe_environment())
