@@ -24,7 +24,7 @@ from snellen.evaluate.predictions import Predictions
 from snellen.models.restore import restore, weights_hash
 from snellen.recipes.recipe import SGD, Recipe, Schedule
 from snellen.runs.run import Run, open_run
-from snellen.train import loop
+from snellen.train import loop, workers
 from snellen.train.fit import fit, resume
 
 
@@ -108,7 +108,7 @@ def test_a_final_training_sees_all_images_chooses_nothing_and_keeps_its_last_wei
     trained: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
-    monkeypatch.setattr(loop, "predict", lambda *a, **k: asked.append(a))
+    monkeypatch.setattr(workers, "predict", lambda *a, **k: asked.append(a))
     run = trained(final=True)
     assert run.name.endswith("-final")
     assert run.info["final"] is True
@@ -125,7 +125,7 @@ def test_of_equally_good_epochs_the_first_is_kept(
     trained: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, tiny_recipe: Recipe
 ) -> None:
     accuracies: Iterator[float] = iter([0.0, 0.2, 0.0, 0.4, 0.0, 0.4, 0.0, 0.3])
-    asked, saved = loop.predict, []
+    asked, saved = workers.predict, []
 
     def graded(model: torch.nn.Module, images: Any, **options: Any) -> Predictions:
         answers = asked(model, images, **options)
@@ -135,7 +135,7 @@ def test_of_equally_good_epochs_the_first_is_kept(
         return Predictions(logits, answers.labels, answers.ids, answers.class_names, answers.split)
 
     save = loop.save_weights
-    monkeypatch.setattr(loop, "predict", graded)
+    monkeypatch.setattr(workers, "predict", graded)
     monkeypatch.setattr(
         loop, "save_weights", lambda run, model: (saved.append(len(run.journal.rows())), save(run, model))
     )

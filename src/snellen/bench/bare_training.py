@@ -30,7 +30,6 @@ from snellen.recipes.catalog import RECIPES
 from snellen.recipes.json_form import with_settings
 from snellen.recipes.recipe import Recipe
 from snellen.train.average import Lookahead, moving_average
-from snellen.train.batches import Batches
 from snellen.train.job import Job, prepare
 from snellen.train.memory import return_freed_memory
 from snellen.train.optimizers import build_optimizers
@@ -81,13 +80,10 @@ def run_bare(recipe: Recipe, dataset: Dataset, *, seed: int, final: bool, device
 
 def train_bare(job: Job) -> Classifier:
     """The steps of `train.loop.train`, and nothing between them."""
-    recipe, device = job.recipe, job.placement.device
+    recipe = job.recipe
     model = _initial_model(job)
     optimizers = build_optimizers(model, recipe)
-    batches = Batches(
-        job.splits.train, batch_size=recipe.batch_size, augment=recipe.augment, seed=job.seed, device=device,
-        sampling=recipe.sampling,
-    )  # fmt: skip
+    batches = job.batches()
     class_weights = job.class_weights()
     per_epoch = batches.steps_per_epoch
     steps = max(1, round(recipe.epochs * per_epoch))

@@ -69,6 +69,10 @@ def main(arguments: Sequence[str]) -> int:
         near = difflib.get_close_matches(verb, VERBS, n=1, cutoff=0.5)
         hint = f"Did you mean {near[0]!r}? " if near else ""
         return _fail(f"There is no command {verb!r}. {hint}List them: snellen --help", _BAD_USAGE, as_json)
+    if verb != "train" and os.environ.get("WORLD_SIZE", "1") != "1":
+        return _fail(
+            f"Only snellen train shares its work under torchrun; start {verb} without it.", _BAD_USAGE, as_json
+        )
     module = importlib.import_module(f"snellen.cli.{verb}")
     try:
         return int(module.run(_parse(module.Args, rest, verb)))

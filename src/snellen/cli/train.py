@@ -88,18 +88,23 @@ def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
     from snellen.train.budget import fit_into, parse_duration
     from snellen.train.fit import fit
     from snellen.train.progress import Progress
+    from snellen.train.workers import launched
 
+    workers = launched()
     targets(args.track, live=True)  # a slip should be known before the data are read
     seconds = parse_duration(args.budget) if args.budget else None
-    progress = Progress(quiet=args.json)
-    dataset = load(
-        dataset_name,
-        data=args.data,
-        download=args.download,
-        progress=progress.download,
-        reading=Reading(args.size, args.fit, args.test_fraction, args.strict),
-        decoding=progress.decoding,
-    )
+    if seconds is not None and workers.count > 1:
+        raise UsageError("--budget measures the speed of one process; with several workers give --set epochs=…")
+    progress = Progress(quiet=args.json or not workers.first)
+    with workers.one_before_the_others():
+        dataset = load(
+            dataset_name,
+            data=args.data,
+            download=args.download,
+            progress=progress.download,
+            reading=Reading(args.size, args.fit, args.test_fraction, args.strict),
+            decoding=progress.decoding,
+        )
     progress.about(dataset.about)
     if seconds is not None:
         recipe = fit_into(
@@ -119,7 +124,8 @@ def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
         progress=progress,
         weights=args.weights,
     )
-    _print_result(finished.folder, args.json)
+    if workers.first:
+        _print_result(finished.folder, args.json)
     return 0
 
 
@@ -128,16 +134,21 @@ def _resume(args: Args) -> int:
     from snellen.runs.run import open_run
     from snellen.train.fit import resume
     from snellen.train.progress import Progress
+    from snellen.train.workers import launched
 
     assert args.resume is not None
     if args != Args(resume=args.resume, data=args.data, track=args.track, json=args.json):
         raise UsageError(
             "--resume goes on with the run as it was begun; besides it only --data, --track and --json apply."
         )
+    workers = launched()
     interrupted = open_run(args.resume)
-    progress = Progress(quiet=args.json)
-    dataset = load_again(interrupted.info["data"], data=args.data, decoding=progress.decoding)
-    _print_result(resume(interrupted, dataset, progress, track=args.track).folder, args.json)
+    progress = Progress(quiet=args.json or not workers.first)
+    with workers.one_before_the_others():
+        dataset = load_again(interrupted.info["data"], data=args.data, decoding=progress.decoding)
+    finished = resume(interrupted, dataset, progress, track=args.track)
+    if workers.first:
+        _print_result(finished.folder, args.json)
     return 0
 
 

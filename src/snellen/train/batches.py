@@ -36,6 +36,8 @@ class Batches:
         device: where the images live and the batches are made. More than 8 GiB of images stay where they are, such as
             in a file that is mapped into memory, and are copied over a batch at a time.
         sampling: "natural" takes each image once an epoch, "balanced" each class equally often.
+        share: (rank, workers): of each batch only every `workers`-th image is made, from `rank` on; all shares together
+            are the batch.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Batches:
         seed: int,
         device: torch.device,
         sampling: Sampling = "natural",
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         self.count = len(images)
         self.batch_size = min(batch_size, self.count)
@@ -58,6 +61,7 @@ class Batches:
         self._num_classes = images.num_classes
         self._augment = augment
         self._seed = seed
+        self._share = share
 
     @property
     def steps_per_epoch(self) -> int:
@@ -65,7 +69,7 @@ class Batches:
         return self.count // self.batch_size
 
     def epoch(self, epoch: int, *, first: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Batches of one epoch from step `first` on.
+        """Batches of one epoch from step `first` on, or this worker's share of them.
 
         Yields:
             Images (B, C, H, W) float32 in [0, 1], channels_last, and labels (B,) int64, on the device; where images are
@@ -78,7 +82,8 @@ class Batches:
         if self._by_class is not None:
             chosen = torch.from_numpy(_balanced(self._by_class, self._seed, epoch, self.count)).to(device)
         for step in range(first, self.steps_per_epoch):
-            places = order[step * self.batch_size : (step + 1) * self.batch_size]
+            rank, workers = self._share
+            places = order[step * self.batch_size + rank : (step + 1) * self.batch_size : workers]
             # Draws belong to the place, not to the image: one that comes twice in an epoch is not changed alike twice.
             yield self._batch(places if chosen is None else chosen.index_select(0, places), draws.at(places))
 

@@ -10,7 +10,6 @@ from snellen.augment.batched import resize_side
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting
 from snellen.recipes.recipe import Recipe
-from snellen.train.batches import Batches
 from snellen.train.job import Job, prepare
 from snellen.train.optimizers import build_optimizers
 from snellen.train.progress import Progress
@@ -79,14 +78,7 @@ def _images_per_second(job: Job) -> float:
     recipe, device = job.recipe, job.placement.device
     model = job.new_model().to(device)
     optimizers = build_optimizers(model, recipe)
-    batches = Batches(
-        job.splits.train,
-        batch_size=recipe.batch_size,
-        augment=recipe.augment,
-        seed=0,
-        device=device,
-        sampling=recipe.sampling,
-    )
+    batches = job.batches()
     class_weights = job.class_weights()
     times = []
     for number, (images, labels) in enumerate(batches.epoch(0)):

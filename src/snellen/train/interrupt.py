@@ -21,9 +21,15 @@ class Interrupted(Exception):
 
 
 class StopRequest:
-    """Notes SIGINT and SIGTERM while it is entered; outside the main thread it notes nothing."""
+    """Notes SIGINT and SIGTERM while it is entered; outside the main thread it notes nothing.
 
-    def __init__(self) -> None:
+    Args:
+        patient: a second signal does not leave at once. torchrun passes on what the terminal sent already, and kills
+            after half a minute by itself.
+    """
+
+    def __init__(self, *, patient: bool = False) -> None:
+        self._patient = patient
         self._received: int | None = None
         self._previous: dict[int, signal.Handlers | int | None] = {}
 
@@ -44,12 +50,16 @@ class StopRequest:
         """Whether a signal has come."""
         return self._received is not None
 
+    def join(self) -> None:
+        """Stop as if a signal had come here: it came to another worker."""
+        self._received = self._received or signal.SIGTERM
+
     def raise_if_requested(self) -> None:
         """Leave training if a signal has come; call it when the state on disk is whole."""
         if self._received is not None:
             raise Interrupted(self._received)
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        if self._received is not None:
+        if self._received is not None and not self._patient:
             raise KeyboardInterrupt  # the second signal: leave now; the last checkpoint stands
         self._received = number

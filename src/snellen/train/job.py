@@ -17,8 +17,10 @@ from snellen.models.catalog import build
 from snellen.models.normalized import Classifier
 from snellen.models.start import Taken, start_from
 from snellen.recipes.recipe import Recipe
+from snellen.train.batches import Batches
 from snellen.train.memory import keep_freed_memory
 from snellen.train.placement import Placement, place
+from snellen.train.workers import ALONE, Workers
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,28 @@ class Job:
         if isinstance(self.weights, Path):
             start_from(model, self.weights)
         return model
+
+    def batches(self, workers: Workers = ALONE) -> Batches:
+        """The training batches, on the job's device, or this worker's share of them.
+
+        Raises:
+            InvalidSetting: there are fewer than two images for each worker.
+        """
+        made = Batches(
+            self.splits.train,
+            batch_size=self.recipe.batch_size,
+            augment=self.recipe.augment,
+            seed=self.seed,
+            device=self.placement.device,
+            sampling=self.recipe.sampling,
+            share=(workers.rank, workers.count),
+        )
+        if workers.count > 1 and made.batch_size < 2 * workers.count:
+            raise InvalidSetting(
+                f"A batch of {made.batch_size} images cannot be shared by {workers.count} workers: each needs two for "
+                "its batch norms. Start fewer, or take larger batches: --set batch_size=…"
+            )
+        return made
 
     def class_weights(self) -> torch.Tensor | None:
         """(K,) float32 on the job's device, or None where the recipe weighs all images alike."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -13,14 +12,11 @@ from snellen.augment.batched import resize_side
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import TrainingDiverged
 from snellen.evaluate.metrics import hard_cross_entropy
-from snellen.evaluate.predict import predict
-from snellen.evaluate.predictions import Predictions
 from snellen.models.restore import model_hash, save_weights
 from snellen.runs.journal import Row
 from snellen.runs.run import Run
 from snellen.trackers.follow import Following
 from snellen.train.average import Lookahead, moving_average
-from snellen.train.batches import Batches
 from snellen.train.interrupt import StopRequest
 from snellen.train.job import Job
 from snellen.train.memory import return_freed_memory
@@ -30,14 +26,22 @@ from snellen.train.schedules import lr_fraction
 from snellen.train.state import TrainingState
 from snellen.train.step import update
 from snellen.train.trainable import let_learn, trainable_names
+from snellen.train.workers import ALONE, Workers
 
 _CLEAN_TRAIN_IMAGES = 2_000  # enough for ±2 points; all of them would cost a third of an epoch
 _CHECKPOINT_SECONDS = 60.0  # what a power cut may cost, at most, on top of one step
 _LOSS_LOOK_STEPS = 50  # reading the loss waits for the device: on a GPU only now and then
 
 
-def train(job: Job, run: Run, progress: Progress, follow: Following) -> TrainingState:
+def train(job: Job, run: Run, progress: Progress, follow: Following, workers: Workers = ALONE) -> TrainingState:
     """Train `job` in `run`'s folder from wherever it stands; best-on-val weights are on disk at the end.
+
+    Args:
+        job: what to train.
+        run: the folder; each of several workers has one of its own, and that of the first is kept.
+        progress: where to show it.
+        follow: trackers.
+        workers: the processes that share the training; every number is that of all of them.
 
     Raises:
         Interrupted: SIGINT or SIGTERM came; a checkpoint was saved first.
@@ -45,14 +49,7 @@ def train(job: Job, run: Run, progress: Progress, follow: Following) -> Training
         StorageError: something could not be written; the last checkpoint stands.
     """
     recipe = job.recipe
-    batches = Batches(
-        job.splits.train,
-        batch_size=recipe.batch_size,
-        augment=recipe.augment,
-        seed=job.seed,
-        device=job.placement.device,
-        sampling=recipe.sampling,
-    )
+    batches = job.batches(workers)
     class_weights = job.class_weights()
     per_epoch = batches.steps_per_epoch
     steps = max(1, round(recipe.epochs * per_epoch))
@@ -69,22 +66,24 @@ def train(job: Job, run: Run, progress: Progress, follow: Following) -> Training
     clean_train = _clean_train_images(job)
     saved_at = time.monotonic()
     side_before = 0
+    learner = workers.joined(state.model)
     follow.begin()
     progress.begin(steps=steps, done=state.step, images_per_step=batches.batch_size)
 
-    with StopRequest() as stop:
+    with StopRequest(patient=workers.count > 1) as stop:
         while state.step < steps:
             epoch = state.step // per_epoch  # 0-based
             state.model.train()
             started = time.monotonic()
             for images, labels in batches.epoch(epoch, first=state.step % per_epoch):
-                let_learn(state.model, recipe, state.trainable, done=state.step / steps)
+                if let_learn(state.model, recipe, state.trainable, done=state.step / steps):
+                    learner = workers.joined(state.model)
                 side = recipe.side_at(state.step / steps, full=min(images.shape[-2:]))
                 if side != side_before:
                     return_freed_memory()
                     side_before = side
                 loss = update(
-                    state.model,
+                    learner,
                     resize_side(images, side),
                     labels,
                     optimizers=state.optimizers,
@@ -92,30 +91,34 @@ def train(job: Job, run: Run, progress: Progress, follow: Following) -> Training
                     recipe=recipe,
                     placement=job.placement,
                     class_weights=class_weights,
+                    batch_size=batches.batch_size,
+                    workers=workers.count,
                 )
                 state.after_step()
-                state.loss_sum += loss
-                state.images_seen += len(labels)
+                state.loss_sum += workers.sum(loss)
+                state.images_seen += batches.batch_size
                 if job.placement.device.type == "cpu" or state.step % _LOSS_LOOK_STEPS == 0:
                     _check_finite(state)
                 progress.advance(state.step)
-                due = time.monotonic() - saved_at > _CHECKPOINT_SECONDS
-                if state.step == steps or stop.requested or due:
+                stopping, due = workers.any(stop.requested, time.monotonic() - saved_at > _CHECKPOINT_SECONDS)
+                if state.step == steps or stopping or due:
                     break  # also in the middle of an epoch: the next round goes on with the same batches
             job.placement.synchronize()
+            workers.same(state.graded)
             state.epoch_seconds += time.monotonic() - started
             if state.step == steps or state.step % per_epoch == 0:
                 _check_finite(state)
-                row = _close_epoch(
-                    job, run, state, clean_train, epoch=math.ceil(state.step / per_epoch), last=state.step == steps
-                )
+                epoch, last = math.ceil(state.step / per_epoch), state.step == steps
+                row = _close_epoch(job, run, state, clean_train, workers, epoch=epoch, last=last)
                 run.journal.append(row)
                 progress.epoch(row)
                 follow.row(row)
-            if stop.requested or state.step == steps or due:
+            if stopping or state.step == steps or due:
                 _check_finite(state)  # a broken state must not replace the last good one
                 state.save(checkpoint)
                 saved_at = time.monotonic()
+            if stopping:
+                stop.join()  # the signal may have come to another worker
             stop.raise_if_requested()
     progress.end()
     return state
@@ -160,7 +163,7 @@ def _check_finite(state: TrainingState, *losses: float) -> None:
 
 
 def _close_epoch(
-    job: Job, run: Run, state: TrainingState, clean_train: LabeledImages, *, epoch: int, last: bool
+    job: Job, run: Run, state: TrainingState, clean_train: LabeledImages, workers: Workers, *, epoch: int, last: bool
 ) -> Row:
     """Evaluate where it is due, keep the weights if they are the best, and return the epoch's row."""
     recipe = job.recipe
@@ -175,10 +178,8 @@ def _close_epoch(
     return_freed_memory()
     val = job.splits.val
     if val is not None and (last or epoch % recipe.evaluate_every == 0):
-        ask: Callable[[LabeledImages], Predictions] = lambda images: predict(  # noqa: E731 - two uses, one setting
-            state.graded, images, bf16=job.placement.precision == "bf16"
-        )
-        on_train, on_val = ask(clean_train), ask(val)
+        bf16 = job.placement.precision == "bf16"
+        on_train, on_val = (workers.predict(state.graded, images, bf16=bf16) for images in (clean_train, val))
         row |= {
             "train/accuracy": float(on_train.correct.mean()),
             "train/cross_entropy": hard_cross_entropy(on_train),

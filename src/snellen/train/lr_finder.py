@@ -14,7 +14,6 @@ from itertools import count
 from snellen.augment.batched import resize_side
 from snellen.errors import InvalidSetting
 from snellen.recipes.recipe import Recipe
-from snellen.train.batches import Batches
 from snellen.train.job import Job
 from snellen.train.loop import initial_state
 from snellen.train.step import update
@@ -68,10 +67,7 @@ def range_test(job: Job, *, steps: int = 100, advance: Callable[[int], None] = l
     state = initial_state(job, steps)
     state.model.train()
     recipe, class_weights = job.recipe, job.class_weights()
-    batches = Batches(
-        job.splits.train, batch_size=recipe.batch_size, augment=recipe.augment, seed=job.seed,
-        device=job.placement.device, sampling=recipe.sampling,
-    )  # fmt: skip
+    batches = job.batches()
     endless = (batch for epoch in count() for batch in batches.epoch(epoch))
     factors: list[float] = []
     losses: list[float] = []

@@ -21,8 +21,10 @@ def update(
     recipe: Recipe,
     placement: Placement,
     class_weights: torch.Tensor | None = None,
+    batch_size: int | None = None,
+    workers: int = 1,
 ) -> torch.Tensor:
-    """Make one step and return the batch's summed loss, on the device (no synchronisation).
+    """Make one step and return the summed loss of these images, on the device (no synchronisation).
 
     Args:
         model: in train mode.
@@ -30,6 +32,9 @@ def update(
         labels: (B,) int64, or (B, K) float32 targets of mixed images.
         lr: fraction of every group's peak rate.
         class_weights: (K,) float32 on the device, the say of each class in the loss; None weighs all alike.
+        batch_size: images of the whole batch, where these are one worker's share of it.
+        workers: how many share it; their gradients are averaged, and the loss is made so that the mean is that of the
+            whole batch.
     """
     with placement.autocast():
         logits = model(images)
@@ -37,7 +42,7 @@ def update(
     summed = functional.cross_entropy(
         logits.float(), labels, weight=class_weights, label_smoothing=recipe.label_smoothing, reduction="sum"
     )
-    loss = summed if isinstance(recipe.optimizer, Muon) else summed / len(labels)
+    loss = workers * summed if isinstance(recipe.optimizer, Muon) else workers * summed / (batch_size or len(labels))
     loss.backward()  # type: ignore[no-untyped-call]
     set_lr(optimizers, lr)
     for optimizer in optimizers:

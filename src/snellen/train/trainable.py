@@ -13,7 +13,7 @@ def trainable_names(model: Classifier) -> frozenset[str]:
     return frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
 
 
-def let_learn(model: Classifier, recipe: Recipe, trainable: frozenset[str], *, done: float) -> None:
+def let_learn(model: Classifier, recipe: Recipe, trainable: frozenset[str], *, done: float) -> bool:
     """Mark what learns from here on.
 
     Args:
@@ -21,15 +21,21 @@ def let_learn(model: Classifier, recipe: Recipe, trainable: frozenset[str], *, d
         recipe: whose freezes and fine-tuning apply.
         trainable: from `trainable_names`; what is not among them never learns.
         done: fraction of all steps made.
+
+    Returns:
+        Whether that is other than before.
     """
     if not recipe.freezes and recipe.finetune is None:
-        return
+        return False
     stopped = tuple(freeze.prefix for freeze in recipe.freezes if done >= freeze.after)
     head_only = recipe.finetune is not None and done < recipe.finetune.head_only
     head = parts(model)[-1][0] + "." if head_only else ""
+    changed = False
     for name, parameter in model.named_parameters():
         learns = name in trainable and name.startswith(head) and not name.startswith(stopped or ("\0",))
+        changed |= learns != parameter.requires_grad
         parameter.requires_grad_(learns)
+    return changed
 
 
 def parts(model: Classifier) -> list[tuple[str, nn.Module]]:

@@ -1,0 +1,49 @@
+"""One process of a shared training on 300 letters: torchrun starts it twice.
+
+    torchrun --nproc-per-node 2 tests/train/one_worker.py RECIPE.json RUNS [kill|term RANK STEP]
+
+With `kill` or `term` that worker gets SIGKILL or SIGTERM at that update, unless torchrun has started it again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from snellen.data.eyechart import make_eyechart
+from snellen.recipes.json_form import read_recipe
+from snellen.train import loop
+from snellen.train.fit import fit
+from snellen.train.interrupt import Interrupted
+
+
+def main(recipe: str, runs: str, signal_name: str = "", rank: str = "0", step: str = "0") -> int:
+    """Train; returns the exit code."""
+    loop._CHECKPOINT_SECONDS = 0.0  # after every step
+    real, calls = loop.update, []
+
+    def update(*arguments: Any, **options: Any) -> torch.Tensor:
+        loss = real(*arguments, **options)
+        calls.append(1)
+        mine = os.environ.get("RANK", "0") == rank and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"
+        if signal_name and mine and len(calls) == int(step):
+            os.kill(os.getpid(), signal.SIGKILL if signal_name == "kill" else signal.SIGTERM)
+        return loss
+
+    loop.update = update
+    letters = make_eyechart(seed=0, train=300, test=60)
+    try:
+        run = fit(read_recipe(Path(recipe)), letters, device="cpu", precision="fp32", runs=Path(runs), name="run")
+    except Interrupted as stopped:
+        return stopped.exit_code
+    print(run.info["status"])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
