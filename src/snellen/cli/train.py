@@ -84,12 +84,14 @@ def run(args: Args) -> int:
 def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
     from snellen.data.catalog import load
     from snellen.data.folder_dataset import Reading
+    from snellen.runs.run import require_place
     from snellen.trackers.catalog import targets
     from snellen.train.budget import fit_into, parse_duration
     from snellen.train.fit import fit
     from snellen.train.progress import Progress
 
     targets(args.track, live=True)  # a slip should be known before the data are read
+    require_place(args.runs)
     seconds = parse_duration(args.budget) if args.budget else None
     progress = Progress(quiet=args.json)
     dataset = load(
@@ -125,7 +127,7 @@ def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
 
 def _resume(args: Args) -> int:
     from snellen.data.catalog import load_again
-    from snellen.runs.run import open_run
+    from snellen.runs.run import open_run, require_place
     from snellen.train.fit import resume
     from snellen.train.progress import Progress
 
@@ -135,6 +137,7 @@ def _resume(args: Args) -> int:
             "--resume goes on with the run as it was begun; besides it only --data, --track and --json apply."
         )
     interrupted = open_run(args.resume)
+    require_place(args.resume)
     progress = Progress(quiet=args.json)
     dataset = load_again(interrupted.info["data"], data=args.data, decoding=progress.decoding)
     _print_result(resume(interrupted, dataset, progress, track=args.track).folder, args.json)

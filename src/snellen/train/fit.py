@@ -10,7 +10,7 @@ from typing import Any, Literal
 from rich.markup import escape
 
 from snellen.data.dataset import Dataset
-from snellen.errors import RunError, TrainingDiverged
+from snellen.errors import RunError, StorageError, TrainingDiverged
 from snellen.evaluate.curves import curves_png
 from snellen.evaluate.grade import grade
 from snellen.evaluate.metrics import smoothing_floor
@@ -20,14 +20,15 @@ from snellen.guards.guard import Verdict
 from snellen.models.restore import restore
 from snellen.recipes.recipe import Recipe
 from snellen.runs.environment import describe_environment
-from snellen.runs.run import Run, create_run
+from snellen.runs.run import Run, create_run, require_place
 from snellen.trackers.catalog import Target, targets
 from snellen.trackers.follow import again, following
-from snellen.train.interrupt import Interrupted
+from snellen.train.interrupt import StopRequest
 from snellen.train.job import Job, prepare, prepare_again
 from snellen.train.judge import ledger_of
 from snellen.train.loop import train
 from snellen.train.progress import Progress
+from snellen.train.state import TrainingState
 
 
 def fit(
@@ -65,6 +66,7 @@ def fit(
     """
     shown = progress or Progress(quiet=True)
     followers = targets(track, live=True)
+    require_place(runs)
     start: Path | Literal["pretrained"] | None = None
     if weights:  # text from the command line, or a path; said in one place for both
         start = "pretrained" if weights == "pretrained" else Path(weights)
@@ -72,7 +74,8 @@ def fit(
     _announce(job, shown)
     run_name = name or f"{dataset.name}-{recipe.name}-s{seed}{'-final' if final else ''}"
     run = create_run(runs, run_name, recipe, {**job.describe(), "status": "created"}, describe_environment())
-    return _train_and_grade(job, run, shown, followers)
+    with run.locked():
+        return _train_and_grade(job, run, shown, followers)
 
 
 def resume(run: Run, dataset: Dataset, progress: Progress | None = None, *, track: Sequence[str] = ()) -> Run:
@@ -87,14 +90,27 @@ def resume(run: Run, dataset: Dataset, progress: Progress | None = None, *, trac
     Raises:
         RunError: it is finished already, or another process trains in its folder.
         DataError: the data are not those it began with.
+        StorageError: its folder cannot be written.
     """
     shown = progress or Progress(quiet=True)
-    if run.info.get("status") == "finished":
+    _require_unfinished(run)
+    with run.locked():
+        _require_unfinished(run)  # whoever held the lock until now may have come to the end
+        job = prepare_again(run.info, run.recipe, dataset)
+        _announce(job, shown)
+        say = partial(_say_plain, shown)
+        return _train_and_grade(job, run, shown, again(run, targets(track, live=True), say))
+
+
+def _require_unfinished(run: Run) -> None:
+    info = run.info
+    if info.get("status") == "finished":
         raise RunError(f"{run.folder} is finished. For a longer training, train again with --set epochs=…")
-    job = prepare_again(run.info, run.recipe, dataset)
-    _announce(job, shown)
-    say = partial(_say_plain, shown)
-    return _train_and_grade(job, run, shown, again(run, targets(track, live=True), say))
+    if "start" in info and not (run.folder / "resume" / "state.safetensors").exists():
+        raise RunError(
+            f"{run.folder} was stopped before the weights it was to begin with were in it, and would go on without "
+            "them. Train again with --weights."
+        )
 
 
 def _say_plain(progress: Progress, sentence: str) -> None:
@@ -102,13 +118,15 @@ def _say_plain(progress: Progress, sentence: str) -> None:
 
 
 def _train_and_grade(job: Job, run: Run, progress: Progress, followers: Sequence[Target]) -> Run:
-    with run.locked(), following(run, followers, partial(_say_plain, progress)) as follow:
+    with following(run, followers, partial(_say_plain, progress)) as follow, StopRequest() as stop:
         run.update_info(status="training")
-        copies = check_copies(job.splits, job.files) if job.loading else ()
-        _warn(copies, progress)
         try:
-            state = train(job, run, progress, follow)
-        except (Interrupted, KeyboardInterrupt):
+            with stop.at_once():  # the loop, which has something to save, does otherwise
+                copies = check_copies(job.splits, job.files) if job.loading else ()
+                _warn(copies, progress)
+                state = train(job, run, progress, follow)
+                _grade(job, run, state, copies, progress)
+        except KeyboardInterrupt:
             run.update_info(status="interrupted")
             progress.end()
             progress.say(f"Stopped. Go on with: snellen train --resume {escape(str(run.folder))}")
@@ -116,33 +134,43 @@ def _train_and_grade(job: Job, run: Run, progress: Progress, followers: Sequence
         except TrainingDiverged:
             run.update_info(status="diverged")
             raise
+        except StorageError:
+            progress.end()
+            progress.say(f"When it can be written again: snellen train --resume {escape(str(run.folder))}")
+            raise
         finally:
             progress.end()
-        smoothing = job.recipe.label_smoothing
-        floors = {run.name: smoothing_floor(smoothing, job.splits.train.num_classes)} if smoothing else {}
-        curves_png(run.folder / "curves.png", {run.name: run.journal.rows()}, floors=floors)
-        results: dict[str, Any] = {"best_epoch": state.best_epoch, "seconds": round(state.seconds, 3)}
-        if job.splits.val is not None:
-            card = grade(
-                restore(run, job.placement.device),
-                job.splits.val,
-                run.folder,
-                tta=job.recipe.tta,
-                tta_unsure=job.recipe.tta_unsure,
-                bf16=job.placement.precision == "bf16",
-            )
-            results["val"] = card
-            _compare_with_expectation(job, card["accuracy"], progress)
-        run.update_info(status="finished", **results)
-        check_run(
-            run,
-            train=job.splits.train,
-            val=job.splits.val,
-            ledger=ledger_of(run),
-            device=job.placement.device,
-            before=copies,
-        )
+        run.update_info(status="finished")
     return run
+
+
+def _grade(job: Job, run: Run, state: TrainingState, copies: Sequence[Verdict], progress: Progress) -> None:
+    """Write curves, grades and verdicts into the folder of a run whose training has ended."""
+    smoothing = job.recipe.label_smoothing
+    floors = {run.name: smoothing_floor(smoothing, job.splits.train.num_classes)} if smoothing else {}
+    curves_png(run.folder / "curves.png", {run.name: run.journal.rows()}, floors=floors)
+    results: dict[str, Any] = {"best_epoch": state.best_epoch, "seconds": round(state.seconds, 3)}
+    if job.splits.val is not None:
+        card = grade(
+            restore(run, job.placement.device),
+            job.splits.val,
+            run.folder,
+            tta=job.recipe.tta,
+            tta_unsure=job.recipe.tta_unsure,
+            bf16=job.placement.precision == "bf16",
+        )
+        results["val"] = card
+        _compare_with_expectation(job, card["accuracy"], progress)
+    run.update_info(**results)
+    # Before the run calls itself finished: one that is stopped in here is judged when it is resumed.
+    check_run(
+        run,
+        train=job.splits.train,
+        val=job.splits.val,
+        ledger=ledger_of(run),
+        device=job.placement.device,
+        before=copies,
+    )
 
 
 def _warn(verdicts: Sequence[Verdict], progress: Progress) -> None:

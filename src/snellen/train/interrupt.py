@@ -1,19 +1,25 @@
 """Ctrl-C and SIGTERM during training: finish the step, save, say how to go on.
 
-The first signal asks; the loop saves a checkpoint and leaves. A second one does not wait.
+The first signal asks; the loop saves a checkpoint and leaves. What changes nothing, such as a look at val, is not
+waited for. A second signal waits for nothing.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interrupted(Exception):
-    """Training stopped on request; `exit_code` is 130 after Ctrl-C and 143 after SIGTERM."""
+class Interrupted(KeyboardInterrupt):
+    """Training stopped on request; `exit_code` is 130 after Ctrl-C and 143 after SIGTERM.
+
+    No `Exception`, so that nothing that outlives other people's errors outlives a request to stop.
+    """
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal.Signals(signal_number).name)
@@ -25,6 +31,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._received: int | None = None
+        self._patient = True
         self._previous: dict[int, signal.Handlers | int | None] = {}
 
     def __enter__(self) -> StopRequest:
@@ -49,7 +56,22 @@ class StopRequest:
         if self._received is not None:
             raise Interrupted(self._received)
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Inside, a signal is raised where it arrives: for work of which half is as good as nothing.
+
+        Raises:
+            Interrupted: a signal comes, or has come before.
+        """
+        self._patient = False
+        try:
+            self.raise_if_requested()
+            yield
+        finally:
+            self._patient = True
+
     def _note(self, number: int, _: FrameType | None) -> None:
-        if self._received is not None:
-            raise KeyboardInterrupt  # the second signal: leave now; the last checkpoint stands
+        second = self._received is not None
         self._received = number
+        if second or not self._patient:
+            raise Interrupted(number)  # the last checkpoint stands

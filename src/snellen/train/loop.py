@@ -21,7 +21,7 @@ from snellen.runs.run import Run
 from snellen.trackers.follow import Following
 from snellen.train.average import Lookahead, moving_average
 from snellen.train.batches import Batches
-from snellen.train.interrupt import StopRequest
+from snellen.train.interrupt import Interrupted, StopRequest
 from snellen.train.job import Job
 from snellen.train.memory import return_freed_memory
 from snellen.train.optimizers import build_optimizers
@@ -73,11 +73,14 @@ def train(job: Job, run: Run, progress: Progress, follow: Following) -> Training
     progress.begin(steps=steps, done=state.step, images_per_step=batches.batch_size)
 
     with StopRequest() as stop:
-        while state.step < steps:
+        while state.step < steps or state.images_seen:
             epoch = state.step // per_epoch  # 0-based
+            # Stopped before its epoch had a row: no batch of it is left, only the look at val.
+            ended = state.images_seen > 0 and (state.step == steps or state.step % per_epoch == 0)
+            due = False
             state.model.train()
             started = time.monotonic()
-            for images, labels in batches.epoch(epoch, first=state.step % per_epoch):
+            for images, labels in batches.epoch(epoch, first=per_epoch if ended else state.step % per_epoch):
                 let_learn(state.model, recipe, state.trainable, done=state.step / steps)
                 side = recipe.side_at(state.step / steps, full=min(images.shape[-2:]))
                 if side != side_before:
@@ -106,9 +109,12 @@ def train(job: Job, run: Run, progress: Progress, follow: Following) -> Training
             state.epoch_seconds += time.monotonic() - started
             if state.step == steps or state.step % per_epoch == 0:
                 _check_finite(state)
-                row = _close_epoch(
-                    job, run, state, clean_train, epoch=math.ceil(state.step / per_epoch), last=state.step == steps
-                )
+                number = math.ceil(state.step / per_epoch)
+                try:
+                    row = _close_epoch(job, run, state, clean_train, stop, epoch=number, last=state.step == steps)
+                except Interrupted:
+                    state.save(checkpoint)
+                    raise
                 run.journal.append(row)
                 progress.epoch(row)
                 follow.row(row)
@@ -160,9 +166,20 @@ def _check_finite(state: TrainingState, *losses: float) -> None:
 
 
 def _close_epoch(
-    job: Job, run: Run, state: TrainingState, clean_train: LabeledImages, *, epoch: int, last: bool
+    job: Job,
+    run: Run,
+    state: TrainingState,
+    clean_train: LabeledImages,
+    stop: StopRequest,
+    *,
+    epoch: int,
+    last: bool,
 ) -> Row:
-    """Evaluate where it is due, keep the weights if they are the best, and return the epoch's row."""
+    """Evaluate where it is due, keep the weights if they are the best, and return the epoch's row.
+
+    Raises:
+        Interrupted: before anything of `state` was changed.
+    """
     recipe = job.recipe
     row: Row = {
         "epoch": epoch,
@@ -178,7 +195,8 @@ def _close_epoch(
         ask: Callable[[LabeledImages], Predictions] = lambda images: predict(  # noqa: E731 - two uses, one setting
             state.graded, images, bf16=job.placement.precision == "bf16"
         )
-        on_train, on_val = ask(clean_train), ask(val)
+        with stop.at_once():
+            on_train, on_val = ask(clean_train), ask(val)
         row |= {
             "train/accuracy": float(on_train.correct.mean()),
             "train/cross_entropy": hard_cross_entropy(on_train),
