@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from snellen.train.batches import Batches
 from snellen.train.interrupt import Interrupted, StopRequest
 from snellen.train.job import Job
 from snellen.train.memory import return_freed_memory
-from snellen.train.optimizers import build_optimizers
+from snellen.train.optimizers import build_optimizers, set_lr
 from snellen.train.progress import Progress
 from snellen.train.schedules import lr_fraction
 from snellen.train.state import TrainingState
@@ -56,11 +57,13 @@ def train(job: Job, run: Run, progress: Progress, follow: Following) -> Training
     class_weights = job.class_weights()
     per_epoch = batches.steps_per_epoch
     steps = max(1, round(recipe.epochs * per_epoch))
+    rate = partial(lr_fraction, recipe.schedule, steps=steps, steps_per_epoch=per_epoch)
     state = initial_state(job, steps)
     # Runs are comparable seed by seed only if they began with the same weights.
     checkpoint = run.folder / "resume" / "state.safetensors"
     if checkpoint.exists():
         state.load(checkpoint)
+        set_lr(state.optimizers, rate(step=max(0, state.step - 1)))  # a row may still have to name it
     else:
         run.update_info(initial_weights_sha256=model_hash(state.model))
         if job.weights is not None:
@@ -91,7 +94,7 @@ def train(job: Job, run: Run, progress: Progress, follow: Following) -> Training
                     resize_side(images, side),
                     labels,
                     optimizers=state.optimizers,
-                    lr=lr_fraction(recipe.schedule, step=state.step, steps=steps, steps_per_epoch=per_epoch),
+                    lr=rate(step=state.step),
                     recipe=recipe,
                     placement=job.placement,
                     class_weights=class_weights,
