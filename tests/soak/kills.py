@@ -4,8 +4,8 @@
     python -m tests.soak.kills --times 50 --signal TERM
 
 Moments are uniform over the processor time that is left of a run: data, training, saves, looks at val, grading, guards
-and the look at test, whose ledger is a scratch one. After each kill the folder must be readable; at the end each file of it
-must equal, to the bit, that of the undisturbed run. Exit code 1 at any difference.
+and the look at test, whose ledger is a scratch one. After each kill the folder must be readable; at the end every file
+of it must equal that of the undisturbed run to the bit. Exit code 1 at any difference.
 """
 
 from __future__ import annotations
