@@ -36,9 +36,8 @@ from tests.soak.writes import Write, writes
 from snellen.errors import SnellenError
 from snellen.runs.environment import describe_environment
 
-CALLS = "write,pwrite64,writev,fsync,fdatasync,rename,renameat,renameat2,mkdir,mkdirat"
-KINDS = {"KILL": "signal=KILL:when={n}", "ENOSPC": "error=ENOSPC:when={n}+", "EIO": "error=EIO:when={n}"}
-_NEVER = 60_000  # strace counts to 65,535
+CALLS = ("write", "pwrite64", "writev", "fsync", "fdatasync", "rename", "renameat", "renameat2", "mkdir", "mkdirat")
+KINDS = {"KILL": "signal=KILL", "ENOSPC": "error=ENOSPC", "EIO": "error=EIO"}
 _SAID = mmap.mmap(-1, 4096)
 """What a child has to say; shared, because every write of its own would be counted."""
 
@@ -74,7 +73,7 @@ def sweep(write: Write, scratch: Path, *, every: int) -> Tally:
     """Disturb one write at each of its calls, or at one in `every`."""
     trace = scratch / "trace"
     place = _fresh(write, scratch)
-    code, said = _traced(write, place, f"error=EIO:when={_NEVER}", trace)
+    code, said = _traced(write, place, [], trace)
     assert (code, said) == (0, "done"), f"{write.name}: {code} {said} {_log(scratch)}"
     names = re.findall(r"^(?:\d+ +)?(\w+)\(", trace.read_text(), re.MULTILINE)
     tally = Tally(Counter(names))
@@ -82,11 +81,18 @@ def sweep(write: Write, scratch: Path, *, every: int) -> Tally:
         for n in range(1, len(names) + 1, every):
             place = _fresh(write, scratch)
             before = write.state(place)
-            code, said = _traced(write, place, how.format(n=n), trace)
+            code, said = _traced(write, place, _injections(how, names[:n], lasting=kind == "ENOSPC"), trace)
             tally.tried[kind] += 1
             amiss = [*_amiss(kind, names[n - 1], code, said), *write.check(place, before, kind != "KILL")]
             tally.failures += [f"{write.name}, {kind} at call {n} ({names[n - 1]}): {text}" for text in amiss]
     return tally
+
+
+def _injections(how: str, names: list[str], *, lasting: bool) -> list[str]:
+    """For strace, which counts the calls of each name by itself: the last of `names`, or also all after it."""
+    if not lasting:
+        return [f"inject={names[-1]}:{how}:when={names.count(names[-1])}"]
+    return [f"inject={name}:{how}:when={names[:-1].count(name) + 1}+" for name in CALLS]
 
 
 def _fresh(write: Write, scratch: Path) -> Path:
@@ -96,7 +102,7 @@ def _fresh(write: Write, scratch: Path) -> Path:
     return place
 
 
-def _traced(write: Write, place: Path, injection: str, trace: Path) -> tuple[int, str]:
+def _traced(write: Write, place: Path, injections: list[str], trace: Path) -> tuple[int, str]:
     """Make the write in a child under strace; returns its exit code and what it said."""
     _SAID[:] = bytes(len(_SAID))
     waits, begin = os.pipe()
@@ -115,7 +121,8 @@ def _traced(write: Write, place: Path, injection: str, trace: Path) -> tuple[int
         return 0
 
     child = fork_child(act, trace.with_name("log"))
-    options = ["-qq", "-o", str(trace), "-e", f"trace={CALLS}", "-e", f"inject={CALLS}:{injection}"]
+    options = ["-qq", "-o", str(trace), "-e", f"trace={','.join(CALLS)}"]
+    options += [word for injection in injections for word in ("-e", injection)]
     with subprocess.Popen(["strace", *options, "-p", str(child)], stderr=subprocess.PIPE) as strace:
         status = Path(f"/proc/{child}/status")
         while "TracerPid:\t0" in status.read_text():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -156,11 +157,11 @@ def _clear(place: Path) -> list[str]:
 
 
 def _timeless(path: str, there: bytes | None) -> Any:
-    """A ledger's lines without their times, and hashes, which follow from them; other files as they are."""
-    if there is None or not path.endswith("ledger.jsonl"):
+    """A ledger's lines, of which an empty file has none, without times, and hashes, which follow from them."""
+    if not path.endswith("ledger.jsonl"):
         return there
-    lines = there.decode().splitlines()
-    return [line.split('"time"')[0].split('"previous"')[0] for line in lines]
+    lines = [json.loads(line) for line in (there or b"").decode().splitlines()]
+    return [{key: value for key, value in line.items() if key not in ("time", "hash", "previous")} for line in lines]
 
 
 def _check_made(place: Path, before: State, failed: bool) -> list[str]:
