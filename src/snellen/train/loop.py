@@ -169,14 +169,7 @@ def _check_finite(state: TrainingState, *losses: float) -> None:
 
 
 def _close_epoch(
-    job: Job,
-    run: Run,
-    state: TrainingState,
-    clean_train: LabeledImages,
-    stop: StopRequest,
-    *,
-    epoch: int,
-    last: bool,
+    job: Job, run: Run, state: TrainingState, clean_train: LabeledImages, stop: StopRequest, *, epoch: int, last: bool
 ) -> Row:
     """Evaluate where it is due, keep the weights if they are the best, and return the epoch's row.
 
