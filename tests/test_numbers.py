@@ -1,4 +1,4 @@
-"""Numbers in the README's accuracy table come from runs recorded in results/accuracy."""
+"""Numbers in README and docs come from what is recorded in results."""
 
 from __future__ import annotations
 
@@ -62,6 +62,40 @@ def test_every_record_names_command_seed_commit_and_machine() -> None:
         assert environment["commit"], record["run"]
         assert environment["processor"], record["run"]
         assert isinstance(record["info"]["seed"], int), record["run"]
+
+
+_RECORD = re.compile(r"\]\(\.\./(results/reliability/[\w.-]+\.json)\)")
+_FIGURE = re.compile(r"(?<![\w.-])\d[\d,]*(?:\.\d+)?")
+
+
+def _figures_in(content: Any) -> set[str]:
+    """Every number of a record as it may be written: whole, with one to three decimals, or as a percentage."""
+    if isinstance(content, dict):
+        return set().union(*map(_figures_in, content.values()))
+    if isinstance(content, list):
+        return set().union({str(len(content))}, *map(_figures_in, content))
+    if isinstance(content, bool) or not isinstance(content, int | float):
+        return set()
+    return {f"{content:,}", *(f"{content:.{digits}f}" for digits in (1, 2, 3)), *_percentages(content)}
+
+
+def _percentages(value: float) -> set[str]:
+    return {f"{100 * value:.{digits}f}" for digits in (0, 1, 2)} if 0 <= value <= 1 else set()
+
+
+def test_every_figure_on_the_reliability_page_is_in_the_record_beside_it() -> None:
+    rows = [line for line in (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8").splitlines()]
+    measured = [row.split(" | ")[-1] for row in rows if row.startswith("| ") and _RECORD.search(row)]
+    assert measured, "the reliability page shows no measurement"
+    for cell in measured:
+        records = [json.loads((ROOT / path).read_text(encoding="utf-8")) for path in _RECORD.findall(cell)]
+        known = set().union(*map(_figures_in, records))
+        shown = set(_FIGURE.findall(re.sub(r"\]\([^)]*\)", "", cell).replace("95 % confidence", "")))
+        assert shown, cell
+        assert shown - known == set(), cell
+        for record in records:
+            assert record["command"], cell
+            assert record.get("environment", record)["commit"], cell
 
 
 @pytest.mark.parametrize("folder", ["results", "docs", "src", "tests"])

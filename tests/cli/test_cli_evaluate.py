@@ -143,3 +143,27 @@ def test_broken_predictions_are_one_sentence(snellen: Snellen, own_run: Run, dam
     answer = snellen("evaluate", own_run.folder)
     assert answer.code == 1
     assert "is not a readable predictions file" in answer.sentence
+
+
+def test_what_a_kill_kept_from_being_written_beside_the_answers_is_completed_without_a_look(
+    snellen: Snellen, own_run: Run
+) -> None:
+    assert snellen("evaluate", own_run.folder, "--split", "test").code == 0
+    written = {path.name: path.read_bytes() for path in own_run.folder.glob("*_test*")}
+    lost = ("scorecard_test.json", "confusion_test.json", "confidence_test.json", "reliability_test.png")
+    for name in lost:
+        (own_run.folder / name).unlink()
+    (own_run.folder / ".scorecard_test.json.17.tmp").write_bytes(b"half")
+    answer = snellen("evaluate", own_run.folder, "--split", "test")
+    assert "not a new look" in answer.out
+    assert {path.name: path.read_bytes() for path in own_run.folder.glob("*_test*")} == written
+    assert not list(own_run.folder.glob(".*.tmp"))
+    assert len(Ledger(own_run.folder.parent / "ledger.jsonl").lines()) == 2
+
+
+def test_the_test_set_stays_closed_where_its_answers_have_no_place(snellen: Snellen, own_run: Run) -> None:
+    with own_run.locked():
+        answer = snellen("evaluate", own_run.folder, "--split", "test")
+    assert answer.code == 1
+    assert "is in use by another process" in answer.sentence
+    assert not (own_run.folder.parent / "ledger.jsonl").exists()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from snellen.data import catalog
 from snellen.evaluate import grade
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.json_form import from_json, to_json
@@ -115,3 +120,58 @@ def test_a_runs_folder_that_is_a_file_is_one_sentence(snellen: Snellen, tmp_path
     answer = snellen("train", "eyechart", *QUICK, "--runs", "taken", "--json")
     assert (answer.code, answer.err) == (1, "")
     assert "is a file, not a folder for runs" in answer.json["error"]
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_data_are_read(
+    snellen: Snellen, full_disk: Path, own_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_run.update_info(status="interrupted")
+    (full_disk / "mine").mkdir()
+    for name in ("run.json", "recipe.json", "environment.json"):
+        shutil.copy(own_run.folder / name, full_disk / "mine")
+    subprocess.run(["mount", "-o", "remount,ro", str(full_disk)], check=True)
+
+    def read(*_: object) -> None:
+        raise AssertionError("the data were read")
+
+    monkeypatch.setitem(catalog._LOADERS, "eyechart", read)
+    for command in (("eyechart", *QUICK, "--runs", full_disk / "runs"), ("--resume", full_disk / "mine")):
+        began = time.monotonic()
+        answer = snellen("train", *command)
+        assert time.monotonic() - began < 2
+        assert answer.code == 1
+        assert answer.sentence.startswith("snellen: Cannot write")
+        assert "the file system is read-only" in answer.sentence
+
+
+def test_a_disk_that_fills_up_is_one_sentence_and_how_to_go_on(snellen: Snellen, full_disk: Path) -> None:
+    answer = snellen("train", "eyechart", *QUICK, "--runs", full_disk / "runs", "--name", "mine")
+    assert answer.code == 1
+    assert "Traceback" not in answer.err
+    lines = answer.err.splitlines()
+    assert lines[-1].startswith("snellen: Cannot write")
+    assert "the disk is full" in lines[-1]
+    assert lines[-2] == f"When it can be written again: snellen train --resume {full_disk / 'runs' / 'mine'}"
+    assert open_run(full_disk / "runs" / "mine").info["status"] == "training"
+    assert not list(full_disk.rglob("*.tmp"))
+
+
+def test_of_two_processes_in_one_run_folder_the_second_is_refused(
+    snellen: Snellen, own_run: Run, tmp_path: Path
+) -> None:
+    own_run.update_info(status="interrupted")
+    (own_run.folder / "resume" / "state.safetensors").unlink()
+    (own_run.folder / "recipe.json").write_text(json.dumps(to_json(own_run.recipe.replace(epochs=10_000))))
+    script = Path(__file__).parents[1] / "small_eyechart.py"
+    first = subprocess.Popen([sys.executable, str(script), "train", "--resume", str(own_run.folder), "--json"])
+    try:
+        deadline = time.monotonic() + 120
+        while own_run.info["status"] != "training":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        answer = snellen("train", "--resume", own_run.folder)
+        assert (answer.code, first.poll()) == (1, None)
+        assert "is in use by another process. Wait for it" in answer.sentence
+    finally:
+        first.kill()
+        first.wait()

@@ -206,3 +206,47 @@ def test_pieces_that_do_not_fit_on_the_disk_leave_the_old_file(full_disk: Path) 
         write_parts(full_disk / "old", (bytes(10_000) for _ in range(20)))
     assert (full_disk / "old").read_bytes() == b"old"
     assert [child.name for child in full_disk.iterdir()] == ["old"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "write"])
+def test_a_line_that_was_reported_as_failed_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    path = tmp_path / "lines"
+    append_line(path, "first")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, failing(errno.EIO))
+        with pytest.raises(StorageError, match="Input/output error"):
+            append_line(path, "second")
+    assert path.read_bytes() == b"first\n"
+    append_line(path, "third")
+    assert path.read_bytes() == b"first\nthird\n"
+
+
+def test_the_name_of_a_new_file_and_of_new_folders_is_forced_to_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, fsync = [], os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    append_line(tmp_path / "a" / "b" / "lines", "first")
+    assert synced == [tmp_path, tmp_path / "a", tmp_path / "a" / "b" / "lines", tmp_path / "a" / "b"]
+    synced.clear()
+    append_line(tmp_path / "a" / "b" / "lines", "second")
+    assert synced == [tmp_path / "a" / "b" / "lines"]
+
+
+def test_a_write_that_is_stopped_leaves_no_temporary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    write_bytes(tmp_path / "a", b"old")
+    monkeypatch.setattr(os, "fsync", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_bytes(tmp_path / "a", b"new")
+    assert files(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"old"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from snellen.errors import RunError, StorageError
 from snellen.recipes.catalog import RECIPES
-from snellen.runs.run import Run, create_run, open_run
+from snellen.runs.run import Run, create_run, open_run, require_place
 
 INFO: dict[str, Any] = {
     "data": {
@@ -201,3 +202,81 @@ def test_a_lock_where_nothing_can_be_written_is_a_sentence(tmp_path: Path) -> No
     (tmp_path / "file").write_text("a file")
     with pytest.raises(StorageError, match="Cannot write"), Run(tmp_path / "file").locked():
         pytest.fail("locked")
+
+
+def test_what_a_killed_writer_left_is_taken_away_by_the_next_to_train_there(tmp_path: Path) -> None:
+    run = create(tmp_path)
+    kept = [run.folder / "notes.tmp", run.folder / ".hidden", run.folder / "sub" / ".a.tmp", run.folder / ".folder.tmp"]
+    gone = [run.folder / ".run.json.17.tmp", run.folder / "resume" / ".state.safetensors.17.tmp"]
+    (run.folder / ".folder.tmp").mkdir()
+    for path in [*kept[:-1], *gone]:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half")
+    with run.locked():
+        assert not any(path.exists() for path in gone)
+    assert all(path.exists() for path in kept)
+
+
+def test_a_second_process_takes_nothing_away_from_the_first(tmp_path: Path) -> None:
+    run = create(tmp_path)
+    with run.locked():
+        (run.folder / ".run.json.17.tmp").write_bytes(b"being written")
+        with pytest.raises(RunError, match="in use"), Run(run.folder).locked():
+            pytest.fail("two processes in one run folder")
+        assert (run.folder / ".run.json.17.tmp").exists()
+
+
+def test_half_a_folder_of_a_killed_process_is_no_run_and_takes_no_name(tmp_path: Path) -> None:
+    half = tmp_path / ".mine.new"
+    half.mkdir()
+    (half / "run.json").write_text("{}")
+    with pytest.raises(RunError, match="Train one"):
+        open_run(tmp_path / "yours")
+    assert create(tmp_path).name == "mine"
+    assert not half.exists()
+
+
+def test_processes_that_want_one_name_at_once_get_a_folder_each(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from snellen.recipes.catalog import RECIPES\n"
+        "from snellen.runs.run import create_run\n"
+        "for _ in range(5): create_run(Path(sys.argv[1]), 'mine', RECIPES['mlp'], {}, {'by': sys.argv[2]})"
+    )
+    makers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), who]) for who in "abc"]
+    assert [maker.wait(60) for maker in makers] == [0] * 3
+    names = {path.name for path in tmp_path.iterdir() if path.is_dir()}
+    assert names == {"mine", *(f"mine-{number}" for number in range(2, 16))}
+    by = [Run(tmp_path / name).read("environment.json")["by"] for name in names]
+    assert sorted(by) == sorted("abc" * 5)
+
+
+def test_a_place_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
+    require_place(tmp_path / "deep" / "runs")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_done(full_disk: Path) -> None:
+    (full_disk / "rest").write_bytes(bytes(60_000))
+    with pytest.raises(StorageError, match="the disk is full"):
+        require_place(full_disk / "runs")
+    subprocess.run(["mount", "-o", "remount,ro", str(full_disk)], check=True)
+    for refuse in (require_place, create):
+        with pytest.raises(StorageError, match=r"Cannot write .*the file system is read-only"):
+            refuse(full_disk / "runs")
+
+
+def test_a_folder_that_belongs_to_somebody_else_is_refused(tmp_path: Path) -> None:
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    run = create(tmp_path / "runs")
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(parent.stat().st_mode | 0o055)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(StorageError, match="this user may not write there"):
+            require_place(tmp_path / "runs")
+        with pytest.raises(StorageError, match="this user may not write there"), run.locked():
+            pytest.fail("locked")
+    finally:
+        os.seteuid(0)

@@ -33,8 +33,29 @@ def test_the_first_signal_is_noted_and_raised_when_asked(number: signal.Signals,
 def test_the_second_signal_does_not_wait() -> None:
     with StopRequest():
         signal.raise_signal(signal.SIGTERM)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Interrupted) as raised:
             signal.raise_signal(signal.SIGTERM)
+    assert raised.value.exit_code == 143
+
+
+def test_work_that_may_be_left_at_once_is_and_what_follows_it_is_not() -> None:
+    reached = []
+    with StopRequest() as stop:
+        with pytest.raises(Interrupted), stop.at_once():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("after the signal")
+        with pytest.raises(Interrupted), stop.at_once():
+            reached.append("begun after it")
+    with StopRequest() as stop:
+        with stop.at_once():
+            pass
+        signal.raise_signal(signal.SIGINT)
+        assert stop.requested
+    assert reached == []
+
+
+def test_other_peoples_handlers_of_errors_do_not_swallow_a_stop() -> None:
+    assert not issubclass(Interrupted, Exception)
 
 
 def test_afterwards_signals_do_what_they_did_before() -> None:
@@ -77,17 +98,21 @@ def stop_after_rows(command: list[str], folder: Path, rows: int, number: signal.
 def test_a_real_training_stops_with_143_goes_on_and_stops_with_130(tmp_path: Path) -> None:
     snellen, folder = [sys.executable, str(SCRIPT)], tmp_path / "runs" / "run"
     train = ["train", "eyechart", "--set", "epochs=10000", "widths=[4,4,4,4]", "--precision", "fp32", "--device", "cpu"]
-    code, errors, _ = stop_after_rows(
+    code, errors, seconds = stop_after_rows(
         [*snellen, *train, "--runs", str(tmp_path / "runs"), "--name", "run"], folder, 1, signal.SIGTERM
     )
     assert code == 143, errors
+    assert seconds < 5
     assert "Stopped by SIGTERM; the run is saved and can be resumed" in errors
     assert "Traceback" not in errors
     rows = len(Run(folder).journal.rows())
     assert Run(folder).info["status"] == "interrupted"
 
-    code, errors, _ = stop_after_rows([*snellen, "train", "--resume", str(folder)], folder, rows + 1, signal.SIGINT)
+    code, errors, seconds = stop_after_rows(
+        [*snellen, "train", "--resume", str(folder)], folder, rows + 1, signal.SIGINT
+    )
     assert code == 130, errors
+    assert seconds < 5
     assert "Stopped by SIGINT" in errors
     assert "Traceback" not in errors
     epochs = [row["epoch"] for row in Run(folder).journal.rows()]

@@ -12,11 +12,13 @@ import pytest
 import torch
 
 from snellen.data.dataset import Dataset
+from snellen.errors import RunError
 from snellen.evaluate.predictions import Predictions
 from snellen.models.restore import weights_hash
 from snellen.recipes.recipe import Augment, Average, Freeze, Muon, Recipe, Resolution, Schedule
 from snellen.runs.run import Run, open_run
-from snellen.train import loop
+from snellen.train import fit as fit_file
+from snellen.train import loop, workers
 from snellen.train.fit import fit, resume
 from snellen.train.interrupt import Interrupted
 
@@ -168,8 +170,6 @@ def test_rows_written_after_the_last_checkpoint_are_not_doubled(
 def test_a_run_stopped_while_it_was_graded_is_graded_by_resuming_it(
     tiny_recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished_run: Run
 ) -> None:
-    from snellen.train import fit as fit_file
-
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -180,6 +180,78 @@ def test_a_run_stopped_while_it_was_graded_is_graded_by_resuming_it(
     assert weights_hash(resumed) == weights_hash(finished_run)
     first, second = (Predictions.load(each.folder / "predictions_val.npz") for each in (resumed, finished_run))
     np.testing.assert_array_equal(first.logits, second.logits)
+
+
+@pytest.mark.parametrize("part", ["grade", "check_run"])
+def test_a_signal_while_a_run_is_graded_or_judged_ends_it_at_once_and_resuming_does_the_rest(
+    tiny_recipe: Recipe,
+    tiny_dataset: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    finished_run: Run,
+    part: str,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(fit_file, part, lambda *_, **__: signal.raise_signal(signal.SIGTERM))
+        run = interrupted(tiny_recipe, tiny_dataset, tmp_path / "runs")
+    assert run.info["status"] == "interrupted"
+    assert content(resume(run, tiny_dataset)) == content(finished_run)
+    assert run.read("guards.json")["summary"] == finished_run.read("guards.json")["summary"]
+
+
+def test_a_run_killed_while_it_was_judged_does_not_call_itself_finished(
+    tiny_recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit_file, "check_run", die)
+        run = interrupted(tiny_recipe, tiny_dataset, tmp_path / "runs", Killed)
+    assert run.info["status"] == "training"
+    resume(run, tiny_dataset)
+    assert (run.info["status"], (run.folder / "guards.json").exists()) == ("finished", True)
+
+
+@pytest.mark.parametrize("look", [1, 2])
+def test_a_look_at_val_is_not_waited_for_and_is_made_when_the_run_is_resumed(
+    recipe: Recipe,
+    tiny_dataset: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    uninterrupted: Any,
+    look: int,
+) -> None:
+    asked, real = [], workers.predict
+
+    def predict(*arguments: Any, **options: Any) -> Predictions:
+        asked.append(1)
+        if len(asked) == 2 * look:  # train and val are asked in turns
+            signal.raise_signal(signal.SIGTERM)
+            raise AssertionError("it was waited for")
+        return real(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workers, "predict", predict)
+        run = interrupted(recipe, tiny_dataset, tmp_path / "runs")
+    assert len(run.journal.rows()) == look - 1
+    assert content(resume(run, tiny_dataset)) == uninterrupted
+
+
+def test_a_run_whose_given_weights_were_not_taken_over_yet_does_not_go_on_without_them(
+    tiny_recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished_run: Run
+) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(fit_file, "train", die)
+        fit(
+            tiny_recipe, tiny_dataset, device="cpu", precision="fp32", runs=tmp_path / "runs", name="run",
+            weights=finished_run.folder / "weights.safetensors",
+        )  # fmt: skip
+    with pytest.raises(RunError, match=r"would go on without them. Train again with --weights"):
+        resume(open_run(tmp_path / "runs" / "run"), tiny_dataset)
 
 
 def test_time_spent_before_and_after_the_stop_is_added_up(

@@ -73,22 +73,23 @@ def main(arguments: Sequence[str]) -> int:
         return _fail(
             f"Only snellen train shares its work under torchrun; start {verb} without it.", _BAD_USAGE, as_json
         )
-    module = importlib.import_module(f"snellen.cli.{verb}")
     try:
+        module = importlib.import_module(f"snellen.cli.{verb}")
         return int(module.run(_parse(module.Args, rest, verb)))
     except SnellenError as error:
         return _fail(str(error), error.exit_code, as_json)
-    except KeyboardInterrupt:
-        return _fail("Stopped.", 128 + signal.SIGINT, as_json)
+    except KeyboardInterrupt as stopped:
+        exit_code = getattr(stopped, "exit_code", None)
+        if exit_code is None:
+            return _fail("Stopped.", 128 + signal.SIGINT, as_json)
+        # train.interrupt.Interrupted, which is not imported here
+        return _fail(f"Stopped by {stopped}; the run is saved and can be resumed.", exit_code, as_json)
     except Exception as error:
         return _outside_error(error, as_json)
 
 
 def _outside_error(error: Exception, as_json: bool) -> int:
     """Errors of other libraries that a user can mend; anything else is a bug and keeps its traceback."""
-    exit_code = getattr(error, "exit_code", None)
-    if isinstance(exit_code, int):  # train.interrupt.Interrupted, which must not be imported here
-        return _fail(f"Stopped by {error}; the run is saved and can be resumed.", exit_code, as_json)
     text = str(error)
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
         return _fail(

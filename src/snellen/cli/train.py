@@ -84,6 +84,7 @@ def run(args: Args) -> int:
 def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
     from snellen.data.catalog import load
     from snellen.data.folder_dataset import Reading
+    from snellen.runs.run import require_place
     from snellen.trackers.catalog import targets
     from snellen.train.budget import fit_into, parse_duration
     from snellen.train.fit import fit
@@ -92,6 +93,7 @@ def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
 
     workers = launched()
     targets(args.track, live=True)  # a slip should be known before the data are read
+    require_place(args.runs)
     seconds = parse_duration(args.budget) if args.budget else None
     if seconds is not None and workers.count > 1:
         raise UsageError("--budget measures the speed of one process; with several workers give --set epochs=…")
@@ -131,7 +133,7 @@ def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
 
 def _resume(args: Args) -> int:
     from snellen.data.catalog import load_again
-    from snellen.runs.run import open_run
+    from snellen.runs.run import open_run, require_place
     from snellen.train.fit import resume
     from snellen.train.progress import Progress
     from snellen.train.workers import launched
@@ -143,6 +145,7 @@ def _resume(args: Args) -> int:
         )
     workers = launched()
     interrupted = open_run(args.resume)
+    require_place(args.resume)
     progress = Progress(quiet=args.json or not workers.first)
     with workers.one_before_the_others():
         dataset = load_again(interrupted.info["data"], data=args.data, decoding=progress.decoding)

@@ -1,7 +1,8 @@
 """Writes that leave either the old file or the new one, never half of one.
 
 Protocol: a temporary file in the same folder, fsync, rename over the target, fsync of the folder. A kill or a
-power cut at any instant leaves the target whole. Every write of a user's results goes through here.
+power cut at any instant leaves the target whole. Every write of a user's results goes through here. A kill can leave
+the temporary file, which `clear_leftovers` takes away.
 """
 
 from __future__ import annotations
@@ -40,20 +41,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         StorageError: the disk is full or the folder cannot be written; `path` is as it was.
     """
-    # One name per process: two writers never share a temporary file, and a leftover is recognised by its ending.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):  # the way to it may be what is broken
-            temporary.unlink(missing_ok=True)
-        raise storage_error(path, error) from error
+    write_parts(path, (content,))
 
 
 def write_parts(path: Path, parts: Iterable[bytes | memoryview]) -> None:
@@ -62,9 +50,10 @@ def write_parts(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     Raises:
         StorageError: as `write_bytes`. Whatever else the pieces raise goes through; `path` is then as it was.
     """
+    # One name per process: two writers never share a temporary file, and a leftover is recognised by its ending.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with open(temporary, "wb") as file:
             for part in parts:
                 file.write(part)
@@ -75,7 +64,7 @@ def write_parts(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     except OSError as error:
         raise storage_error(path, error) from error
     finally:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # the way to it may be what is broken
             temporary.unlink(missing_ok=True)
 
 
@@ -98,19 +87,54 @@ def append_line(path: Path, line: str) -> None:
         StorageError: the line could not be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
+        content = line.encode() + b"\n"
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            content = line.encode() + b"\n"
             before = os.fstat(descriptor).st_size
-            if os.write(descriptor, content) < len(content):  # a disk that fills up takes what still fits
-                os.ftruncate(descriptor, before)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(descriptor)
+            _write_whole(descriptor, content, before)
         finally:
             os.close(descriptor)
+        if before == 0:
+            sync_folder(path.parent)  # the file may be as new as its line
     except OSError as error:
         raise storage_error(path, error) from error
+
+
+def _write_whole(descriptor: int, content: bytes, before: int) -> None:
+    """Append and force to disk, or leave the file `before` bytes long: what is reported as failed is not there."""
+    try:
+        if os.write(descriptor, content) < len(content):  # a disk that fills up takes what still fits
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(descriptor)
+    except OSError:
+        with contextlib.suppress(OSError):  # not every device can be cut
+            os.ftruncate(descriptor, before)
+        raise
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and what is missing above it, each one's name forced to disk: files in it are lost without."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with contextlib.suppress(FileExistsError):  # another process was faster; a file in its place fails at the write
+        folder.mkdir()
+    sync_folder(folder.parent)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Delete the temporary files of writers that were killed; only for whoever knows that none is at work.
+
+    Raises:
+        StorageError: they cannot be deleted.
+    """
+    try:
+        for leftover in folder.glob(".*.tmp"):
+            if leftover.is_file():
+                leftover.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(folder, error) from error
 
 
 def sync_folder(folder: Path) -> None:

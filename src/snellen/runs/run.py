@@ -11,14 +11,17 @@
     curves.png confusion.png report.html
     predictions_test.npz   only beside a ledger line
 
-Every file is replaced in one rename, so the folder can be read at any moment of a training.
+Every file is replaced in one rename, and the folder itself comes into being in one, so it can be read at any moment
+of a training, also after a kill.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,10 +30,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from snellen.errors import RunError, StorageError
+from snellen.errors import RunError
 from snellen.recipes.json_form import read_recipe, to_json
 from snellen.recipes.recipe import Recipe
-from snellen.runs.atomic import storage_error, write_json
+from snellen.runs.atomic import clear_leftovers, make_folder, storage_error, sync_folder, write_json
 from snellen.runs.journal import Journal
 
 _FORMAT = 1
@@ -94,8 +97,11 @@ class Run:
     def locked(self) -> Iterator[None]:
         """Hold the folder while training in it; the lock ends with the process, also when it is killed.
 
+        What a killed process left half-written is taken away.
+
         Raises:
             RunError: another process trains in this folder.
+            StorageError: nothing can be written there.
         """
         lock = FileLock(self.folder / ".lock", timeout=0)
         try:
@@ -105,6 +111,8 @@ class Run:
         except OSError as error:
             raise storage_error(self.folder, error) from error
         try:
+            for place in (self.folder, self.folder / "resume"):
+                clear_leftovers(place)
             yield
         finally:
             lock.release()
@@ -113,22 +121,50 @@ class Run:
 def create_run(root: Path, name: str, recipe: Recipe, info: dict[str, Any], environment: dict[str, Any]) -> Run:
     """Make a new run folder; a name that is taken gets -2, -3 and so on, never an overwrite.
 
+    It is written aside and renamed into place, so that a kill leaves a whole one or none, and the name free.
+
     Raises:
         RunError: the name cannot be a folder name.
         StorageError: the folder cannot be made.
     """
     if not re.fullmatch(r"[\w][\w.+-]{0,100}", name):
         raise RunError(f"A run cannot be called {name!r}: use letters, digits, '.', '_', '+' and '-'.")
-    folder = _make_unused(root, name)
-    run = Run(folder)
+    require_place(root)
     try:
-        run.write("recipe.json", to_json(recipe))
-        run.write("environment.json", environment)
-        run.write("run.json", {"format": _FORMAT, **info})
-    except StorageError:
-        shutil.rmtree(folder, ignore_errors=True)  # half a run folder is in the way of the next try
-        raise
-    return run
+        make_folder(root)
+        with FileLock(root / ".new.lock"):  # no two take one name, and what a kill left belongs to nobody
+            for leftover in root.glob(".*.new"):
+                shutil.rmtree(leftover, ignore_errors=True)
+            draft = Run(root / f".{name}.new")
+            try:
+                draft.write("recipe.json", to_json(recipe))
+                draft.write("environment.json", environment)
+                draft.write("run.json", {"format": _FORMAT, **info})
+                folder = _unused(root, name)
+                draft.folder.rename(folder)
+            finally:
+                shutil.rmtree(draft.folder, ignore_errors=True)
+            sync_folder(root)
+    except OSError as error:
+        raise storage_error(root / name, error) from error
+    return Run(folder)
+
+
+def require_place(root: Path) -> None:
+    """Raise now what making or continuing a run below `root` would raise later; nothing is left behind.
+
+    Raises:
+        RunError: a file is in its place.
+        StorageError: nothing can be written there.
+    """
+    try:
+        if root.exists() and not root.is_dir():
+            raise RunError(f"{root} is a file, not a folder for runs. Choose another with --runs.")
+        nearest = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
+        with tempfile.TemporaryFile(dir=nearest) as probe:
+            probe.write(bytes(4096))
+    except OSError as error:
+        raise storage_error(root, error) from error
 
 
 def open_run(path: Path) -> Run:
@@ -138,7 +174,7 @@ def open_run(path: Path) -> Run:
         RunError: no such folder, or it is not a run, or it was written by a newer Snellen.
     """
     if not path.is_dir():
-        near = sorted(child.parent.name for child in path.parent.glob("*/run.json")) if path.parent.is_dir() else []
+        near = sorted(child.parent.name for child in path.parent.glob("[!.]*/run.json"))
         listed = f" Runs beside it: {', '.join(near[-8:])}." if near else " Train one: snellen train eyechart"
         raise RunError(f"There is no run at {path}.{listed}")
     run = Run(path)
@@ -175,17 +211,9 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number")
 
 
-def _make_unused(root: Path, name: str) -> Path:
+def _unused(root: Path, name: str) -> Path:
     for attempt in range(1, 10_000):
         folder = root / (name if attempt == 1 else f"{name}-{attempt}")
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            folder.mkdir()
-        except FileExistsError:
-            if root.is_dir():
-                continue
-            raise RunError(f"{root} is a file, not a folder for runs. Choose another with --runs.") from None
-        except OSError as error:
-            raise storage_error(folder, error) from error
-        return folder
+        if not os.path.lexists(folder):  # a rename would replace an empty folder
+            return folder
     raise RunError(f"{root} already holds 9,999 runs called {name}; choose another --name.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Literal
 from rich.markup import escape
 
 from snellen.data.dataset import Dataset
-from snellen.errors import RunError, TrainingDiverged
+from snellen.errors import RunError, StorageError, TrainingDiverged
 from snellen.evaluate.curves import curves_png
 from snellen.evaluate.grade import grade
 from snellen.evaluate.metrics import smoothing_floor
@@ -21,10 +22,10 @@ from snellen.guards.guard import Verdict
 from snellen.models.restore import restore
 from snellen.recipes.recipe import Recipe
 from snellen.runs.environment import describe_environment
-from snellen.runs.run import Run, create_run
+from snellen.runs.run import Run, create_run, require_place
 from snellen.trackers.catalog import Target, targets
-from snellen.trackers.follow import Following, again, following
-from snellen.train.interrupt import Interrupted
+from snellen.trackers.follow import again, following
+from snellen.train.interrupt import StopRequest
 from snellen.train.job import Job, prepare, prepare_again
 from snellen.train.judge import ledger_of
 from snellen.train.loop import train
@@ -50,8 +51,7 @@ def fit(
 ) -> Run:
     """Train a recipe on a data set; returns the run folder with weights, predictions and grades.
 
-    Under torchrun every worker calls this and takes part; the first one writes, and all return the same folder. Started
-    again after one of them has died, they go on with the run they had begun.
+    Under torchrun every worker calls this; the first writes, all return its folder, and restarted ones go on with it.
 
     Args:
         recipe: every choice of the training.
@@ -76,12 +76,15 @@ def fit(
     begun = begun_by(workers, runs, recipe, seed)
     if begun is not None:
         return resume(begun, dataset, shown, track=track)
+    require_place(runs)
     place, start = workers.device(device), _start(weights)
     with workers.one_before_the_others():
         job = prepare(recipe, dataset, seed=seed, final=final, device=place, precision=precision, weights=start)
     job = replace(job, placement=replace(job.placement, precision=workers.told_json(job.placement.precision)))
     run_name = name or f"{dataset.name}-{recipe.name}-s{seed}{'-final' if final else ''}"
-    return _train_and_grade(job, _created(job, runs, run_name, shown, workers), shown, followers, workers)
+    run = _created(job, runs, run_name, shown, workers)
+    with _held(run, workers):
+        return _train_and_grade(job, run, shown, followers, workers)
 
 
 def resume(run: Run, dataset: Dataset, progress: Progress | None = None, *, track: Sequence[str] = ()) -> Run:
@@ -96,20 +99,38 @@ def resume(run: Run, dataset: Dataset, progress: Progress | None = None, *, trac
     Raises:
         RunError: it is finished already, or another process trains in its folder.
         DataError: the data are not those it began with.
+        StorageError: its folder cannot be written.
     """
     workers = launched()
     shown = _shown(progress, workers)
-    if run.info.get("status") == "finished":
+    _require_unfinished(run)
+    with _held(run, workers):
+        if workers.first:
+            _require_unfinished(run)  # whoever held the lock until now may have come to the end
+        place = workers.device(_kind(run.info["device"], workers))
+        with workers.one_before_the_others():
+            job = prepare_again({**run.info, "device": place}, run.recipe, dataset)
+        followers = targets(track, live=True)
+        if workers.first:
+            _announce(job, shown)
+            followers = again(run, followers, partial(_say_plain, shown))
+        return _train_and_grade(job, run, shown, followers, workers)
+
+
+def _require_unfinished(run: Run) -> None:
+    info = run.info
+    if info.get("status") == "finished":
         raise RunError(f"{run.folder} is finished. For a longer training, train again with --set epochs=…")
-    with workers.one_before_the_others():
-        job = prepare_again(
-            {**run.info, "device": workers.device(_kind(run.info["device"], workers))}, run.recipe, dataset
+    if "start" in info and not (run.folder / "resume" / "state.safetensors").exists():
+        raise RunError(
+            f"{run.folder} was stopped before the weights it was to begin with were in it, and would go on without "
+            "them. Train again with --weights."
         )
-    followers = targets(track, live=True)
-    if workers.first:
-        _announce(job, shown)
-        followers = again(run, followers, partial(_say_plain, shown))
-    return _train_and_grade(job, run, shown, followers, workers)
+
+
+def _held(run: Run, workers: Workers) -> AbstractContextManager[None]:
+    """The run's lock, for the one worker that writes."""
+    return run.locked() if workers.first else nullcontext()
 
 
 def _created(job: Job, runs: Path, name: str, progress: Progress, workers: Workers) -> Run:
@@ -143,42 +164,55 @@ def _say_plain(progress: Progress, sentence: str) -> None:
 
 
 def _train_and_grade(job: Job, run: Run, progress: Progress, followers: Sequence[Target], workers: Workers) -> Run:
-    if workers.first:
-        with run.locked(), following(run, followers, partial(_say_plain, progress)) as follow:
-            run.update_info(status="training", **workers.describe())
-            copies = check_copies(job.splits, job.files) if job.loading else ()
-            _warn(copies, progress)
-            hand_out(run, workers)
-            state = _trained(job, run, progress, follow, workers)
-            _graded(job, run, progress, state, copies)
-    else:
-        with folder_of_its_own(workers) as own, following(own, (), partial(_say_plain, progress)) as nobody:
-            require_same(job, own)
-            train(job, own, progress, nobody, workers)
-    workers.wait()  # the run is whole when this returns, whichever worker asks
+    try:
+        if workers.first:
+            _lead(job, run, progress, followers, workers)
+        else:
+            _take_part(job, workers)
+        workers.wait()  # the run is whole when this returns, whichever worker asks
+    except RuntimeError as error:
+        raise workers.explained(error, run.folder) from error
     return run
 
 
-def _trained(job: Job, run: Run, progress: Progress, follow: Following, workers: Workers) -> TrainingState:
-    """Train, and leave the reason in `run.json` where it does not come to its end."""
-    try:
-        return train(job, run, progress, follow, workers)
-    except (Interrupted, KeyboardInterrupt):
-        run.update_info(status="interrupted")
-        progress.end()
-        progress.say(f"Stopped. Go on with: snellen train --resume {escape(str(run.folder))}")
-        raise
-    except TrainingDiverged:
-        run.update_info(status="diverged")
-        raise
-    except RuntimeError as error:
-        raise workers.explained(error, run.folder) from error
-    finally:
-        progress.end()
+def _take_part(job: Job, workers: Workers) -> None:
+    """The training as every worker but the first sees it: nothing that it writes is kept."""
+    quiet = Progress(quiet=True)
+    with folder_of_its_own(workers) as own, following(own, (), quiet.say) as nobody:
+        require_same(job, own)
+        train(job, own, quiet, nobody, workers)
 
 
-def _graded(job: Job, run: Run, progress: Progress, state: TrainingState, copies: Sequence[Verdict]) -> None:
-    """Curves, the card on val, the guards; then the run is finished."""
+def _lead(job: Job, run: Run, progress: Progress, followers: Sequence[Target], workers: Workers) -> None:
+    """Train and grade in the run's folder, and leave the reason there where it does not come to its end."""
+    with following(run, followers, partial(_say_plain, progress)) as follow, StopRequest() as stop:
+        run.update_info(status="training", **workers.describe())
+        try:
+            with stop.at_once():  # the loop, which has something to save, does otherwise
+                copies = check_copies(job.splits, job.files) if job.loading else ()
+                _warn(copies, progress)
+                hand_out(run, workers)
+                state = train(job, run, progress, follow, workers)
+                _grade(job, run, state, copies, progress)
+        except KeyboardInterrupt:
+            run.update_info(status="interrupted")
+            progress.end()
+            progress.say(f"Stopped. Go on with: snellen train --resume {escape(str(run.folder))}")
+            raise
+        except TrainingDiverged:
+            run.update_info(status="diverged")
+            raise
+        except StorageError:
+            progress.end()
+            progress.say(f"When it can be written again: snellen train --resume {escape(str(run.folder))}")
+            raise
+        finally:
+            progress.end()
+        run.update_info(status="finished")
+
+
+def _grade(job: Job, run: Run, state: TrainingState, copies: Sequence[Verdict], progress: Progress) -> None:
+    """Write curves, grades and verdicts into the folder of a run whose training has ended."""
     smoothing = job.recipe.label_smoothing
     floors = {run.name: smoothing_floor(smoothing, job.splits.train.num_classes)} if smoothing else {}
     curves_png(run.folder / "curves.png", {run.name: run.journal.rows()}, floors=floors)
@@ -194,7 +228,8 @@ def _graded(job: Job, run: Run, progress: Progress, state: TrainingState, copies
         )
         results["val"] = card
         _compare_with_expectation(job, card["accuracy"], progress)
-    run.update_info(status="finished", **results)
+    run.update_info(**results)
+    # Before the run calls itself finished: one that is stopped in here is judged when it is resumed.
     check_run(
         run,
         train=job.splits.train,

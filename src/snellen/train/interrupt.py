@@ -1,19 +1,25 @@
 """Ctrl-C and SIGTERM during training: finish the step, save, say how to go on.
 
-The first signal asks; the loop saves a checkpoint and leaves. A second one does not wait.
+The first signal asks; the loop saves a checkpoint and leaves. What changes nothing, such as a look at val, is not
+waited for. A second signal waits for nothing.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interrupted(Exception):
-    """Training stopped on request; `exit_code` is 130 after Ctrl-C and 143 after SIGTERM."""
+class Interrupted(KeyboardInterrupt):
+    """Training stopped on request; `exit_code` is 130 after Ctrl-C and 143 after SIGTERM.
+
+    No `Exception`, so that nothing that outlives other people's errors outlives a request to stop.
+    """
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal.Signals(signal_number).name)
@@ -24,13 +30,14 @@ class StopRequest:
     """Notes SIGINT and SIGTERM while it is entered; outside the main thread it notes nothing.
 
     Args:
-        patient: a second signal does not leave at once. torchrun passes on what the terminal sent already, and kills
-            after half a minute by itself.
+        shared: several workers must stop at the same step: signals are only noted until all have agreed. torchrun
+            passes on what the terminal has sent already, and kills after half a minute.
     """
 
-    def __init__(self, *, patient: bool = False) -> None:
-        self._patient = patient
+    def __init__(self, *, shared: bool = False) -> None:
         self._received: int | None = None
+        self._patient = True
+        self._shared = shared
         self._previous: dict[int, signal.Handlers | int | None] = {}
 
     def __enter__(self) -> StopRequest:
@@ -50,16 +57,31 @@ class StopRequest:
         """Whether a signal has come."""
         return self._received is not None
 
-    def join(self) -> None:
-        """Stop as if a signal had come here: it came to another worker."""
-        self._received = self._received or signal.SIGTERM
+    def raise_if_requested(self, *, agreed: bool = False) -> None:
+        """Leave training if a signal has come; call it when the state on disk is whole.
 
-    def raise_if_requested(self) -> None:
-        """Leave training if a signal has come; call it when the state on disk is whole."""
-        if self._received is not None:
-            raise Interrupted(self._received)
+        Args:
+            agreed: a signal has come to some worker, and all of them leave now.
+        """
+        if agreed or (self._received is not None and not self._shared):
+            raise Interrupted(self._received or signal.SIGTERM)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Inside, a signal is raised where it arrives: for work of which half is as good as nothing.
+
+        Raises:
+            Interrupted: a signal comes, or has come before.
+        """
+        self._patient = False
+        try:
+            self.raise_if_requested()
+            yield
+        finally:
+            self._patient = True
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        if self._received is not None and not self._patient:
-            raise KeyboardInterrupt  # the second signal: leave now; the last checkpoint stands
+        second = self._received is not None
         self._received = number
+        if not self._shared and (second or not self._patient):
+            raise Interrupted(number)  # the last checkpoint stands

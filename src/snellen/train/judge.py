@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from snellen.data.catalog import load_again
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import Candidate, Ledger, TestSet
 from snellen.data.splits import split
-from snellen.errors import DataError, RunError, UsageError
+from snellen.errors import DataError, RunError, SnellenError, UsageError
 from snellen.evaluate.grade import write_grades
 from snellen.evaluate.predict import predict
 from snellen.evaluate.predictions import Predictions
@@ -70,7 +71,8 @@ def judge_on_test(
 
     Raises:
         UsageError: the runs are not seeds of one recipe on one data set, or, in a comparison, not graded alike.
-        RunError: a run is not finished; its weights are not yet those that were chosen.
+        RunError: a run is not finished; its weights are not yet those that were chosen. Or its folder is in use.
+        StorageError: a run folder cannot be written; nothing was opened.
         SealError: the ledger cannot be written; nothing was opened.
     """
     _require_finished(runs)
@@ -81,10 +83,22 @@ def judge_on_test(
     known = [entry for entry in stored if entry is not None]
     if len(known) == len(runs):
         answers = [predictions for _, predictions in known]
+        for run, predictions in zip(runs, answers, strict=True):
+            _complete(run, predictions)
         return _look(runs, answers, ledger, [intent for intent, _ in known], repeated=True)
 
-    intent, answers = _open_and_answer(runs, candidates, ledger, reason=reason, data=data, device=device)
+    with ExitStack() as held:  # where the answers have no place, the test set is not opened
+        for folder in dict.fromkeys(run.folder.resolve() for run in runs):
+            held.enter_context(Run(folder).locked())
+        intent, answers = _open_and_answer(runs, candidates, ledger, reason=reason, data=data, device=device)
     return _look(runs, answers, ledger, [intent], repeated=False)
+
+
+def _complete(run: Run, predictions: Predictions) -> None:
+    """Write what a kill kept from being written beside the answers; they are shown also where that is impossible."""
+    if not (run.folder / "reliability_test.png").exists():  # the last that `write_grades` writes
+        with suppress(SnellenError), run.locked():
+            write_grades(predictions, run.folder)
 
 
 def _open_and_answer(

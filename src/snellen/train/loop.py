@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,10 +18,10 @@ from snellen.runs.journal import Row
 from snellen.runs.run import Run
 from snellen.trackers.follow import Following
 from snellen.train.average import Lookahead, moving_average
-from snellen.train.interrupt import StopRequest
+from snellen.train.interrupt import Interrupted, StopRequest
 from snellen.train.job import Job
 from snellen.train.memory import return_freed_memory
-from snellen.train.optimizers import build_optimizers
+from snellen.train.optimizers import build_optimizers, set_lr
 from snellen.train.progress import Progress
 from snellen.train.schedules import lr_fraction
 from snellen.train.state import TrainingState
@@ -53,11 +54,13 @@ def train(job: Job, run: Run, progress: Progress, follow: Following, workers: Wo
     class_weights = job.class_weights()
     per_epoch = batches.steps_per_epoch
     steps = max(1, round(recipe.epochs * per_epoch))
+    rate = partial(lr_fraction, recipe.schedule, steps=steps, steps_per_epoch=per_epoch)
     state = initial_state(job, steps)
     # Runs are comparable seed by seed only if they began with the same weights.
     checkpoint = run.folder / "resume" / "state.safetensors"
     if checkpoint.exists():
         state.load(checkpoint)
+        set_lr(state.optimizers, rate(step=max(0, state.step - 1)))  # a row may still have to name it
     else:
         run.update_info(initial_weights_sha256=model_hash(state.model))
         if job.weights is not None:
@@ -70,12 +73,15 @@ def train(job: Job, run: Run, progress: Progress, follow: Following, workers: Wo
     follow.begin()
     progress.begin(steps=steps, done=state.step, images_per_step=batches.batch_size)
 
-    with StopRequest(patient=workers.count > 1) as stop:
-        while state.step < steps:
+    with StopRequest(shared=workers.count > 1) as stop:
+        while state.step < steps or state.images_seen:
             epoch = state.step // per_epoch  # 0-based
+            # Stopped before its epoch had a row: no batch of it is left, only the look at val.
+            ended = state.images_seen > 0 and (state.step == steps or state.step % per_epoch == 0)
+            due = False
             state.model.train()
             started = time.monotonic()
-            for images, labels in batches.epoch(epoch, first=state.step % per_epoch):
+            for images, labels in batches.epoch(epoch, first=per_epoch if ended else state.step % per_epoch):
                 if let_learn(state.model, recipe, state.trainable, done=state.step / steps):
                     learner = workers.joined(state.model)
                 side = recipe.side_at(state.step / steps, full=min(images.shape[-2:]))
@@ -87,7 +93,7 @@ def train(job: Job, run: Run, progress: Progress, follow: Following, workers: Wo
                     resize_side(images, side),
                     labels,
                     optimizers=state.optimizers,
-                    lr=lr_fraction(recipe.schedule, step=state.step, steps=steps, steps_per_epoch=per_epoch),
+                    lr=rate(step=state.step),
                     recipe=recipe,
                     placement=job.placement,
                     class_weights=class_weights,
@@ -109,17 +115,20 @@ def train(job: Job, run: Run, progress: Progress, follow: Following, workers: Wo
             if state.step == steps or state.step % per_epoch == 0:
                 _check_finite(state)
                 epoch, last = math.ceil(state.step / per_epoch), state.step == steps
-                row = _close_epoch(job, run, state, clean_train, workers, epoch=epoch, last=last)
+                try:
+                    row = _close_epoch(job, run, state, clean_train, workers, stop, epoch=epoch, last=last)
+                except Interrupted:
+                    state.save(checkpoint)
+                    raise
                 run.journal.append(row)
                 progress.epoch(row)
                 follow.row(row)
+            (stopping,) = workers.any(stop.requested)
             if stopping or state.step == steps or due:
                 _check_finite(state)  # a broken state must not replace the last good one
                 state.save(checkpoint)
                 saved_at = time.monotonic()
-            if stopping:
-                stop.join()  # the signal may have come to another worker
-            stop.raise_if_requested()
+            stop.raise_if_requested(agreed=stopping)
     progress.end()
     return state
 
@@ -163,9 +172,21 @@ def _check_finite(state: TrainingState, *losses: float) -> None:
 
 
 def _close_epoch(
-    job: Job, run: Run, state: TrainingState, clean_train: LabeledImages, workers: Workers, *, epoch: int, last: bool
+    job: Job,
+    run: Run,
+    state: TrainingState,
+    clean_train: LabeledImages,
+    workers: Workers,
+    stop: StopRequest,
+    *,
+    epoch: int,
+    last: bool,
 ) -> Row:
-    """Evaluate where it is due, keep the weights if they are the best, and return the epoch's row."""
+    """Evaluate where it is due, keep the weights if they are the best, and return the epoch's row.
+
+    Raises:
+        Interrupted: before anything of `state` was changed.
+    """
     recipe = job.recipe
     row: Row = {
         "epoch": epoch,
@@ -176,10 +197,10 @@ def _close_epoch(
     }
     started = time.monotonic()
     return_freed_memory()
-    val = job.splits.val
+    val, bf16 = job.splits.val, job.placement.precision == "bf16"
     if val is not None and (last or epoch % recipe.evaluate_every == 0):
-        bf16 = job.placement.precision == "bf16"
-        on_train, on_val = (workers.predict(state.graded, images, bf16=bf16) for images in (clean_train, val))
+        with stop.at_once():
+            on_train, on_val = (workers.predict(state.graded, images, bf16=bf16) for images in (clean_train, val))
         row |= {
             "train/accuracy": float(on_train.correct.mean()),
             "train/cross_entropy": hard_cross_entropy(on_train),

@@ -1,0 +1,196 @@
+"""Kill, or fail, each system call by which a write reaches the disk, one after the other, and look at what is left.
+
+    python -m tests.soak.syscalls --out FILE.json
+    python -m tests.soak.syscalls --every 9
+
+For each write below, `strace` first counts its calls of write, fsync, rename and mkdir. Then each of them once is the
+last thing the process does (KILL), once the first of all that find the disk full (ENOSPC), and once fails alone (EIO).
+What was there before, or what was to be written, must be there whole; an error must be one of our sentences and leave
+no temporary file; and what goes on from there must end as if nothing had happened. Exit code 1 at anything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import mmap
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before PyTorch is imported: a process that has threads cannot be forked
+
+from tests.soak.training import fork as fork_child
+from tests.soak.training import prepare_process
+from tests.soak.writes import Write, writes
+
+from snellen.errors import SnellenError
+from snellen.runs.environment import describe_environment
+
+CALLS = ("write", "pwrite64", "writev", "fsync", "fdatasync", "rename", "renameat", "renameat2", "mkdir", "mkdirat")
+KINDS = {"KILL": "signal=KILL", "ENOSPC": "error=ENOSPC", "EIO": "error=EIO"}
+_SAID = mmap.mmap(-1, 4096)
+"""What a child has to say; shared, because every write of its own would be counted."""
+
+
+@dataclass
+class Tally:
+    """What was tried on one write.
+
+    Attributes:
+        calls: names of its system calls -> how many.
+        tried: kind -> at how many calls.
+        failures: sentences.
+    """
+
+    calls: Counter[str]
+    tried: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+
+
+def why_not() -> str | None:
+    """Why system calls cannot be injected here, or None where they can."""
+    if shutil.which("strace") is None:
+        return "strace is not installed: apt-get install strace"
+    with subprocess.Popen(["sleep", "60"]) as asleep:
+        probe = subprocess.run(
+            ["timeout", "2", "strace", "-qq", "-p", str(asleep.pid)], capture_output=True, text=True, check=False
+        )
+        asleep.kill()
+    return None if probe.returncode == 124 else f"strace cannot trace here: {probe.stderr.strip()}"
+
+
+def sweep(write: Write, scratch: Path, *, every: int) -> Tally:
+    """Disturb one write at each of its calls, or at one in `every`."""
+    trace = scratch / "trace"
+    place = _fresh(write, scratch)
+    code, said = _traced(write, place, [], trace)
+    assert (code, said) == (0, "done"), f"{write.name}: {code} {said} {_log(scratch)}"
+    names = re.findall(r"^(?:\d+ +)?(\w+)\(", trace.read_text(), re.MULTILINE)
+    tally = Tally(Counter(names))
+    for kind, how in KINDS.items():
+        for n in range(1, len(names) + 1, every):
+            place = _fresh(write, scratch)
+            before = write.state(place)
+            code, said = _traced(write, place, _injections(how, names[:n], lasting=kind == "ENOSPC"), trace)
+            tally.tried[kind] += 1
+            amiss = [*_amiss(kind, names[n - 1], code, said), *write.check(place, before, kind != "KILL")]
+            tally.failures += [f"{write.name}, {kind} at call {n} ({names[n - 1]}): {text}" for text in amiss]
+    return tally
+
+
+def _injections(how: str, names: list[str], *, lasting: bool) -> list[str]:
+    """For strace, which counts the calls of each name by itself: the last of `names`, or also all after it."""
+    if not lasting:
+        return [f"inject={names[-1]}:{how}:when={names.count(names[-1])}"]
+    return [f"inject={name}:{how}:when={names[:-1].count(name) + 1}+" for name in CALLS]
+
+
+def _fresh(write: Write, scratch: Path) -> Path:
+    place = scratch / "place"
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(write.beginning, place)
+    return place
+
+
+def _traced(write: Write, place: Path, injections: list[str], trace: Path) -> tuple[int, str]:
+    """Make the write in a child under strace; returns its exit code and what it said."""
+    _SAID[:] = bytes(len(_SAID))
+    waits, begin = os.pipe()
+
+    def act() -> int:
+        os.chdir(place)
+        made = write.prepare()
+        os.read(waits, 1)
+        try:
+            made()
+        except SnellenError as error:
+            said = f"{type(error).__name__}: {error}"
+        else:
+            said = "done"
+        _SAID[: len(said.encode())] = said.encode()
+        return 0
+
+    child = fork_child(act, trace.with_name("log"))
+    options = ["-qq", "-o", str(trace), "-e", f"trace={','.join(CALLS)}"]
+    options += [word for injection in injections for word in ("-e", injection)]
+    with subprocess.Popen(["strace", *options, "-p", str(child)], stderr=subprocess.PIPE) as strace:
+        status = Path(f"/proc/{child}/status")
+        while "TracerPid:\t0" in status.read_text():
+            assert strace.poll() is None, strace.stderr and strace.stderr.read()
+            time.sleep(0.001)
+        os.write(begin, b"1")
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.close(waits)
+    os.close(begin)
+    return code, bytes(_SAID).rstrip(b"\0").decode()
+
+
+def _amiss(kind: str, call: str, code: int, said: str) -> list[str]:
+    if kind == "KILL":
+        return [] if code == -9 else [f"not killed: {code} {said}"]
+    if call == "mkdir" and kind == "EIO" and (code, said) == (0, "done"):
+        return []  # the folder was there: making it had failed anyway
+    if code != 0 or said == "done" or not said.startswith(("StorageError: ", "SealError: ")):
+        return [f"no sentence: exit code {code}, {said!r}"]
+    return [] if said.count("\n") == 0 else [f"more than one line: {said}"]
+
+
+def _log(scratch: Path) -> str:
+    with contextlib.suppress(OSError):
+        return (scratch / "log").read_text()[-2000:]
+    return ""
+
+
+def report(tallies: dict[str, Tally], *, every: int, seconds: float) -> dict[str, Any]:
+    """The outcome, JSON-able."""
+    environment = describe_environment()
+    tried: Counter[str] = sum((tally.tried for tally in tallies.values()), Counter())
+    return {
+        "what": "each system call of each write killed, out of space, or failed; see tests/soak/syscalls.py",
+        "command": "python -m tests.soak.syscalls" + (f" --every {every}" if every > 1 else ""),
+        "calls": sum(tally.calls.total() for tally in tallies.values()),
+        "tried": dict(tried),
+        "failures": [text for tally in tallies.values() for text in tally.failures],
+        "writes": {name: {"calls": dict(tally.calls), "tried": dict(tally.tried)} for name, tally in tallies.items()},
+        "seconds": round(seconds, 1),
+        "environment": {key: value for key, value in environment.items() if key != "command"},
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Sweep; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.soak.syscalls", description=__doc__.split("\n")[0])
+    parser.add_argument("--every", type=int, default=1, help="disturb one call in so many")
+    parser.add_argument("--out", type=Path, help="keep the outcome here, as JSON")
+    parsed = parser.parse_args(arguments)
+    if reason := why_not():
+        print(reason, file=sys.stderr)
+        return 2
+    prepare_process()
+    started, tallies = time.monotonic(), {}
+    with tempfile.TemporaryDirectory(prefix="snellen-soak-") as folder:
+        scratch = Path(folder)
+        for write in writes(scratch):
+            tally = tallies[write.name] = sweep(write, scratch, every=parsed.every)
+            print(f"{write.name}: {dict(tally.tried)}, {len(tally.failures)} failures", flush=True)
+    found = report(tallies, every=parsed.every, seconds=time.monotonic() - started)
+    text = json.dumps(found, indent=1, ensure_ascii=False)
+    if parsed.out:
+        parsed.out.parent.mkdir(parents=True, exist_ok=True)
+        parsed.out.write_text(text + "\n")
+    print(text)
+    return 1 if found["failures"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
