@@ -1,0 +1,58 @@
+"""Does the suite notice wrong numbers? `python -m tests.mutants [--only NAME …] [--whole-suite] [--out FILE.json]`.
+
+Each mutant of the catalog is one line made wrong in a copy of the sources. Exit status 1 where one survives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from tests.mutants.catalog import MUTANTS
+from tests.mutants.hunt import Found, hunt, require_sound
+from tests.mutants.mutant import UnfitMutant
+
+from snellen.runs.environment import describe_environment
+
+
+def main() -> int:
+    """Hunt all mutants or those named; print one line each and, where asked for, write a JSON file."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=sorted(MUTANTS), metavar="NAME", help="these mutants only")
+    parser.add_argument("--whole-suite", action="store_true", help="all fast tests, not only those a mutant names")
+    parser.add_argument("--out", type=Path, metavar="FILE.json", help="where to write what was found")
+    options = parser.parse_args()
+    mutants = [MUTANTS[name] for name in options.only or MUTANTS]
+    environment = describe_environment() | {"command": shlex.join(["python", "-m", "tests.mutants", *sys.argv[1:]])}
+    found: list[Found] = []
+    try:
+        require_sound(mutants, whole_suite=options.whole_suite)
+        for mutant in mutants:
+            found.append(hunt(mutant, whole_suite=options.whole_suite))
+            by = found[-1].caught_by or "NOBODY: write the missing test"
+            print(f"{mutant.name:44} {found[-1].seconds:6.1f} s  {by}", flush=True)
+    except UnfitMutant as error:
+        print(error, file=sys.stderr)
+        return 2
+    survived = [each.mutant.name for each in found if each.caught_by is None]
+    print(f"{len(found) - len(survived)} of {len(found)} caught" + "".join(f"; survived: {name}" for name in survived))
+    if options.out:
+        record = {
+            "what": "mistakes planted one at a time in a copy of the sources, and the first test that noticed each",
+            "n": len(found),
+            "caught": len(found) - len(survived),
+            "survived": survived,
+            "seconds": round(sum(each.seconds for each in found), 1),
+            "environment": environment,
+            "mutants": [each.to_json() for each in found],
+        }
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
