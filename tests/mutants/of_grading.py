@@ -66,8 +66,10 @@ OF_GRADING = (
     Mutant(
         "recall-and-precision-swapped",
         "evaluate/metrics.py",
-        "recall=Rate(hits, support) if support else None,\n        precision=Rate(hits, predicted) if predicted else None,",
-        "recall=Rate(hits, predicted) if predicted else None,\n        precision=Rate(hits, support) if support else None,",
+        "recall=Rate(hits, support) if support else None,\n"
+        "        precision=Rate(hits, predicted) if predicted else None,",
+        "recall=Rate(hits, predicted) if predicted else None,\n"
+        "        precision=Rate(hits, support) if support else None,",
         ("evaluate/test_metrics.py",),
     ),
     Mutant(
