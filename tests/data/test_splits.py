@@ -68,6 +68,17 @@ def test_the_split_is_this_one_on_every_machine() -> None:
     assert sorted(val.ids) == [4, 8, 13, 18, 23, 25, 28, 33]
 
 
+@given(st.lists(st.booleans(), min_size=1, max_size=40))
+def test_a_split_that_the_data_bring_along_is_taken_as_it_is_and_shares_no_picture(given_val: list[bool]) -> None:
+    dataset = replace(dataset_with([len(given_val), 3]), in_val=np.array([*given_val, False, True, False]))
+    parts = split(dataset)
+    assert parts.val is not None
+    assert (parts.train.role, parts.val.role) == ("train", "val")
+    assert dataset.in_val is not None
+    assert parts.val.ids.tolist() == np.flatnonzero(dataset.in_val).tolist()
+    assert parts.train.ids.tolist() == np.flatnonzero(~dataset.in_val).tolist()
+
+
 def test_equal_pictures_go_by_their_id() -> None:
     same = np.zeros((10, 2, 2, 1), dtype=np.uint8)
     labels = np.arange(10, dtype=np.int64) % 2

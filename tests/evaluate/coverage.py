@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -158,16 +159,21 @@ def _bootstrap(n: int) -> Callable[[int], bool]:
 
 
 def _ece(n: int, overconfidence: float) -> Callable[[int], bool]:
-    # Of calibrated answers it is 0; of others the binned error of very many images.
-    truth = 0.0
-    if overconfidence != 1:
-        truth = expected_calibration_error(simulated_answers(400_000, seed=10**6, overconfidence=overconfidence))
+    truth = _true_ece(overconfidence)
 
     def holds(at: int) -> bool:
         report = calibration(simulated_answers(n, seed=at, overconfidence=overconfidence), draws=200)
         return _within((report.low, report.high), truth)
 
     return holds
+
+
+@cache
+def _true_ece(overconfidence: float) -> float:
+    """0 of calibrated answers; of others the binned error of very many images."""
+    if overconfidence == 1:
+        return 0.0
+    return expected_calibration_error(simulated_answers(400_000, seed=10**6, overconfidence=overconfidence))
 
 
 def main() -> None:
