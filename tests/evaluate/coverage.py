@@ -6,9 +6,6 @@ Each row imagines many test sets, or many groups of seeds, whose truth is known,
 from __future__ import annotations
 
 import argparse
-import json
-import shlex
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -18,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from tests.evaluate.made import simulated_answers
+from tests.measured import write_measured
 
 from snellen.evaluate.calibration import calibration, expected_calibration_error
 from snellen.evaluate.compare import paired_difference
@@ -28,7 +26,6 @@ from snellen.evaluate.intervals import (
     mean_over_seeds,
     paired_difference_over_seeds,
 )
-from snellen.runs.environment import describe_environment
 
 SETS = 20_000
 SLOW = 20
@@ -182,19 +179,18 @@ def main() -> None:
     parser.add_argument("--sets", type=int, default=SETS, help="imagined test sets per row")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="where to write the rows")
     options = parser.parse_args()
-    command = shlex.join(["python", "-m", "tests.evaluate.coverage", *sys.argv[1:]])
-    environment, began = describe_environment() | {"command": command}, time.monotonic()
+    began = time.monotonic()
     rows = coverages(options.sets)
     print(*rows, sep="\n")
     if options.out:
-        record = {
-            "what": "share of 95 % intervals that held the truth, in simulated test sets and seeds",
-            "seconds": round(time.monotonic() - began, 1),
-            "environment": environment,
-            "rows": [row.to_json() for row in rows],
-        }
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_measured(
+            options.out,
+            module="tests.evaluate.coverage",
+            what="share of 95 % intervals that held the truth, in simulated test sets and groups of seeds",
+            began=began,
+            n=sum(row.sets for row in rows),
+            rows=[row.to_json() for row in rows],
+        )
 
 
 if __name__ == "__main__":

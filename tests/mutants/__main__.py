@@ -6,16 +6,14 @@ Each mutant of the catalog is one line made wrong in a copy of the sources. Exit
 from __future__ import annotations
 
 import argparse
-import json
-import shlex
 import sys
+import time
 from pathlib import Path
 
+from tests.measured import write_measured
 from tests.mutants.catalog import MUTANTS
 from tests.mutants.hunt import Found, hunt, require_sound
 from tests.mutants.mutant import UnfitMutant
-
-from snellen.runs.environment import describe_environment
 
 
 def main() -> int:
@@ -26,8 +24,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="where to write what was found")
     options = parser.parse_args()
     mutants = [MUTANTS[name] for name in options.only or MUTANTS]
-    environment = describe_environment() | {"command": shlex.join(["python", "-m", "tests.mutants", *sys.argv[1:]])}
     found: list[Found] = []
+    began = time.monotonic()
     try:
         require_sound(mutants, whole_suite=options.whole_suite)
         for mutant in mutants:
@@ -40,17 +38,16 @@ def main() -> int:
     survived = [each.mutant.name for each in found if each.caught_by is None]
     print(f"{len(found) - len(survived)} of {len(found)} caught" + "".join(f"; survived: {name}" for name in survived))
     if options.out:
-        record = {
-            "what": "mistakes planted one at a time in a copy of the sources, and the first test that noticed each",
-            "n": len(found),
-            "caught": len(found) - len(survived),
-            "survived": survived,
-            "seconds": round(sum(each.seconds for each in found), 1),
-            "environment": environment,
-            "mutants": [each.to_json() for each in found],
-        }
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_measured(
+            options.out,
+            module="tests.mutants",
+            what="mistakes planted one at a time in a copy of the sources, and the first test that noticed each",
+            began=began,
+            n=len(found),
+            caught=len(found) - len(survived),
+            survived=survived,
+            mutants=[each.to_json() for each in found],
+        )
     return 1 if survived else 0
 
 

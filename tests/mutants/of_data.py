@@ -177,6 +177,13 @@ OF_DATA = (
         "drawn[:, 0] >= probability,",
         ("augment/test_erasing.py",),
     ),
+    Mutant(
+        "the-same-windows-every-epoch",
+        "augment/draws.py",
+        "shift=_shifts(seed, epoch, augment.crop_pixels, count),",
+        "shift=_shifts(seed, 0, augment.crop_pixels, count),",
+        ("augment/test_draws.py",),
+    ),
     # Mixing
     Mutant(
         "mixup-share-swapped",
@@ -222,10 +229,10 @@ OF_DATA = (
         ("train/test_batches.py",),
     ),
     Mutant(
-        "balanced-sampling-leaves-one-class-short",
+        "balanced-sampling-is-never-done",
         "train/batches.py",
-        "share, rest = divmod(count, len(by_class))",
-        "share, rest = count // len(by_class), 0",
+        '_members(images) if sampling == "balanced" else None',
+        '_members(images) if sampling == "even" else None',
         ("train/test_imbalance.py",),
     ),
 )

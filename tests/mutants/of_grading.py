@@ -243,6 +243,13 @@ OF_GRADING = (
         ("data/test_ledger.py",),
     ),
     Mutant(
+        "ledgers-merged-without-their-lock",
+        "data/ledger.py",
+        "with self._lock():\n            mine = {",
+        "if True:\n            mine = {",
+        ("data/test_ledger.py", "data/test_look_numbers.py"),
+    ),
+    Mutant(
         "test-pictures-before-the-ledgers-line",
         "data/sealed_images.py",
         "write_intent(TestSet.of(images))",

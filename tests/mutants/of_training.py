@@ -75,7 +75,7 @@ OF_TRAINING = (
         "train/optimizers.py",
         "for distance, (_, layer) in enumerate(reversed(parts(model))):",
         "for distance, (_, layer) in enumerate(parts(model)):",
-        ("models/test_borrowed.py",),
+        ("train/test_optimizers.py",),
     ),
     Mutant(
         "class-weights-inverted",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import os
 
 import pytest
@@ -59,6 +60,18 @@ def test_a_program_that_no_longer_starts_is_no_mutant() -> None:
     dead = Mutant("dead", "data/splits.py", "import numpy as np\n", "import nothing as np\n", ONE_TEST)
     with pytest.raises(UnfitMutant, match="dead: the tests did not run"):
         hunt(dead)
+
+
+def test_the_recorded_hunt_says_where_it_was_made_and_that_nothing_survived() -> None:
+    records = sorted((ROOT / "results" / "reliability").glob("*_mutants.json"))
+    if not records:
+        pytest.skip("no hunt has been recorded yet")
+    latest = json.loads(records[-1].read_text(encoding="utf-8"))
+    assert latest["command"].startswith("python -m tests.mutants")
+    assert latest["commit"]
+    assert latest["machine"]
+    assert latest["n"] == latest["caught"] == len(latest["mutants"]) >= 20
+    assert latest["survived"] == []
 
 
 def _sources() -> str:
