@@ -101,7 +101,16 @@ def copied_sources() -> Iterator[Path]:
 
 def run_tests(source: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """pytest on these arguments against the package in `source`, up to the first failure."""
-    options = ("-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", "--hypothesis-seed=0")
+    options = (
+        "-x",
+        "-q",
+        "--tb=no",
+        "-rfE",
+        "-p",
+        "no:cacheprovider",
+        "--hypothesis-seed=0",
+        "--hypothesis-profile=hunt",
+    )
     command = [sys.executable, "-m", "pytest", *options, *arguments]
     return subprocess.run(command, env=_environment(source), cwd=ROOT, capture_output=True, text=True)
 
