@@ -32,23 +32,32 @@ def main() -> int:
             found.append(hunt(mutant, whole_suite=options.whole_suite))
             by = found[-1].caught_by or "NOBODY: write the missing test"
             print(f"{mutant.name:44} {found[-1].seconds:6.1f} s  {by}", flush=True)
+            if options.out:  # after each: a hunt that is cut off leaves what it found
+                _write(options.out, found, began)
     except UnfitMutant as error:
         print(error, file=sys.stderr)
         return 2
-    survived = [each.mutant.name for each in found if each.caught_by is None]
+    survived = _survivors(found)
     print(f"{len(found) - len(survived)} of {len(found)} caught" + "".join(f"; survived: {name}" for name in survived))
-    if options.out:
-        write_measured(
-            options.out,
-            module="tests.mutants",
-            what="mistakes planted one at a time in a copy of the sources, and the first test that noticed each",
-            began=began,
-            n=len(found),
-            caught=len(found) - len(survived),
-            survived=survived,
-            mutants=[each.to_json() for each in found],
-        )
     return 1 if survived else 0
+
+
+def _survivors(found: list[Found]) -> list[str]:
+    return [each.mutant.name for each in found if each.caught_by is None]
+
+
+def _write(path: Path, found: list[Found], began: float) -> None:
+    survived = _survivors(found)
+    write_measured(
+        path,
+        module="tests.mutants",
+        what="mistakes planted one at a time in a copy of the sources, and the first test that noticed each",
+        began=began,
+        n=len(found),
+        caught=len(found) - len(survived),
+        survived=survived,
+        mutants=[each.to_json() for each in found],
+    )
 
 
 if __name__ == "__main__":
