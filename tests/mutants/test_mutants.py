@@ -13,7 +13,7 @@ from tests.mutants.hunt import hunt, require_sound
 from tests.mutants.mutant import ROOT, Mutant, UnfitMutant
 
 QUICK = ("split-not-stratified", "looks-counted-from-zero")
-"""Their tests need no torch."""
+"""Their tests train nothing."""
 ONE_TEST = ("data/test_splits.py::test_val_images_overrides_the_fraction",)
 
 
