@@ -1,9 +1,9 @@
-# make demo | test | lint | slow | clean — each works on a fresh machine: it makes .venv and installs first.
+# make demo | test | lint | slow | mutants | clean — each works on a fresh machine: it makes .venv and installs first.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test fast slow lint format clean
+.PHONY: demo test fast slow mutants lint format clean
 .DEFAULT_GOAL := demo
 
 # torch first and by exact version: asked for through a range, pip may fetch several gigabytes of another build.
@@ -30,6 +30,9 @@ fast: $(INSTALLED)
 
 slow: $(INSTALLED)
 	$(BIN)/pytest -m "slow and not gpu"
+
+mutants: $(INSTALLED)
+	$(BIN)/python -m tests.mutants
 
 format: $(INSTALLED)
 	$(BIN)/ruff format src tests

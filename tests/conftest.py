@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import Phase, settings
 from tests.models.foreign import let_torchvision_import
 from tests.report.chromium import chromium_path, launch, without_browser
 
@@ -20,6 +21,9 @@ from snellen.data.eyechart import make_eyechart
 from snellen.data.labeled_images import LabeledImages
 from snellen.recipes.recipe import SGD, Augment, Recipe, Schedule
 from snellen.runs.run import Run
+
+# For the hunt for mutants: that a test fails is enough, the smallest example is not looked for.
+settings.register_profile("hunt", phases=(Phase.explicit, Phase.generate))
 
 
 def pytest_configure() -> None:

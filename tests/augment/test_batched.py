@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from snellen.augment.batched import augment_batch, resize_side, to_device, to_float
 from snellen.augment.draws import draw
-from snellen.augment.reference import augment_one, reflect_pad, shrink
+from snellen.augment.reference import augment_one, shrink
 from snellen.errors import InvalidSetting
 from snellen.recipes.recipe import Augment
 
@@ -56,13 +56,22 @@ def test_every_recipe_gives_what_the_reference_gives_one_image_at_a_time(augment
     np.testing.assert_allclose(augmented(images, draws), one_by_one, **tolerance)
 
 
-def test_every_output_is_a_window_of_the_padded_input_or_of_its_mirror_image():
-    images = some_images()
-    results = as_bytes(augmented(images, draw(CROP_AND_FLIP, seed=3, epoch=0, count=len(images))))
+@settings(deadline=None, max_examples=60)
+@given(
+    pad=st.integers(0, 6),
+    flip=st.sampled_from(["none", "random", "alternate"]),
+    shape=st.tuples(st.integers(7, 11), st.integers(7, 11), st.sampled_from([1, 3])),
+    seed=st.integers(0, 2**32 - 1),
+    epoch=st.integers(0, 200),
+)
+def test_every_output_is_a_window_of_the_padded_input_or_of_its_mirror_image(pad, flip, shape, seed, epoch):
+    images = some_images(6, *shape, seed=epoch)
+    results = as_bytes(augmented(images, draw(Augment(crop_pixels=pad, flip=flip), seed=seed, epoch=epoch, count=6)))
     for image, result in zip(images, results, strict=True):
-        padded = reflect_pad(image, 4)
-        windows = np.lib.stride_tricks.sliding_window_view(padded, (8, 8, 3)).reshape(-1, 8, 8, 3)
-        assert any(np.array_equal(result, w) or np.array_equal(result, w[:, ::-1]) for w in windows)
+        padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode="reflect")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, shape).reshape(-1, *shape)
+        mirrored = flip != "none" and (windows == result[:, ::-1]).all(axis=(1, 2, 3)).any()
+        assert mirrored or (windows == result).all(axis=(1, 2, 3)).any()
 
 
 def test_the_crop_of_every_image_differs_between_most_epochs_and_repeats_for_the_same_one():

@@ -4,6 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
 
 from snellen.augment.draws import draw
 from snellen.errors import InvalidSetting
@@ -58,6 +61,24 @@ def test_offsets_are_uniform_over_all_eighty_one_windows():
     observed = np.bincount(shift[:, 0] * 9 + shift[:, 1], minlength=81)
     chi_square = ((observed - 1000) ** 2 / 1000).sum()
     assert 35 < chi_square < 140  # 80 degrees of freedom; both tails below 1 in 10,000
+
+
+@settings(deadline=None, max_examples=40)
+@given(pad=st.integers(1, 16), seed=st.integers(0, 2**32 - 1), epoch=st.integers(0, 2**32 - 1))
+def test_offsets_are_uniform_for_every_padding_seed_and_epoch(pad, seed, epoch):
+    places = 2 * pad + 1
+    shift = draw(Augment(crop_pixels=pad), seed=seed, epoch=epoch, count=200 * places).shift
+    for axis in (0, 1):
+        # Below 1e-7 once in 100,000 runs of this test, if the offsets are uniform.
+        assert stats.chisquare(np.bincount(shift[:, axis], minlength=places)).pvalue > 1e-7
+
+
+@pytest.mark.parametrize("image", [0, 7])
+def test_over_the_epochs_each_image_sees_all_its_windows_equally_often(image):
+    shift = np.stack([draw(Augment(crop_pixels=2), seed=3, epoch=e, count=8).shift[image] for e in range(5000)])
+    observed = np.bincount(shift[:, 0] * 5 + shift[:, 1], minlength=25)
+    assert stats.chisquare(observed).pvalue > 1e-3
+    assert abs(np.corrcoef(shift[:-1].sum(axis=1), shift[1:].sum(axis=1))[0, 1]) < 0.05
 
 
 @pytest.mark.parametrize("pad", [1, 2, 16])

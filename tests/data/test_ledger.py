@@ -6,16 +6,20 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from snellen.data import ledger as ledger_file
 from snellen.data.labeled_images import LabeledImages
-from snellen.data.ledger import Candidate, Ledger, TestSet
+from snellen.data.ledger import Candidate, Ledger, Line, TestSet
 from snellen.data.sealed_images import SealedImages
 from snellen.errors import SealError
 
@@ -258,3 +262,51 @@ def test_four_processes_write_a_hundred_lines_and_the_chain_is_whole(ledger: Led
     assert len(lines) == 100
     assert ledger.problems() == []
     assert [line.content["previous"] for line in lines] == [None, *(line.hash for line in lines[:-1])]
+
+
+class Slow(Ledger):
+    """A ledger that rests between reading its file and writing to it, where another writer could come between."""
+
+    def __init__(self, path: Path, milliseconds: Sequence[int]) -> None:
+        super().__init__(path)
+        self._rests = iter(milliseconds)
+
+    def lines(self) -> list[Line]:
+        found = super().lines()
+        time.sleep(next(self._rests, 0) / 1000)
+        return found
+
+
+_WRITER = st.lists(st.tuples(st.sampled_from(["look", "merge"]), st.integers(0, 4)), min_size=1, max_size=2)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(_WRITER, min_size=2, max_size=3))
+def test_however_writers_come_between_each_other_every_line_is_kept_once(
+    tmp_path_factory: pytest.TempPathFactory, writers: list[list[tuple[str, int]]]
+) -> None:
+    folder = tmp_path_factory.mktemp("writers")
+    ledger, elsewhere, written = Ledger(folder / "ledger.jsonl"), Ledger(folder / "elsewhere.jsonl"), set()
+    look(ledger, "first")
+    look(elsewhere, "other")
+
+    def write(name: int, tasks: list[tuple[str, int]]) -> None:
+        slow = Slow(ledger.path, [rest for _, rest in tasks for _ in range(2)])
+        for number, (task, _) in enumerate(tasks):
+            if task == "merge":
+                slow.merge(elsewhere)
+            else:
+                written.add(look(slow, f"{name}-{number}"))
+
+    threads = [threading.Thread(target=write, args=each) for each in enumerate(writers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    tasks = [task for each in writers for task, _ in each]
+    hashes = [line.hash for line in ledger.lines()]
+    assert len(hashes) == len(set(hashes)) == 2 * (1 + tasks.count("look") + ("merge" in tasks))
+    assert written < set(hashes)
+    assert ledger.problems() == []
+    if "merge" not in tasks:
+        assert [line.content["previous"] for line in ledger.lines()] == [None, *hashes[:-1]]

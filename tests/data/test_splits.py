@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,15 +44,39 @@ def test_train_and_val_are_disjoint_covering_and_stratified(counts: list[int], f
     assert len(parts.val) == wanted or np.any(share < 1)  # only a rare class's one image may come on top
 
 
-@given(st.permutations(range(30)))
-def test_the_order_of_the_files_changes_nothing(order: list[int]) -> None:
-    dataset = dataset_with([12, 18])
-    shuffled = Dataset("some", dataset.train.take(np.array(order, dtype=np.int64), "all"), None, source="here")
-    first, second = split(dataset), split(shuffled)
+@given(
+    st.lists(st.integers(2, 20), min_size=2, max_size=5), st.integers(0, 2**32 - 1), st.sampled_from([0.1, 0.25, 0.5])
+)
+def test_the_order_of_the_files_changes_nothing(counts: list[int], seed: int, fraction: float) -> None:
+    images = dataset_with(counts).train
+    order = np.random.default_rng(seed).permutation(len(images))
+    shuffled = replace(images.take(order, "all"), ids=images.ids)  # another file order gives other positions
+    wanted = max(len(counts), round(fraction * len(images)))
+    first, second = (split(Dataset("some", each, None, "here"), val_images=wanted) for each in (images, shuffled))
     assert first.val is not None
     assert second.val is not None
-    assert sorted(first.val.ids) == sorted(second.val.ids)
+    assert sorted(first.val.content_hashes) == sorted(second.val.content_hashes)
     assert first.train.fingerprint == second.train.fingerprint
+
+
+def test_the_split_is_this_one_on_every_machine() -> None:
+    numbers = np.arange(40, dtype=np.int64)
+    pixels = np.stack([numbers * 37 % 251, numbers, numbers**2 % 256, 255 - numbers], axis=1).astype(np.uint8)
+    images = LabeledImages(pixels.reshape(40, 2, 2, 1), numbers % 2, ("a", "b"), numbers, "all", "some")
+    val = split(Dataset("some", images, None, source="here"), val_fraction=0.2).val
+    assert val is not None
+    assert sorted(val.ids) == [4, 8, 13, 18, 23, 25, 28, 33]
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40))
+def test_a_split_that_the_data_bring_along_is_taken_as_it_is_and_shares_no_picture(given_val: list[bool]) -> None:
+    dataset = replace(dataset_with([len(given_val), 3]), in_val=np.array([*given_val, False, True, False]))
+    parts = split(dataset)
+    assert parts.val is not None
+    assert (parts.train.role, parts.val.role) == ("train", "val")
+    assert dataset.in_val is not None
+    assert parts.val.ids.tolist() == np.flatnonzero(dataset.in_val).tolist()
+    assert parts.train.ids.tolist() == np.flatnonzero(~dataset.in_val).tolist()
 
 
 def test_equal_pictures_go_by_their_id() -> None:

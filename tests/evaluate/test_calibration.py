@@ -42,12 +42,13 @@ def test_an_empty_bin_has_no_accuracy(answers):
     assert (first.count, first.confidence, first.accuracy) == (0, None, None)
 
 
-@pytest.mark.parametrize("overconfidence", [0.5, 1.0, 2.0])
-def test_the_error_equals_torchmetrics(simulated, overconfidence):
-    predictions = simulated(700, seed=5, overconfidence=overconfidence)
+@given(st.integers(0, 10**6), st.integers(1, 300), st.integers(1, 30), st.sampled_from([0.5, 1.0, 2.0]))
+@settings(max_examples=40, deadline=None)
+def test_the_error_equals_torchmetrics(simulated, seed, n, bins, overconfidence):
+    predictions = simulated(n, seed=seed, overconfidence=overconfidence)
     probabilities = torch.from_numpy(predictions.probabilities)
-    expected = multiclass_calibration_error(probabilities, torch.from_numpy(predictions.labels), 10, n_bins=15)
-    assert expected_calibration_error(predictions) == pytest.approx(expected.item(), abs=1e-6)
+    expected = multiclass_calibration_error(probabilities, torch.from_numpy(predictions.labels), 10, n_bins=bins)
+    assert expected_calibration_error(predictions, bins=bins) == pytest.approx(expected.item(), abs=1e-6)
 
 
 @given(st.integers(0, 10**6), st.integers(1, 80), st.integers(1, 20))

@@ -6,11 +6,13 @@ import re
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
+from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from snellen.evaluate.confusion import (
     abbreviate,
@@ -40,10 +42,14 @@ def test_rows_are_the_truth_and_columns_the_answer(votes):
     assert matrix.dtype == np.int64
 
 
-def test_the_matrix_equals_scikit_learns(simulated):
-    predictions = simulated(600, seed=4)
-    expected = sklearn_confusion_matrix(predictions.labels, predictions.predicted, labels=range(10))
+@given(st.integers(0, 10**6), st.integers(1, 300), st.integers(2, 10))
+@settings(max_examples=40, deadline=None)
+def test_the_matrix_equals_scikit_learns_and_torchmetrics(simulated, seed, n, classes):
+    predictions = simulated(n, classes=classes, seed=seed)
+    expected = sklearn_confusion_matrix(predictions.labels, predictions.predicted, labels=range(classes))
     np.testing.assert_array_equal(confusion_matrix(predictions), expected)
+    answers, labels = (torch.from_numpy(each) for each in (predictions.predicted, predictions.labels))
+    np.testing.assert_array_equal(expected, multiclass_confusion_matrix(answers, labels, classes))
 
 
 def test_worst_pairs_merge_both_directions_worked_by_hand():

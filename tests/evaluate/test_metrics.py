@@ -74,6 +74,36 @@ def test_scores_equal_torchmetrics(simulated):
         assert top_k_accuracy(predictions, k).value == pytest.approx(expected)
 
 
+@given(st.integers(0, 10**6), st.integers(1, 60), st.integers(3, 8))
+@settings(max_examples=60, deadline=None)
+def test_also_where_classes_are_absent_scores_equal_scikit_learns_and_torchmetrics(simulated, seed, n, classes):
+    predictions = simulated(n, classes=classes, seed=seed)
+    truth, answer, every = predictions.labels, predictions.predicted, range(classes)
+    expected = sklearn_metrics.precision_recall_fscore_support(truth, answer, labels=every, zero_division=np.nan)
+    for rates, theirs in zip(zip(*_per_class(predictions), strict=True), expected, strict=True):
+        np.testing.assert_allclose(np.array(rates, dtype=float), theirs, rtol=1e-12)
+    occur, either = np.unique(truth), np.union1d(truth, answer)
+    recall = sklearn_metrics.recall_score(truth, answer, labels=occur, average="macro")
+    assert balanced_accuracy(predictions) == pytest.approx(recall)
+    assert macro_f1(predictions) == pytest.approx(
+        sklearn_metrics.f1_score(truth, answer, labels=either, average="macro")
+    )
+    assert accuracy(predictions).value == sklearn_metrics.accuracy_score(truth, answer)
+    assert hard_cross_entropy(predictions) == pytest.approx(
+        sklearn_metrics.log_loss(truth, predictions.probabilities, labels=every)
+    )
+    logits, labels = torch.from_numpy(predictions.logits), torch.from_numpy(truth)
+    for k in range(1, classes + 1):
+        theirs = multiclass_accuracy(logits, labels, classes, top_k=k, average="micro").item()
+        assert top_k_accuracy(predictions, k).value == pytest.approx(theirs)
+
+
+def _per_class(predictions):
+    """precision, recall, f1 and support of each class; None where nothing can be said."""
+    for row in class_scores(predictions):
+        yield row.precision and row.precision.value, row.recall and row.recall.value, row.f1, row.support
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])
 def test_losses_equal_torch(simulated, smoothing):
     predictions = simulated(300, seed=3)

@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from snellen.augment.batched import augment_batch, to_device, to_float
 from snellen.augment.draws import draw
@@ -73,6 +75,33 @@ def test_labels_stay_with_their_images(numbered: LabeledImages) -> None:
     for images, labels in batches(numbered).epoch(0):
         numbers = torch.round(images[:, 0, 0, 0] * 255).long().numpy()
         np.testing.assert_array_equal(labels.numpy(), numbered.labels[numbers])
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    augment=st.builds(
+        Augment,
+        crop_pixels=st.integers(0, 7),
+        flip=st.sampled_from(["none", "random", "alternate"]),
+        erase=st.sampled_from([0.0, 0.5]),
+    ),
+    count=st.integers(1, 70),
+    size=st.integers(1, 80),
+    seed=st.integers(0, 2**32 - 1),
+    epoch=st.integers(0, 300),
+)
+def test_augmentation_leaves_every_label_with_its_image(
+    augment: Augment, count: int, size: int, seed: int, epoch: int
+) -> None:
+    numbers = np.arange(count)
+    pixels = np.broadcast_to(numbers.astype(np.uint8)[:, None, None, None], (count, 8, 8, 1)).copy()
+    labels = (numbers * 7) % 5
+    images = LabeledImages(pixels, labels.copy(), tuple("abcde"), numbers, "train", "of one colour")
+    for batch, given_labels in batches(images, size=size, augment=augment, seed=seed).epoch(epoch):
+        seen = torch.round(batch * 255).long().numpy()
+        assert (seen == seen[:, :1, :1, :1]).all()  # moved and painted over in its own colour, it stays one colour
+        np.testing.assert_array_equal(given_labels.numpy(), labels[seen[:, 0, 0, 0]])
+    np.testing.assert_array_equal(images.labels, labels)
 
 
 def test_each_image_gets_its_own_draw_of_the_epoch_whatever_batch_it_is_in(few_images: LabeledImages) -> None:

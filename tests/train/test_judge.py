@@ -17,6 +17,7 @@ from snellen.data.ledger import Ledger
 from snellen.data.sealed_images import SealedImages
 from snellen.errors import RunError, SealError, StorageError, UsageError
 from snellen.evaluate.metrics import accuracy
+from snellen.evaluate.predict import predict
 from snellen.evaluate.predictions import Predictions
 from snellen.models.restore import restore, save_weights, weights_hash
 from snellen.recipes.json_form import recipe_hash
@@ -86,6 +87,25 @@ def test_the_first_look_is_on_record_with_its_result(own_run: Run, ledger: Ledge
     assert entry["hits_tta"] == int(found.predictions[0].with_tta().correct.sum())
     assert any("First look at this test set" in sentence for sentence in found.sentences())
     assert openings == ["opened"]
+
+
+def test_test_is_answered_in_the_precision_of_the_run_and_both_kinds_of_hits_are_recorded(
+    own_run: Run, ledger: Ledger, openings: list[str], tiny_dataset: Dataset
+) -> None:
+    test, model, chance = tiny_dataset.test, restore(own_run), torch.Generator().manual_seed(0)
+    assert test is not None
+    hits = hits_tta = 0
+    while hits == hits_tta:  # until it matters which of the two is written down
+        with torch.no_grad():
+            model.net.fc.weight.normal_(generator=chance)
+        expected = predict(model, test._load(), tta="flip")
+        hits, hits_tta = int(expected.correct.sum()), int(expected.with_tta().correct.sum())
+    save_weights(own_run, model)
+    found = look([own_run], ledger).predictions[0]
+    assert own_run.info["precision"] == "fp32"
+    np.testing.assert_array_equal(found.logits, expected.logits)
+    (entry,) = ledger.lines()[1].content["results"]
+    assert (entry["hits"], entry["hits_tta"]) == (hits, hits_tta)
 
 
 def test_asked_again_the_stored_answer_is_shown_and_nothing_is_opened(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -100,6 +101,38 @@ def test_lookahead_pulls_the_weights_between_steps_from_its_start_on(
     handed_on = zip(seen.weights_after, seen.weights_before[1:], strict=False)
     changed = [step for step, (after, before) in enumerate(handed_on, start=1) if not torch.equal(after, before)]
     assert changed == [6, 8]  # a copy is taken after step 4; 6, 8 and 10 pull, and 10 is the end
+
+
+def test_the_weights_that_are_kept_are_the_moving_average_over_every_step(
+    recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = watch(recipe.replace(ema_decay=0.5, epochs=1), tiny_dataset, tmp_path, monkeypatch)
+    mean = seen.weights_after[0]
+    for weights in seen.weights_after[1:]:
+        mean = 0.5 * mean + 0.5 * weights
+    assert seen.run is not None
+    kept = list(restore(seen.run).parameters())[-1].detach()
+    torch.testing.assert_close(kept, mean)
+    assert not torch.allclose(kept, seen.weights_after[-1])
+
+
+def test_every_step_weighs_the_classes_as_the_recipe_says(
+    recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rare = tiny_dataset.train.take(np.flatnonzero((tiny_dataset.train.labels != 0) | (np.arange(300) % 4 == 0)), "all")
+    seen, real = [], loop.update
+
+    def update(*arguments: Any, class_weights: torch.Tensor, **options: Any) -> torch.Tensor:
+        seen.append(class_weights)
+        return real(*arguments, class_weights=class_weights, **options)
+
+    monkeypatch.setattr(loop, "update", update)
+    balanced = recipe.replace(class_weights="balanced", epochs=1)
+    run = fit(balanced, Dataset("rare", rare, None, "here"), device="cpu", precision="fp32", runs=tmp_path)
+    counts = np.array(run.info["data"]["train"]["per_class"])
+    expected = torch.tensor(counts.sum() / (10 * counts), dtype=torch.float32)
+    assert len(seen) == run.journal.rows()[-1]["step"]
+    assert all(torch.equal(weights, expected) for weights in seen)
 
 
 def test_every_epoch_has_other_batches_and_other_augmentation(

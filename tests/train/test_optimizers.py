@@ -11,7 +11,7 @@ from torch import nn
 from snellen.errors import InvalidSetting
 from snellen.models.catalog import build
 from snellen.recipes.catalog import RECIPES
-from snellen.recipes.recipe import SGD, Muon, Recipe
+from snellen.recipes.recipe import SGD, Finetune, Muon, Recipe
 from snellen.train.muon import Muon as MuonOptimizer
 from snellen.train.optimizers import build_optimizers, set_lr
 from snellen.train.placement import Placement
@@ -73,6 +73,42 @@ def test_the_loss_is_pytorchs_smoothed_cross_entropy_summed_over_the_batch() -> 
     (loss,) = make_steps(model, recipe(label_smoothing=0.1), [1.0])
     torch.testing.assert_close(loss, expected.detach())
     assert not loss.requires_grad
+
+
+def test_the_loss_is_taken_in_fp32_also_where_the_arithmetic_is_bf16() -> None:
+    model, place = model_of("mlp", (5,)), Placement(torch.device("cpu"), "bf16", "asked for")
+    images, labels = batch()
+    with place.autocast():
+        logits = model(images)
+    assert logits.dtype == torch.bfloat16
+    expected = nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
+    loss = update(
+        model, images, labels, optimizers=build_optimizers(model, recipe()), lr=1.0, recipe=recipe(), placement=place
+    )
+    assert loss.dtype == torch.float32
+    assert torch.equal(loss, expected.detach())
+
+
+def test_under_muon_the_head_steps_along_the_gradient_of_the_summed_loss() -> None:
+    settings = Muon(head_lr=0.01, momentum=0.5)
+    chosen = recipe(optimizer=settings)
+    model, images, labels = model_of("sprint_net", (24, 24, 24)).train(), *batch()
+    nn.functional.cross_entropy(model(images), labels, reduction="sum").backward()
+    head = model.net.head.weight
+    expected = head.detach() - 0.01 * 1.5 * head.grad  # Nesterov's first step: gradient and momentum are the same
+    model.zero_grad()
+    make_steps(model, chosen, [1.0])
+    torch.testing.assert_close(head.detach(), expected)
+
+
+def test_with_layer_decay_the_head_has_the_full_rate_and_the_first_layer_the_lowest() -> None:
+    chosen = recipe(optimizer=SGD(lr=0.1), finetune=Finetune(layer_decay=0.5))
+    model = model_of("small_cnn", (4, 4, 4, 4))
+    (optimizer,) = build_optimizers(model, chosen)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    rates = {names[id(each)]: group["lr"] for group in optimizer.param_groups for each in group["params"]}
+    assert rates["net.fc.weight"] == rates["net.fc.bias"] == 0.1
+    assert rates["net.conv1.weight"] == min(rates.values()) < 0.01
 
 
 def test_the_smoothed_loss_of_ten_classes_cannot_fall_below_half_a_nat() -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from snellen.data.dataset import Dataset
 from snellen.errors import RunError
@@ -155,6 +157,35 @@ def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
     run = interrupted(recipe, tiny_dataset, tmp_path / "runs", Killed)
     assert run.info["status"] == "training"
     assert content(resume(run, tiny_dataset)) == uninterrupted
+
+
+_STOPS = st.lists(st.tuples(st.integers(1, 10), st.booleans()), min_size=1, max_size=3)
+
+
+@pytest.mark.slow
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(stops=_STOPS, checkpoint_every_step=st.booleans())
+def test_stops_and_kills_at_any_steps_of_any_epochs_change_nothing(
+    recipe: Recipe,
+    tiny_dataset: Dataset,
+    tmp_path_factory: pytest.TempPathFactory,
+    stop_at: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    uninterrupted: Any,
+    stops: list[tuple[int, bool]],
+    checkpoint_every_step: bool,
+) -> None:
+    monkeypatch.setattr(loop, "_CHECKPOINT_SECONDS", 0.0 if checkpoint_every_step else 60.0)
+    runs, run = tmp_path_factory.mktemp("stops"), None
+    for step, killed in [*stops, (1_000, False)]:  # the last one never comes
+        stop_at(step, killed=killed)
+        try:
+            run = start(recipe, tiny_dataset, runs) if run is None else resume(run, tiny_dataset)
+            break  # it came to its end before the stop
+        except (Interrupted, Killed):
+            run = open_run(runs / "run")
+    assert run is not None
+    assert content(run) == uninterrupted
 
 
 def test_rows_written_after_the_last_checkpoint_are_not_doubled(

@@ -1,0 +1,124 @@
+"""Run the tests against copies of the sources with one mistake each; the working tree is only read."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tests.mutants.mutant import ROOT, Mutant, UnfitMutant
+
+WHOLE_SUITE = ("tests", "-m", "not slow and not gpu and not browser", "--ignore=tests/mutants")
+_FAILED, _PASSED = 1, 0  # pytest's exit codes; any other means that the tests did not run
+_NOTICED = re.compile(r"^(?:FAILED|ERROR) (tests/\S+?::.+?)(?: - .*)?$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What became of a mutant.
+
+    Attributes:
+        mutant: the mistake.
+        caught_by: the first test that failed; None where all passed and the mistake survived.
+        seconds: of the tests, until the first failure.
+    """
+
+    mutant: Mutant
+    caught_by: str | None
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The mutant's fields, and what became of it."""
+        about = asdict(self.mutant) | {"tests": list(self.mutant.tests)}
+        return about | {"caught": self.caught_by is not None, "caught_by": self.caught_by, "seconds": self.seconds}
+
+
+def hunt(mutant: Mutant, *, whole_suite: bool = False) -> Found:
+    """Break a copy of the sources and see whether the tests notice.
+
+    Args:
+        mutant: the mistake.
+        whole_suite: run all fast tests instead of those that the mutant names.
+
+    Raises:
+        UnfitMutant: the mutant's line is gone, or no test could be run against it.
+    """
+    with copied_sources() as source:
+        mutant.apply(source)
+        started = time.monotonic()
+        done = run_tests(source, WHOLE_SUITE if whole_suite else mutant.paths)
+        seconds = round(time.monotonic() - started, 1)
+    if done.returncode == _PASSED:
+        return Found(mutant, None, seconds)
+    noticed = _NOTICED.search(done.stdout)
+    if done.returncode != _FAILED or noticed is None:
+        raise UnfitMutant(f"{mutant.name}: the tests did not run.\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return Found(mutant, noticed[1], seconds)
+
+
+def require_sound(mutants: Sequence[Mutant], *, whole_suite: bool = False) -> None:
+    """Run the same tests on an unbroken copy: where they fail anyway, failing proves nothing.
+
+    Raises:
+        UnfitMutant: a test fails, or the copy is not what is tested.
+    """
+    paths = sorted({path for mutant in mutants for path in mutant.paths})
+    with copied_sources() as source:
+        where = "import pathlib, snellen; print(pathlib.Path(snellen.__file__).resolve().parents[1])"
+        tested = subprocess.run(
+            [sys.executable, "-c", where],
+            env=_environment(source),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        if Path(tested.stdout.strip()) != source.resolve():
+            raise UnfitMutant(f"The tests import Snellen from {tested.stdout.strip()}, not from the copy {source}.")
+        done = run_tests(source, WHOLE_SUITE if whole_suite else paths)
+    if done.returncode != _PASSED:
+        raise UnfitMutant(f"The tests fail without any mutant.\n{done.stdout[-4000:]}{done.stderr[-2000:]}")
+
+
+@contextmanager
+def copied_sources() -> Iterator[Path]:
+    """A folder with a copy of the package and without its bytecode, gone afterwards."""
+    with TemporaryDirectory(prefix="mutant-") as folder:
+        source = Path(folder) / "src"
+        # No bytecode: a mutant of equal length within the same second would be taken for the original.
+        shutil.copytree(ROOT / "src" / "snellen", source / "snellen", ignore=shutil.ignore_patterns("__pycache__"))
+        yield source
+
+
+def run_tests(source: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """pytest on these arguments against the package in `source`, up to the first failure."""
+    options = (
+        "-x",
+        "-q",
+        "--tb=no",
+        "-rfE",
+        "-p",
+        "no:cacheprovider",
+        "--hypothesis-seed=0",
+        "--hypothesis-profile=hunt",
+    )
+    command = [sys.executable, "-m", "pytest", *options, *arguments]
+    return subprocess.run(command, env=_environment(source), cwd=ROOT, capture_output=True, text=True)
+
+
+def _environment(source: Path) -> dict[str, str]:
+    return os.environ | {
+        "PYTHONPATH": str(source),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(source.parent / "hypothesis"),
+        "COLUMNS": "500",  # or pytest cuts the names of the tests
+    }

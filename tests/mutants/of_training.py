@@ -1,0 +1,285 @@
+"""Mistakes in how the network learns: loss, optimizers, schedule, means, choice of the epoch, resuming."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+OF_TRAINING = (
+    # One step
+    Mutant(
+        "label-smoothing-dropped",
+        "train/step.py",
+        "label_smoothing=recipe.label_smoothing",
+        "label_smoothing=0.0",
+        ("train/test_optimizers.py::test_sgd_is_the_one_written_by_hand",),
+    ),
+    Mutant(
+        "loss-in-the-models-precision",
+        "train/step.py",
+        "logits.float(), labels, weight",
+        "logits, labels, weight",
+        ("train/test_optimizers.py::test_the_loss_is_taken_in_fp32_also_where_the_arithmetic_is_bf16",),
+    ),
+    Mutant(
+        "learning-rate-stays-at-its-peak",
+        "train/step.py",
+        "set_lr(optimizers, lr)",
+        "set_lr(optimizers, 1.0)",
+        ("train/test_optimizers.py::test_sgd_is_the_one_written_by_hand",),
+    ),
+    Mutant(
+        "sgd-on-the-summed-loss",
+        "train/step.py",
+        "loss = summed if isinstance(recipe.optimizer, Muon) else summed / len(labels)",
+        "loss = summed",
+        ("train/test_optimizers.py::test_sgd_is_the_one_written_by_hand",),
+    ),
+    Mutant(
+        "muon-on-the-mean-loss",
+        "train/step.py",
+        "loss = summed if isinstance(recipe.optimizer, Muon) else summed / len(labels)",
+        "loss = summed / len(labels)",
+        ("train/test_optimizers.py::test_under_muon_the_head_steps_along_the_gradient_of_the_summed_loss",),
+    ),
+    Mutant(
+        "momentum-without-nesterov",
+        "train/optimizers.py",
+        "nesterov=settings.nesterov,",
+        "nesterov=False,",
+        ("train/test_optimizers.py::test_sgd_is_the_one_written_by_hand",),
+    ),
+    Mutant(
+        "no-weight-decay-on-biases-and-norms",  # our SGD decays everything, as the lesson does
+        "train/optimizers.py",
+        'groups: list[dict[str, Any]] = [{"params": everything}]',
+        'groups: list[dict[str, Any]] = [{"params": [p for p in everything if p.ndim > 1]}, '
+        '{"params": [p for p in everything if p.ndim < 2], "weight_decay": 0.0}]',
+        ("train/test_optimizers.py::test_sgd_is_the_one_written_by_hand",),
+    ),
+    Mutant(
+        "weight-decay-times-the-rate",
+        "train/optimizers.py",
+        '"weight_decay": settings.weight_decay / settings.bias_lr',
+        '"weight_decay": settings.weight_decay',
+        ("train/test_optimizers.py::test_muon_takes_the_filters_and_sgd_the_rest_at_their_own_rates",),
+    ),
+    Mutant(
+        "muon-without-nesterov",
+        "train/muon.py",
+        "direction = p.grad.add(buffer, alpha=momentum)",
+        "direction = buffer.clone()",
+        ("train/test_muon.py::test_one_step_is_the_one_written_by_hand",),
+    ),
+    Mutant(
+        "early-layers-learn-fastest",
+        "train/optimizers.py",
+        "for distance, (_, layer) in enumerate(reversed(parts(model))):",
+        "for distance, (_, layer) in enumerate(parts(model)):",
+        ("train/test_optimizers.py::test_with_layer_decay_the_head_has_the_full_rate_and_the_first_layer_the_lowest",),
+    ),
+    Mutant(
+        "class-weights-inverted",
+        "guards/data_guards.py",
+        "counts.sum() / (len(counts) * np.maximum(counts, 1))",
+        "len(counts) * np.maximum(counts, 1) / counts.sum()",
+        ("train/test_imbalance.py::test_the_weights_of_a_job_are_those_of_its_training_images",),
+    ),
+    Mutant(
+        "class-weights-never-used",
+        "train/loop.py",
+        "class_weights=class_weights,",
+        "class_weights=None,",
+        ("train/test_loop.py::test_every_step_weighs_the_classes_as_the_recipe_says",),
+    ),
+    # Over the steps
+    Mutant(
+        "cosine-ends-a-step-early",
+        "train/schedules.py",
+        "(1 - schedule.tail_fraction) * steps - warmup))",
+        "(1 - schedule.tail_fraction) * steps - 1 - warmup))",
+        ("train/test_schedules.py::test_cosine_per_epoch_is_pytorchs_cosine_annealing_stepped_once_an_epoch",),
+    ),
+    Mutant(
+        "cosine-without-its-floor",
+        "train/schedules.py",
+        "return max(schedule.floor, 0.5 * (1 + math.cos(math.pi * done)))",
+        "return 0.5 * (1 + math.cos(math.pi * done))",
+        ("train/test_schedules.py::test_a_cosine_has_a_floor_too",),
+    ),
+    Mutant(
+        "epochs-counted-from-one",
+        "train/schedules.py",
+        "step, steps = step // steps_per_epoch,",
+        "step, steps = (step + 1) // steps_per_epoch,",
+        ("train/test_schedules.py::test_cosine_per_epoch_is_pytorchs_cosine_annealing_stepped_once_an_epoch",),
+    ),
+    Mutant(
+        "warm-up-starts-at-zero",
+        "train/schedules.py",
+        "return (step + 1) / (warmup + 1)",
+        "return step / (warmup + 1)",
+        ("train/test_schedules.py::test_warm_up_rises_evenly_to_the_peak_and_never_starts_at_zero",),
+    ),
+    Mutant(
+        "lookahead-off-by-a-step",
+        "train/average.py",
+        "elif (step - self._start) % self._settings.every_steps == 0:",
+        "elif (step - self._start) % self._settings.every_steps == 1:",
+        ("train/test_average.py::test_the_weights_are_pulled_to_their_mean_every_few_steps_after_the_start",),
+    ),
+    Mutant(
+        "lookahead-weight-swapped",
+        "train/average.py",
+        "self.mean[name].lerp_(value, self._settings.weight)",
+        "self.mean[name].lerp_(value, 1 - self._settings.weight)",
+        ("train/test_average.py::test_the_weights_are_pulled_to_their_mean_every_few_steps_after_the_start",),
+    ),
+    Mutant(
+        "ema-decay-swapped",
+        "train/average.py",
+        "get_ema_multi_avg_fn(decay)",
+        "get_ema_multi_avg_fn(1 - decay)",
+        (
+            "train/test_average.py::test_the_moving_average_begins_with_the_first_trained_weights_and_keeps_its_fraction",
+        ),
+    ),
+    Mutant(
+        "ema-keeps-the-first-batch-statistics",
+        "train/average.py",
+        "use_buffers=True",
+        "use_buffers=False",
+        (
+            "train/test_average.py::test_the_moving_average_begins_with_the_first_trained_weights_and_keeps_its_fraction",
+        ),
+    ),
+    Mutant(
+        "ema-off-by-a-step",
+        "train/state.py",
+        "if self.ema is not None:\n            self.ema.update_parameters(self.model)",
+        "if self.ema is not None and self.step > 1:\n            self.ema.update_parameters(self.model)",
+        ("train/test_loop.py::test_the_weights_that_are_kept_are_the_moving_average_over_every_step",),
+    ),
+    Mutant(
+        "ema-is-kept-but-not-graded",
+        "train/state.py",
+        "if self.ema is None:\n            return self.model",
+        "if True:\n            return self.model",
+        ("train/test_loop.py::test_the_weights_that_are_kept_are_the_moving_average_over_every_step",),
+    ),
+    Mutant(
+        "freeze-comes-a-step-late",
+        "train/trainable.py",
+        "if done >= freeze.after)",
+        "if done > freeze.after)",
+        ("train/test_loop.py::test_a_parameter_is_trained_until_it_is_frozen_and_not_after",),
+    ),
+    Mutant(
+        "small-images-for-a-step-too-long",
+        "recipes/recipe.py",
+        "if fraction < stage.until:",
+        "if fraction <= stage.until:",
+        ("train/test_loop.py::test_images_grow_stage_by_stage",),
+    ),
+    # Looks at val, and the choice
+    Mutant(
+        "best-epoch-is-the-last-of-equals",
+        "train/loop.py",
+        'if row["val/accuracy"] > state.best_accuracy:',
+        'if row["val/accuracy"] >= state.best_accuracy:',
+        ("train/test_fit.py::test_of_equally_good_epochs_the_first_is_kept",),
+    ),
+    Mutant(
+        "best-epoch-is-the-last",
+        "train/loop.py",
+        'if row["val/accuracy"] > state.best_accuracy:',
+        "if True:",
+        ("train/test_fit.py::test_of_equally_good_epochs_the_first_is_kept",),
+    ),
+    Mutant(
+        "best-epoch-by-train-accuracy",
+        "train/loop.py",
+        'if row["val/accuracy"] > state.best_accuracy:\n            state.best_accuracy, state.best_epoch = '
+        'row["val/accuracy"], epoch',
+        'if row["train/accuracy"] > state.best_accuracy:\n            state.best_accuracy, state.best_epoch = '
+        'row["train/accuracy"], epoch',
+        ("train/test_fit.py::test_of_equally_good_epochs_the_first_is_kept",),
+    ),
+    Mutant(
+        "train-accuracy-reported-as-val",
+        "train/loop.py",
+        '"val/accuracy": float(on_val.correct.mean()),',
+        '"val/accuracy": float(on_train.correct.mean()),',
+        ("train/test_fit.py::test_the_row_of_the_best_epoch_is_what_the_saved_weights_give",),
+    ),
+    Mutant(
+        "val-looked-at-in-bf16",
+        "train/loop.py",
+        'state.graded, images, bf16=job.placement.precision == "bf16"',
+        "state.graded, images, bf16=True",
+        ("train/test_fit.py::test_the_row_of_the_best_epoch_is_what_the_saved_weights_give",),
+    ),
+    Mutant(
+        "val-graded-in-bf16",
+        "train/fit.py",
+        'bf16=job.placement.precision == "bf16",',
+        "bf16=True,",
+        ("models/test_restore.py::test_the_restored_model_gives_the_answers_the_run_was_graded_by",),
+    ),
+    Mutant(
+        "training-loss-over-all-images-so-far",
+        "train/loop.py",
+        "state.epoch_seconds, state.images_seen = 0.0, 0",
+        "state.epoch_seconds = 0.0",
+        ("train/test_loop.py::test_the_training_loss_of_a_row_is_the_mean_over_the_images_of_its_epoch",),
+    ),
+    Mutant(
+        "final-training-on-nine-tenths",
+        "train/job.py",
+        "splits = split_final(dataset) if final else split(dataset)",
+        "splits = split(dataset)",
+        ("train/test_job.py::test_a_final_training_has_all_images_and_no_val",),
+    ),
+    # Resuming
+    Mutant(
+        "resume-one-batch-off",
+        "train/batches.py",
+        "for step in range(first, self.steps_per_epoch):",
+        "for step in range(max(first - 1, 0), self.steps_per_epoch):",
+        ("train/test_batches.py::test_beginning_in_the_middle_gives_the_rest_of_the_same_epoch",),
+    ),
+    Mutant(
+        "resume-without-momentum",
+        "train/state.py",
+        "optimizer.load_state_dict(whole)",
+        "whole.clear()",
+        ("train/test_state.py::test_what_goes_on_from_a_checkpoint_equals_what_never_stopped_to_the_bit",),
+    ),
+    Mutant(
+        "resume-forgets-the-loss-so-far",
+        "train/state.py",
+        'self.loss_sum.copy_(tensors["loss_sum"])',
+        'self.loss_sum.copy_(0 * tensors["loss_sum"])',
+        ("train/test_state.py::test_what_goes_on_from_a_checkpoint_equals_what_never_stopped_to_the_bit",),
+    ),
+    Mutant(
+        "resume-forgets-the-best-epoch",
+        "train/state.py",
+        'default=("step", "images_seen", "best_accuracy", "best_epoch", "seconds", "epoch_seconds")',
+        'default=("step", "images_seen", "seconds", "epoch_seconds")',
+        ("train/test_state.py::test_loading_and_saving_again_gives_the_same_content",),
+    ),
+    Mutant(
+        "resume-with-a-fresh-lookahead",
+        "train/state.py",
+        "self.lookahead.mean = {name: value.to(device) for name, value in mean.items()}",
+        "self.lookahead.mean = {}",
+        ("train/test_state.py::test_what_goes_on_from_a_checkpoint_equals_what_never_stopped_to_the_bit",),
+    ),
+    Mutant(
+        "checkpoints-keep-rows-that-come-again",
+        "train/loop.py",
+        "run.journal.keep_until(state.step)",
+        "run.journal.keep_until(10**9)",
+        ("train/test_resume.py::test_rows_written_after_the_last_checkpoint_are_not_doubled",),
+    ),
+)

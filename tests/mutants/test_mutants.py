@@ -1,0 +1,83 @@
+"""The mutants still fit the sources, and the hunt for them works. All of them: `python -m tests.mutants`."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+
+import pytest
+from tests.mutants.catalog import MUTANTS
+from tests.mutants.hunt import hunt, require_sound
+from tests.mutants.mutant import ROOT, Mutant, UnfitMutant
+
+QUICK = ("split-not-stratified", "looks-counted-from-zero")
+"""Their tests train nothing."""
+ONE_TEST = ("data/test_splits.py::test_val_images_overrides_the_fraction",)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
+def test_the_line_stands_once_and_the_broken_file_is_still_python(mutant: Mutant) -> None:
+    ast.parse(mutant.broken())
+
+
+@pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
+def test_the_tests_that_must_notice_are_there(mutant: Mutant) -> None:
+    for path in mutant.paths:
+        file, _, name = path.partition("::")
+        assert name in ("", *_tests_in(file)), path
+
+
+def _tests_in(file: str) -> set[str]:
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_a_line_that_is_gone_or_stands_several_times_is_refused() -> None:
+    gone = Mutant("gone", "data/splits.py", "not a line of it", "", ("data/test_splits.py",))
+    thrice = Mutant("thrice", "data/splits.py", "test=dataset.test", "test=None", ("data/test_splits.py",))
+    for mutant, times in ((gone, 0), (thrice, 3)):
+        with pytest.raises(UnfitMutant, match=f"{mutant.name}: .* stands {times} times in data/splits.py, not once"):
+            mutant.broken()
+
+
+def test_the_quickest_mutants_are_caught_and_the_sources_stay_as_they_were() -> None:
+    before = _sources()
+    mutants = [MUTANTS[name] for name in QUICK]
+    require_sound(mutants)
+    for mutant in mutants:
+        assert hunt(mutant).caught_by is not None, mutant.name
+    assert _sources() == before
+
+
+def test_a_mistake_that_no_test_looks_for_survives() -> None:
+    harmless = Mutant("harmless", "data/splits.py", "spare = max(0, wanted", "spare = max(+0, wanted", ONE_TEST)
+    assert hunt(harmless).caught_by is None
+
+
+def test_a_program_that_no_longer_starts_is_no_mutant() -> None:
+    dead = Mutant("dead", "data/splits.py", "import numpy as np\n", "import nothing as np\n", ONE_TEST)
+    with pytest.raises(UnfitMutant, match="dead: the tests did not run"):
+        hunt(dead)
+
+
+def test_the_recorded_hunt_says_where_it_was_made_and_that_nothing_survived() -> None:
+    records = sorted((ROOT / "results" / "reliability").glob("*_mutants.json"))
+    if not records:
+        pytest.skip("no hunt has been recorded yet")
+    latest = json.loads(records[-1].read_text(encoding="utf-8"))
+    assert latest["command"].startswith("python -m tests.mutants")
+    assert latest["commit"]
+    assert latest["machine"]
+    assert latest["n"] == latest["caught"] == len(latest["mutants"]) >= 20
+    assert latest["survived"] == []
+
+
+def _sources() -> str:
+    digest = hashlib.sha256()
+    for folder, _, files in sorted(os.walk(ROOT / "src" / "snellen")):
+        for name in sorted(files):
+            if name.endswith(".py"):
+                digest.update((ROOT / folder / name).read_bytes())
+    return digest.hexdigest()
