@@ -9,12 +9,13 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.mixed_pictures import write_folder
 
-from mixed_pictures import write_folder
 from snellen.data.catalog import load
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
@@ -29,7 +30,8 @@ from snellen.ladder.standing import standing_of
 from snellen.runs.run import Run
 from snellen.train.interrupt import Interrupted
 
-ray = pytest.importorskip("ray", reason="Ray is an extra: pip install 'snellen[ray]'")
+if not find_spec("ray"):
+    pytest.skip("Ray is an extra: pip install 'snellen[ray]'", allow_module_level=True)
 
 EPOCHS = 40
 SETTINGS = (f"epochs={EPOCHS}", "batch_size=32", "widths=[4,4,4,4]", "tta=none")
@@ -53,7 +55,7 @@ def rungs() -> tuple[Rung, ...]:
 @pytest.fixture(scope="module")
 def two_workers(letters: Dataset) -> Iterator[None]:
     """A Ray with two processors; a ladder takes the connection that is there."""
-    on_ray._library()
+    ray = on_ray._library(own=True)
     ray.init(
         address="local", num_cpus=2, num_gpus=0, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
         object_store_memory=on_ray._STORE_BYTES,
@@ -142,7 +144,7 @@ def test_a_killed_worker_loses_no_run_and_counts_none_twice(
 def test_what_is_done_is_not_trained_again_and_needs_no_ray(
     climbed_here: Plan, rungs: tuple[Rung, ...], letters: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(on_ray, "_library", lambda: pytest.fail("Ray was asked for"))
+    monkeypatch.setattr(on_ray, "_library", lambda **_: pytest.fail("Ray was asked for"))
     assert table(up(climbed_here.folder, rungs, letters, on="ray")) == table(climbed_here)
 
 

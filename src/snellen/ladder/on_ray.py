@@ -54,7 +54,7 @@ def workers_of(address: str | None, device: str) -> Iterator[tuple[Any, int]]:
         MissingExtra: Ray is not installed.
         UsageError: no cluster answers there, or it has no such device.
     """
-    ray = _library()
+    ray = _library(own=address is None)
     if ray.is_initialized():  # whoever connected this process before keeps the connection
         yield ray, _at_once(ray, device)
         return
@@ -174,9 +174,17 @@ def _dataset(about: tuple[str, str, tuple[tuple[str, Any], ...]], fingerprints: 
 # Ray itself
 
 
-def _library() -> Any:
+def _library(*, own: bool) -> Any:
+    """Ray, imported with what it reads from the environment at that moment."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing leaves the machine unasked
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else a warning, on every machine without a GPU
+    if own and "ray" not in sys.modules:
+        # Ray listens on all of the machine's addresses and does what it is told; without the token it does not.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    if not own:
+        os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "1")  # a wrong address is known in half a minute, not in ten
     try:
         import ray
     except ImportError:
@@ -187,18 +195,16 @@ def _library() -> Any:
 def _connect(ray: Any, address: str | None, folder: str) -> None:
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is None:
-        # Ray listens on all of the machine's addresses and does what it is told; without the token it does not.
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         ray.init(
             address="local", include_dashboard=False, object_store_memory=_STORE_BYTES, _temp_dir=folder, **quiet
         )  # fmt: skip
         return
     try:
         ray.init(address=address, **quiet)
-    except (ConnectionError, ImportError, ValueError) as error:
+    except (ConnectionError, RuntimeError, ImportError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
         raise UsageError(
-            f"No Ray cluster answers at --address {address} ({str(error).strip().splitlines()[0]}). Start one with "
+            f"No Ray cluster answers at --address {address} ({reason}). Start one with "
             "ray start --head, or leave --address out: then Ray is started on this machine for the ladder."
         ) from error
 
