@@ -35,7 +35,7 @@ def list_pictures(path: Path) -> Listing:
         return list_pattern(path)
     if not path.is_dir():
         raise DataNotFound(
-            f"{shown(path)} is not there. Name a folder of class folders, a table (.csv, .parquet), shards (.tar), cifar10."
+            f"{shown(path)} is not there. Name a folder of class folders, a table (.csv, .parquet), shards (.tar)."
             if not path.exists() else
             f"{shown(path)} is neither a folder nor a table or shard ({', '.join((*TABLE_ENDINGS, TAR))})."
         )  # fmt: skip
