@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tests.made_shards import write_shards
 
 from snellen.bench.conditions import conditions_here
 from snellen.data.image_folder import list_pictures
 from snellen.runs.environment import describe_environment
-from tests.made_shards import write_shards
 
 PER_SHARD, SIDE = 5_000, 64
 

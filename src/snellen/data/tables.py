@@ -259,7 +259,8 @@ def _parquet(path: Path) -> Any:
         raise DataError(
             f"Reading {shown(path)} needs pyarrow, which is not installed: pip install 'snellen[tables]'"
         ) from None
-    return parquet.ParquetFile(os.fspath(path))
+    # pre_buffer reads a whole shard into memory before its first row.
+    return parquet.ParquetFile(os.fspath(path), pre_buffer=False)
 
 
 @contextmanager
