@@ -211,7 +211,7 @@ def _samples(shard: Path, left_out: Counter[str]) -> Iterator[tuple[BinaryIO, It
 def _members(shard: Path, file: BinaryIO, tar: tarfile.TarFile, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
     last = -1
     while (member := tar.next()) is not None:
-        tar.members = []  # else one is kept for every member ever read
+        tar.members = []  # type: ignore[attr-defined]  # else one is kept for every member ever read
         if member.offset <= last or member.size < 0:
             raise HostileFile(f"a member says that it begins at byte {member.offset} and has {member.size} bytes.")
         last = member.offset
