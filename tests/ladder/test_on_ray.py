@@ -33,7 +33,7 @@ from snellen.train.interrupt import Interrupted
 if not find_spec("ray"):
     pytest.skip("Ray is an extra: pip install 'snellen[ray]'", allow_module_level=True)
 
-EPOCHS = 40
+EPOCHS = 24
 SETTINGS = (f"epochs={EPOCHS}", "batch_size=32", "widths=[4,4,4,4]", "tta=none")
 
 

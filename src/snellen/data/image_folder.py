@@ -37,7 +37,7 @@ def list_pictures(path: Path) -> Listing:
         raise DataNotFound(
             f"{shown(path)} is not there. Name a folder of class folders, a table (.csv, .parquet), shards (.tar)."
             if not path.exists() else
-            f"{shown(path)} is neither a folder nor a table or shard ({', '.join((*TABLE_ENDINGS, TAR))})."
+            f"{shown(path)} is neither a folder nor a table nor a shard ({', '.join((*TABLE_ENDINGS, TAR))})."
         )  # fmt: skip
     return _list_folder(path.resolve())
 

@@ -66,14 +66,19 @@ def climb(
         needed = on if not all(effort.ready for effort in efforts) else "local"
         with engine(needed, address=address, device=plan.device) as place:
             pace = Pace(efforts, at_once=place.at_once, quiet=quiet)
-            beside = f", {place.at_once} at once" if place.at_once > 1 else ""
-            pace.say(
-                f"{plan.title} on {plan.data}: {len(plan.rungs)} rungs x {seeds} seed{'s' * (seeds > 1)} = "
-                f"{len(todo)} runs in {folder} ({plan.device}, {plan.precision}{beside})"
-            )
+            pace.say(_opening(plan, len(todo), place.at_once))
             for trained in place.train(plan, dataset, todo, reuse, pace.run_progress):
                 _say_done(pace, trained)
     return plan
+
+
+def _opening(plan: Plan, runs: int, at_once: int) -> str:
+    seeds = f"{len(plan.seeds)} seed{'s' * (len(plan.seeds) > 1)}"
+    beside = f", {at_once} at once" if at_once > 1 else ""
+    return (
+        f"{plan.title} on {plan.data}: {len(plan.rungs)} rungs x {seeds} = {runs} runs in {plan.folder} "
+        f"({plan.device}, {plan.precision}{beside})"
+    )
 
 
 def _say_done(pace: Pace, trained: Trained) -> None:
