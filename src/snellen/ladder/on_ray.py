@@ -177,7 +177,6 @@ def _dataset(about: tuple[str, str, tuple[tuple[str, Any], ...]], fingerprints: 
 def _library(*, own: bool) -> Any:
     """Ray, imported with what it reads from the environment at that moment."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing leaves the machine unasked
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else a warning, on every machine without a GPU
     if own and "ray" not in sys.modules:
         # Ray listens on all of the machine's addresses and does what it is told; without the token it does not.
