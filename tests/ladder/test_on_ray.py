@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -61,7 +63,10 @@ def two_workers(letters: Dataset) -> Iterator[None]:
         object_store_memory=on_ray._STORE_BYTES,
     )  # fmt: skip
     yield
+    started = [one for one in gc.get_objects() if isinstance(one, subprocess.Popen)]
     ray.shutdown()
+    for process in started:  # Ray does not wait for the last of them, and Python warns of that at some later moment
+        process.wait(timeout=60)
 
 
 @pytest.fixture(scope="module")
