@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -57,16 +58,19 @@ def rungs() -> tuple[Rung, ...]:
 @pytest.fixture(scope="module")
 def two_workers(letters: Dataset) -> Iterator[None]:
     """A Ray with two processors; a ladder takes the connection that is there."""
-    ray = on_ray._library(own=True)
-    ray.init(
-        address="local", num_cpus=2, num_gpus=0, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
-        object_store_memory=on_ray._STORE_BYTES,
-    )  # fmt: skip
-    yield
-    started = [one for one in gc.get_objects() if isinstance(one, subprocess.Popen)]
-    ray.shutdown()
-    for process in started:  # Ray does not wait for the last of them, and Python warns of that at some later moment
-        process.wait(timeout=60)
+    ray, started = on_ray._library(own=True), []
+    try:
+        with TemporaryDirectory(
+            prefix="snellen-ray-", ignore_cleanup_errors=True
+        ) as folder:  # sockets want short paths
+            on_ray.start(ray, folder, processors=2)
+            yield
+            started = [one for one in gc.get_objects() if isinstance(one, subprocess.Popen) and "ray" in str(one.args)]
+            ray.shutdown()
+    finally:
+        for process in started:  # Ray does not wait for the last of them, and Python warns of that at a later moment
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture(scope="module")

@@ -39,6 +39,8 @@ _RETRIES = 3
 _LOCK_SECONDS = 10.0  # a killed process frees its locks at once; the rest is the network's
 _LOOK_SECONDS = 0.5  # how often a signal is asked for while workers are at work
 _SAVE_SECONDS = 60.0  # what stopped workers are given to write their checkpoints
+_STARTS = 3
+_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 _STORE_BYTES = 100 * 2**20  # the least that Ray wants: nothing large goes through it
 
 
@@ -117,7 +119,7 @@ def _answer(ray: Any, reference: Any, name: str) -> bool:
         raise  # not foreseen in the worker: its traceback is wanted
     except ray.exceptions.RayError as error:
         raise RunError(
-            f"The run {name} lost its worker {_RETRIES + 1} times ({str(error).strip().splitlines()[0]}). Was there "
+            f"The run {name} lost its worker {_RETRIES + 1} times ({_first_line(error)}). Was there "
             "memory enough? The same command goes on from its checkpoint."
         ) from error
     if isinstance(answer, SnellenError):
@@ -192,20 +194,46 @@ def _library(*, own: bool) -> Any:
 
 
 def _connect(ray: Any, address: str | None, folder: str) -> None:
-    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is None:
-        ray.init(
-            address="local", include_dashboard=False, object_store_memory=_STORE_BYTES, _temp_dir=folder, **quiet
-        )  # fmt: skip
+        start(ray, folder)
         return
     try:
-        ray.init(address=address, **quiet)
+        ray.init(address=address, **_QUIET)
     except (ConnectionError, RuntimeError, ImportError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
         raise UsageError(
-            f"No Ray cluster answers at --address {address} ({reason}). Start one with "
+            f"No Ray cluster answers at --address {address} ({_first_line(error)}). Start one with "
             "ray start --head, or leave --address out: then Ray is started on this machine for the ladder."
         ) from error
+
+
+def start(ray: Any, folder: str, *, processors: int | None = None) -> None:
+    """Start Ray on this machine and connect to it.
+
+    Args:
+        ray: from `_library`.
+        folder: for its files.
+        processors: it may use; None means all.
+
+    Raises:
+        RunError: it did not start.
+    """
+    for left in reversed(range(_STARTS)):
+        try:
+            ray.init(
+                address="local", num_cpus=processors, include_dashboard=False, object_store_memory=_STORE_BYTES,
+                _temp_dir=folder, **_QUIET,
+            )  # fmt: skip
+            return
+        except Exception as error:  # Ray raises plain ones; on a busy machine half a minute is not enough for it
+            if not left:
+                raise RunError(
+                    f"Ray did not start on this machine ({_first_line(error)}). Try --engine local."
+                ) from error
+            ray.shutdown()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def _at_once(ray: Any, device: str) -> int:
