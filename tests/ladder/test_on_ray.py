@@ -36,6 +36,12 @@ from snellen.train.interrupt import Interrupted
 if not find_spec("ray"):
     pytest.skip("Ray is an extra: pip install 'snellen[ray]'", allow_module_level=True)
 
+# Ray does not wait for all the processes it has started; those of a start that failed are collected at any moment.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
 EPOCHS = 24
 SETTINGS = (f"epochs={EPOCHS}", "batch_size=32", "widths=[4,4,4,4]", "tta=none")
 
@@ -65,7 +71,7 @@ def two_workers(letters: Dataset) -> Iterator[None]:
         ) as folder:  # sockets want short paths
             on_ray.start(ray, folder, processors=2)
             yield
-            started = [one for one in gc.get_objects() if isinstance(one, subprocess.Popen) and "ray" in str(one.args)]
+            started = [one for one in gc.get_objects() if type(one) is subprocess.Popen and "ray" in str(one.args)]
             ray.shutdown()
     finally:
         for process in started:  # Ray does not wait for the last of them, and Python warns of that at a later moment
