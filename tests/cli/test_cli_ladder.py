@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ def test_two_recipes_of_a_users_are_climbed_continued_and_graded_once(
         (("eyechart", "--rungs", "sprint", "gone.json"), "Cannot read the recipe gone.json"),
         (("eyechart", "--seeds", "0"), "--seeds 0 is not possible"),
         (("eyechart", "--ledger", "x.jsonl"), "--ledger has no effect without --test"),
+        (("eyechart", "--address", "auto"), "--address has no effect without --engine ray"),
         (("eyechart", "--set", "epoch=3"), "Did you mean 'epochs'?"),
         (("eyechart", "--set", "augment.crop_pixels=4", "augment.flip=random"), "nothing would be measured"),
         (("eyechart", "--name", "My ladder"), "--name My ladder is not possible"),
@@ -71,3 +73,9 @@ def test_what_cannot_be_climbed_is_one_sentence(snellen: Snellen, arguments: tup
     answer = snellen("ladder", *arguments)
     assert (answer.code, words in answer.sentence) == (2, True), answer.sentence
     assert not Path("runs").exists()
+
+
+def test_without_ray_the_install_line_is_said(snellen: Snellen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    answer = snellen("ladder", "eyechart", "--engine", "ray", *SETTINGS)
+    assert (answer.code, "pip install 'snellen[ray]'" in answer.sentence) == (1, True)

@@ -184,7 +184,7 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataNotFound, match="is not there"):
         list_pictures(tmp_path / "birds")
     (tmp_path / "notes.docx").write_text("")
-    with pytest.raises(DataNotFound, match=r"neither a folder nor a table \(.csv"):
+    with pytest.raises(DataNotFound, match=r"neither a folder nor a table nor a shard \(.csv"):
         list_pictures(tmp_path / "notes.docx")
 
 

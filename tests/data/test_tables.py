@@ -18,6 +18,7 @@ from pyarrow import parquet
 from snellen.data.folder_dataset import Reading, load_folder
 from snellen.data.image_folder import list_pictures
 from snellen.data.listing import Listing
+from snellen.data.tables import read_cells
 from snellen.errors import DataError
 
 
@@ -170,3 +171,14 @@ def test_without_pyarrow_the_install_line_is_said(pictures: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.strip().endswith("needs pyarrow, which is not installed: pip install 'snellen[tables]'")
+
+
+def test_a_parquet_shard_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    shard = tmp_path / "0.parquet"
+    table = pyarrow.table({"image": [rng.bytes(10_000) for _ in range(1_000)], "label": [0, 1] * 500})
+    parquet.write_table(table, shard, row_group_size=50)
+    del table
+    before = pyarrow.total_allocated_bytes()
+    most = max(pyarrow.total_allocated_bytes() for _ in read_cells(shard, range(1_000)))
+    assert most - before < shard.stat().st_size / 4

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from snellen.errors import StorageError, UsageError
-from snellen.ladder.climb import checked_run
+from snellen.ladder.one_run import checked_run
 from snellen.ladder.plan import Plan
 from snellen.ladder.reuse import copy_trained
 from snellen.ladder.rungs import Rung

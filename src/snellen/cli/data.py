@@ -19,7 +19,7 @@ class Args:
     action: Annotated[Literal["list", "info", "download"], tyro.conf.Positional] = "list"
     """list the data sets, describe one, or fetch one."""
     name: Annotated[str | None, tyro.conf.Positional] = None
-    """cifar10, eyechart, or your own pictures: a folder of class folders, or a table (.csv, .parquet)."""
+    """cifar10, eyechart, or your own pictures: a folder of class folders, a table (.csv, .parquet), shards (.tar)."""
     data: Path | None = None
     """Where the files are, or are to be put; else $SNELLEN_DATA, ./data and the cache are searched."""
     size: int = 64

@@ -39,6 +39,10 @@ class Args:
     """auto, cpu, cuda or mps; chosen once for all runs."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """auto takes bf16 where it is measured to be faster; chosen once for all runs."""
+    engine: Literal["local", "ray"] = "local"
+    """local trains here, one run after the other; ray on the workers of a cluster, many at once (docs/scale.md)."""
+    address: str | None = None
+    """Of a Ray cluster, such as auto or HOST:6379; without it, Ray is started on this machine for the ladder."""
     data: Path | None = None
     """Where the files are; else $SNELLEN_DATA, ./data and the cache are searched."""
     download: bool = False
@@ -57,6 +61,8 @@ def run(args: Args) -> int:
         raise UsageError("Which data? snellen ladder cifar10 --preset lesson, or snellen ladder eyechart.")
     if args.ledger is not None and not args.test:
         raise UsageError("--ledger has no effect without --test: a ladder sees val only. Leave it out.")
+    if args.address is not None and args.engine != "ray":
+        raise UsageError("--address has no effect without --engine ray. Leave it out, or add --engine ray.")
     from snellen.ladder.plan import require_one_test_view, require_seeds
 
     require_seeds(args.seeds)
@@ -101,6 +107,8 @@ def _climb(args: Args, dataset_name: str, title: str, rungs: tuple[Rung, ...]) -
         device=args.device,
         precision=args.precision,
         reuse=args.reuse,
+        on=args.engine,
+        address=args.address,
         quiet=args.json,
     )
     standing = standing_of(plan)

@@ -20,7 +20,7 @@ class Args:
     """What `snellen train` takes."""
 
     dataset: Annotated[str | None, tyro.conf.Positional] = None
-    """cifar10, eyechart, or your own pictures: a folder of class folders, or a table (.csv, .parquet)."""
+    """cifar10, eyechart, or your own pictures: a folder of class folders, a table (.csv, .parquet), shards (.tar)."""
     recipe: str | None = None
     """A recipe's name (snellen recipes lists them) or a .json file."""
     set: tuple[str, ...] = ()

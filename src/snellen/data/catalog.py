@@ -13,6 +13,7 @@ from snellen.data.download import Progress, download_cifar10
 from snellen.data.eyechart import make_eyechart
 from snellen.data.folder_dataset import Reading, load_folder
 from snellen.data.search import cache_folder, find_cifar10
+from snellen.data.shards import SHARD_ENDINGS
 from snellen.data.tables import TABLE_ENDINGS
 from snellen.errors import DataError, InvalidSetting, unknown_name
 
@@ -29,7 +30,7 @@ def load(
     """The data set called `name`, or the pictures at that path.
 
     Args:
-        name: one of `NAMES`, or the path of a folder or table; a folder called like a data set is written ./cifar10.
+        name: one of `NAMES`, or the path of a folder, table or shards; a folder called like one is written ./cifar10.
         data: the folder to look in, and in no other; None looks in the usual places.
         download: fetch it where it is nowhere found, into `data` or else into the cache.
         progress: called with (bytes so far, bytes in all or None) during a download.
@@ -75,7 +76,8 @@ def load_again(about: dict[str, Any], *, data: Path | None = None, decoding: Dec
 
 
 def _is_path(name: str) -> bool:
-    return Path(name).expanduser().exists() or "/" in name or "\\" in name or Path(name).suffix in TABLE_ENDINGS
+    known = Path(name).suffix in (*TABLE_ENDINGS, *SHARD_ENDINGS)
+    return Path(name).expanduser().exists() or "/" in name or "\\" in name or known
 
 
 def _load_cifar10(data: Path | None, download: bool, progress: Progress | None) -> Dataset:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from snellen.data.listing import Found, shown
 from snellen.data.pictures import PictureForm, read_bytes
+from snellen.data.shards import TAR, read_members
 from snellen.data.tables import read_cells
 from snellen.errors import DataError
 
@@ -77,7 +78,8 @@ def _sources(found: Iterable[Found]) -> Iterator[Path | bytes]:
     """Where each picture's bytes are; rows of one shard are read together, a few at a time."""
     for (path, held), group in itertools.groupby(found, key=lambda one: (one.path, one.row is not None)):
         if held:
-            yield from read_cells(path, [one.row for one in group if one.row is not None])
+            read = read_members if path.suffix.lower() == TAR else read_cells
+            yield from read(path, [one.row for one in group if one.row is not None])
         else:
             yield from (one.path for one in group)
 

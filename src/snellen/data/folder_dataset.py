@@ -23,6 +23,7 @@ from snellen.data.listing import Listing, counted
 from snellen.data.picture_cache import Stored, stored_pictures
 from snellen.data.pictures import Fit, PictureForm
 from snellen.data.sealed_images import SealedImages
+from snellen.data.shards import is_pattern
 from snellen.data.splits import parts_by_hash
 from snellen.errors import BadSplit, DataError, InvalidSetting, RunError
 
@@ -83,7 +84,7 @@ def load_folder(path: Path, reading: Reading | None = None, progress: Progress |
     """The pictures of a folder or table.
 
     Args:
-        path: a folder of class folders, with or without parts; a table; a folder of Parquet shards.
+        path: a folder of class folders, with or without parts; a table; tar or Parquet shards, as folder or pattern.
         reading: size, fit, test part; the defaults if None.
         progress: told how far decoding has come; nothing is decoded a second time.
 
@@ -217,7 +218,8 @@ def _dataset(path: Path, listing: Listing, stored: Stored, parts: NDArray[np.int
 
 def _name(path: Path) -> str:
     """The folder's name as far as it can be part of a run's name; never that of a data set known by name."""
-    words = re.sub(r"[^\w.+-]+", "-", path.resolve().stem if path.is_file() else path.resolve().name).strip("-.+")
+    named = path.resolve().stem if path.is_file() else (path.parent if is_pattern(path) else path).resolve().name
+    words = re.sub(r"[^\w.+-]+", "-", named).strip("-.+")
     name = words[:60] or "pictures"
     return f"{name}-folder" if name in ("cifar10", "eyechart") else name
 

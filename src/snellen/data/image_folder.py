@@ -1,4 +1,4 @@
-"""A folder of pictures, one folder per class, with or without train, val and test above them.
+"""A folder of pictures, one folder per class, with or without train, val and test above them; or a folder of shards.
 
 Found out from names and kinds of files alone; nothing is opened here but tables. Hidden files, links that lead out
 of the folder, folders behind links, and everything that is no regular file are left out and counted.
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from snellen.data.listing import PARTS, Found, Listing, Part, class_name, make_listing, shown
+from snellen.data.shards import TAR, find_tars, is_pattern, list_pattern, list_tars
 from snellen.data.tables import TABLE_ENDINGS, find_metadata, find_shards, list_rows, list_table
 from snellen.errors import DataError, DataNotFound
 
@@ -28,11 +29,15 @@ def list_pictures(path: Path) -> Listing:
     """
     if path.is_file() and path.suffix.lower() in TABLE_ENDINGS:
         return list_table(path)
+    if path.is_file() and path.suffix.lower() == TAR:
+        return list_tars(path.resolve().parent, [path.resolve()])
+    if is_pattern(path):
+        return list_pattern(path)
     if not path.is_dir():
         raise DataNotFound(
-            f"{shown(path)} is not there. Name a folder of class folders, a table (.csv, .parquet), or cifar10."
+            f"{shown(path)} is not there. Name a folder of class folders, a table (.csv, .parquet), shards (.tar)."
             if not path.exists() else
-            f"{shown(path)} is neither a folder nor a table ({', '.join(TABLE_ENDINGS)})."
+            f"{shown(path)} is neither a folder nor a table nor a shard ({', '.join((*TABLE_ENDINGS, TAR))})."
         )  # fmt: skip
     return _list_folder(path.resolve())
 
@@ -51,6 +56,9 @@ def _list_folder(root: Path) -> Listing:
         next(_visible_folders(folders[name], root, Counter()), None) for name in parts if parts[name] == "train"
     ):
         return _list_parts(root, folders, parts, left_out)
+    # Beside class folders a tar is somebody's backup.
+    if folders.keys() <= parts.keys() | {"data"} and (tars := find_tars([root, *folders.values()])):
+        return list_tars(root, tars)
     _require_classes(root, folders, parts)
     found, empty = _classes(folders, None, root, left_out)
     left_out["files beside the class folders"] += _files_in(root)

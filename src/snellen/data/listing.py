@@ -25,14 +25,14 @@ PARTS: dict[str, Part] = {
 """What the parts are called, in any case."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Found:
     """One picture as a layout names it.
 
     Attributes:
         name: for people: the path below the root, or shard and row.
         path: the file that holds it.
-        row: its row in that file, or None where the file is the picture.
+        row: its row (Parquet) or sample (tar) in that file, or None where the file is the picture.
         label: its class, by name.
         part: where it was put by whoever made the data, or None where nobody did.
     """

@@ -32,7 +32,8 @@ DECODER = 1
 """Goes up whenever a file would give other pixels than before: cached pixels of an older one are made again."""
 SMALLEST_SIDE, LARGEST_SIDE = 16, 512
 _MAX_PIXELS = 64_000_000
-_MAX_BYTES = 256 * 2**20
+MAX_BYTES = 256 * 2**20
+"""Of one encoded picture; more are not read."""
 _ORIENTATION = 0x0112  # EXIF
 _IN_WORDS = {"1": "black and white", "L": "grey", "LA": "grey", "P": "palette", "PA": "palette"}
 # What decoders raise about bytes that are not what they promise to be.
@@ -192,8 +193,8 @@ def read_bytes(path: Path) -> bytes:
     try:
         if not path.is_file():  # also keeps away from pipes and devices, which would block
             raise DataError(f"{path} is not a file." if path.exists() else f"There is no picture at {path}.")
-        if path.stat().st_size > _MAX_BYTES:
-            raise TooLarge(f"{path} has {path.stat().st_size:,} bytes; at most {_MAX_BYTES:,} are read.")
+        if path.stat().st_size > MAX_BYTES:
+            raise TooLarge(f"{path} has {path.stat().st_size:,} bytes; at most {MAX_BYTES:,} are read.")
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error

@@ -73,10 +73,10 @@ def list_rows(root: Path, shards: Sequence[Path], *, part: Part | None = None) -
     declared: Sequence[str] = ()
     for shard in shards:
         if not _holds_pictures(shard):
-            found += _named_pictures(shard, part or _part_of(shard, root), root, left_out)
+            found += _named_pictures(shard, part or part_of_shard(shard, root), root, left_out)
             continue
         declared = declared or _declared_classes(shard)
-        found += _held_pictures(shard, part or _part_of(shard, root), declared, root, left_out)
+        found += _held_pictures(shard, part or part_of_shard(shard, root), declared, root, left_out)
     layout = f"{len(shards)} Parquet file{'' if len(shards) == 1 else 's'}"
     return make_listing(root, layout, found, left_out, class_order=declared)
 
@@ -96,6 +96,17 @@ def read_cells(shard: Path, rows: Sequence[int]) -> Iterator[bytes]:
                 cell = batch.column(0)[row - first].as_py()
                 yield (cell.get("bytes") if isinstance(cell, Mapping) else cell) or b""
             first += batch.num_rows
+
+
+def part_of_shard(shard: Path, root: Path) -> Part | None:
+    """`train-00000-of-00002.parquet`, `validation.parquet`, `test/0000.tar`, `birds-val-000.tar`: where it belongs.
+
+    The name's first word decides, then its folder, then any other word that stands alone as a part.
+    """
+    words = re.split(r"[^a-z]+", shard.name.lower())
+    parent = shard.parent.name.lower() if shard.parent != root else ""
+    others = {PARTS[word] for word in words if word in PARTS}
+    return PARTS.get(words[0]) or PARTS.get(parent) or (others.pop() if len(others) == 1 else None)
 
 
 def _named_pictures(path: Path, part: Part | None, root: Path, left_out: Counter[str]) -> Iterator[Found]:
@@ -138,13 +149,6 @@ def _told_part(path: Path, row: int, value: Any) -> Part | None:
     if text and text not in PARTS:
         raise DataError(f"{shown(path)} row {row}: {text!r} is no part. Known: {', '.join(PARTS)}, or nothing.")
     return PARTS[text] if text else None
-
-
-def _part_of(shard: Path, root: Path) -> Part | None:
-    """`train-00000-of-00002.parquet`, `validation.parquet`, `test/0000.parquet`."""
-    parent = shard.parent.name.lower() if shard.parent != root else ""
-    word = re.split(r"[^a-z]", shard.name.lower())[0]
-    return PARTS.get(word) or PARTS.get(parent)
 
 
 def _inside(folder: Path, named: str, root: Path) -> Path | None:
@@ -255,7 +259,8 @@ def _parquet(path: Path) -> Any:
         raise DataError(
             f"Reading {shown(path)} needs pyarrow, which is not installed: pip install 'snellen[tables]'"
         ) from None
-    return parquet.ParquetFile(os.fspath(path))
+    # pre_buffer reads a whole shard into memory before its first row.
+    return parquet.ParquetFile(os.fspath(path), pre_buffer=False)
 
 
 @contextmanager

@@ -12,15 +12,13 @@ from pathlib import Path
 
 from snellen.data.dataset import Dataset
 from snellen.data.splits import split
-from snellen.errors import RunError, TrainingDiverged
+from snellen.ladder.engines import EngineName, engine
+from snellen.ladder.one_run import Trained, is_done
 from snellen.ladder.pace import Effort, Pace
 from snellen.ladder.plan import Plan, begin, known_plan, require_seeds
-from snellen.ladder.reuse import copy_trained
 from snellen.ladder.rungs import Rung
-from snellen.runs.run import Run, open_run
-from snellen.train.fit import fit, resume
+from snellen.runs.run import Run
 from snellen.train.job import prepare
-from snellen.train.progress import Progress
 
 
 def climb(
@@ -34,6 +32,8 @@ def climb(
     device: str = "auto",
     precision: str = "auto",
     reuse: Sequence[Path] = (),
+    on: EngineName = "local",
+    address: str | None = None,
     quiet: bool = True,
 ) -> Plan:
     """Train every rung with every seed, as far as that has not been done; returns the plan, all its runs on disk.
@@ -48,6 +48,8 @@ def climb(
         device: "auto", "cpu", "cuda" or "mps"; chosen once for all runs.
         precision: "auto", "fp32" or "bf16"; likewise.
         reuse: folders of runs from which equal trainings are copied, as `ladder.reuse` says.
+        on: the engine: "local" trains here one after the other, "ray" on the workers of a cluster.
+        address: of a Ray cluster; None starts Ray on this machine, for this ladder.
         quiet: show nothing.
 
     Raises:
@@ -60,24 +62,34 @@ def climb(
     with Run(folder).locked():
         plan = begin(plan)
         todo = [(rung, seed) for seed in plan.seeds for rung in plan.rungs]
-        efforts = [Effort(rung.name, rung.recipe.epochs, ready=_is_done(plan, rung, seed)) for rung, seed in todo]
-        pace = Pace(efforts, quiet=quiet)
-        pace.say(
-            f"{plan.title} on {plan.data}: {len(plan.rungs)} rungs x {seeds} seed{'s' * (seeds > 1)} = "
-            f"{len(todo)} runs in {folder} ({plan.device}, {plan.precision})"
-        )
-        for rung, seed in todo:
-            run, reused = _train_one(plan, rung, seed, dataset, reuse, pace.run_progress)
-            info = run.info
-            accuracy = info["val"]["accuracy"]["value"] if info["status"] == "finished" else None
-            seconds = info.get("seconds") or sum(row["seconds"] for row in run.journal.rows())
-            pace.run_done(seed=seed, seconds=seconds, val_accuracy=accuracy, reused=reused)
+        efforts = [Effort(rung.name, rung.recipe.epochs, ready=is_done(plan, rung, seed)) for rung, seed in todo]
+        needed = on if not all(effort.ready for effort in efforts) else "local"
+        with engine(needed, address=address, device=plan.device) as place:
+            pace = Pace(efforts, at_once=place.at_once, quiet=quiet)
+            pace.say(_opening(plan, len(todo), place.at_once))
+            for trained in place.train(plan, dataset, todo, reuse, pace.run_progress):
+                _say_done(pace, trained)
     return plan
 
 
-def _is_done(plan: Plan, rung: Rung, seed: int) -> bool:
-    run = Run(plan.folder / plan.run_name(rung, seed))
-    return (run.folder / "run.json").exists() and run.info.get("status") in ("finished", "diverged")
+def _opening(plan: Plan, runs: int, at_once: int) -> str:
+    seeds = f"{len(plan.seeds)} seed{'s' * (len(plan.seeds) > 1)}"
+    beside = f", {at_once} at once" if at_once > 1 else ""
+    return (
+        f"{plan.title} on {plan.data}: {len(plan.rungs)} rungs x {seeds} = {runs} runs in {plan.folder} "
+        f"({plan.device}, {plan.precision}{beside})"
+    )
+
+
+def _say_done(pace: Pace, trained: Trained) -> None:
+    info = trained.run.info
+    pace.run_done(
+        trained.rung.name,
+        seed=trained.seed,
+        seconds=info.get("seconds") or sum(row["seconds"] for row in trained.run.journal.rows()),
+        val_accuracy=info["val"]["accuracy"]["value"] if info["status"] == "finished" else None,
+        reused=trained.reused,
+    )
 
 
 def _plan(
@@ -111,63 +123,3 @@ def _plan(
         precision=precision,
         seed_counts=(seeds,),
     )
-
-
-def _train_one(
-    plan: Plan, rung: Rung, seed: int, dataset: Dataset, reuse: Sequence[Path], progress: Progress
-) -> tuple[Run, bool]:
-    """The run of one rung and seed, and whether it was done before."""
-    folder = plan.folder / plan.run_name(rung, seed)
-    _clear_stub(folder)
-    try:
-        if not folder.exists() and not copy_trained(plan, rung, seed, reuse):
-            fit(
-                rung.recipe,
-                dataset,
-                seed=seed,
-                device=plan.device,
-                precision=plan.precision,
-                runs=plan.folder,
-                name=folder.name,
-                progress=progress,
-            )
-            return open_run(folder), False
-        run = checked_run(plan, rung, seed)
-        if run.info["status"] in ("finished", "diverged"):  # the same seed would diverge again
-            return run, True
-        resume(run, dataset, progress)
-    except TrainingDiverged:
-        progress.end()  # noted in run.json: a rung that fails is a result, and the others go on
-    return open_run(folder), False
-
-
-def checked_run(plan: Plan, rung: Rung, seed: int) -> Run:
-    """The run folder of a rung and seed.
-
-    Raises:
-        RunError: it is missing, or holds something else than the plan says.
-    """
-    run = open_run(plan.folder / plan.run_name(rung, seed))
-    info = run.info
-    found = (run.recipe, info["seed"], info["data"]["train"]["fingerprint"], info["precision"], info["final"])
-    if found != (rung.recipe, seed, plan.fingerprints[0], plan.precision, False):
-        raise RunError(
-            f"{run.folder} was not trained as this ladder's {rung.name!r} with seed {seed}. "
-            "Move it away to have it trained again, or climb under another --name."
-        )
-    return run
-
-
-def _clear_stub(folder: Path) -> None:
-    """Take away a run folder whose making was cut short: without run.json nothing was trained in it."""
-    if not folder.is_dir() or (folder / "run.json").exists():
-        return
-    found = list(folder.iterdir())
-    foreign = [
-        path.name for path in found if path.name not in ("recipe.json", "environment.json") and ".tmp" not in path.name
-    ]
-    if foreign:
-        raise RunError(f"{folder} is no run folder but holds {foreign[0]}. Move it away, or choose another --name.")
-    for path in found:
-        path.unlink()
-    folder.rmdir()

@@ -48,36 +48,42 @@ class Pace:
     """Counts the runs of a ladder and says where it stands, on stderr.
 
     Args:
-        ahead: all its runs in the order in which they are trained.
+        ahead: all its runs.
+        at_once: how many are trained side by side.
         quiet: say nothing.
     """
 
-    def __init__(self, ahead: Sequence[Effort], *, quiet: bool = False) -> None:
+    def __init__(self, ahead: Sequence[Effort], *, at_once: int = 1, quiet: bool = False) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False)
         self._ahead = list(ahead)
         self._done: list[Effort] = []
         self._count = len(self._ahead)
+        self._at_once = at_once
         self.run_progress = Progress(quiet=quiet, brief=True)
 
     def say(self, sentence: str) -> None:
         """Print one line."""
         self._console.print(Text(sentence), soft_wrap=True)
 
-    def run_done(self, *, seed: int, seconds: float, val_accuracy: float | None, reused: bool) -> None:
-        """Note that the first run ahead is done, and print its line.
+    def run_done(self, rung: str, *, seed: int, seconds: float, val_accuracy: float | None, reused: bool) -> None:
+        """Note that a run is done, and print its line.
 
         Args:
+            rung: the run's.
             seed: the run's.
             seconds: it took, over all sittings.
             val_accuracy: a fraction, or None if the loss became NaN or infinite.
             reused: it was finished before this command began.
         """
-        run = self._ahead.pop(0)
+        # Of one rung's runs that are ahead any will do: but for the seed they are alike.
+        run = min((one for one in self._ahead if one.rung == rung), key=lambda one: one.ready != reused)
+        self._ahead.remove(run)
         self._done.append(Effort(run.rung, run.epochs, seconds))
         shown = "diverged" if val_accuracy is None else f"val {100 * val_accuracy:.2f} %"
         took = "done before" if reused else clock(seconds)
         left = seconds_left(self._done, self._ahead)
-        rest = f"about {clock(left)} left" if self._ahead and left is not None else "that was the last"
+        beside = max(1, min(self._at_once, sum(not one.ready for one in self._ahead)))
+        rest = f"about {clock(left / beside)} left" if self._ahead and left is not None else "that was the last"
         if reused and not left:
             rest = "nothing left to train"
         number = f"{len(self._done):>{len(str(self._count))}}/{self._count}"

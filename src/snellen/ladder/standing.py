@@ -24,7 +24,7 @@ from snellen.evaluate.intervals import (
 )
 from snellen.evaluate.metrics import smoothing_floor
 from snellen.evaluate.predictions import Predictions
-from snellen.ladder.climb import checked_run
+from snellen.ladder.one_run import checked_run
 from snellen.ladder.plan import Plan, require_one_test_view
 from snellen.ladder.rungs import top_of
 from snellen.ladder.sureness import Sureness, sureness

@@ -1,0 +1,112 @@
+"""One run of a ladder: found finished, resumed, copied or trained, whichever comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from snellen.data.dataset import Dataset
+from snellen.errors import RunError, TrainingDiverged
+from snellen.ladder.plan import Plan
+from snellen.ladder.reuse import copy_trained
+from snellen.ladder.rungs import Rung
+from snellen.runs.run import Run, open_run
+from snellen.train.fit import fit, resume
+from snellen.train.progress import Progress
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run of a ladder that has ended.
+
+    Attributes:
+        rung: its recipe's place in the ladder.
+        seed: of the training.
+        run: its folder; finished, or diverged.
+        reused: it was there before.
+    """
+
+    rung: Rung
+    seed: int
+    run: Run
+    reused: bool
+
+
+def is_done(plan: Plan, rung: Rung, seed: int) -> bool:
+    """Whether the run of a rung and seed is on disk and has ended."""
+    run = Run(plan.folder / plan.run_name(rung, seed))
+    return (run.folder / "run.json").exists() and run.info.get("status") in ("finished", "diverged")
+
+
+def train_one(
+    plan: Plan, rung: Rung, seed: int, dataset: Dataset, reuse: Sequence[Path], progress: Progress
+) -> Trained:
+    """The run of one rung and seed, trained as far as it is not.
+
+    Args:
+        plan: of the ladder.
+        rung: one of its rungs.
+        seed: one of its seeds.
+        dataset: the one of the plan.
+        reuse: folders of runs from which an equal training is copied.
+        progress: where to show it.
+
+    Raises:
+        SnellenError: with one sentence, whatever is wrong; a loss that became NaN is none, but noted in the run.
+        Interrupted: SIGINT or SIGTERM; the same call goes on from there.
+    """
+    folder = plan.folder / plan.run_name(rung, seed)
+    _clear_stub(folder)
+    try:
+        if not folder.exists() and not copy_trained(plan, rung, seed, reuse):
+            fit(
+                rung.recipe,
+                dataset,
+                seed=seed,
+                device=plan.device,
+                precision=plan.precision,
+                runs=plan.folder,
+                name=folder.name,
+                progress=progress,
+            )
+            return Trained(rung, seed, open_run(folder), reused=False)
+        run = checked_run(plan, rung, seed)
+        if run.info["status"] in ("finished", "diverged"):  # the same seed would diverge again
+            return Trained(rung, seed, run, reused=True)
+        resume(run, dataset, progress)
+    except TrainingDiverged:
+        progress.end()  # noted in run.json: a rung that fails is a result, and the others go on
+    return Trained(rung, seed, open_run(folder), reused=False)
+
+
+def checked_run(plan: Plan, rung: Rung, seed: int) -> Run:
+    """The run folder of a rung and seed.
+
+    Raises:
+        RunError: it is missing, or holds something else than the plan says.
+    """
+    run = open_run(plan.folder / plan.run_name(rung, seed))
+    info = run.info
+    found = (run.recipe, info["seed"], info["data"]["train"]["fingerprint"], info["precision"], info["final"])
+    if found != (rung.recipe, seed, plan.fingerprints[0], plan.precision, False):
+        raise RunError(
+            f"{run.folder} was not trained as this ladder's {rung.name!r} with seed {seed}. "
+            "Move it away to have it trained again, or climb under another --name."
+        )
+    return run
+
+
+def _clear_stub(folder: Path) -> None:
+    """Take away a run folder whose making was cut short: without run.json nothing was trained in it."""
+    if not folder.is_dir() or (folder / "run.json").exists():
+        return
+    found = list(folder.iterdir())
+    foreign = [
+        path.name for path in found if path.name not in ("recipe.json", "environment.json") and ".tmp" not in path.name
+    ]
+    if foreign:
+        raise RunError(f"{folder} is no run folder but holds {foreign[0]}. Move it away, or choose another --name.")
+    for path in found:
+        path.unlink()
+    folder.rmdir()
