@@ -1,8 +1,9 @@
-"""The viewer's three routes and its start on the loopback interface.
+"""The viewer's four routes and its start on the loopback interface.
 
-    GET  /          the page, made once
-    POST /answer    a picture file -> what the network says
-    POST /explain   the network's own small picture -> where it looks, and what it has seen like it
+    GET  /               the page, made once
+    GET  /openapi.json   these routes, for scripts
+    POST /answer         a picture file -> what the network says
+    POST /explain        the network's own small picture -> where it looks, and what it has seen like it
 
 There is no route that takes a path, a name or an address, so there is nothing to climb out of and nobody to be sent to.
 """
@@ -28,6 +29,7 @@ from snellen.errors import DataError, InvalidSetting, NotAPicture, SnellenError,
 from snellen.report.bundle import LIVE, bundle_html, content_policy
 from snellen.report.page import Options, Page, build_page
 from snellen.runs.run import Run
+from snellen.viewer.description import description
 from snellen.viewer.gate import Gate, Keys, Limits
 from snellen.viewer.line import Line
 from snellen.viewer.live import MAX_PIXELS, UPLOADED, Loaded, answer, explain, load_run
@@ -69,6 +71,9 @@ def build_app(page: Page, loaded: Sequence[Loaded], *, port: int, keys: Keys, li
     async def show(_: Request) -> Response:
         return _InParts(html, headers={"content-security-policy": policy})
 
+    async def describe(_: Request) -> Response:
+        return JSONResponse(description(port=port, runs=len(loaded), limits=limits))
+
     async def on_answer(request: Request) -> Response:
         return await _answered(lambda body: answer(_chosen(request, loaded), body, _fit(request)), request)
 
@@ -77,6 +82,7 @@ def build_app(page: Page, loaded: Sequence[Loaded], *, port: int, keys: Keys, li
 
     routes = [
         Route("/", show, methods=["GET"]),
+        Route("/openapi.json", describe, methods=["GET"]),
         Route("/answer", on_answer, methods=["POST"]),
         Route("/explain", on_explain, methods=["POST"]),
     ]
