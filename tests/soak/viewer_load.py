@@ -60,7 +60,7 @@ def main() -> int:
         return 2
     conditions = conditions_here()
     with tempfile.TemporaryDirectory() as name, _serving(_a_run(args.run, Path(name)), Path(name)) as served:
-        began = time.time()
+        began, at_start = time.time(), served.usage()
         loads = [
             _loaded(served, path, Path(name), args, body)
             for path, body in (("/", None), ("/openapi.json", None), ("/answer", _picture()))
@@ -74,6 +74,7 @@ def main() -> int:
         "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(began)),
         "run": args.run.name if args.run else "eyechart",
         "conditions": conditions.after().to_json(),
+        "at_start": {"memory_mb": round(at_start[0], 1), "open_files": at_start[1]},
         "loads": loads,
         "flood": flood,
         "stop": stop,

@@ -104,7 +104,7 @@ def all_read(viewer: Any, *, wait: float, between: float) -> bool:
         line.sendall("".join(asked).replace("\n", "\r\n").encode())
         time.sleep(wait)
         try:
-            while part := line.recv(2**18):
+            while part := line.recv(2**16):
                 whole += len(part)
                 time.sleep(between)
         except ConnectionResetError:
@@ -116,7 +116,7 @@ def test_a_client_that_reads_nothing_is_left_and_one_that_reads_slowly_is_not(st
     with start(limits=SOON) as viewer:
         assert not all_read(viewer, wait=1.5, between=0)
         began = time.monotonic()
-        assert all_read(viewer, wait=0, between=0.001)
+        assert all_read(viewer, wait=0, between=0.005)
         assert time.monotonic() - began > SOON.stall_seconds
 
 
@@ -154,3 +154,39 @@ def test_who_hangs_up_while_the_page_is_sent_is_not_written_to(viewer: Any, capl
             line.recv(10)
     assert viewer.client.get("/").status_code == 200
     assert caplog.records == []
+
+
+def test_a_server_that_is_told_to_stop_waits_for_nobody_who_dawdles(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ExitStack() as crowd:
+        with start(limits=Limits(drain_seconds=0.5)) as viewer:
+            half = crowd.enter_context(said(viewer, upload(viewer, length=100, sent="half")))
+            idle = crowd.enter_context(said(viewer, b""))
+            begun = crowd.enter_context(said(viewer, "GET / HT"))
+            lazy = crowd.enter_context(said(viewer, head(viewer).replace("Connection: close\n", "") * PAGES))
+            time.sleep(0.3)
+            began = time.monotonic()
+        assert time.monotonic() - began < 3
+        for line in (half, idle, begun):
+            assert heard(line) == (0, "")
+        lazy.close()
+    assert caplog.records == []
+
+
+def test_what_is_being_answered_when_the_server_stops_is_answered(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = threading.Event()
+
+    def slowly(*_: object) -> dict[str, Any]:
+        asked.set()
+        time.sleep(0.8)
+        return {"seen": True}
+
+    monkeypatch.setattr("snellen.viewer.server.answer", slowly)
+    with ExitStack() as crowd:
+        with start() as viewer:
+            line = crowd.enter_context(said(viewer, upload(viewer, length=1, sent="x")))
+            assert asked.wait(10)
+        assert one_answer(line) == (200, '{"seen":true}')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 
@@ -20,8 +20,9 @@ def said(viewer: Any, text: str | bytes) -> Iterator[socket.socket]:
 def heard(line: socket.socket) -> tuple[int, str]:
     """Status and the whole answer, until the line is closed; status 0 where it is closed without a word."""
     whole = b""
-    while part := line.recv(65_536):
-        whole += part
+    with suppress(ConnectionResetError):  # who goes on sending to a closed line is told so after the answer
+        while part := line.recv(65_536):
+            whole += part
     return (int(whole.split(b" ", 2)[1]) if whole else 0), whole.decode("latin-1")
 
 

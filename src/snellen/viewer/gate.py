@@ -46,6 +46,7 @@ class Limits:
         body_bytes: of an upload.
         body_seconds: until it must be here.
         stall_seconds: for which a client may read nothing of its answer.
+        drain_seconds: until what is being answered must be told, once the server stops.
         at_once: questions being read or answered.
         lines: open connections.
     """
@@ -55,6 +56,7 @@ class Limits:
     body_bytes: int = 8_000_000
     body_seconds: float = 10.0
     stall_seconds: float = 30.0
+    drain_seconds: float = 2.0
     at_once: int = 2
     lines: int = 128
 

@@ -5,7 +5,7 @@ does not read; and it takes as many connections as there are file numbers, after
 
     a head has ten seconds              then 408, and the line is closed
     the rest of a refused upload        is thrown away so that the refusal can be read, for a while and up to a size
-    a client that reads nothing         is left after thirty seconds
+    a client that reads nothing         is left after thirty seconds, or two when the server stops
     a line more than there is room for  takes the place of the one that has stood idle longest
 """
 
@@ -69,6 +69,15 @@ class Line(H11Protocol):
             super().send_400_response(msg)
         else:
             self.transport.close()
+
+    def shutdown(self) -> None:
+        """The server has been told to stop: let what is being answered end, and wait for nobody else."""
+        if self.conn.their_state is h11.SEND_BODY:
+            self.transport.close()
+        else:
+            super().shutdown()
+            _stop(self._stall)
+            self._stall = self.loop.call_later(self.limits.drain_seconds, self.transport.abort)
 
     def _watch(self) -> None:
         """Start the clock of what is waited for, once; single bytes do not wind it up again."""

@@ -35,7 +35,7 @@ from snellen.viewer.line import Line
 from snellen.viewer.live import MAX_PIXELS, UPLOADED, Loaded, answer, explain, load_run
 
 _HOST = "127.0.0.1"
-_DRAIN_SECONDS = 2
+_END_SECONDS = 4  # lines end sooner (`Limits.drain_seconds`); after this what still computes is broken off
 _PART = 2**18  # bytes
 _STATUS: tuple[tuple[type[SnellenError], int], ...] = (
     (NotAPicture, 415), (TooLarge, 413), (DataError, 422), (SnellenError, 400),
@@ -126,7 +126,7 @@ def server(app: ASGIApp, limits: Limits | None = None) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app, loop="asyncio", http=line, ws="none", lifespan="off", interface="asgi3", log_level="error",
-            access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=_DRAIN_SECONDS,
+            access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=_END_SECONDS,
         )
     )  # fmt: skip
 
