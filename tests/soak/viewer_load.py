@@ -82,6 +82,7 @@ def main() -> int:
     }
     print(json.dumps(result, indent=1))
     if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(result, indent=1) + "\n")
     return 0 if all(result["promises"].values()) else 1
 
