@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.viewer.wire import answer_to, head, heard, said, upload
+from tests.viewer.wire import answer_to, head, heard, one_answer, said, upload
 
 from snellen.viewer.gate import Limits
 
@@ -154,7 +154,8 @@ def test_a_token_that_is_not_the_printed_one_is_401(viewer: Any, query: str) -> 
 
 
 def test_a_body_that_announces_too_much_is_413_before_it_is_read(viewer: Any) -> None:
-    status, text = answer_to(viewer, upload(viewer, length=8_000_001))
+    with said(viewer, upload(viewer, length=8_000_001)) as line:
+        status, text = one_answer(line)
     assert status == 413
     assert "8 MB" in text
 

@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from snellen.data import catalog
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting
-from snellen.viewer.server import listen, port_of
+from snellen.report.page import Options
+from snellen.runs.run import Run
+from snellen.viewer.server import listen, port_of, prepare
 
 
 def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
@@ -44,6 +47,13 @@ def header_of(width: int, height: int) -> bytes:
 def letter(tiny_dataset: Dataset) -> bytes:
     """A letter of the eye chart as a file."""
     return encoded(Image.fromarray(tiny_dataset.train.images[0]))
+
+
+def test_the_data_are_read_once(finished_run: Run, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = []
+    monkeypatch.setitem(catalog._LOADERS, "eyechart", lambda *_: reads.append(1) or tiny_dataset)
+    prepare([finished_run], Options(glasses=0, device="cpu"))
+    assert len(reads) == 1
 
 
 def test_the_page_is_whole_and_its_policy_is_the_one_inside_it(viewer: Any) -> None:

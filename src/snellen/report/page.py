@@ -92,13 +92,7 @@ def write_report(runs: Sequence[Run], *, out: Path | None = None, options: Optio
 
 
 def build_page(runs: Sequence[Run], options: Options, dataset: Dataset | None = None) -> Page:
-    """Gather what the front end shows; raises as `write_report`.
-
-    Args:
-        runs: as there.
-        options: as there.
-        dataset: that of the runs, where somebody has read it already.
-    """
+    """Gather what the front end shows, from `dataset` where it is read already; raises as `write_report`."""
     _require_one_data_set(runs)
     if options.map:
         require_library(options.map)  # now: after a minute of features it would be too late to say so
