@@ -7,13 +7,16 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 from tests.viewer.wire import answer_to, head, heard, one_answer, said, upload
 
+from snellen.report.page import Page
 from snellen.viewer.gate import Limits
+from snellen.viewer.live import Loaded
 
 Start = Callable[..., Any]
 SOON = Limits(head_seconds=0.4, body_seconds=0.4, stall_seconds=0.4)
@@ -148,11 +151,16 @@ def test_the_line_that_has_been_idle_longest_makes_room_and_one_that_is_served_s
         assert one_answer(asking)[0] == 415
 
 
-def test_who_hangs_up_while_the_page_is_sent_is_not_written_to(viewer: Any, caplog: pytest.LogCaptureFixture) -> None:
-    for _ in range(5):
-        with said(viewer, head(viewer)) as line:
-            line.recv(10)
-    assert viewer.client.get("/").status_code == 200
+def test_who_hangs_up_while_the_page_is_sent_is_not_written_to(
+    start: Start, prepared: tuple[Page, list[Loaded]], caplog: pytest.LogCaptureFixture
+) -> None:
+    page = prepared[0]
+    large = replace(page, content={**page.content, "padding": "x" * 20_000_000})
+    with start(page=large) as viewer:
+        for _ in range(5):
+            with said(viewer, head(viewer)) as line:
+                line.recv(10)
+        assert viewer.client.get("/nothing").status_code == 404
     assert caplog.records == []
 
 

@@ -71,13 +71,10 @@ class Line(H11Protocol):
             self.transport.close()
 
     def shutdown(self) -> None:
-        """The server has been told to stop: let what is being answered end, and wait for nobody else."""
-        if self.conn.their_state is h11.SEND_BODY:
-            self.transport.close()
-        else:
-            super().shutdown()
-            _stop(self._stall)
-            self._stall = self.loop.call_later(self.limits.drain_seconds, self.transport.abort)
+        """The server has been told to stop: let what is being answered end, and wait for nobody longer."""
+        super().shutdown()
+        _stop(self._stall)
+        self._stall = self.loop.call_later(self.limits.drain_seconds, self.transport.abort)
 
     def _watch(self) -> None:
         """Start the clock of what is waited for, once; single bytes do not wind it up again."""
