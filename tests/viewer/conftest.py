@@ -72,7 +72,7 @@ def running(page: Page, loaded: list[Loaded], limits: Limits | None = None) -> I
     keys = Keys()
     with listen(0) as door:
         port = port_of(door)
-        serving = server(build_app(page, loaded, port=port, keys=keys, limits=limits))
+        serving = server(build_app(page, loaded, port=port, keys=keys, limits=limits), limits)
         thread = threading.Thread(target=serving.run, kwargs={"sockets": [door]})
         thread.start()
         try:

@@ -2,56 +2,36 @@
 
 from __future__ import annotations
 
-import socket
+import http.client
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import pytest
+from tests.viewer.wire import answer_to, head, heard, one_answer, said, upload
 
 from snellen.viewer.gate import Limits
 
 Start = Callable[..., Any]
 
 
-@contextmanager
-def said(viewer: Any, text: str) -> Iterator[socket.socket]:
-    """A connection on which exactly these characters were sent."""
-    with socket.create_connection(("127.0.0.1", viewer.port), timeout=30) as line:
-        line.sendall(text.replace("\n", "\r\n").encode("latin-1"))
-        yield line
-
-
-def answer_to(viewer: Any, text: str) -> tuple[int, str]:
-    """Status and the whole answer to exactly these characters."""
-    with said(viewer, text) as line:
-        return heard(line)
-
-
-def heard(line: socket.socket) -> tuple[int, str]:
-    whole = b""
-    while part := line.recv(65_536):
-        whole += part
-    return int(whole.split(b" ", 2)[1]), whole.decode("latin-1")
-
-
-def upload(viewer: Any, *, length: int, sent: str = "") -> str:
-    """The start of an upload by the viewer's own page."""
-    return (
-        f"POST /answer HTTP/1.1\nHost: 127.0.0.1:{viewer.port}\nOrigin: {viewer.origin}\nCookie: {viewer.cookie}\n"
-        f"Content-Length: {length}\n\n{sent}"
-    )
-
-
 # Host
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example:{port}", ""]
-)
+    "host",
+    [
+        "evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example:{port}", "",
+        "127.0.0.1:{port}.evil.example", "evil.example@127.0.0.1:{port}", "127.0.0.1:{port}@evil.example",
+        "127.0.0.1.:{port}", "127.1:{port}", "2130706433:{port}", "0x7f000001:{port}", "0.0.0.0:{port}",
+        "[::ffff:127.0.0.1]:{port}", "[0:0:0:0:0:0:0:1]:{port}", "::1:{port}", "localhost.:{port}",
+        "127.0.0.1:0{port}", "127.0.0.1:{port} evil.example", "127.0.0.1:{port},evil.example",
+        "127.0.0.1:{port}/", "http://127.0.0.1:{port}", "127.0.0.1:{port}#", "127.0.0.1:{port}\\@evil.example",
+        "loc\u00e0lhost:{port}", "127.0.0.1:{port}\xa0", "127.0.0.1%00:{port}", "*", "[::1%25lo]:{port}",
+    ],
+)  # fmt: skip
 def test_a_name_that_is_not_ours_is_421(viewer: Any, host: str) -> None:
     text = f"GET / HTTP/1.1\nHost: {host.format(port=viewer.port)}\nCookie: {viewer.cookie}\nConnection: close\n\n"
     assert answer_to(viewer, text)[0] == 421
@@ -73,17 +53,45 @@ def test_without_a_host_or_with_two_nothing_is_answered(viewer: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost:{port}", ""]
-)
+    "origin",
+    [
+        "https://evil.example", "null", "http://127.0.0.1:1", "http://localhost:{port}", "",
+        "https://127.0.0.1:{port}", "http://127.0.0.1:{port}/", "http://127.0.0.1:{port}.evil.example",
+        "http://127.0.0.1:{port}@evil.example", "http://evil.example@127.0.0.1:{port}", "127.0.0.1:{port}",
+        "//127.0.0.1:{port}", "http://127.0.0.1:{port} http://evil.example", "http://[::1]:{port}", "file://",
+        "chrome-extension://127.0.0.1:{port}", "http://127.0.0.1", "http://127.0.0.1:0{port}",
+        "http://127.0.0.1:{port}%00", "data:",
+    ],
+)  # fmt: skip
 def test_a_post_from_another_page_is_403(viewer: Any, origin: str) -> None:
     assert viewer.post("/answer", b"x", origin=origin.format(port=viewer.port)).status_code == 403
 
 
-@pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "none", "", "SAME-ORIGIN", "same-origin, cross-site"])
 def test_a_post_that_the_browser_calls_foreign_is_403(viewer: Any, site: str) -> None:
     response = viewer.post("/answer", b"x", **{"sec-fetch-site": site})
     assert response.status_code == 403
     assert response.text == "Only the viewer's own page may send something here."
+
+
+@pytest.mark.parametrize("first", ["own", "foreign"])
+@pytest.mark.parametrize(("name", "foreign"), [("Origin", "http://evil.example"), ("Sec-Fetch-Site", "cross-site")])
+def test_a_header_said_twice_is_not_believed(viewer: Any, name: str, foreign: str, first: str) -> None:
+    said_twice = [f"{name}: {viewer.origin if name == 'Origin' else 'same-origin'}", f"{name}: {foreign}"]
+    said_twice = said_twice if first == "own" else said_twice[::-1]
+    whole = head(viewer, "POST /answer", "Content-Length: 1", *said_twice)
+    if name == "Origin":
+        whole = whole.replace(f"Origin: {viewer.origin}\n", "", 1) if first == "foreign" else whole
+    assert answer_to(viewer, f"{whole}x")[0] == 403
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "POST", "MERGE", "get", "G\u00cbT"])
+def test_no_method_but_get_and_head_comes_from_another_page(viewer: Any, method: str) -> None:
+    text = f"{method} /answer HTTP/1.1\nHost: 127.0.0.1:{viewer.port}\nOrigin: http://evil.example\n"
+    asks = "Access-Control-Request-Method: POST\nAccess-Control-Request-Private-Network: true\n"
+    status, whole = answer_to(viewer, f"{text}{asks}Cookie: {viewer.cookie}\nConnection: close\n\n")
+    assert status == (400 if "\u00cb" in method else 403)
+    assert "access-control" not in whole.lower()
 
 
 # Token
@@ -122,13 +130,43 @@ def test_two_starts_share_no_secret(viewer: Any, start: Start) -> None:
     assert min(map(len, secrets)) >= 43  # 256 bits
 
 
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        "", "snellen-{port}", "snellen-{port}=", "snellen-{port}={key}x", "snellen-{port}={short}", "snellen-1={key}",
+        "SNELLEN-{port}={key}", "snellen-{port}=\u00e9", "snellen-{port}={key}; snellen-{port}=x", "{key}",
+        "snellen-{port}=\\303\\251", "snellen-{port}=" + "a" * 8_000,
+    ],
+)  # fmt: skip
+def test_a_cookie_that_is_not_the_key_is_401(viewer: Any, cookie: str) -> None:
+    shown = cookie.format(port=viewer.port, key=viewer.keys.cookie, short=viewer.keys.cookie[:-1])
+    text = f"GET / HTTP/1.1\nHost: 127.0.0.1:{viewer.port}\nCookie: {shown}\nConnection: close\n\n"
+    assert answer_to(viewer, text)[0] == 401
+
+
+@pytest.mark.parametrize("query", ["token=", "token=%ff", "token=%00", "token={token}x", "TOKEN={token}", "token"])
+def test_a_token_that_is_not_the_printed_one_is_401(viewer: Any, query: str) -> None:
+    text = f"GET /?{query.format(token=viewer.keys.token)} HTTP/1.1\nHost: 127.0.0.1:{viewer.port}\n"
+    assert answer_to(viewer, f"{text}Connection: close\n\n")[0] == 401
+
+
 # Size, time, number
 
 
 def test_a_body_that_announces_too_much_is_413_before_it_is_read(viewer: Any) -> None:
-    status, text = answer_to(viewer, upload(viewer, length=8_000_001))
+    with said(viewer, upload(viewer, length=8_000_001)) as line:
+        status, text = one_answer(line)
     assert status == 413
     assert "8 MB" in text
+
+
+@pytest.mark.parametrize("size", [8_000_001, 20_000_000])
+def test_who_writes_all_before_it_reads_still_hears_why_not(viewer: Any, size: int) -> None:
+    for headers, status in (({}, 413), ({"cookie": "x=y"}, 401), ({"origin": "http://evil.example"}, 403)):
+        client = http.client.HTTPConnection("127.0.0.1", viewer.port, timeout=30)
+        client.request("POST", "/answer", bytes(size), {"origin": viewer.origin, "cookie": viewer.cookie} | headers)
+        assert client.getresponse().status == status
+        client.close()
 
 
 def test_a_body_that_grows_too_long_unannounced_is_413(start: Start) -> None:

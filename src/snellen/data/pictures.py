@@ -9,6 +9,7 @@
     CMYK, palette, grey  converted to RGB
     size         refused above 64 megapixels, read from the header before anything is decoded; a large JPEG is
                  decoded at 1/2, 1/4 or 1/8 where that still leaves twice the pixels that are kept
+    time         refused are the files of `costly.py`, of which a few bytes would keep the decoder busy for minutes
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from snellen.data.costly import require_cheap
 from snellen.errors import DataError, InvalidSetting, NotAPicture, TooLarge
 
 Fit = Literal["squash", "crop", "pad"]
@@ -127,6 +129,7 @@ def read_with_notes(
     content = read_bytes(source) if isinstance(source, Path) else source
     if not content:
         raise DataError(f"{name} is empty (0 bytes).")
+    require_cheap(content, name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own size warning: the cap below is stricter and is an error

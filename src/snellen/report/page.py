@@ -91,8 +91,8 @@ def write_report(runs: Sequence[Run], *, out: Path | None = None, options: Optio
     return path
 
 
-def build_page(runs: Sequence[Run], options: Options) -> Page:
-    """Gather what the front end shows; raises as `write_report`."""
+def build_page(runs: Sequence[Run], options: Options, dataset: Dataset | None = None) -> Page:
+    """Gather what the front end shows, from `dataset` where it is read already; raises as `write_report`."""
     _require_one_data_set(runs)
     if options.map:
         require_library(options.map)  # now: after a minute of features it would be too late to say so
@@ -102,7 +102,7 @@ def build_page(runs: Sequence[Run], options: Options) -> Page:
     if not by_split:
         folder = runs[0].folder
         raise RunError(f"{folder} has no predictions to show. Grade it first: snellen evaluate {folder}")
-    dataset = load_again(info, data=options.data)
+    dataset = dataset or load_again(info, data=options.data)
     splits: dict[str, Any] = {}
     sprites: dict[str, Sprite] = {}
     glasses: dict[str, Any] | None = None

@@ -2,6 +2,7 @@
 
 A server on one's own machine is open to every page in one's browser. So the door lets in only who
 
+    speaks plain HTTP/1                 else 400, 431, 505  (two readings of one question are how smuggling begins)
     comes by one of our own names       else 421  (a foreign name that leads to 127.0.0.1 is DNS rebinding)
     posts from our own page             else 403  (any web page can post to a local port)
     has the key                         else 401  (other users of this machine can reach the port as well)
@@ -9,7 +10,7 @@ A server on one's own machine is open to every page in one's browser. So the doo
     within ten seconds                  else 408
     while fewer than two others do so   else 429
 
-and every answer leaves with headers that let nothing else in.
+and every answer leaves with headers that let nothing else in. How long a line may be held is `line.py`'s business.
 """
 
 from __future__ import annotations
@@ -37,17 +38,27 @@ _HEADERS = {
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one question may be, and how many at once.
+    """How much one question may be, how long it may take, and how many at once.
 
     Attributes:
+        head_bytes: of the address and all headers.
+        head_seconds: until they must be here.
         body_bytes: of an upload.
         body_seconds: until it must be here.
+        stall_seconds: for which a client may read nothing of its answer.
+        drain_seconds: until what is being answered must be told, once the server stops.
         at_once: questions being read or answered.
+        lines: open connections.
     """
 
+    head_bytes: int = 16_384
+    head_seconds: float = 10.0
     body_bytes: int = 8_000_000
     body_seconds: float = 10.0
+    stall_seconds: float = 30.0
+    drain_seconds: float = 2.0
     at_once: int = 2
+    lines: int = 128
 
 
 @dataclass(frozen=True)
@@ -74,13 +85,13 @@ class Gate:
         if scope["type"] != "http":
             return  # no websocket, and nothing to do when the server starts or ends
         send, request = _with_headers(send), Request(scope, receive)
-        refusal = self._stranger(request)
+        refusal = self._unclear(request) or self._stranger(request)
         if refusal is not None:
             await refusal(scope, receive, send)
         elif request.method in _SAFE:
             await self._app(scope, receive, send)
         elif self._asking >= self._limits.at_once:
-            busy = _refuse(429, "Other pictures are being looked at. Try again in a second.", retry=1, close=True)
+            busy = _refuse(429, "Other pictures are being looked at. Try again in a second.", retry=1)
             await busy(scope, receive, send)
         else:
             self._asking += 1
@@ -89,14 +100,29 @@ class Gate:
             finally:
                 self._asking -= 1
 
+    def _unclear(self, request: Request) -> Response | None:
+        """The answer to a question that two readers could read in two ways, or that is not HTTP/1."""
+        if request.scope["http_version"] not in ("1.0", "1.1"):
+            return _refuse(505, "Only HTTP/1.1 is spoken here.", close=True)
+        head = [request.scope["raw_path"], request.scope["query_string"], *sum(request.headers.raw, ())]
+        if sum(map(len, head)) > self._limits.head_bytes:
+            return _refuse(431, f"The headers have more than {self._limits.head_bytes:,} bytes.", close=True)
+        chunked = "transfer-encoding" in request.headers
+        if chunked and ("content-length" in request.headers or request.scope["http_version"] == "1.0"):
+            return _refuse(400, "The length of the upload is said in two ways.", close=True)
+        if not request.scope["path"].isprintable():  # Starlette's routes end in "$", before which a line feed may stand
+            return _refuse(404, "Not Found")
+        return None
+
     def _stranger(self, request: Request) -> Response | None:
         """The answer to somebody who may not come in, or who has just shown the token at the door."""
         hosts = request.headers.getlist("host")
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
             return _refuse(421, "This server answers only to its own address on this machine.")
         if request.method not in _SAFE:
-            own = request.headers.get("origin", "").lower() == f"http://{hosts[0].lower()}"
-            if not own or request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            origins = [origin.lower() for origin in request.headers.getlist("origin")]
+            sites = set(request.headers.getlist("sec-fetch-site"))
+            if origins != [f"http://{hosts[0].lower()}"] or sites - {"same-origin"}:
                 return _refuse(403, "Only the viewer's own page may send something here.")
         shown = request.query_params.get("token")
         if request.url.path == "/" and request.method in _SAFE and shown and _equal(shown, self._keys.token):
@@ -120,7 +146,7 @@ class Gate:
         else:
             if body is None:
                 megabytes = f"{self._limits.body_bytes / 1e6:g}"
-                refusal = _refuse(413, f"The file has more than {megabytes} MB, the most that is read.", close=True)
+                refusal = _refuse(413, f"The file has more than {megabytes} MB, the most that is read.")
                 await refusal(request.scope, request.receive, send)
             else:
                 await self._app(request.scope, _again(body, request.receive), send)
@@ -164,7 +190,6 @@ def _with_headers(send: Send) -> Send:
 
 def _refuse(status: int, sentence: str, *, retry: int | None = None, close: bool = False) -> Response:
     headers = {"retry-after": str(retry)} if retry else {}
-    # What is left of an upload is not read; the connection could not be used for another question.
     return PlainTextResponse(sentence, status, headers | ({"connection": "close"} if close else {}))
 
 

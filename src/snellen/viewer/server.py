@@ -1,14 +1,16 @@
-"""The viewer's three routes and its start on the loopback interface.
+"""The viewer's four routes and its start on the loopback interface.
 
-    GET  /          the page, made once
-    POST /answer    a picture file -> what the network says
-    POST /explain   the network's own small picture -> where it looks, and what it has seen like it
+    GET  /               the page, made once
+    GET  /openapi.json   these routes, for scripts
+    POST /answer         a picture file -> what the network says
+    POST /explain        the network's own small picture -> where it looks, and what it has seen like it
 
 There is no route that takes a path, a name or an address, so there is nothing to climb out of and nobody to be sent to.
 """
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
@@ -19,7 +21,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from snellen.data.catalog import load_again
 from snellen.data.pictures import Fit
@@ -27,11 +29,14 @@ from snellen.errors import DataError, InvalidSetting, NotAPicture, SnellenError,
 from snellen.report.bundle import LIVE, bundle_html, content_policy
 from snellen.report.page import Options, Page, build_page
 from snellen.runs.run import Run
+from snellen.viewer.description import description
 from snellen.viewer.gate import Gate, Keys, Limits
+from snellen.viewer.line import Line
 from snellen.viewer.live import MAX_PIXELS, UPLOADED, Loaded, answer, explain, load_run
 
 _HOST = "127.0.0.1"
-_DRAIN_SECONDS = 2
+_END_SECONDS = 4  # lines end sooner (`Limits.drain_seconds`); after this what still computes is broken off
+_PART = 2**18  # bytes
 _STATUS: tuple[tuple[type[SnellenError], int], ...] = (
     (NotAPicture, 415), (TooLarge, 413), (DataError, 422), (SnellenError, 400),
 )  # fmt: skip
@@ -39,8 +44,8 @@ _STATUS: tuple[tuple[type[SnellenError], int], ...] = (
 
 def prepare(runs: Sequence[Run], options: Options) -> tuple[Page, list[Loaded]]:
     """The page of the runs, and their models ready to answer; raises as `build_page`."""
-    page = build_page(runs, options)
     dataset = load_again(runs[0].info["data"], data=options.data)
+    page = build_page(runs, options, dataset)
     loaded = []
     for run in runs:
         options.say(f"{run.name}: ready to answer")
@@ -64,7 +69,10 @@ def build_app(page: Page, loaded: Sequence[Loaded], *, port: int, keys: Keys, li
     policy = f"{content_policy(LIVE)}; frame-ancestors 'none'"
 
     async def show(_: Request) -> Response:
-        return HTMLResponse(html, headers={"content-security-policy": policy})
+        return _InParts(html, headers={"content-security-policy": policy})
+
+    async def describe(_: Request) -> Response:
+        return JSONResponse(description(port=port, runs=len(loaded), limits=limits))
 
     async def on_answer(request: Request) -> Response:
         return await _answered(lambda body: answer(_chosen(request, loaded), body, _fit(request)), request)
@@ -74,6 +82,7 @@ def build_app(page: Page, loaded: Sequence[Loaded], *, port: int, keys: Keys, li
 
     routes = [
         Route("/", show, methods=["GET"]),
+        Route("/openapi.json", describe, methods=["GET"]),
         Route("/answer", on_answer, methods=["POST"]),
         Route("/explain", on_explain, methods=["POST"]),
     ]
@@ -111,14 +120,26 @@ def address(port: int, keys: Keys) -> str:
     return f"http://{_HOST}:{port}/?token={keys.token}"
 
 
-def server(app: ASGIApp) -> uvicorn.Server:
+def server(app: ASGIApp, limits: Limits | None = None) -> uvicorn.Server:
     """A server that drains for a few seconds when told to stop; start it with `run(sockets=[…])`."""
+    line = type("Line", (Line,), {"limits": limits or Limits()})
     return uvicorn.Server(
         uvicorn.Config(
-            app, loop="asyncio", http="h11", ws="none", lifespan="off", interface="asgi3", log_level="error",
-            access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=_DRAIN_SECONDS,
+            app, loop="asyncio", http=line, ws="none", lifespan="off", interface="asgi3", log_level="error",
+            access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=_END_SECONDS,
         )
     )  # fmt: skip
+
+
+class _InParts(HTMLResponse):
+    """A page of many megabytes that is copied to the socket bit by bit, not for every reader as a whole."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for start in range(0, len(self.body), _PART):
+            await send({"type": "http.response.body", "body": self.body[start : start + _PART], "more_body": True})
+            await asyncio.sleep(0)  # the others' turn, and the moment to learn that the reader has gone
+        await send({"type": "http.response.body", "body": b""})
 
 
 async def _answered(ask: Callable[[bytes], dict[str, Any]], request: Request) -> Response:

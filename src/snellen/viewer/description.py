@@ -1,0 +1,124 @@
+"""The viewer's questions and answers as an OpenAPI 3.1 document, so that a script can ask them and a test can try them.
+
+It is made from the same limits and names that the server obeys, and `tests/viewer/test_description.py` holds the rest
+true: the routes, and each status under the questions that schemathesis makes up.
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import snellen
+from snellen.data.pictures import Fit
+from snellen.viewer.gate import Limits
+from snellen.viewer.live import UPLOADED
+
+_TEXT = {"text/plain": {"schema": {"type": "string", "minLength": 1}}}
+_FOR_ALL = {
+    400: "no HTTP, or a length said in two ways",
+    401: "without the cookie that the printed address gives",
+    408: "the question was not here in time",
+    421: "a Host that is not this server's own",
+    431: "headers of more than 16,384 bytes",
+    505: "another version than HTTP/1.0 and 1.1",
+}
+_FOR_UPLOADS = {
+    400: "no such run, no such fit, a picture of another size than /explain takes, or a length said in two ways",
+    403: "not from the viewer's own page",
+    413: "more bytes or pixels than are read",
+    415: "no picture, or of another format",
+    422: "a broken picture",
+    429: "other pictures are being looked at; ask again after `Retry-After` seconds",
+}
+
+
+def description(*, port: int, runs: int, limits: Limits) -> dict[str, Any]:
+    """The OpenAPI document of a viewer, JSON-able.
+
+    Args:
+        port: on which it listens.
+        runs: how many it shows.
+        limits: which it obeys.
+    """
+    home = f"http://127.0.0.1:{port}"
+    run = _parameter("run", "query", {"type": "integer", "minimum": 0, "maximum": runs - 1, "default": 0})
+    fit = _parameter("fit", "query", {"enum": list(get_args(Fit))})
+    origin = _parameter("Origin", "header", {"const": home}, required=True)
+    site = _parameter("Sec-Fetch-Site", "header", {"const": "same-origin"})
+    formats = [f"image/{name.lower()}" for name in UPLOADED]
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "snellen view", "version": snellen.__version__},
+        "servers": [{"url": home}],
+        "security": [{"came in": []}],
+        "components": {
+            "securitySchemes": {"came in": {"type": "apiKey", "in": "cookie", "name": f"snellen-{port}"}},
+        },
+        "paths": {
+            "/": {"get": {"summary": "the page", "responses": _responses("text/html", {"type": "string"}, _FOR_ALL)}},
+            "/openapi.json": {
+                "get": {
+                    "summary": "this document",
+                    "responses": _responses("application/json", {"type": "object"}, _FOR_ALL),
+                }
+            },
+            "/answer": {
+                "post": _upload(
+                    "what the network says about a picture", _ANSWER, formats, [run, fit, origin, site], limits
+                )
+            },
+            "/explain": {
+                "post": _upload(
+                    "where it looks, and what it has seen like it, for `input` of /answer", _EXPLANATION, ["image/png"],
+                    [run, origin, site], limits,
+                )
+            },
+        },
+    }  # fmt: skip
+
+
+def _parameter(name: str, place: str, schema: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
+    return {"name": name, "in": place, "required": required, "schema": schema}
+
+
+def _responses(kind: str, schema: dict[str, Any], refusals: dict[int, str]) -> dict[str, Any]:
+    refused = {str(status): {"description": why, "content": _TEXT} for status, why in sorted(refusals.items())}
+    return {"200": {"description": "it is", "content": {kind: {"schema": schema}}}, **refused}
+
+
+def _upload(
+    summary: str, answer: dict[str, Any], formats: list[str], parameters: list[dict[str, Any]], limits: Limits
+) -> dict[str, Any]:
+    file = {"schema": {"type": "string", "format": "binary", "maxLength": limits.body_bytes}}
+    responses = _responses("application/json", answer, _FOR_ALL | _FOR_UPLOADS)
+    responses["429"]["headers"] = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}}
+    return {
+        "summary": summary,
+        "parameters": parameters,
+        "requestBody": {"required": True, "content": dict.fromkeys(formats, file)},
+        "responses": responses,
+    }
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _array(items: dict[str, Any], length: int | None = None) -> dict[str, Any]:
+    return {"type": "array", "items": items} | ({} if length is None else {"minItems": length, "maxItems": length})
+
+
+_COUNT, _NUMBER, _STRING = {"type": "integer", "minimum": 0}, {"type": "number"}, {"type": "string"}
+_SHEET = _object(mime={"const": "image/png"}, columns=_COUNT, tile=_array(_COUNT, 2), count=_COUNT, data=_STRING)
+_ANSWER = _object(
+    picture=_object(format=_STRING, mode=_STRING, size=_array(_COUNT, 2), notes=_array(_STRING)),
+    shown=_SHEET,
+    square=_array(_NUMBER, 4),
+    input=_SHEET,
+    top=_array(_array({"type": "number", "minimum": 0}, 2)),  # class number and probability
+)
+_EXPLANATION = _object(
+    cams=_array({"type": "object"}, 2), activations=_array(_array({"type": "object"})),
+    neighbours=_array({"type": "array"}),
+    layers=_array(_object(key=_STRING, layer=_STRING, map=_array(_COUNT, 2))), learned={"type": "object"},
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""Long runs under load; each is a command with a file of numbers at the end."""
