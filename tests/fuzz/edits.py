@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import struct
 import zlib
@@ -17,6 +18,7 @@ ODD: tuple[Any, ...] = (
     {"kind": "sgd"}, {"kind": "muon"}, {"": {}}, [0] * 3, [1] * 1_000, ["x", "y"], [[0.5, 0.5]] * 3,
 )  # fmt: skip
 """Values that a field does not expect."""
+_LONGEST = 30_000  # bytes: edits of edits of edits would grow without end
 _SPELLED = (b"1e999", b"-1e999", b"NaN", b"Infinity", b"9" * 5_000, b"[" * 3_000, b'{"a":' * 3_000, b"1.", b"0x1", b"''")
 
 
@@ -31,6 +33,8 @@ def edited_json(content: bytes, chance: Random) -> bytes:
     try:
         text = json.dumps(document).encode()
     except (ValueError, RecursionError):
+        return content
+    if len(text) > _LONGEST:
         return content
     return edited_text(text, chance) if chance.random() < 0.1 else text
 
@@ -152,27 +156,33 @@ _TAR_FIELDS: tuple[tuple[int, tuple[bytes, ...]], ...] = (
 def _edited(document: Any, chance: Random) -> Any:
     places = list(_places(document))
     if not places:
-        return chance.choice(ODD)
+        return _odd(chance)
     container, key = chance.choice(places)
     other, other_key = chance.choice(places)
     changes: tuple[Callable[[], object], ...] = (
-        lambda: container.__setitem__(key, chance.choice(ODD)),
-        lambda: container.__setitem__(key, chance.choice(ODD)),
-        lambda: container.__setitem__(key, other[other_key]),
+        lambda: container.__setitem__(key, _odd(chance)),
+        lambda: container.__setitem__(key, _odd(chance)),
+        lambda: container.__setitem__(key, copy.deepcopy(other[other_key])),  # a copy: nothing contains itself
         lambda: container.__setitem__(key, _near(container[key], chance)),
         lambda: container.pop(key),
-        lambda: container.update({chance.choice(("kind", "x", "", "name")): chance.choice(ODD)})
+        lambda: container.update({chance.choice(("kind", "x", "", "name")): _odd(chance)})
         if isinstance(container, dict) else container.append(container[key]),
     )  # fmt: skip
     chance.choice(changes)()
     return document
 
 
+def _odd(chance: Random) -> Any:
+    return copy.deepcopy(chance.choice(ODD))
+
+
 def _near(value: Any, chance: Random) -> Any:
     if isinstance(value, bool | None):
         return not value
-    if isinstance(value, int | float):
-        return chance.choice((-value, value + 1, value - 1, value * 1_000, value / 7, int(value), float(value)))
+    if isinstance(value, int):
+        return chance.choice((-value, value + 1, value - 1, value * 1_000, value // 7, f"{value}"))
+    if isinstance(value, float):
+        return chance.choice((-value, value + 1, value * 1_000, value / 7, round(value, 1), f"{value}"))
     if isinstance(value, str):
         return chance.choice((value.upper(), value[:-1], value + "x", value * 20, [value], f"timm{value}"))
     return [value]

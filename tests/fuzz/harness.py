@@ -29,8 +29,10 @@ Read = Callable[[bytes], object]
 Edit = Callable[[bytes, Random], bytes]
 """An input changed in its structure: a field of a document, a chunk of a picture."""
 
-_FUZZED = getattr(sys.modules["__main__"], "__spec__", None)
-if _FUZZED is not None and _FUZZED.name.startswith("tests.fuzz."):
+TARGETS = ("batch", "run_folder", "recipe", "picture", "web", "archive")
+
+_STARTED = getattr(sys.modules["__main__"], "__spec__", None)
+if _STARTED is not None and _STARTED.name in {f"tests.fuzz.{target}" for target in TARGETS}:
     import atheris
 
     # Never left: what is imported while it runs is covered too.
@@ -57,9 +59,15 @@ def _on_event(event: str, arguments: tuple[object, ...]) -> None:
     opened = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
     for place in arguments[:2] if event in ("os.rename", "os.link") else arguments[:1]:
         if (opened or event in _CHANGES) and isinstance(place, str | bytes | os.PathLike):
-            path = os.path.abspath(os.fsdecode(place))
+            path = os.path.abspath(os.path.join(_relative_to(event, arguments), os.fsdecode(place)))
             if path != os.devnull and not path.startswith(f"{_watched[0]}{os.sep}"):
                 raise NotAllowed(f"{event} of {path}")
+
+
+def _relative_to(event: str, arguments: tuple[object, ...]) -> str:
+    """The folder that a path is meant from: `shutil.rmtree` names files inside a folder that it holds open."""
+    opened = arguments[-1] if event in ("os.remove", "os.rmdir", "os.mkdir") else -1
+    return os.readlink(f"/proc/self/fd/{opened}") if isinstance(opened, int) and opened >= 0 else ""
 
 
 sys.addaudithook(_on_event)
@@ -114,6 +122,8 @@ def seeds(target: str) -> dict[str, bytes]:
 def fuzz(read: Read, edit: Edit | None = None, *, folder: Path) -> None:
     """Hand `read` to libFuzzer; returns never. Findings go to `$FUZZ_FINDINGS`, a folder.
 
+    The seeds are read once before: what is imported at the first use is not the input's processor time.
+
     Args:
         read: the target.
         edit: changes inputs in their structure, three times out of four; else bytes are changed.
@@ -121,6 +131,8 @@ def fuzz(read: Read, edit: Edit | None = None, *, folder: Path) -> None:
     """
     findings = Path(os.environ.get("FUZZ_FINDINGS") or tempfile.mkdtemp(prefix="findings-"))
     known: set[str] = set()
+    for content in seeds(_STARTED.name.rpartition(".")[2]).values() if _STARTED else ():
+        try_out(read, content, folder)
 
     def one_input(content: bytes) -> None:
         error = try_out(read, content, folder)
