@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import shlex
 import subprocess
 import sys
@@ -37,6 +38,7 @@ class Outcome:
     Attributes:
         executions: inputs tried.
         seconds: by the clock.
+        processor_seconds: the process got of them; a busy machine gives few.
         coverage: branches and comparisons of instrumented code reached, libFuzzer's `cov`.
         features: the same told apart by how often, `ft`.
         corpus: inputs kept because each reached something new.
@@ -48,6 +50,7 @@ class Outcome:
     seed: int
     executions: int
     seconds: float
+    processor_seconds: float
     coverage: int
     features: int
     corpus: int
@@ -64,7 +67,7 @@ def run_target(target: str, *, executions: int, seconds: int, seed: int, work: P
         f"-seed={seed}", f"-runs={executions}", f"-max_total_time={seconds}", "-max_len=32768", "-print_final_stats=1",
         f"-timeout={LONGEST_WALL_SECONDS}", f"-rss_limit_mb={MOST_MEMORY_MIB}", f"-artifact_prefix={findings}/",
     )  # fmt: skip
-    began = time.monotonic()
+    began, used = time.monotonic(), _processor_seconds()
     with (work / f"{target}.log").open("wb") as log:
         done = subprocess.run(
             [sys.executable, "-m", f"tests.fuzz.{target}", *options, str(kept), str(CORPUS / target)],
@@ -78,8 +81,15 @@ def run_target(target: str, *, executions: int, seconds: int, seed: int, work: P
     states = re.findall(r"cov: (\d+) ft: (\d+) corp: (\d+)/", text) or [("0", "0", "0")]
     return Outcome(
         target, seed, _number(text, "number_of_executed_units"), round(time.monotonic() - began, 1),
+        round(_processor_seconds() - used, 1),
         *map(int, states[-1]), _number(text, "peak_rss_mb"), tuple(found),
     )  # fmt: skip
+
+
+def _processor_seconds() -> float:
+    """Of all child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _number(text: str, name: str) -> int:

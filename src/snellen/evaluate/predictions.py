@@ -127,7 +127,7 @@ class Predictions:
                 logits=file["logits"],
                 labels=file["labels"],
                 ids=file["ids"],
-                class_names=tuple(about["class_names"]),
+                class_names=_listed(about["class_names"]),
                 split=about["split"],
                 tta=about["tta"],
                 tta_logits=file.get("tta_logits"),
@@ -139,6 +139,12 @@ class Predictions:
             raise RunError(f"{path} does not exist. Predict first: snellen evaluate {path.parent}") from None
         except (LookupError, TypeError, ValueError, OSError, RecursionError, AssertionError) as error:
             raise RunError(f"{path} is not a readable predictions file ({str(error)[:200]}).") from error
+
+
+def _listed(names: Any) -> tuple[Any, ...]:
+    if not isinstance(names, list):
+        raise ValueError("its class names are no list")  # a text is a sequence of letters, too
+    return tuple(names)
 
 
 def _require_sound(stored: Predictions) -> None:
