@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load, save
 
 from snellen.data.dataset import Dataset
@@ -108,6 +109,8 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path, tiny_recipe: R
         save({"x": torch.zeros(1)}, metadata={"state": "{"}),
         save({"x": torch.zeros(1)}, metadata={"state": "[]"}),
         save({"x": torch.zeros(1)}, metadata={"state": json.dumps({"step": None})}),
+        save({"x": torch.zeros(1)}, metadata={"state": '{"step": 1e999}'}),
+        save({"x": torch.zeros(1)}, metadata={"state": "[" * 100_000}),
     ],
 )
 def test_what_is_no_checkpoint_is_refused(
@@ -126,3 +129,30 @@ def test_a_checkpoint_cut_anywhere_is_refused(tmp_path: Path, tiny_recipe: Recip
         (tmp_path / "a").write_bytes(whole[:length])
         with pytest.raises(RunError, match="does not fit this run"):
             state.load(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("momentum_buffer", lambda value: value.reshape(-1)[:1]),
+        ("momentum_buffer", lambda value: value.long()),
+        ("momentum_buffer", None),
+        ("lookahead.", lambda value: value.reshape(-1)[:1]),
+        ("lookahead.", None),
+    ],
+)
+def test_what_the_next_step_would_fail_on_is_refused_when_it_is_read(
+    tmp_path: Path, tiny_dataset: Dataset, tiny_recipe: Recipe, part: str, change: Any
+) -> None:
+    recipe = tiny_recipe.replace(**{**MUON, "average": Average(after=0.0, every_steps=1)})
+    state = new(recipe, tiny_dataset)
+    advance(state, recipe, 2)
+    state.save(tmp_path / "a")
+    with safe_open(tmp_path / "a", framework="pt") as file:
+        told = file.metadata()
+    tensors = load((tmp_path / "a").read_bytes())
+    name = next(name for name in tensors if part in name)
+    tensors = {k: v for k, v in tensors.items() if k != name or change} | ({name: change(tensors[name])} if change else {})
+    (tmp_path / "a").write_bytes(save(tensors, metadata=told))
+    with pytest.raises(RunError, match="does not fit this run"):
+        state.load(tmp_path / "a")
