@@ -19,7 +19,18 @@ ODD: tuple[Any, ...] = (
 )  # fmt: skip
 """Values that a field does not expect."""
 _LONGEST = 30_000  # bytes: edits of edits of edits would grow without end
-_SPELLED = (b"1e999", b"-1e999", b"NaN", b"Infinity", b"9" * 5_000, b"[" * 3_000, b'{"a":' * 3_000, b"1.", b"0x1", b"''")
+_SPELLED = (
+    b"1e999",
+    b"-1e999",
+    b"NaN",
+    b"Infinity",
+    b"9" * 5_000,
+    b"[" * 3_000,
+    b'{"a":' * 3_000,
+    b"1.",
+    b"0x1",
+    b"''",
+)
 
 
 def edited_json(content: bytes, chance: Random) -> bytes:

@@ -8,8 +8,10 @@ memory without end) is libFuzzer's to report. Import this module before anything
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -155,7 +157,7 @@ def fuzz(read: Read, edit: Edit | None = None, *, folder: Path) -> None:
 
 
 def own_folder() -> Path:
-    """A new folder for what a target has to have on disk, in memory where the system offers it."""
-    memory = Path("/dev/shm")
-    place = memory if memory.is_dir() and os.access(memory, os.W_OK) else None
-    return Path(tempfile.mkdtemp(prefix="snellen-fuzz-", dir=place)).resolve()
+    """A new folder for what a target has to have on disk, inside `$FUZZ_FOLDER` where that is set."""
+    folder = Path(tempfile.mkdtemp(prefix="snellen-fuzz-", dir=os.environ.get("FUZZ_FOLDER"))).resolve()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # libFuzzer does not come to that
+    return folder

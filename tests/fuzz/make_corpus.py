@@ -36,7 +36,12 @@ _RUN_FILES = (
 def batches() -> dict[str, bytes]:
     """Batches as every protocol writes them."""
     rows = np.arange(24, dtype=np.uint8).reshape(2, 12)
-    batch = {"data": rows, "labels": [3, 300, 70_000, -1], "batch_label": b"one of five", "more": ((), (1,), None, True)}
+    batch = {
+        "data": rows,
+        "labels": [3, 300, 70_000, -1],
+        "batch_label": b"one of five",
+        "more": ((), (1,), None, True),
+    }
     old = pickle.dumps({"data": rows, "labels": [1, 2]}, protocol=2).replace(b"numpy._core", b"numpy.core")
     return {"numpy-1": old, **{f"protocol-{number}": pickle.dumps(batch, protocol=number) for number in range(5)}}
 
@@ -55,7 +60,8 @@ def pictures() -> dict[str, bytes]:
     grey, palette = image.convert("L"), image.convert("P")
     kinds: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
         "jpeg": (image, "JPEG", {"exif": exif}), "jpeg-grey": (grey, "JPEG", {"progressive": True}),
-        "jpeg-cmyk": (image.convert("CMYK"), "JPEG", {}), "mpo": (image, "MPO", {"save_all": True, "append_images": [other]}),
+        "jpeg-cmyk": (image.convert("CMYK"), "JPEG", {}),
+        "mpo": (image, "MPO", {"save_all": True, "append_images": [other]}),
         "png": (image, "PNG", {"exif": exif}), "png-16": (deep, "PNG", {}), "png-1": (image.convert("1"), "PNG", {}),
         "png-palette": (palette, "PNG", {"transparency": 3}), "png-alpha": (image.convert("RGBA"), "PNG", {}),
         "apng": (image, "PNG", {"save_all": True, "append_images": [other]}),
@@ -65,7 +71,8 @@ def pictures() -> dict[str, bytes]:
         "webp-animated": (image, "WEBP", {"save_all": True, "append_images": [other]}),
         "tiff": (image, "TIFF", {}), "tiff-lzw": (grey, "TIFF", {"compression": "tiff_lzw"}),
         "tiff-jpeg": (image, "TIFF", {"compression": "jpeg"}), "tiff-16": (deep, "TIFF", {}),
-        "tiff-float": (grey.convert("F"), "TIFF", {}), "tiff-fax": (image.convert("1"), "TIFF", {"compression": "group4"}),
+        "tiff-float": (grey.convert("F"), "TIFF", {}),
+        "tiff-fax": (image.convert("1"), "TIFF", {"compression": "group4"}),
         "tiff-deflate": (image, "TIFF", {"compression": "tiff_deflate"}),
     }  # fmt: skip
     return {name: _encoded(each, form, **options) for name, (each, form, options) in kinds.items()}
@@ -112,10 +119,16 @@ def run_folder() -> dict[str, bytes]:
 
 def requests() -> dict[str, bytes]:
     """What a browser sends."""
-    head = b"host: 127.0.0.1:8000\r\norigin: http://127.0.0.1:8000\r\ncookie: snellen-8000=key\r\ncontent-length: %d\r\n\r\n"
+    head = b"host: 127.0.0.1:8000\r\norigin: http://127.0.0.1:8000\r\ncookie: snellen-8000=key\r\n"
+    head += b"content-length: %d\r\n\r\n"
     square = Image.fromarray(small_pixels(32, 32))
     small = _encoded(square, "PNG")
-    bodies = {"png": small, "jpeg": _encoded(square, "JPEG"), "gif": _encoded(square.convert("P"), "GIF"), "text": b"hi"}
+    bodies = {
+        "png": small,
+        "jpeg": _encoded(square, "JPEG"),
+        "gif": _encoded(square.convert("P"), "GIF"),
+        "text": b"hi",
+    }
     asked = {
         f"answer-{name}": b"POST /answer?fit=pad&run=0 HTTP/1.1\r\n" + head % len(body) + body
         for name, body in bodies.items()

@@ -27,7 +27,9 @@ from snellen.runs.run import Run, open_run
 from snellen.train.job import prepare
 from snellen.train.loop import initial_state
 
-FILES = dict(seed.split(b"\n", 1) for seed in harness.seeds("run_folder").values() if seed.partition(b"\n")[0].isascii())
+FILES = dict(
+    seed.split(b"\n", 1) for seed in harness.seeds("run_folder").values() if seed.partition(b"\n")[0].isascii()
+)
 """A whole run, by name of file; made by `make_corpus`."""
 FOLDER = harness.own_folder()
 for name, content in FILES.items():

@@ -143,7 +143,7 @@ def test_of_many_tensors_that_do_not_fit_the_first_are_named_and_the_others_coun
         {"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}},
         {"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}},
         {"a": {"dtype": "F99", "shape": [1], "data_offsets": [0, 4]}},
-        {"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "b": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}},
+        {name: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]} for name in "ab"},
         {"a": {"dtype": "F32", "shape": [1], "data_offsets": [2, 6]}},
         {"__metadata__": {"a": 1}},
         [],

@@ -51,9 +51,9 @@ def read_arrays(content: bytes, kinds: Mapping[str, Any]) -> dict[str, NDArray[A
 
 def _array(name: str, content: bytes, kind: np.dtype[Any]) -> NDArray[Any]:
     file = io.BytesIO(content)
-    version = npy.read_magic(file)  # type: ignore[no-untyped-call]
+    version = npy.read_magic(file)
     read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, by_columns, found = read_header(file)  # type: ignore[no-untyped-call]
+    shape, by_columns, found = read_header(file)
     if found != kind:
         raise ValueError(f"{name} is of {found}; it must be {kind}")
     values = np.frombuffer(content, dtype=kind, offset=file.tell())
