@@ -28,7 +28,7 @@ from snellen.train.job import prepare
 from snellen.train.loop import initial_state
 
 FILES = dict(
-    seed.split(b"\n", 1) for seed in harness.seeds("run_folder").values() if seed.partition(b"\n")[0].isascii()
+    seed.split(b"\n", 1) for name, seed in harness.seeds("run_folder").items() if not name.startswith("found-")
 )
 """A whole run, by name of file; made by `make_corpus`."""
 FOLDER = harness.own_folder()

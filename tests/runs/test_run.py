@@ -17,6 +17,7 @@ from snellen.runs.run import Run, create_run, open_run
 INFO: dict[str, Any] = {
     "data": {
         "name": "eyechart",
+        "source": "made from seed 0",
         "image_shape": [32, 32, 3],
         "class_names": ["C", "D"],
         "train": {"fingerprint": "ab"},
@@ -152,6 +153,7 @@ def test_a_hostile_description_is_one_sentence(tmp_path: Path, content: bytes) -
         {"best_epoch": "3"},
         {"seconds": None},
         {"data": {**INFO["data"], "source": None}},
+        {"data": {key: value for key, value in INFO["data"].items() if key != "source"}},
         {"data": {**INFO["data"], "class_names": "CD"}},
         {"data": {**INFO["data"], "train": "ab"}},
         {"status": "finished"},

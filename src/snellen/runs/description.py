@@ -12,11 +12,11 @@ def describes_run(info: dict[str, Any]) -> bool:
     try:
         data, final = info["data"], info["final"]
         names = data["class_names"]
-        texts = [info["status"], info["device"], info["precision"], data["name"], data["train"]["fingerprint"], *names]
+        texts = [info["status"], info["device"], info["precision"], data["name"], data["source"], *names]
         height, width, channels = data["image_shape"]
         graded = info["status"] == "finished" and final is False
         return (
-            all(isinstance(text, str) for text in [*texts, data.get("source", "")])
+            all(isinstance(text, str) for text in [*texts, data["train"]["fingerprint"]])
             and isinstance(names, list)
             and len(names) >= 2
             and all(type(side) is int and 1 <= side <= _LARGEST_SIDE for side in (height, width, channels))
