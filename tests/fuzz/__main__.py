@@ -110,7 +110,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, help="write the figures to this file")
     asked = parser.parse_args(arguments)
     work = asked.work or Path(tempfile.mkdtemp(prefix="snellen-fuzzing-"))
-    outcomes = []
+    outcomes, environment = [], describe_environment()
     for target in TARGETS if asked.target == "all" else (asked.target,):
         outcome = run_target(
             target, executions=asked.executions, seconds=asked.seconds, seed=asked.seed, work=work.resolve()
@@ -119,7 +119,7 @@ def main(arguments: list[str]) -> int:
         outcomes.append(outcome)
         if asked.out:
             command = f"python -m tests.fuzz {shlex.join(arguments)}"
-            content = {**describe_environment(), "command": command, "targets": [asdict(each) for each in outcomes]}
+            content = {**environment, "command": command, "targets": [asdict(each) for each in outcomes]}
             asked.out.write_text(json.dumps(content, indent=2) + "\n")
     return min(100, sum(len(outcome.findings) for outcome in outcomes))
 
