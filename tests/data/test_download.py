@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
+import os
 import re
 import tarfile
 import threading
@@ -12,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tests.fuzz.harness import watched
 
 from snellen.data import download
 from snellen.data.download import MEMBERS, download_cifar10
@@ -20,7 +23,7 @@ from snellen.errors import ChecksumMismatch, DataError, DataNotFound, HostileFil
 CONTENTS = {name: f"the content of {name}\n".encode() * 400 for name in MEMBERS}
 
 
-def archive(extra: Callable[[tarfile.TarFile], None] | None = None, contents: dict[str, bytes] = CONTENTS) -> bytes:
+def archive(extra: Callable[[tarfile.TarFile], object] | None = None, contents: dict[str, bytes] = CONTENTS) -> bytes:
     """A small archive in the layout of the real one, with `extra` members at its end."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=0) as tar:
@@ -217,7 +220,21 @@ def test_only_web_addresses_are_opened(tmp_path: Path) -> None:
         download_cifar10(tmp_path, urls=("file:///etc/passwd",))
 
 
-HOSTILE: dict[str, Callable[[tarfile.TarFile], None]] = {
+def renamed(tar: tarfile.TarFile, name: str) -> None:
+    """A member whose first header has a harmless name and whose extended one has another."""
+    member = tarfile.TarInfo("cifar-10-batches-py/test_batch")
+    member.pax_headers = {"path": name}
+    tar.addfile(member)
+
+
+def sparse(tar: tarfile.TarFile, name: str) -> None:
+    """A member of no bytes that claims a terabyte of holes."""
+    member = tarfile.TarInfo(name)
+    member.pax_headers = {"GNU.sparse.major": "0", "GNU.sparse.size": str(2**40), "GNU.sparse.map": "0,0"}
+    tar.addfile(member)
+
+
+HOSTILE: dict[str, Callable[[tarfile.TarFile], object]] = {
     "parent": lambda tar: add(tar, "../escaped", b"x"),
     "parent inside": lambda tar: add(tar, "cifar-10-batches-py/../../escaped", b"x"),
     "absolute": lambda tar: add(tar, "/tmp/snellen-escaped", b"x"),
@@ -231,6 +248,15 @@ HOSTILE: dict[str, Callable[[tarfile.TarFile], None]] = {
     "hard link": lambda tar: add(tar, "cifar-10-batches-py/test_batch", kind=tarfile.LNKTYPE, link="/etc/passwd"),
     "device": lambda tar: add(tar, "cifar-10-batches-py/test_batch", kind=tarfile.CHRTYPE),
     "pipe": lambda tar: add(tar, "cifar-10-batches-py/test_batch", kind=tarfile.FIFOTYPE),
+    "backslashes": lambda tar: add(tar, "cifar-10-batches-py\\..\\escaped", b"x"),
+    "dots that look alike": lambda tar: add(tar, "cifar-10-batches-py/\u2024\u2024/escaped", b"x"),
+    "wide slash": lambda tar: add(tar, "cifar-10-batches-py\uff0ftest_batch", b"x"),
+    "a dot between": lambda tar: add(tar, "cifar-10-batches-py/./test_batch", b"x"),
+    "another case": lambda tar: add(tar, "CIFAR-10-batches-py/test_batch", b"x"),
+    "nothing": lambda tar: add(tar, "", b"x"),
+    "a name in two headers": lambda tar: renamed(tar, "../../escaped"),
+    "sparse": lambda tar: sparse(tar, "cifar-10-batches-py/test_batch"),
+    "hundreds of thousands": lambda tar: [add(tar, "cifar-10-batches-py", kind=tarfile.DIRTYPE) for _ in range(200)],
     "folder by a known name": lambda tar: add(tar, "cifar-10-batches-py/test_batch", kind=tarfile.DIRTYPE),
 }
 
@@ -287,3 +313,57 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match="file"):
         download_cifar10(tmp_path / "file" / "cache", urls=("http://127.0.0.1:9/",))
+
+
+def header(kind: bytes, size: int, name: bytes = b"x") -> bytes:
+    """One tar header as bytes, for archives that `tarfile` would not write."""
+    block = bytearray(512)
+    block[: len(name)], block[156:157], block[257:265] = name, kind, b"ustar\x0000"
+    block[124:136], block[148:156] = b"%011o\0" % size, b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ((header(b"L", 2) + b"x\0".ljust(512, b"\0")) * 3_000, "no readable archive"),
+        ((header(b"x", 10) + b"10 aa=bbb\n".ljust(512, b"\0")) * 3_000, "no readable archive"),
+        (header(b"5", 0, b"cifar-10-batches-py") * 100_000, "more than 64 members"),
+        (header(b"0", 2**30, b"cifar-10-batches-py/test_batch"), "does not belong"),
+        (header(b"S", 512, b"cifar-10-batches-py/test_batch") + bytes(512), "does not belong"),
+        (header(b"0", 0, b"cifar-10-batches-py/test_batch\0/../x"), "lacks"),
+        (bytes(80 * 2**20), "lacks"),
+    ],
+    ids=["names of names", "headers of headers", "100,000 folders", "promise", "old sparse", "NUL", "1:1,000"],
+)
+def test_headers_without_end_and_promises_are_refused_at_once(content: bytes, why: str, tmp_path: Path) -> None:
+    (tmp_path / "archive").write_bytes(gzip.compress(content, compresslevel=1))
+    with pytest.raises(DataError, match=why), watched(tmp_path):
+        download.unpack(tmp_path / "archive", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["archive"]
+
+
+def test_every_link_of_a_chain_longer_than_any_path_is_refused(tmp_path: Path) -> None:
+    def chain(tar: tarfile.TarFile) -> None:
+        for number in range(20):
+            add(tar, f"{'d' * 250}/" * number + "x", kind=tarfile.SYMTYPE, link=f"{'d' * 250}/" * 17 + "..")
+
+    (tmp_path / "archive").write_bytes(archive(chain))
+    with pytest.raises(HostileFile, match="does not belong"), watched(tmp_path):
+        download.unpack(tmp_path / "archive", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["archive"]
+
+
+def test_what_a_member_says_of_owner_and_rights_is_not_taken_over(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name in MEMBERS:
+            member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            member.mode, member.uid, member.size = 0o6777, 65_534, 1
+            tar.addfile(member, io.BytesIO(b"x"))
+    (tmp_path / "archive").write_bytes(buffer.getvalue())
+    download.unpack(tmp_path / "archive", tmp_path / "out")
+    for path in (tmp_path / "out").iterdir():
+        assert path.stat().st_mode & 0o7111 == 0, path.name
+        assert path.stat().st_uid == os.getuid()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,6 +121,13 @@ def cache_file(name: str) -> Path:
     return path
 
 
+def edit_index(change: Callable[[dict[str, Any]], object]) -> None:
+    path = cache_file("index.json")
+    index = json.loads(path.read_text())
+    change(index)
+    path.write_text(json.dumps(index))
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -127,6 +136,12 @@ def cache_file(name: str) -> Path:
         lambda: cache_file("index.json").unlink(),
         lambda: cache_file("pixels-*").unlink(),
         lambda: os.truncate(cache_file("pixels-*"), 1_000),
+        lambda: edit_index(lambda index: index["order"].__setitem__(0, 10**40)),
+        lambda: edit_index(lambda index: index["order"].__setitem__(0, -1)),
+        lambda: edit_index(lambda index: index["order"].__setitem__(0, index["order"][1])),
+        lambda: edit_index(lambda index: index["order"].__setitem__(0, 10**6)),
+        lambda: edit_index(lambda index: index.update(order=[index["order"]])),
+        lambda: edit_index(lambda index: index.update(pixels="../../../etc/passwd")),
     ],
 )
 def test_a_damaged_cache_is_made_again(

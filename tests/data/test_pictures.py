@@ -89,6 +89,19 @@ def test_grey_values_without_a_meaning_are_refused(value: float) -> None:
         read_picture(encoded(image, "TIFF"))
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "I;16"])
+def test_a_picture_turned_into_rgb_by_strips_has_no_seams(
+    mode: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = Image.fromarray(rng.integers(0, 256, (37, 23, 4), dtype=np.uint8))
+    image = Image.fromarray(rng.integers(0, 65_536, (37, 23), dtype=np.uint16)) if mode == "I;16" else pixels
+    content = encoded(image.convert(mode), "PNG", **({"transparency": 3} if mode == "P" else {}))
+    whole = np.asarray(read_picture(content))
+    monkeypatch.setattr(pictures, "_STRIP_PIXELS", 100)
+    np.testing.assert_array_equal(np.asarray(read_picture(content)), whole)
+    assert whole.std() > 10
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_turned_camera_gives_the_upright_picture(orientation: int) -> None:
     turn = {

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
+from tests.fuzz.harness import watched
 
 from snellen.data.dataset import Dataset
 from snellen.data.splits import split
@@ -102,4 +106,66 @@ def test_a_recipe_that_was_edited_afterwards_does_not_fit_its_weights(own_run: R
     content = own_run.read("recipe.json")
     (own_run.folder / "recipe.json").write_text(json.dumps({**content, "widths": [8, 8, 8, 8]}))
     with pytest.raises(RunError, match="does not fit the run's recipe"):
+        restore(own_run)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda value: value.double(), "net.fc.bias is float64 (10,) and should be float32 (10,)"),
+        (lambda value: value.long(), "net.fc.bias is int64 (10,) and should be float32 (10,)"),
+        (lambda value: value.bfloat16(), "net.fc.bias is bfloat16 (10,)"),
+        (lambda value: value.reshape(1, 10), "net.fc.bias is float32 (1, 10) and should be float32 (10,)"),
+        (lambda value: value[:0], "net.fc.bias is float32 (0,)"),
+        (lambda value: value * float("nan"), "net.fc.bias holds what is no finite number"),
+        (lambda value: value + float("inf"), "net.fc.bias holds what is no finite number"),
+    ],
+)
+def test_a_tensor_of_another_kind_is_named_with_both(own_run: Run, change: Any, why: str) -> None:
+    path = own_run.folder / "weights.safetensors"
+    tensors = load(path.read_bytes())
+    path.write_bytes(save({**tensors, "net.fc.bias": change(tensors["net.fc.bias"])}))
+    with pytest.raises(RunError, match=re.escape(why)):
+        restore(own_run)
+
+
+def test_of_many_tensors_that_do_not_fit_the_first_are_named_and_the_others_counted(own_run: Run) -> None:
+    (own_run.folder / "weights.safetensors").write_bytes(save({"net.x": torch.zeros(1)}))
+    with pytest.raises(RunError, match=r"normalize.mean is missing, normalize.std is missing, .* and \d+ more$"):
+        restore(own_run)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"a": {"dtype": "F32", "shape": [2**60], "data_offsets": [0, 4]}},
+        {"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 2**60]}},
+        {"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}},
+        {"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}},
+        {"a": {"dtype": "F99", "shape": [1], "data_offsets": [0, 4]}},
+        {name: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]} for name in "ab"},
+        {"a": {"dtype": "F32", "shape": [1], "data_offsets": [2, 6]}},
+        {"__metadata__": {"a": 1}},
+        [],
+    ],
+    ids=["shape", "beyond", "backwards", "negative", "dtype", "overlap", "hole", "metadata", "list"],
+)  # fmt: skip
+def test_a_header_that_lies_about_its_tensors_is_refused(own_run: Run, header: Any, tmp_path: Path) -> None:
+    text = json.dumps(header).encode()
+    (own_run.folder / "weights.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + bytes(4))
+    with pytest.raises(RunError, match="does not fit"), watched(tmp_path):
+        restore(own_run)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "shape"),
+    [({"model": "mlp", "widths": []}, [4096, 4096, 3]), ({"widths": [8192] * 4}, [32, 32, 3])],
+    ids=["pictures", "widths"],
+)
+def test_a_description_of_a_giant_network_is_refused_before_room_is_made_for_it(
+    own_run: Run, recipe: dict[str, Any], shape: list[int], tmp_path: Path
+) -> None:
+    (own_run.folder / "recipe.json").write_text(json.dumps({**own_run.read("recipe.json"), **recipe}))
+    own_run.update_info(data={**own_run.info["data"], "image_shape": shape})
+    with pytest.raises(RunError, match="does not fit"), watched(tmp_path):  # of up to 100 GB of weights none is made
         restore(own_run)

@@ -37,7 +37,19 @@ def test_the_table_has_every_column_that_any_row_has(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize(
-    "rest", [b'{"epoch": 2, "st', b"\xff\xfe", b"[1, 2]\n", b"null\n", b"[" * 100_000, b'{"epoch": ' + b"9" * 5_000]
+    "rest",
+    [
+        b'{"epoch": 2, "st',
+        b"\xff\xfe",
+        b"[1, 2]\n",
+        b"null\n",
+        b"[" * 100_000,
+        b'{"epoch": ' + b"9" * 5_000,
+        b'{"epoch": 1e999}',
+        b'{"epoch": NaN}',
+        b'{"epoch": "2", "step": 16}',
+        b'{"epoch": 2, "step": [16]}',
+    ],
 )
 def test_a_torn_or_foreign_line_is_left_out(journal: Journal, rest: bytes) -> None:
     journal.append({"epoch": 1, "step": 8})

@@ -18,6 +18,7 @@ from snellen.runs.run import Run, create_run, open_run, require_place
 INFO: dict[str, Any] = {
     "data": {
         "name": "eyechart",
+        "source": "made from seed 0",
         "image_shape": [32, 32, 3],
         "class_names": ["C", "D"],
         "train": {"fingerprint": "ab"},
@@ -111,6 +112,8 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
         pytest.param(b"[" * 200_000, id="nested 200,000 deep"),
         pytest.param(b'{"a":' * 200_000, id="objects nested 200,000 deep"),
         pytest.param(b'{"format": 1, "seed": NaN}', id="NaN"),
+        pytest.param(b'{"format": 1, "seconds": 1e999}', id="a number that becomes infinite"),
+        pytest.param(b'{"format": 1, "status": "\\ud800"}', id="half a character"),
         pytest.param(b'{"format": 1, "seed": ' + b"9" * 5_000 + b"}", id="a number of 5,000 digits"),
         pytest.param(b'{"format": 1}', id="nothing but the format"),
     ],
@@ -143,6 +146,20 @@ def test_a_hostile_description_is_one_sentence(tmp_path: Path, content: bytes) -
         {"data": {**INFO["data"], "train": {}}},
         {"statistics": {"mean": [0.5], "std": [0.2]}},
         {"statistics": {}},
+        {"statistics": {"mean": "abc", "std": [0.2, 0.2, 0.2]}},
+        {"statistics": {"mean": [0.5, 0.5, "0.5"], "std": [0.2, 0.2, 0.2]}},
+        {"seed": -1},
+        {"seed": 2**32},
+        {"seed": True},
+        {"best_epoch": "3"},
+        {"seconds": None},
+        {"data": {**INFO["data"], "source": None}},
+        {"data": {key: value for key, value in INFO["data"].items() if key != "source"}},
+        {"data": {**INFO["data"], "class_names": "CD"}},
+        {"data": {**INFO["data"], "train": "ab"}},
+        {"status": "finished"},
+        {"status": "finished", "val": {"accuracy": {"value": 0.5, "hits": 9, "n": 8}}},
+        {"status": "finished", "val": {"accuracy": "high"}},
     ],
 )
 def test_a_description_with_an_entry_missing_or_of_another_kind_is_refused(

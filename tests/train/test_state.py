@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load, save
 
 from snellen.data.dataset import Dataset
@@ -108,6 +110,8 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path, tiny_recipe: R
         save({"x": torch.zeros(1)}, metadata={"state": "{"}),
         save({"x": torch.zeros(1)}, metadata={"state": "[]"}),
         save({"x": torch.zeros(1)}, metadata={"state": json.dumps({"step": None})}),
+        save({"x": torch.zeros(1)}, metadata={"state": '{"step": 1e999}'}),
+        save({"x": torch.zeros(1)}, metadata={"state": "[" * 100_000}),
     ],
 )
 def test_what_is_no_checkpoint_is_refused(
@@ -126,3 +130,33 @@ def test_a_checkpoint_cut_anywhere_is_refused(tmp_path: Path, tiny_recipe: Recip
         (tmp_path / "a").write_bytes(whole[:length])
         with pytest.raises(RunError, match="does not fit this run"):
             state.load(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("momentum_buffer", lambda value: value.reshape(-1)[:1]),
+        ("momentum_buffer", lambda value: value.long()),
+        ("momentum_buffer", None),
+        ("lookahead.", lambda value: value.reshape(-1)[:1]),
+        ("lookahead.", None),
+    ],
+)
+def test_what_the_next_step_would_fail_on_is_refused_when_it_is_read(
+    tmp_path: Path, tiny_dataset: Dataset, tiny_recipe: Recipe, part: str, change: Any
+) -> None:
+    recipe = tiny_recipe.replace(**{**MUON, "average": Average(after=0.0, every_steps=1)})
+    state = new(recipe, tiny_dataset)
+    advance(state, recipe, 2)
+    state.save(tmp_path / "a")
+    with safe_open(tmp_path / "a", framework="pt") as file:
+        told = file.metadata()
+    tensors = load((tmp_path / "a").read_bytes())
+    steps = [key for key in json.loads(told["state"]) if key.endswith(".step")]  # of Muon, which cannot do without
+    own = steps[0].replace(".step", ".momentum_buffer")
+    name = own if part == "momentum_buffer" else next(name for name in tensors if name.startswith(part))
+    value = tensors.pop(name)
+    changed = {name: change(value)} if change else {}
+    (tmp_path / "a").write_bytes(save({**tensors, **changed}, metadata=told))
+    with pytest.raises(RunError, match="does not fit this run"):
+        state.load(tmp_path / "a")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import io
 from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from snellen.data.dataset import Dataset
-from snellen.errors import InvalidSetting
+from snellen.errors import InvalidSetting, RunError
 from snellen.evaluate.predict import predict
 from snellen.inspection.neighbours import nearest
 from snellen.viewer.live import Loaded, answer, explain
@@ -87,3 +90,13 @@ def test_questions_asked_at_once_get_the_answers_they_get_alone(loaded: Loaded, 
 def test_a_picture_of_another_size_is_not_explained(loaded: Loaded) -> None:
     with pytest.raises(InvalidSetting, match="33x32 pixels; the network takes 32x32"):
         explain(loaded, as_png(np.zeros((32, 33, 3), dtype=np.uint8)))
+
+
+def test_an_answer_that_is_no_number_is_a_sentence_and_no_answer(loaded: Loaded, tiny_dataset: Dataset) -> None:
+    model = copy.deepcopy(loaded.model)
+    with torch.no_grad():
+        for parameter in model.net.parameters():
+            parameter.fill_(3e38)  # finite, as weights from anywhere may be; what comes of them is not
+    damaged = dataclasses.replace(loaded, model=model)
+    with pytest.raises(RunError, match="is no number: its weights are damaged"):
+        answer(damaged, as_png(tiny_dataset.train.images[0]))

@@ -36,6 +36,8 @@ MEMBERS = ("batches.meta", "readme.html", "test_batch", *(f"data_batch_{number}"
 
 MAX_ARCHIVE_BYTES = 200 * 2**20
 """The published archive has 170,498,071 bytes."""
+MAX_MEMBERS = 64
+"""It has nine, its folder included."""
 MAX_MEMBER_BYTES = 64 * 2**20
 MAX_UNPACKED_BYTES = 256 * 2**20
 CHUNK_BYTES = 2**20
@@ -194,7 +196,9 @@ def _read_members(archive: Path) -> dict[str, bytes]:
     contents: dict[str, bytes] = {}
     try:
         with gzip.open(archive) as file, tarfile.open(fileobj=_Capped(file), mode="r|") as members:
-            for member in members:
+            for count, member in enumerate(members, start=1):
+                if count > MAX_MEMBERS:
+                    raise HostileFile(f"{archive} has more than {MAX_MEMBERS} members; nothing was written.")
                 if member.isdir() and member.name == FOLDER:
                     continue
                 name = _known_name(member)
@@ -202,7 +206,7 @@ def _read_members(archive: Path) -> dict[str, bytes]:
                 if name in contents or extracted is None:
                     raise HostileFile(f"{archive} holds {member.name!r} more than once; nothing was written.")
                 contents[name] = extracted.read()
-    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, RecursionError) as error:
         raise DataError(f"{archive} is no readable archive ({error}); nothing was written.") from error
     if missing := sorted(set(MEMBERS) - set(contents)):
         raise DataError(f"{archive} lacks {', '.join(missing)}; nothing was written.")

@@ -157,8 +157,9 @@ def _read(folder: Path, form: PictureForm) -> tuple[str, Stored] | None:
         path = folder / Path(index["pixels"]).name
         whole = index["format"] == _FORMAT and path.stat().st_size == len(order) * form.side**2 * form.channels
         hashes = tuple(map(str, index["hashes"]))
-        fits = len(order) + len(problems) == len(hashes) and set(order.tolist()).isdisjoint(problems)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        places = np.sort(np.concatenate([order, np.array(list(problems), dtype=np.int64)]))
+        fits = np.array_equal(places, np.arange(len(hashes)))  # each file once: as pixels, or with its problem
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         return None
     if not (fits and whole):
         return None

@@ -17,6 +17,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -36,6 +37,7 @@ SMALLEST_SIDE, LARGEST_SIDE = 16, 512
 _MAX_PIXELS = 64_000_000
 MAX_BYTES = 256 * 2**20
 """Of one encoded picture; more are not read."""
+_STRIP_PIXELS = 4_000_000
 _ORIENTATION = 0x0112  # EXIF
 _IN_WORDS = {"1": "black and white", "L": "grey", "LA": "grey", "P": "palette", "PA": "palette"}
 # What decoders raise about bytes that are not what they promise to be.
@@ -141,8 +143,9 @@ def read_with_notes(
             if at_least is not None:
                 image.draft(None, (at_least, at_least))
             image.load()
-            upright, notes = _to_rgb(ImageOps.exif_transpose(image)), _notes_on(image, several)
-            return ReadPicture(upright, image.format or "", image.mode, stored, notes)
+            mode, notes = image.mode, _notes_on(image, several)
+            ImageOps.exif_transpose(image, in_place=True)
+            return ReadPicture(_to_rgb(image), image.format or "", mode, stored, notes)
     except UnidentifiedImageError:
         raise NotAPicture(f"{name} is not a picture Snellen reads ({', '.join(formats)}).") from None
     except Image.DecompressionBombError:
@@ -226,15 +229,27 @@ def _is_transparent(image: Image.Image) -> bool:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if _is_deep(image):
-        return _grey_16_to_rgb(image)
+        return _by_strips(image, _grey_16_to_rgb)
     if _is_transparent(image):
-        over_white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(over_white, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
+        return _by_strips(image, _over_white)
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _grey_16_to_rgb(image: Image.Image) -> Image.Image:
-    values = np.asarray(image, dtype=np.float64)
+def _by_strips(image: Image.Image, to_rgb: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """`to_rgb` of a few rows at a time: what it needs in between, several times a large picture, is small then."""
+    rows, result = max(1, _STRIP_PIXELS // image.width), Image.new("RGB", image.size)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        result.paste(to_rgb(strip), (0, top))
+    return result
+
+
+def _over_white(strip: Image.Image) -> Image.Image:
+    return Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip.convert("RGBA")).convert("RGB")
+
+
+def _grey_16_to_rgb(strip: Image.Image) -> Image.Image:
+    values = np.asarray(strip, dtype=np.float64)
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 65_535:
         raise ValueError(f"grey values from {values.min()} to {values.max()}; 0 to 65535 are understood")
     # 65535 = 257 * 255, so white stays white.

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import io
 import json
-import zlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snellen.errors import RunError
 from snellen.evaluate import notebook
+from snellen.evaluate.array_file import read_arrays
 from snellen.runs.atomic import write_bytes
 
+_KINDS = {"about": np.uint8, "logits": np.float32, "tta_logits": np.float32, "labels": np.int64, "ids": np.int64}
 _SHOWN = 10
 """Rows of a notebook's table."""
 
@@ -121,20 +121,46 @@ class Predictions:
             RunError: the file is missing or is not a predictions file.
         """
         try:
-            # From memory: of a broken file NumPy would leave the handle open.
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-                about = json.loads(bytes(file["about"]))
-                return Predictions(
-                    logits=file["logits"],
-                    labels=file["labels"],
-                    ids=file["ids"],
-                    class_names=tuple(about["class_names"]),
-                    split=about["split"],
-                    tta=about["tta"],
-                    tta_logits=file.get("tta_logits"),
-                    data=about["data"],
-                )
+            file = read_arrays(path.read_bytes(), _KINDS)
+            about = json.loads(bytes(file["about"]))
+            loaded = Predictions(
+                logits=file["logits"],
+                labels=file["labels"],
+                ids=file["ids"],
+                class_names=_listed(about["class_names"]),
+                split=about["split"],
+                tta=about["tta"],
+                tta_logits=file.get("tta_logits"),
+                data=about["data"],
+            )
+            _require_sound(loaded)
+            return loaded
         except FileNotFoundError:
             raise RunError(f"{path} does not exist. Predict first: snellen evaluate {path.parent}") from None
-        except (LookupError, TypeError, ValueError, EOFError, OSError, BadZipFile, zlib.error, AssertionError) as error:
-            raise RunError(f"{path} is not a readable predictions file ({error}).") from error
+        except (LookupError, TypeError, ValueError, OSError, RecursionError, AssertionError) as error:
+            raise RunError(f"{path} is not a readable predictions file ({str(error)[:200]}).") from error
+
+
+def _listed(names: Any) -> tuple[Any, ...]:
+    if not isinstance(names, list):
+        raise ValueError("its class names are no list")  # a text is a sequence of letters, too
+    return tuple(names)
+
+
+def _require_sound(stored: Predictions) -> None:
+    """Raise ValueError unless a file says what every reader of it relies on: it may come from anywhere.
+
+    Logits that are no numbers pass: a broken training leaves them, and a guard says so.
+    """
+    texts = (*stored.class_names, stored.split, stored.tta, stored.data)
+    averaged = stored.logits if stored.tta_logits is None else stored.tta_logits
+    faults = {
+        "a name in it is no text": not all(isinstance(text, str) for text in texts),
+        "it has fewer than two classes": len(stored.class_names) < 2,
+        "labels or ids are not one row": stored.labels.ndim != 1 or stored.ids.ndim != 1,
+        "a label is of no class": bool(((stored.labels < -1) | (stored.labels >= len(stored.class_names))).any()),
+        "the averaged logits are of another shape": averaged.shape != stored.logits.shape,
+    }
+    for fault, found in faults.items():
+        if found:
+            raise ValueError(fault)

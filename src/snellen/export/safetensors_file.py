@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load
 
 from snellen.errors import RunError
 from snellen.models.catalog import build
 from snellen.models.normalized import Classifier
+from snellen.models.restore import with_weights
+from snellen.runs.strict_json import read_json
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 
@@ -36,17 +35,19 @@ def rebuild(about: dict[str, Any], weights: bytes) -> Classifier:
     """
     try:
         height, width, channels = about["image_shape"]
-        model = build(
-            about["model"],
-            image_shape=(height, width, channels),
-            num_classes=len(about["class_names"]),
-            mean=about["mean"],
-            std=about["std"],
-            seed=0,
-            options=about["model_options"],
+        model = with_weights(
+            lambda: build(
+                about["model"],
+                image_shape=(height, width, channels),
+                num_classes=len(about["class_names"]),
+                mean=about["mean"],
+                std=about["std"],
+                seed=0,
+                options=about["model_options"],
+            ),
+            weights,
         )
-        model.load_state_dict(load(weights))
-    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise RunError(f"{WEIGHTS} and {DESCRIPTION} do not belong together: {reason}") from error
     return model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
@@ -59,7 +60,7 @@ def load_folder(folder: Path) -> Classifier:
         RunError: one is missing, unreadable, or they do not belong together.
     """
     try:
-        about = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        about = read_json((folder / DESCRIPTION).read_text(encoding="utf-8"))
         weights = (folder / WEIGHTS).read_bytes()
     except (OSError, ValueError) as error:
         raise RunError(

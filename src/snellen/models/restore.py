@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
 
 import torch
 from safetensors import SafetensorError
@@ -45,20 +46,57 @@ def restore(run: Run, device: torch.device | None = None) -> Classifier:
     info = run.info
     try:
         height, width, channels = info["data"]["image_shape"]
-        model = build(
-            run.recipe.model,
-            image_shape=(height, width, channels),
-            num_classes=len(info["data"]["class_names"]),
-            mean=tuple(info["statistics"]["mean"]),
-            std=tuple(info["statistics"]["std"]),
-            seed=int(info["seed"]),
-            options=run.recipe.model_options,
+        model = with_weights(
+            lambda: build(
+                run.recipe.model,
+                image_shape=(height, width, channels),
+                num_classes=len(info["data"]["class_names"]),
+                mean=tuple(info["statistics"]["mean"]),
+                std=tuple(info["statistics"]["std"]),
+                seed=int(info["seed"]),
+                options=run.recipe.model_options,
+            ),
+            _read(run),
         )
-        model.load_state_dict(load(_read(run)))
-    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise RunError(f"{run.folder / _WEIGHTS} does not fit the run's recipe: {reason}") from error
     return model.to(device or torch.device("cpu")).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
+
+
+def with_weights(build: Callable[[], Classifier], content: bytes) -> Classifier:
+    """The network that `build` makes, with the weights of a safetensors file.
+
+    A description that comes with a file may ask for a network of any size, so its shapes are compared first, on
+    PyTorch's device without memory.
+
+    Raises:
+        ValueError: the file is none, does not hold this network's tensors and no others, or holds what is no number.
+    """
+    try:
+        tensors = load(content)
+        with torch.device("meta"):
+            expected = build().state_dict()
+        if faults := _faults(tensors, expected):
+            raise ValueError(", ".join(faults[:3]) + (f" and {len(faults) - 3} more" if len(faults) > 3 else ""))
+        model = build()
+        model.load_state_dict(tensors)
+    except (KeyError, TypeError, RuntimeError, OverflowError, SafetensorError) as error:
+        raise ValueError(str(error)) from error
+    return model
+
+
+def _faults(tensors: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> list[str]:
+    faults = [f"{name} is missing" for name in expected if name not in tensors]
+    for name, value in tensors.items():
+        if name not in expected:
+            faults.append(f"{name} has no place in it")
+        elif (place := expected[name]).shape != value.shape or place.dtype != value.dtype:
+            found, wanted = (f"{str(each.dtype)[6:]} {tuple(each.shape)}" for each in (value, place))
+            faults.append(f"{name} is {found} and should be {wanted}")
+        elif value.is_floating_point() and not torch.isfinite(value).all():
+            faults.append(f"{name} holds what is no finite number")
+    return faults
 
 
 def _as_file(model: Classifier) -> bytes:

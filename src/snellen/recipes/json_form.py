@@ -187,7 +187,7 @@ def _read_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
         return _read(classes[0], value, where)
     kinds = {option.kind: option for option in classes}
     kind = value.get("kind") if isinstance(value, dict) else None
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:  # a list is looked up nowhere
         raise InvalidSetting(f"{where}.kind={_SHORT.repr(kind)} is not possible: one of {', '.join(sorted(kinds))}.")
     return _read_dataclass(kinds[kind], {k: v for k, v in value.items() if k != "kind"}, where)
 

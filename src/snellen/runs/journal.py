@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from snellen.runs.atomic import append_line, write_text
+from snellen.runs.strict_json import read_json
 
 Row = dict[str, Any]
 
@@ -24,16 +25,16 @@ class Journal:
         self.csv_path = folder / "results.csv"
 
     def rows(self) -> list[Row]:
-        """All whole rows, oldest first. A line torn by a crash is left out."""
+        """All whole rows, oldest first. A line torn by a crash is left out, and so is one with more than numbers."""
         if not self.path.exists():
             return []
         rows = []
         for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                row = json.loads(line)
-            except (ValueError, RecursionError):
+                row = read_json(line)
+            except ValueError:
                 continue
-            if isinstance(row, dict):
+            if isinstance(row, dict) and all(value is None or isinstance(value, int | float) for value in row.values()):
                 rows.append(row)
         return rows
 

@@ -17,7 +17,6 @@ of a training, also after a kill.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -34,7 +33,9 @@ from snellen.errors import RunError
 from snellen.recipes.json_form import read_recipe, to_json
 from snellen.recipes.recipe import Recipe
 from snellen.runs.atomic import clear_leftovers, make_folder, storage_error, sync_folder, write_json
+from snellen.runs.description import describes_run
 from snellen.runs.journal import Journal
+from snellen.runs.strict_json import read_json
 
 _FORMAT = 1
 _MAX_JSON_BYTES = 50_000_000
@@ -80,10 +81,10 @@ class Run:
         try:
             if path.stat().st_size > _MAX_JSON_BYTES:
                 raise RunError(f"{path} has {path.stat().st_size} bytes, more than a run folder's JSON ever has.")
-            content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+            content = read_json(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise RunError(f"{self.folder} has no {name}; it is not a finished Snellen run.") from None
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError) as error:
             raise RunError(f"{path} cannot be read ({error}).") from error
         if not isinstance(content, dict):
             raise RunError(f"{path} must hold a JSON object.")
@@ -183,32 +184,9 @@ def open_run(path: Path) -> Run:
         raise RunError(
             f"{path} has run format {found!r}; this Snellen reads format {_FORMAT}. Upgrade, or train again."
         )
-    _require_description(run)
+    if not describes_run(run.info):
+        raise RunError(f"{path / 'run.json'} does not describe a Snellen run. Train again, or take another folder.")
     return run
-
-
-def _require_description(run: Run) -> None:
-    """Raise unless `run.json` says what every later command reads: a run folder may come from anywhere."""
-    try:
-        info = run.info
-        data, texts = info["data"], [info["status"], info["device"], info["precision"], info["data"]["name"]]
-        side, names = data["image_shape"], data["class_names"]
-        whole = (
-            all(isinstance(text, str) for text in [*texts, *names, data["train"]["fingerprint"]])
-            and (len(side), len(names) >= 2, type(info["seed"]), type(info["final"])) == (3, True, int, bool)
-            and all(type(pixels) is int and 1 <= pixels <= 4096 for pixels in side)
-            and all(len(info["statistics"][name]) == side[2] for name in ("mean", "std"))
-        )
-    except (KeyError, TypeError):
-        whole = False
-    if not whole:
-        raise RunError(
-            f"{run.folder / 'run.json'} does not describe a Snellen run. Train again, or take another folder."
-        )
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a number")
 
 
 def _unused(root: Path, name: str) -> Path:

@@ -97,7 +97,7 @@ class TrainingState:
                 numbers = json.loads((file.metadata() or {})["state"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             self._take(numbers, tensors)
-        except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        except (SafetensorError, OSError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
             raise RunError(f"{path} does not fit this run ({error}). Train again under a new --name.") from error
 
     def _take(self, numbers: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
@@ -108,6 +108,7 @@ class TrainingState:
         if self.lookahead:
             device = self.loss_sum.device
             mean = _without_prefix(tensors, "lookahead.")
+            _require_shapes(mean, self.model.state_dict())
             self.lookahead.mean = {name: value.to(device) for name, value in mean.items()}
         if self.ema is not None:
             self.ema.load_state_dict(_without_prefix(tensors, "ema."))
@@ -120,6 +121,7 @@ class TrainingState:
             for key, value in _without_prefix(stored, prefix).items():
                 index, _, name = key.partition(".")
                 whole["state"].setdefault(int(index), {})[name] = _laid_out_as(parameters[int(index)], value)
+            _require_buffers(whole["state"], parameters)
             optimizer.load_state_dict(whole)
 
 
@@ -130,6 +132,22 @@ def _optimizer_items(optimizers: list[torch.optim.Optimizer]) -> list[tuple[str,
         for index, entries in optimizer.state_dict()["state"].items()
         for name, value in entries.items()
     ]
+
+
+def _require_shapes(mean: dict[str, torch.Tensor], model: dict[str, torch.Tensor]) -> None:
+    """Raise ValueError unless a mean is that of all of the model's floating-point tensors, or was not begun yet."""
+    wanted = {name: value.shape for name, value in model.items() if value.is_floating_point()}
+    if mean and {name: value.shape for name, value in mean.items()} != wanted:
+        raise ValueError("its mean of the weights is that of another model")
+
+
+def _require_buffers(state: dict[int, dict[str, Any]], parameters: list[torch.nn.Parameter]) -> None:
+    """Raise ValueError where the next step of an optimizer would fail on what it remembers."""
+    for index, entries in state.items():
+        buffer, parameter = entries.get("momentum_buffer"), parameters[index]
+        fits = isinstance(buffer, torch.Tensor) and (buffer.shape, buffer.dtype) == (parameter.shape, parameter.dtype)
+        if index < 0 or not fits or type(entries.get("step", 0)) is not int:
+            raise ValueError(f"what the optimizer remembers of parameter {index} does not fit")
 
 
 def _laid_out_as(parameter: torch.Tensor, value: Any) -> Any:
