@@ -17,8 +17,11 @@ Every file is replaced in one rename, so the folder can be read at any moment of
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,6 +50,11 @@ class Run:
     def name(self) -> str:
         """The folder's name."""
         return self.folder.name
+
+    @property
+    def typed(self) -> str:
+        """The folder as one writes it behind a command, with quotes where a blank would split it in two."""
+        return subprocess.list2cmdline([str(self.folder)]) if os.name == "nt" else shlex.quote(str(self.folder))
 
     @property
     def recipe(self) -> Recipe:
