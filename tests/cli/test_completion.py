@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import select
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from snellen.cli.completion import script
 from snellen.cli.main import VERBS
 
 Snellen = Callable[..., Any]
@@ -17,8 +22,6 @@ Snellen = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def bash_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from snellen.cli.completion import script
-
     path = tmp_path_factory.mktemp("completion") / "snellen.bash"
     path.write_text(script("bash"))
     return path
@@ -41,6 +44,62 @@ def test_bash_offers_every_command_and_the_options_of_one(bash_script: Path) -> 
     assert offered(bash_script, "snellen", "eval") == ["evaluate"]
     assert "--budget" in offered(bash_script, "snellen", "train", "--bu")
     assert set(offered(bash_script, "snellen", "train", "--precision", "")) >= {"auto", "fp32", "bf16"}
+
+
+def fish_offers(script: Path, line: str) -> list[str]:
+    """What fish offers for a command line, its first column."""
+    asked = f"source {script}; complete -C {line!r}"
+    done = subprocess.run(["fish", "--no-config", "-c", asked], capture_output=True, text=True, timeout=60, check=True)
+    return [each.split("\t")[0] for each in done.stdout.splitlines()]
+
+
+def zsh_offers(folder: Path, line: str) -> str:
+    """What a zsh on a terminal of its own shows when Tab is pressed twice behind a command line."""
+    shell = f"fpath=({folder} $fpath); autoload -U compinit; compinit -u -D; PS1=ready; zstyle ':completion:*' menu no"
+    leader, follower = pty.openpty()
+    variables = {"PATH": os.environ["PATH"], "HOME": str(folder), "TERM": "dumb", "COLUMNS": "200", "LINES": "100"}
+    running = subprocess.Popen(["zsh", "-f", "-i"], stdin=follower, stdout=follower, stderr=follower, cwd=folder,
+                               env=variables, start_new_session=True)  # fmt: skip
+    os.close(follower)
+
+    def until(words: str) -> str:
+        seen, ends = "", time.monotonic() + 30
+        while words not in seen and time.monotonic() < ends:
+            if select.select([leader], [], [], 0.5)[0]:
+                seen += os.read(leader, 65_536).decode(errors="replace")
+            elif words == "":
+                break
+        return seen
+
+    try:
+        os.write(leader, f"{shell}; unsetopt listambiguous; LISTMAX=0; print began\n".encode())
+        until("\nbegan")
+        time.sleep(0.5)
+        until("ready") if False else None
+        os.write(leader, f"{line}\t\t".encode())
+        time.sleep(3)
+        return os.read(leader, 65_536).decode(errors="replace")
+    finally:
+        running.kill()
+        running.wait()
+        os.close(leader)
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="no fish here: apt-get install fish")
+def test_fish_offers_every_command_and_the_options_of_one(tmp_path: Path) -> None:
+    (tmp_path / "snellen.fish").write_text(script("fish"))
+    assert set(VERBS) <= set(fish_offers(tmp_path / "snellen.fish", "snellen "))
+    assert fish_offers(tmp_path / "snellen.fish", "snellen eval") == ["evaluate"]
+    assert "--budget" in fish_offers(tmp_path / "snellen.fish", "snellen train --bu")
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh here: apt-get install zsh")
+def test_zsh_offers_every_command_and_the_options_of_one(tmp_path: Path) -> None:
+    (tmp_path / "_snellen").write_text(script("zsh"))
+    assert "snellen evaluate" in zsh_offers(tmp_path, "snellen eval")
+    assert "--budget" in zsh_offers(tmp_path, "snellen train --bu")
+    shown = zsh_offers(tmp_path, "snellen ")
+    assert not [verb for verb in VERBS if verb not in shown]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

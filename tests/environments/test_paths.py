@@ -25,16 +25,21 @@ AWKWARD = {
 }
 
 
-@pytest.mark.parametrize("name", AWKWARD.values(), ids=AWKWARD.keys())
+QUICK = ("composed", "quotes", "bytes")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(AWKWARD[key], id=key, marks=[] if key in QUICK else pytest.mark.slow) for key in AWKWARD]
+)
 def test_a_run_below_any_folder_is_graded_and_its_name_comes_back_whole(place: Path, name: str) -> None:
     (place / name).mkdir()
     run = f"./{name}/first"
     shutil.copytree(place / "runs" / "first", place / run)
     found = json.loads(require_fine(child("evaluate", run, "--json", cwd=place)))
     assert found["run"] == f"{name}/first"
-    require_fine(child("evaluate", run, cwd=place, encoding="utf-8"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [AWKWARD["decomposed"], AWKWARD["quotes"], AWKWARD["bytes"], AWKWARD["a line break"]])
 def test_all_of_it_works_inside_such_a_folder(place: Path, name: str) -> None:
     folder = place / name
@@ -48,6 +53,7 @@ def test_all_of_it_works_inside_such_a_folder(place: Path, name: str) -> None:
     assert json.loads((folder / "ledger.jsonl").read_bytes().splitlines()[0])["kind"] == "intent"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [AWKWARD["blanks"], AWKWARD["bytes"], AWKWARD["markup"]], ids=["blanks", "bytes", "markup"]
 )
@@ -67,6 +73,7 @@ def test_own_pictures_may_lie_in_such_a_folder(place: Path, name: str) -> None:
     require_fine(child("report", "runs/own", "--glasses", "2", cwd=place))
 
 
+@pytest.mark.slow
 def test_the_commands_that_are_printed_can_be_typed(place: Path) -> None:
     """What `next` advises, taken word for word by a shell, names the folder."""
     out = require_fine(child(*TRAIN, "--runs", AWKWARD["quotes"], "--name", "first", cwd=place))

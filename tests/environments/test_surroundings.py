@@ -52,6 +52,7 @@ def test_a_home_is_not_needed(place: Path, home: str | None) -> None:
     require_fine(child("evaluate", "runs/first", cwd=place, env={"HOME": home}))
 
 
+@pytest.mark.slow
 def test_a_training_without_a_home_works(tmp_path: Path) -> None:
     require_fine(child(*TRAIN, cwd=tmp_path, env={"HOME": NOWHERE}))
 
@@ -73,6 +74,7 @@ def test_where_own_pictures_cannot_be_cached_the_sentence_says_where_and_what_to
 # Another user, and an install that only root can write
 
 
+@pytest.mark.slow
 def test_a_user_without_a_name_or_a_home_trains_with_an_install_that_cannot_be_written(open_folder: Path) -> None:
     before = as_nobody()
     os.chown(open_folder, NOBODY, NOBODY)
@@ -81,6 +83,7 @@ def test_a_user_without_a_name_or_a_home_trains_with_an_install_that_cannot_be_w
     require_fine(child("report", "runs/first", "--glasses", "2", cwd=open_folder, env=env, before=before))
 
 
+@pytest.mark.slow
 def test_a_folder_of_another_user_is_refused_before_training(open_folder: Path) -> None:
     said = require_sentence(child(*TRAIN, cwd=open_folder, before=as_nobody()))
     assert "this user may not write there" in said
@@ -109,6 +112,7 @@ def test_no_language_and_no_code_page_ends_a_command(place: Path, language: dict
     assert found == json.loads(require_fine(child("recipes", "--json", cwd=place)))
 
 
+@pytest.mark.slow
 def test_val_is_graded_alike_in_the_plainest_language(place: Path) -> None:
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     one, other = (child("evaluate", "runs/first", cwd=place, env=env, encoding="latin-1") for env in (plain, {}))
@@ -119,6 +123,7 @@ def test_val_is_graded_alike_in_the_plainest_language(place: Path) -> None:
 # Little of everything
 
 
+@pytest.mark.slow
 @needs_prlimit
 def test_in_one_gigabyte_a_small_training_and_its_page_work(tmp_path: Path) -> None:
     require_fine(child(*TRAIN, "--name", "first", cwd=tmp_path, before=limited(1024)))
@@ -135,6 +140,7 @@ def test_what_does_not_fit_into_one_gigabyte_is_one_sentence(tmp_path: Path) -> 
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 @needs_prlimit
 def test_where_pytorch_itself_does_not_fit_it_is_the_same_sentence(tmp_path: Path) -> None:
     assert "Out of memory." in require_sentence(child(*TRAIN, cwd=tmp_path, before=limited(350)))
@@ -153,6 +159,7 @@ def test_at_no_limit_there_is_a_traceback_or_an_abort(tmp_path: Path, megabytes:
         assert "Out of memory." in require_sentence(done)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("taskset") is None, reason="no taskset here: apt-get install util-linux")
 def test_on_one_core_it_trains_and_says_how_many_there_were(tmp_path: Path) -> None:
     core = min(os.sched_getaffinity(0))
@@ -161,6 +168,7 @@ def test_on_one_core_it_trains_and_says_how_many_there_were(tmp_path: Path) -> N
     assert json.loads((tmp_path / "runs/first/environment.json").read_text())["cores"] == 1
 
 
+@pytest.mark.slow
 def test_where_the_processor_has_no_bf16_fp32_is_chosen_and_the_reason_is_said(tmp_path: Path) -> None:
     done = child(*TRAIN, "--name", "first", cwd=tmp_path, env={"ONEDNN_MAX_CPU_ISA": "AVX2"})
     require_fine(done)
