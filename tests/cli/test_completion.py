@@ -7,7 +7,6 @@ import pty
 import select
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,36 +52,31 @@ def fish_offers(script: Path, line: str) -> list[str]:
     return [each.split("\t")[0] for each in done.stdout.splitlines()]
 
 
-def zsh_offers(folder: Path, line: str) -> str:
-    """What a zsh on a terminal of its own shows when Tab is pressed twice behind a command line."""
-    shell = f"fpath=({folder} $fpath); autoload -U compinit; compinit -u -D; PS1=ready; zstyle ':completion:*' menu no"
+def zsh_offers(folder: Path, line: str, awaited: str) -> str:
+    """What a zsh on a terminal shows when Tab is pressed behind a command line, until `awaited` is among it."""
     leader, follower = pty.openpty()
     variables = {"PATH": os.environ["PATH"], "HOME": str(folder), "TERM": "dumb", "COLUMNS": "200", "LINES": "100"}
-    running = subprocess.Popen(["zsh", "-f", "-i"], stdin=follower, stdout=follower, stderr=follower, cwd=folder,
-                               env=variables, start_new_session=True)  # fmt: skip
+    shell = subprocess.Popen(["zsh", "-f", "-i"], stdin=follower, stdout=follower, stderr=follower, cwd=folder,
+                             env=variables, start_new_session=True)  # fmt: skip
     os.close(follower)
-
-    def until(words: str) -> str:
-        seen, ends = "", time.monotonic() + 30
-        while words not in seen and time.monotonic() < ends:
-            if select.select([leader], [], [], 0.5)[0]:
-                seen += os.read(leader, 65_536).decode(errors="replace")
-            elif words == "":
-                break
-        return seen
-
     try:
-        os.write(leader, f"{shell}; unsetopt listambiguous; LISTMAX=0; print began\n".encode())
-        until("\nbegan")
-        time.sleep(0.5)
-        until("ready") if False else None
-        os.write(leader, f"{line}\t\t".encode())
-        time.sleep(3)
-        return os.read(leader, 65_536).decode(errors="replace")
+        start = f"fpath=({folder} $fpath); autoload -U compinit; compinit -u -D; LISTMAX=1000; print be''gan\n"
+        os.write(leader, start.encode())
+        read_until(leader, "began")
+        os.write(leader, f"{line}\t".encode())
+        return read_until(leader, awaited)
     finally:
-        running.kill()
-        running.wait()
+        shell.kill()
+        shell.wait()
         os.close(leader)
+
+
+def read_until(terminal: int, awaited: str) -> str:
+    """What a terminal writes until `awaited` is among it, or nothing has come for 20 seconds."""
+    seen = ""
+    while awaited not in seen and select.select([terminal], [], [], 20)[0]:
+        seen += os.read(terminal, 65_536).decode(errors="replace")
+    return seen
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="no fish here: apt-get install fish")
@@ -96,9 +90,9 @@ def test_fish_offers_every_command_and_the_options_of_one(tmp_path: Path) -> Non
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh here: apt-get install zsh")
 def test_zsh_offers_every_command_and_the_options_of_one(tmp_path: Path) -> None:
     (tmp_path / "_snellen").write_text(script("zsh"))
-    assert "snellen evaluate" in zsh_offers(tmp_path, "snellen eval")
-    assert "--budget" in zsh_offers(tmp_path, "snellen train --bu")
-    shown = zsh_offers(tmp_path, "snellen ")
+    assert "evaluate" in zsh_offers(tmp_path, "snellen eval", "evaluate")
+    assert "--budget" in zsh_offers(tmp_path, "snellen train --bu", "--budget")
+    shown = zsh_offers(tmp_path, "snellen ", max(VERBS))
     assert not [verb for verb in VERBS if verb not in shown]
 
 
