@@ -6,12 +6,12 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.models.foreign import let_torchvision_import
 from tests.report.chromium import chromium_path, launch, without_browser
 
 from snellen.data import catalog
@@ -24,9 +24,12 @@ from snellen.runs.run import Run
 
 def pytest_configure() -> None:
     """One thread for every test, also in the processes they start: tiny tensors only wait for the second one."""
-    import torch
-
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if find_spec("torch") is None:  # `make pythons`, whose tests need none
+        return
+    import torch
+    from tests.models.foreign import let_torchvision_import
+
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     let_torchvision_import()  # before torchmetrics, which imports it where it is installed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -53,6 +54,22 @@ def test_every_package_that_is_asked_for_has_a_lower_bound_and_a_pin_within_it()
         pin = PINS[canonicalize_name(requirement.name)]
         assert lowest(requirement) <= pin, requirement
         assert requirement.specifier.contains(pin, prereleases=True), requirement
+
+
+def test_every_library_that_is_imported_is_asked_for_by_its_own_name() -> None:
+    """What another library happens to bring along may be gone with its next version."""
+    owners = metadata.packages_distributions()
+    asked = {canonicalize_name(requirement.name) for requirement in ASKED}
+    found = set()
+    for path in (ROOT / "src" / "snellen").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            found |= {name.partition(".")[0] for name in names}
+    strangers = found - set(sys.stdlib_module_names) - {"snellen"}
+    assert {"torch", "filelock"} <= strangers
+    unasked = {name for name in strangers if not asked & {canonicalize_name(one) for one in owners.get(name, ())}}
+    assert not unasked
 
 
 def test_every_package_that_comes_along_is_pinned() -> None:
