@@ -25,7 +25,7 @@ from snellen.runs.run import Run
 def pytest_configure() -> None:
     """One thread for every test, also in the processes they start: tiny tensors only wait for the second one."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    if find_spec("torch") is None:  # `make pythons`, whose tests need none
+    if find_spec("torch") is None:  # a newer Python without a build of it: what needs none is tested all the same
         return
     import torch
     from tests.models.foreign import let_torchvision_import
