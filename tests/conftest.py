@@ -6,13 +6,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import Phase, settings
-from tests.models.foreign import let_torchvision_import
 from tests.report.chromium import chromium_path, launch, without_browser
 
 from snellen.data import catalog
@@ -28,9 +28,12 @@ settings.register_profile("hunt", phases=(Phase.explicit, Phase.generate))
 
 def pytest_configure() -> None:
     """One thread for every test, also in the processes they start: tiny tensors only wait for the second one."""
-    import torch
-
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if find_spec("torch") is None:  # a newer Python without a build of it: what needs none is tested all the same
+        return
+    import torch
+    from tests.models.foreign import let_torchvision_import
+
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     let_torchvision_import()  # before torchmetrics, which imports it where it is installed
 

@@ -147,3 +147,29 @@ def test_an_interrupted_run_on_a_folder_is_resumed_on_the_same_pictures(
     answer = snellen("train", "--resume", "runs/first")
     assert answer.code == 0, answer.err
     assert json.loads((run / "run.json").read_text())["data"] == information["data"]
+
+
+def test_the_doctor_and_a_ladder_read_the_pictures_as_a_training_does(
+    snellen: Snellen, letters: Path, tmp_path: Path
+) -> None:
+    as_trained = ("--size", "16", "--fit", "pad", "--test-fraction", "0.15")
+    judged = snellen("doctor", letters, *as_trained, "--json").json
+    assert {one["name"] for one in judged["verdicts"] if one["passed"] is False} <= {"near-duplicates"}
+    steps = ("--rungs", "mlp", "plain", "--seeds", "1", "--set", "epochs=0.1", "--device", "cpu", "--precision", "fp32")
+    assert snellen("ladder", letters, *as_trained, *steps, "--name", "mine", "--json").code == 0
+    (first, _) = sorted(path for path in (tmp_path / "runs" / "ladder-mine").iterdir() if path.is_dir())
+    about = json.loads((first / "run.json").read_text())["data"]
+    assert about["loading"] == {"side": 16, "fit": "pad", "test_fraction": 0.15}
+    other = snellen("ladder", letters, "--size", "24", *steps, "--name", "mine", "--json")
+    assert (other.code, "holds a ladder with other images" in other.json["error"]) == (1, True), other.json
+
+
+@pytest.mark.parametrize("verb", ["doctor", "ladder", "lr", "train"])
+def test_each_verb_refuses_a_way_of_reading_that_has_no_effect(snellen: Snellen, verb: str) -> None:
+    answer = snellen(verb, "eyechart", "--size", "32")
+    assert (answer.code, "have no effect on eyechart" in answer.sentence) == (2, True)
+
+
+def test_a_runs_pictures_are_read_as_they_were(snellen: Snellen, trained: str) -> None:
+    answer = snellen("doctor", "runs/first", "--size", "32")
+    assert (answer.code, "read as they were for its training" in answer.sentence) == (2, True)

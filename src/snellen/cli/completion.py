@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import json
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union
 
@@ -20,11 +21,14 @@ class Args:
     shell: Annotated[Shell, tyro.conf.Positional]
     """bash: put `eval "$(snellen completion bash)"` into ~/.bashrc. zsh: write the output into a file _snellen in a
     folder of $fpath. fish: write it into ~/.config/fish/completions/snellen.fish."""
+    json: bool = False
+    """Print the shell's name and the script as JSON."""
 
 
 def run(args: Args) -> int:
     """Print the script."""
-    print(script(args.shell))
+    text = script(args.shell)
+    print(json.dumps({"shell": args.shell, "script": text}) if args.json else text)
     return 0
 
 

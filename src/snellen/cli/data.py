@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
+from snellen.cli.own_pictures import OwnPictures
 from snellen.errors import UsageError
 
 
@@ -22,14 +23,8 @@ class Args:
     """cifar10, eyechart, or your own pictures: a folder of class folders, a table (.csv, .parquet), shards (.tar)."""
     data: Path | None = None
     """Where the files are, or are to be put; else $SNELLEN_DATA, ./data and the cache are searched."""
-    size: int = 64
-    """Own pictures: pixels of the square that each becomes."""
-    fit: Literal["crop", "pad", "squash"] = "crop"
-    """Own pictures: how they become square: the middle, with grey bars, or stretched."""
-    test_fraction: float = 0.0
-    """Own pictures without a test part: this share of them is sealed as one."""
-    strict: bool = False
-    """Own pictures: refuse unreadable files instead of leaving them out."""
+    own_pictures: OwnPictures = field(default_factory=OwnPictures)
+    """How your own pictures are read; for other data without effect, and refused."""
     sheet: Path | None = None
     """Where to write the contact sheet; by default NAME.png in this folder."""
     json: bool = False
@@ -64,13 +59,13 @@ def _download(args: Args, name: str) -> int:
 def _info(args: Args, name: str) -> int:
     from snellen.data.catalog import load
     from snellen.data.contact_sheet import contact_sheet
-    from snellen.data.folder_dataset import Reading
     from snellen.data.info import describe
     from snellen.runs.atomic import write_bytes
     from snellen.train.progress import Progress
 
-    reading = Reading(args.size, args.fit, args.test_fraction, args.strict)
-    dataset = load(name, data=args.data, reading=reading, decoding=Progress(quiet=args.json).decoding)
+    dataset = load(
+        name, data=args.data, reading=args.own_pictures.reading(), decoding=Progress(quiet=args.json).decoding
+    )
     about = describe(dataset)
     path = args.sheet or Path(f"{dataset.name}.png")
     write_bytes(path, _png(contact_sheet(dataset.train)))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from snellen.cli.own_pictures import OwnPictures
 from snellen.errors import DataError, DataNotFound, UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Args:
     """The ledger's file; else $SNELLEN_LEDGER, else ledger.jsonl beside the run."""
     device: str = "cpu"
     """Where a run's model answers a few images: cpu, auto, cuda or mps."""
+    own_pictures: OwnPictures = field(default_factory=OwnPictures)
+    """How your own pictures are read; for other data without effect, and refused."""
     json: bool = False
     """Print as JSON."""
 
@@ -61,12 +64,17 @@ def _judge(args: Args, subject: str) -> Sequence[Verdict]:
 
     if args.ledger is not None:
         raise UsageError("--ledger has no effect on a data set; only runs are held against the ledger. Leave it out.")
-    dataset = load(subject, data=args.data)
+    dataset = load(subject, data=args.data, reading=args.own_pictures.reading())
     parts = split(dataset)
     return check_data(parts.train, parts.val, data=args.data, test=parts.test, files=dataset.files)
 
 
 def _judge_run(args: Args, folder: Path) -> Sequence[Verdict]:
+    if args.own_pictures != OwnPictures():
+        raise UsageError(
+            f"--size, --fit, --test-fraction and --strict have no effect on {folder}, whose pictures are read as they "
+            "were for its training. Leave them out."
+        )
     from snellen.data.catalog import load_again
     from snellen.data.splits import split, split_final
     from snellen.guards.check import check_run

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from snellen.cli.own_pictures import OwnPictures
 from snellen.errors import InvalidSetting, UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class Args:
     """What `snellen ladder` takes."""
 
     dataset: Annotated[str | None, tyro.conf.Positional] = None
-    """cifar10 or eyechart."""
+    """cifar10, eyechart, or your own pictures: a folder of class folders, or a table (.csv, .parquet)."""
     preset: str | None = None
     """lesson (the default), lesson-split, regularizers or leave-one-out."""
     rungs: tuple[str, ...] = ()
@@ -47,6 +48,8 @@ class Args:
     """Where the files are; else $SNELLEN_DATA, ./data and the cache are searched."""
     download: bool = False
     """Fetch the data set if it is nowhere."""
+    own_pictures: OwnPictures = field(default_factory=OwnPictures)
+    """How your own pictures are read; for other data without effect, and refused."""
     runs: Path = Path("runs")
     """Folder that holds the ladder's folder."""
     name: str | None = None
@@ -94,7 +97,15 @@ def _climb(args: Args, dataset_name: str, title: str, rungs: tuple[Rung, ...]) -
 
     folder = args.runs / _folder_name(args, dataset_name, title)
     progress = Progress(quiet=args.json)
-    dataset = load(dataset_name, data=args.data, download=args.download, progress=progress.download)
+    dataset = load(
+        dataset_name,
+        data=args.data,
+        download=args.download,
+        progress=progress.download,
+        reading=args.own_pictures.reading(),
+        decoding=progress.decoding,
+    )
+    progress.about(dataset.about)
     if args.test and dataset.test is None:
         raise UsageError(f"{dataset_name} has no test set of its own; leave --test out.")
     plan = climb(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
+from snellen.cli.own_pictures import OwnPictures
 from snellen.errors import UsageError
 
 
@@ -32,10 +33,8 @@ class Args:
     """auto takes bf16 where it is measured to be faster."""
     data: Path | None = None
     """Where the files are; else $SNELLEN_DATA, ./data and the cache are searched."""
-    size: int = 64
-    """Own pictures: pixels of the square that each becomes."""
-    fit: Literal["crop", "pad", "squash"] = "crop"
-    """Own pictures: how they become square."""
+    own_pictures: OwnPictures = field(default_factory=OwnPictures)
+    """How your own pictures are read; for other data without effect, and refused."""
     out: Path | None = None
     """Draw the curve into this file: lr.png"""
     json: bool = False
@@ -47,7 +46,6 @@ def run(args: Args) -> int:
     if args.out is not None and args.out.suffix != ".png":
         raise UsageError(f"--out {args.out} is not a .png file. Write for example --out {args.out.stem or 'lr'}.png")
     from snellen.data.catalog import load
-    from snellen.data.folder_dataset import Reading
     from snellen.recipes.catalog import default_recipe, find_recipe
     from snellen.recipes.json_form import with_settings
     from snellen.train.job import prepare
@@ -56,7 +54,7 @@ def run(args: Args) -> int:
 
     progress = Progress(quiet=args.json)
     dataset = load(
-        args.dataset, data=args.data, reading=Reading(args.size, args.fit), progress=progress.download,
+        args.dataset, data=args.data, reading=args.own_pictures.reading(), progress=progress.download,
         decoding=progress.decoding,
     )  # fmt: skip
     recipe = with_settings(find_recipe(args.recipe) if args.recipe else default_recipe(args.dataset), args.set)

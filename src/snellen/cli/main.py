@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import json
 import os
 import signal
@@ -40,10 +41,13 @@ VERBS = {
 
 _BAD_USAGE = 2
 _OUT_OF_MEMORY = 1
+_NO_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory", "bad_alloc", "failed to map segment")
+_WITH_BATCHES = ("train", "lr", "ladder")
 
 
 def entry() -> None:
     """The console script; `snellen … | head` ends quietly."""
+    _speak_to_anyone(as_json="--json" in sys.argv)
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()
@@ -51,6 +55,19 @@ def entry() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at exit
         code = 128 + 13
     sys.exit(code)
+
+
+def _speak_to_anyone(*, as_json: bool) -> None:
+    """No name of a file and no old code page ends a command: text shows a ? where it must, JSON is always UTF-8.
+
+    The only letters that UTF-8 cannot say are the stray bytes of file names, which Python reads as lone surrogates.
+    Their backslash form is JSON's own spelling of them.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    if as_json and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -85,22 +102,27 @@ def main(arguments: Sequence[str]) -> int:
         # train.interrupt.Interrupted, which is not imported here
         return _fail(f"Stopped by {stopped}; the run is saved and can be resumed.", exit_code, as_json)
     except Exception as error:
-        return _outside_error(error, as_json)
+        return _outside_error(error, verb, as_json)
 
 
-def _outside_error(error: Exception, as_json: bool) -> int:
+def _outside_error(error: Exception, verb: str, as_json: bool) -> int:
     """Errors of other libraries that a user can mend; anything else is a bug and keeps its traceback."""
     text = str(error)
-    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
-        return _fail(
-            "Out of memory. Use a smaller batch, for example: --set batch_size=128", _OUT_OF_MEMORY, as_json
-        )  # fmt: skip
+    if isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY):
+        mend = "Close other programs, or go where there is more: PyTorch and the pictures must fit."
+        if verb in _WITH_BATCHES:
+            mend = "Use a smaller batch, for example: --set batch_size=128. Else take fewer or smaller pictures."
+        return _fail(f"Out of memory. {mend}", _OUT_OF_MEMORY, as_json)
+    if isinstance(error, PermissionError) and error.filename:
+        return _fail(f"This user may not read or write {error.filename}. Change its owner or name another.", 1, as_json)
     raise error
 
 
 def _parse(arguments_type: type[Any], arguments: list[str], verb: str) -> Any:
     import tyro
 
+    if os.environ.get("NO_COLOR") or not sys.stderr.isatty():  # tyro asks stdout alone, also for what goes to stderr
+        tyro._experimental_options["ansi_codes"] = False
     try:
         return tyro.cli(
             arguments_type,

@@ -31,7 +31,7 @@ def show_run(folder: Path, *, as_json: bool) -> None:
     if run.info["final"]:
         show_guards(console, run)
         console.print("Final training: no val split was kept, so there is nothing to grade yet.")
-        console.print(f"run    {folder}\nnext   snellen evaluate {folder} --split test", soft_wrap=True)
+        console.print(Text(f"run    {folder}\nnext   snellen evaluate {run.typed} --split test"), soft_wrap=True)
         return
     val = Predictions.load(folder / "predictions_val.npz")
     show_grades(console, confidence(val, val=val))
@@ -122,11 +122,11 @@ def show_next(console: Console, run: Run) -> None:
     steps = [
         ("run", str(run.folder)),
         ("pictures", "confusion.png, curves.png, reliability.png"),
-        ("next", f"snellen report {run.folder}     (one page: every picture, every mistake)"),
-        ("", f"snellen view {run.folder}     (the same page, and a place to try your own pictures)"),
-        ("", f"snellen evaluate {run.folder} --per-class"),
-        ("", f"snellen predict {run.folder} YOUR_PICTURE.jpg"),
-        ("", f"snellen evaluate {run.folder} --split test     (once, through the ledger)"),
+        ("next", f"snellen report {run.typed}     (one page: every picture, every mistake)"),
+        ("", f"snellen view {run.typed}     (the same page, and a place to try your own pictures)"),
+        ("", f"snellen evaluate {run.typed} --per-class"),
+        ("", f"snellen predict {run.typed} YOUR_PICTURE.jpg"),
+        ("", f"snellen evaluate {run.typed} --split test     (once, through the ledger)"),
     ]
     console.print()
     for label, text in steps:

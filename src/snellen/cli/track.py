@@ -45,13 +45,13 @@ def run(args: Args) -> int:
         raise UsageError("Which run? snellen track runs/NAME --to tensorboard")
     if not args.to:
         listed = "; ".join(f"{name} ({kind.sentence})" for name, kind in TRACKERS.items())
-        raise UsageError(f"To what? {listed}. For example: snellen track {args.runs[0]} --to tensorboard")
+        raise UsageError(f"To what? {listed}. For example: snellen track RUN --to tensorboard")
     named = targets(args.to)
     _require_effect(args, named)
     runs = [open_run(path) for path in args.runs]
     for each in runs:
         if not each.journal.rows():
-            raise RunError(f"{each.folder} has no epoch to hand over yet: snellen train --resume {each.folder}")
+            raise RunError(f"{each.folder} has no epoch to hand over yet: snellen train --resume {each.typed}")
     lines = [_hand_over(args, each, target) for each in runs for target in named]
     if args.json:
         print(json.dumps(lines, ensure_ascii=False))

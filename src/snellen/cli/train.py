@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
+from snellen.cli.own_pictures import OwnPictures
 from snellen.errors import UsageError
 from snellen.recipes.catalog import default_recipe, find_recipe
 from snellen.recipes.json_form import to_json, with_settings
@@ -39,14 +40,8 @@ class Args:
     """Where the files are; else $SNELLEN_DATA, ./data and the cache are searched."""
     download: bool = False
     """Fetch the data set if it is nowhere."""
-    size: int = 64
-    """Own pictures: pixels of the square that each becomes."""
-    fit: Literal["crop", "pad", "squash"] = "crop"
-    """Own pictures: how they become square: the middle, with grey bars, or stretched."""
-    test_fraction: float = 0.0
-    """Own pictures without a test part: this share of them is sealed as one."""
-    strict: bool = False
-    """Own pictures: refuse unreadable files instead of leaving them out."""
+    own_pictures: OwnPictures = field(default_factory=OwnPictures)
+    """How your own pictures are read; for other data without effect, and refused."""
     weights: str | None = None
     """Begin with this .safetensors file, or "pretrained": what timm or torchvision publish for their models."""
     runs: Path = Path("runs")
@@ -83,7 +78,6 @@ def run(args: Args) -> int:
 
 def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
     from snellen.data.catalog import load
-    from snellen.data.folder_dataset import Reading
     from snellen.runs.run import require_place
     from snellen.trackers.catalog import targets
     from snellen.train.budget import fit_into, parse_duration
@@ -104,7 +98,7 @@ def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
             data=args.data,
             download=args.download,
             progress=progress.download,
-            reading=Reading(args.size, args.fit, args.test_fraction, args.strict),
+            reading=args.own_pictures.reading(),
             decoding=progress.decoding,
         )
     progress.about(dataset.about)

@@ -95,7 +95,7 @@ def export_run(
         DataError: the data are not at hand, or not those of the run.
     """
     if run.info["status"] != "finished":
-        raise RunError(f"{run.folder} is not finished: snellen train --resume {run.folder}. Then it can be exported.")
+        raise RunError(f"{run.folder} is not finished: snellen train --resume {run.typed}. Then it can be exported.")
     if {"onnx", "int8"} & set(formats):
         require_packages()
     train, judged = _images(run, data)

@@ -124,7 +124,7 @@ def read_verdicts(run: Run) -> tuple[Verdict, ...]:
         return tuple(_from_json(entry) for entry in run.read("guards.json")["verdicts"])
     except (KeyError, TypeError, AssertionError) as error:
         raise RunError(
-            f"{run.folder / 'guards.json'} holds no verdicts. Make it again: snellen doctor {run.folder}"
+            f"{run.folder / 'guards.json'} holds no verdicts. Make it again: snellen doctor {run.typed}"
         ) from error
 
 

@@ -141,7 +141,7 @@ def _stored(subject: Subject, passed: Pass) -> Stage | None:
     if len(at) == 0:
         raise RunError(
             f"{subject.ground.run.folder / 'predictions_val.npz'} has no image {subject.image_id}. "
-            f"Grade the run again: snellen evaluate {subject.ground.run.folder}"
+            f"Grade the run again: snellen evaluate {subject.ground.run.typed}"
         )
     made = stored.logits[at[0]]
     again = predict(subject.ground.model, _alone(subject), bf16=precision == "bf16").logits[0]

@@ -108,7 +108,7 @@ def _read(run: Run) -> bytes:
         return (run.folder / _WEIGHTS).read_bytes()
     except FileNotFoundError:
         raise RunError(
-            f"{run.folder} has no weights yet. Finish the training first: snellen train --resume {run.folder}"
+            f"{run.folder} has no weights yet. Finish the training first: snellen train --resume {run.typed}"
         ) from None
     except OSError as error:
         raise RunError(f"{run.folder / _WEIGHTS} cannot be read: {error.strerror}.") from error

@@ -100,8 +100,8 @@ def build_page(runs: Sequence[Run], options: Options, dataset: Dataset | None = 
     ledgers = [ledger_of(run, options.ledger) for run in runs]
     by_split = answered(runs, ledgers)
     if not by_split:
-        folder = runs[0].folder
-        raise RunError(f"{folder} has no predictions to show. Grade it first: snellen evaluate {folder}")
+        first = runs[0]
+        raise RunError(f"{first.folder} has no predictions to show. Grade it first: snellen evaluate {first.typed}")
     dataset = dataset or load_again(info, data=options.data)
     splits: dict[str, Any] = {}
     sprites: dict[str, Sprite] = {}
@@ -145,7 +145,7 @@ def _require_one_data_set(runs: Sequence[Run]) -> None:
         raise UsageError("Which run? snellen report runs/NAME")
     for run in runs:
         if run.info["status"] != "finished":
-            raise RunError(f"{run.folder} is not finished. Go on with it: snellen train --resume {run.folder}")
+            raise RunError(f"{run.folder} is not finished. Go on with it: snellen train --resume {run.typed}")
     names = {(run.info["data"]["name"], tuple(run.info["data"]["class_names"])) for run in runs}
     if len(names) > 1:
         listed = ", ".join(sorted(name for name, _ in names))

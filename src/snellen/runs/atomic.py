@@ -69,8 +69,12 @@ def write_parts(path: Path, parts: Iterable[bytes | memoryview]) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """`write_bytes` for UTF-8 text."""
-    write_bytes(path, content.encode())
+    """`write_bytes` for UTF-8 text.
+
+    A file's name may hold bytes that are no letters; Python reads them as lone surrogates, which UTF-8 cannot say.
+    Their backslash form is JSON's own spelling of them, and comes back as the same name.
+    """
+    write_bytes(path, content.encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -88,7 +92,7 @@ def append_line(path: Path, line: str) -> None:
     """
     try:
         make_folder(path.parent)
-        content = line.encode() + b"\n"
+        content = line.encode(errors="backslashreplace") + b"\n"  # as write_text
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             before = os.fstat(descriptor).st_size

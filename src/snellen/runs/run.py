@@ -19,7 +19,9 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +53,11 @@ class Run:
     def name(self) -> str:
         """The folder's name."""
         return self.folder.name
+
+    @property
+    def typed(self) -> str:
+        """The folder as one writes it behind a command, with quotes where a blank would split it in two."""
+        return subprocess.list2cmdline([str(self.folder)]) if os.name == "nt" else shlex.quote(str(self.folder))
 
     @property
     def recipe(self) -> Recipe:

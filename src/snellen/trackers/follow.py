@@ -66,10 +66,9 @@ class Following:
             act()
         except Exception as error:  # whatever another's library raises is no reason to lose a training
             self._trackers.pop(target, None)
-            folder = self._run.folder
             sentence = (
                 f"{target} no longer follows {self._run.name}: {_reason(error)} The training goes on without it; its "
-                f"rows are in {folder}. Hand them over later: snellen track {folder} --to {target}"
+                f"rows are in {self._run.folder}. Hand them over later: snellen track {self._run.typed} --to {target}"
             )
             self._say(sentence)
             with suppress(StorageError):  # --json says nothing on the way; the folder remembers

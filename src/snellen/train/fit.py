@@ -197,7 +197,7 @@ def _lead(job: Job, run: Run, progress: Progress, followers: Sequence[Target], w
         except KeyboardInterrupt:
             run.update_info(status="interrupted")
             progress.end()
-            progress.say(f"Stopped. Go on with: snellen train --resume {escape(str(run.folder))}")
+            progress.say(f"Stopped. Go on with: snellen train --resume {escape(run.typed)}")
             raise
         except TrainingDiverged:
             run.update_info(status="diverged")

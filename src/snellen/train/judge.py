@@ -143,7 +143,7 @@ def _look(
 def _require_finished(runs: Sequence[Run]) -> None:
     for run in runs:
         if run.info["status"] != "finished":
-            raise RunError(f"{run.folder} is not finished: snellen train --resume {run.folder}. Then it is graded.")
+            raise RunError(f"{run.folder} is not finished: snellen train --resume {run.typed}. Then it is graded.")
 
 
 def _require_one_family(runs: Sequence[Run], *, comparison: bool) -> None:
