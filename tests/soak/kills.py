@@ -16,6 +16,7 @@ import math
 import mmap
 import os
 import random
+import re
 import signal
 import sys
 import tempfile
@@ -59,6 +60,8 @@ _EXIT_CODES = {
     signal.SIGTERM: {143, -signal.SIGTERM},  # outside a training nobody waits for the signal; a shell says 143 to both
     signal.SIGINT: {130},
 }
+# Python itself prints and drops what is raised in the callback of a weak reference: such a Ctrl-C must be repeated.
+_IGNORED = re.compile(r"Exception ignored in: [^\n]*\nTraceback .*?(?:KeyboardInterrupt|Interrupted): ", re.DOTALL)
 _TO_EXIT_SECONDS = 5.0
 _MOST_IN_ONE_RUN = 5
 _LONGEST_DELAY = 0.01
@@ -137,7 +140,7 @@ def _amiss(ended: Ended, number: signal.Signals, log: Path) -> list[str]:
     found = []
     if ended.code not in (_EXIT_CODES[number] | {0} if ended.signalled else {0}):
         found.append(f"exit code {ended.code}: {log.read_text()[-2000:]}")
-    if "Traceback" in log.read_text():
+    if "Traceback" in _IGNORED.sub("", log.read_text()):
         found.append(f"a traceback: {log.read_text()[-2000:]}")
     if ended.signalled and ended.to_exit_seconds > _TO_EXIT_SECONDS:
         found.append(f"{ended.to_exit_seconds:.1f} s from the signal to the exit")
@@ -155,10 +158,9 @@ def _marked(function: Callable[..., Any], place: int) -> Callable[..., Any]:
     def marked(*arguments: Any, **options: Any) -> Any:
         before = _PHASE[0]
         _PHASE[0] = place
-        try:
-            return function(*arguments, **options)
-        finally:
-            _PHASE[0] = before
+        result = function(*arguments, **options)  # where it is left by an error, it is what was disturbed
+        _PHASE[0] = before
+        return result
 
     return marked
 
