@@ -92,7 +92,7 @@ def test_killed_inside_a_run_it_goes_on_from_the_checkpoint(
         patch.setattr(loop, "update", stops_in_the_second_epoch)
         # 270 images in batches of 64: 4 steps an epoch. The second run is stopped at its sixth of eight.
         patch.setattr(StopRequest, "requested", property(lambda _: len(steps) >= 14))
-        patch.setattr(StopRequest, "raise_if_requested", lambda self: _stop() if self.requested else None)
+        patch.setattr(StopRequest, "raise_if_requested", lambda self, **_: _stop() if self.requested else None)
         with pytest.raises(Interrupted):
             up(folder, tiny_rungs, 1)
     stopped = open_run(folder / "crop-and-flip-s0")

@@ -92,7 +92,7 @@ def train_on_ray(
         num_cpus=1,
         num_gpus=1 if plan.device == "cuda" else 0,
         max_retries=_RETRIES,
-        retry_exceptions=[Interrupted],  # a machine that is taken away says SIGTERM first
+        retry_exceptions=[_TakenAway],
     )
     shared = replace(plan, folder=plan.folder.resolve())
     about = (dataset.name, dataset.source, tuple(sorted(dataset.loading.items())))
@@ -138,6 +138,10 @@ def _stop(ray: Any, waiting: list[Any]) -> None:
 # In a worker
 
 
+class _TakenAway(Exception):
+    """SIGTERM, as a machine says before it goes. Ray tries again after an `Exception`, which Interrupted is not."""
+
+
 def _train_in_worker(
     plan: Plan, rung: Rung, seed: int, about: tuple[Any, ...], reuse: tuple[Path, ...], command: list[str]
 ) -> bool | SnellenError:
@@ -157,6 +161,8 @@ def _train_in_worker(
         return RunError(f"{plan.folder / name} is in use by another process. Wait for it, then run the command again.")
     except SnellenError as error:
         return error
+    except Interrupted as stopped:
+        raise _TakenAway(str(stopped)) from stopped
 
 
 @cache

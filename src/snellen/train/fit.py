@@ -171,7 +171,7 @@ def _train_and_grade(job: Job, run: Run, progress: Progress, followers: Sequence
             _take_part(job, workers)
         workers.wait()  # the run is whole when this returns, whichever worker asks
     except RuntimeError as error:
-        raise workers.explained(error, run.folder) from error
+        raise workers.explained(error, run.typed) from error
     return run
 
 
@@ -204,7 +204,7 @@ def _lead(job: Job, run: Run, progress: Progress, followers: Sequence[Target], w
             raise
         except StorageError:
             progress.end()
-            progress.say(f"When it can be written again: snellen train --resume {escape(str(run.folder))}")
+            progress.say(f"When it can be written again: snellen train --resume {escape(run.typed)}")
             raise
         finally:
             progress.end()

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -136,14 +135,14 @@ class Workers:
             return model
         return nn.parallel.DistributedDataParallel(model)
 
-    def explained(self, error: RuntimeError, folder: Path) -> Exception:
+    def explained(self, error: RuntimeError, run: str) -> Exception:
         """One sentence where a connection broke because another worker is gone; else the error itself."""
         lost = isinstance(error, torch.distributed.DistError) or "gloo" in str(error)
         if self.count == 1 or not lost:
             return error
         return RunError(
             f"Another worker of this training is gone; above or below it says why. The last checkpoint stands; go on "
-            f"with as many workers as you like: … -m snellen train --resume {folder}"
+            f"with as many workers as you like: … -m snellen train --resume {run}"
         )
 
     def same(self, model: nn.Module) -> None:
