@@ -27,7 +27,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 fast: $(INSTALLED)
-	$(BIN)/pytest -m "not slow and not gpu"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not gpu"
 
 slow: $(INSTALLED)
 	$(BIN)/pytest -m "slow and not gpu"

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
+_LOSS = (
+    "loss = workers * summed if isinstance(recipe.optimizer, Muon) else workers * summed / (batch_size or len(labels))"
+)
+
 OF_TRAINING = (
     # One step
     Mutant(
@@ -30,16 +34,30 @@ OF_TRAINING = (
     Mutant(
         "sgd-on-the-summed-loss",
         "train/step.py",
-        "loss = summed if isinstance(recipe.optimizer, Muon) else summed / len(labels)",
-        "loss = summed",
+        _LOSS,
+        "loss = workers * summed",
         ("train/test_optimizers.py::test_sgd_is_the_one_written_by_hand",),
     ),
     Mutant(
         "muon-on-the-mean-loss",
         "train/step.py",
-        "loss = summed if isinstance(recipe.optimizer, Muon) else summed / len(labels)",
-        "loss = summed / len(labels)",
+        _LOSS,
+        "loss = workers * summed / (batch_size or len(labels))",
         ("train/test_optimizers.py::test_under_muon_the_head_steps_along_the_gradient_of_the_summed_loss",),
+    ),
+    Mutant(
+        "gradients-of-workers-averaged-twice",
+        "train/step.py",
+        _LOSS,
+        "loss = summed if isinstance(recipe.optimizer, Muon) else summed / (batch_size or len(labels))",
+        ("train/test_workers.py::test_two_workers_without_batch_norm_train_what_one_trains",),
+    ),
+    Mutant(
+        "every-worker-takes-the-first-share",
+        "train/batches.py",
+        "step * self.batch_size + rank : (step + 1)",
+        "step * self.batch_size : (step + 1)",
+        ("train/test_workers.py::test_shares_of_a_batch_make_the_batch",),
     ),
     Mutant(
         "momentum-without-nesterov",
@@ -214,8 +232,8 @@ OF_TRAINING = (
     Mutant(
         "val-looked-at-in-bf16",
         "train/loop.py",
-        'state.graded, images, bf16=job.placement.precision == "bf16"',
-        "state.graded, images, bf16=True",
+        'val, bf16 = job.splits.val, job.placement.precision == "bf16"',
+        "val, bf16 = job.splits.val, True",
         ("train/test_fit.py::test_the_row_of_the_best_epoch_is_what_the_saved_weights_give",),
     ),
     Mutant(

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from snellen.data.eyechart import make_eyechart
+from snellen.errors import SnellenError
 from snellen.recipes.json_form import read_recipe
 from snellen.train import loop
 from snellen.train.fit import fit
@@ -41,7 +42,10 @@ def main(recipe: str, runs: str, signal_name: str = "", rank: str = "0", step: s
         run = fit(read_recipe(Path(recipe)), letters, device="cpu", precision="fp32", runs=Path(runs), name="run")
     except Interrupted as stopped:
         return stopped.exit_code
-    print(run.info["status"])
+    except SnellenError as error:
+        print(error, file=sys.stderr, flush=True)
+        return 1
+    print(run.info["status"], flush=True)
     return 0
 
 

@@ -133,8 +133,7 @@ def _climb(args: Args, dataset_name: str, title: str, rungs: tuple[Rung, ...]) -
     console = Console(highlight=False)
     console.print()
     print_table(console, standing)
-    console.print()
-    console.print(Text(f"files    {folder}: ladder.md, curves.png, curves.json, results.json"), soft_wrap=True)
+    console.print(Text(f"\nfiles    {folder}: ladder.md, curves.png, curves.json, results.json"), soft_wrap=True)
     return 0
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -140,6 +141,7 @@ class Workers:
         lost = isinstance(error, torch.distributed.DistError) or "gloo" in str(error)
         if self.count == 1 or not lost:
             return error
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it at once; the sentence comes first
         return RunError(
             f"Another worker of this training is gone; above or below it says why. The last checkpoint stands; go on "
             f"with as many workers as you like: … -m snellen train --resume {run}"

@@ -1,1 +1,0 @@
-"""Long runs under load; each is a command with a file of numbers at the end."""
