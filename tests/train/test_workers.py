@@ -13,6 +13,7 @@ import pytest
 import torch
 from tests.train.test_resume import EVERYTHING, numbers
 
+import snellen
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
 from snellen.errors import DataError, InvalidSetting, RunError
@@ -27,6 +28,7 @@ from snellen.train.shared_run import require_same
 from snellen.train.workers import ALONE, Workers, launched
 
 ROOT = Path(__file__).resolve().parents[2]
+SOURCE = Path(snellen.__file__).resolve().parents[1]  # the Snellen that is under test, which may be a copy
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def torchrun(recipe: Recipe, runs: Path, *signal: str, restarts: int = 0) -> sub
     file.write_text(json.dumps(to_json(recipe)))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command += ["--max-restarts", str(restarts), str(ROOT / "tests/train/one_worker.py"), str(file), str(runs), *signal]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{SOURCE}{os.pathsep}{ROOT}"}
     return subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
 
 

@@ -206,7 +206,7 @@ def _read_members(archive: Path) -> dict[str, bytes]:
                 if name in contents or extracted is None:
                     raise HostileFile(f"{archive} holds {member.name!r} more than once; nothing was written.")
                 contents[name] = extracted.read()
-    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, RecursionError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, LookupError, RecursionError) as error:
         raise DataError(f"{archive} is no readable archive ({error}); nothing was written.") from error
     if missing := sorted(set(MEMBERS) - set(contents)):
         raise DataError(f"{archive} lacks {', '.join(missing)}; nothing was written.")
