@@ -89,7 +89,6 @@ def _climb(args: Args, dataset_name: str, title: str, rungs: tuple[Rung, ...]) -
     from rich.console import Console
     from rich.text import Text
 
-    from snellen.data.catalog import load
     from snellen.ladder.climb import climb
     from snellen.ladder.standing import open_test, standing_of
     from snellen.ladder.table import print_table, write_results
@@ -97,14 +96,7 @@ def _climb(args: Args, dataset_name: str, title: str, rungs: tuple[Rung, ...]) -
 
     folder = args.runs / _folder_name(args, dataset_name, title)
     progress = Progress(quiet=args.json)
-    dataset = load(
-        dataset_name,
-        data=args.data,
-        download=args.download,
-        progress=progress.download,
-        reading=args.own_pictures.reading(),
-        decoding=progress.decoding,
-    )
+    dataset = args.own_pictures.load(dataset_name, data=args.data, download=args.download, progress=progress)
     progress.about(dataset.about)
     if args.test and dataset.test is None:
         raise UsageError(f"{dataset_name} has no test set of its own; leave --test out.")

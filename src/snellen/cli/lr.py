@@ -45,7 +45,6 @@ def run(args: Args) -> int:
     """Test, suggest, draw."""
     if args.out is not None and args.out.suffix != ".png":
         raise UsageError(f"--out {args.out} is not a .png file. Write for example --out {args.out.stem or 'lr'}.png")
-    from snellen.data.catalog import load
     from snellen.recipes.catalog import default_recipe, find_recipe
     from snellen.recipes.json_form import with_settings
     from snellen.train.job import prepare
@@ -53,10 +52,7 @@ def run(args: Args) -> int:
     from snellen.train.progress import Progress
 
     progress = Progress(quiet=args.json)
-    dataset = load(
-        args.dataset, data=args.data, reading=args.own_pictures.reading(), progress=progress.download,
-        decoding=progress.decoding,
-    )  # fmt: skip
+    dataset = args.own_pictures.load(args.dataset, data=args.data, download=False, progress=progress)
     recipe = with_settings(find_recipe(args.recipe) if args.recipe else default_recipe(args.dataset), args.set)
     job = prepare(recipe, dataset, seed=args.seed, device=args.device, precision=args.precision)
     progress.begin(steps=args.steps, done=0, images_per_step=recipe.batch_size)

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from snellen.data.dataset import Dataset
     from snellen.data.folder_dataset import Reading
+    from snellen.train.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -31,3 +35,21 @@ class OwnPictures:
         from snellen.data.folder_dataset import Reading
 
         return Reading(self.size, self.fit, self.test_fraction, self.strict)
+
+    def load(self, name: str, *, data: Path | None, download: bool, progress: Progress) -> Dataset:
+        """The data called `name`, their fetching and decoding shown while they last.
+
+        Raises:
+            DataError: they are nowhere, or cannot be read.
+            InvalidSetting: a size or share that cannot be.
+        """
+        from snellen.data.catalog import load
+
+        return load(
+            name,
+            data=data,
+            download=download,
+            progress=progress.download,
+            reading=self.reading(),
+            decoding=progress.decoding,
+        )

@@ -77,7 +77,6 @@ def run(args: Args) -> int:
 
 
 def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
-    from snellen.data.catalog import load
     from snellen.runs.run import require_place
     from snellen.trackers.catalog import targets
     from snellen.train.budget import fit_into, parse_duration
@@ -93,14 +92,7 @@ def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
         raise UsageError("--budget measures the speed of one process; with several workers give --set epochs=…")
     progress = Progress(quiet=args.json or not workers.first)
     with workers.one_before_the_others():
-        dataset = load(
-            dataset_name,
-            data=args.data,
-            download=args.download,
-            progress=progress.download,
-            reading=args.own_pictures.reading(),
-            decoding=progress.decoding,
-        )
+        dataset = args.own_pictures.load(dataset_name, data=args.data, download=args.download, progress=progress)
     progress.about(dataset.about)
     if seconds is not None:
         recipe = fit_into(
