@@ -19,7 +19,7 @@ from snellen.evaluate.predictions import Predictions
 from snellen.models.catalog import build
 from snellen.models.restore import restore
 from snellen.recipes.catalog import RECIPES
-from snellen.recipes.recipe import Augment, Recipe
+from snellen.recipes.recipe import Augment, Prune, Recipe
 from snellen.train import fit
 
 
@@ -29,7 +29,7 @@ def small_sprint() -> Recipe:
     return RECIPES["sprint"].replace(widths=(16, 16, 16), batch_size=64, epochs=3.5)
 
 
-@pytest.mark.parametrize("name", ["tiny", "sprint", "weighed", "sampled", "mixed"])
+@pytest.mark.parametrize("name", ["tiny", "sprint", "weighed", "sampled", "mixed", "pruned"])
 def test_the_weights_are_those_of_the_full_loop_to_the_bit(
     name: str,
     tiny_recipe: Recipe,
@@ -42,7 +42,15 @@ def test_the_weights_are_those_of_the_full_loop_to_the_bit(
     weighed, sampled = tiny_recipe.replace(class_weights="balanced"), tiny_recipe.replace(sampling="balanced")
     augment = Augment(randaugment=1, erase=0.5, mixup=0.2, cutmix=1.0)
     mixed = tiny_recipe.replace(augment=augment, ema_decay=0.9)
-    recipes = {"tiny": tiny_recipe, "sprint": small_sprint, "weighed": weighed, "sampled": sampled, "mixed": mixed}
+    pruned = small_sprint.replace(prune=Prune(after=0.2, until=0.9))
+    recipes = {
+        "tiny": tiny_recipe,
+        "sprint": small_sprint,
+        "weighed": weighed,
+        "sampled": sampled,
+        "mixed": mixed,
+        "pruned": pruned,
+    }
     recipe = recipes[name]
     everything = tiny_dataset.train  # of the first class a third is kept, so that there is something to even out
     rare = everything.take(np.flatnonzero((everything.labels > 0) | (everything.ids % 30 == 0)), "all")

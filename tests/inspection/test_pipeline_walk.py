@@ -105,7 +105,7 @@ def test_the_augmented_training_picture_is_the_one_that_training_saw(grounds: Gr
     walked = walk(ground, image_id=int(ground.train.ids[7]), split="train", epoch=1)
     numbers = next(stage.numbers for stage in walked.stages if stage.key == "augmented")
     batches = Batches(ground.train, batch_size=1, augment=ground.recipe.augment, seed=3, device=torch.device("cpu"))
-    seen = [batch[0].double() for batch, _ in batches.epoch(1)]
+    seen = [batch.images[0].double() for batch in batches.epoch(1)]
     equal = [
         one for one in seen if (float(one.mean()), float(one.max())) == pytest.approx((numbers.mean, numbers.high))
     ]

@@ -14,7 +14,7 @@ from snellen.errors import InvalidSetting, UsageError
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.cifar10 import SPRINT
 from snellen.recipes.json_form import _chosen, from_json, read_recipe, recipe_hash, to_json, with_settings
-from snellen.recipes.recipe import SGD, Augment, Average, Expect, Freeze, Muon, Recipe, Resolution, Schedule
+from snellen.recipes.recipe import SGD, Augment, Average, Expect, Freeze, Muon, Prune, Recipe, Resolution, Schedule
 
 _PART = st.floats(0, 0.99)
 _INNER = st.floats(0.01, 0.99)
@@ -66,6 +66,7 @@ _RECIPES = st.builds(
     label_smoothing=_PART,
     resolutions=_STAGES,
     freezes=st.lists(st.builds(Freeze, prefix=st.text(min_size=1), after=_INNER), max_size=2).map(tuple),
+    prune=st.none() | st.builds(Prune, easiest=st.floats(0.01, 0.9), skip=_INNER, after=st.just(0.0), until=_INNER),
     average=st.none() | st.builds(Average, after=_PART, every_steps=st.integers(1, 99), weight=_INNER),
     tta=st.sampled_from(["flip", "shift", "ten_crop"]),
     tta_unsure=_INNER,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from snellen.errors import InvalidSetting
-from snellen.recipes.recipe import SGD, Augment, Average, Freeze, Muon, Recipe, Resolution, Schedule
+from snellen.recipes.recipe import SGD, Augment, Average, Freeze, Muon, Prune, Recipe, Resolution, Schedule
 
 
 def recipe(**changes: Any) -> Recipe:
@@ -55,6 +55,14 @@ def recipe(**changes: Any) -> Recipe:
         (lambda: Resolution(side=8, until=1.0), "resolutions.until=1.0"),
         (lambda: Freeze(prefix="", after=0.5), "freezes.prefix=''"),
         (lambda: Freeze(prefix="net", after=0.0), "freezes.after=0.0"),
+        (lambda: Prune(easiest=0.0), "prune.easiest=0.0"),
+        (lambda: Prune(easiest=0.95), "prune.easiest=0.95"),
+        (lambda: Prune(skip=1.0), "prune.skip=1.0"),
+        (lambda: Prune(after=-0.1), "prune.after=-0.1"),
+        (lambda: Prune(after=0.5, until=0.5), "prune.until=0.5"),
+        (lambda: Prune(until=1.1), "prune.until=1.1"),
+        (lambda: recipe(prune=Prune(), augment=Augment(mixup=0.2)), "use prune=null"),
+        (lambda: recipe(prune=Prune(), augment=Augment(cutmix=1.0)), "use prune=null"),
         (lambda: Average(after=1.0), "average.after=1.0"),
         (lambda: Average(after=0.5, every_steps=0), "average.every_steps=0"),
         (lambda: Average(after=0.5, weight=0.0), "average.weight=0.0"),
@@ -101,3 +109,7 @@ def test_only_what_was_chosen_about_the_model_reaches_its_builder() -> None:
 def test_only_the_default_augmentation_changes_nothing() -> None:
     assert Augment().is_identity
     assert not Augment(crop_pixels=1).is_identity
+
+
+def test_what_is_left_out_of_a_whole_training() -> None:
+    assert Prune(easiest=0.6, skip=0.5, after=0.1, until=0.9).trained_share == pytest.approx(1 - 0.6 * 0.5 * 0.8)

@@ -32,7 +32,7 @@ from snellen.data.ledger import Ledger
 from snellen.errors import SnellenError
 from snellen.evaluate.predictions import Predictions
 from snellen.recipes.json_form import to_json
-from snellen.recipes.recipe import SGD, Augment, Average, Freeze, Muon, Recipe, Resolution, Schedule
+from snellen.recipes.recipe import SGD, Augment, Average, Freeze, Muon, Prune, Recipe, Resolution, Schedule
 from snellen.runs.handed_on import without_folders
 from snellen.runs.run import open_run
 from snellen.train import loop
@@ -54,6 +54,7 @@ PLAIN = Recipe(
     optimizer=SGD(lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4),
     schedule=Schedule(shape="cosine", warmup_fraction=0.1),
     label_smoothing=0.1,
+    prune=Prune(after=0.2),
 )
 EVERYTHING = PLAIN.replace(
     name="everything",

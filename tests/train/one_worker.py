@@ -13,8 +13,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from snellen.data.eyechart import make_eyechart
 from snellen.errors import SnellenError
 from snellen.recipes.json_form import read_recipe
@@ -28,7 +26,7 @@ def main(recipe: str, runs: str, signal_name: str = "", rank: str = "0", step: s
     loop._CHECKPOINT_SECONDS = 0.0  # after every step
     real, calls = loop.update, []
 
-    def update(*arguments: Any, **options: Any) -> torch.Tensor:
+    def update(*arguments: Any, **options: Any) -> Any:
         loss = real(*arguments, **options)
         calls.append(1)
         mine = os.environ.get("RANK", "0") == rank and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"

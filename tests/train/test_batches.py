@@ -32,7 +32,7 @@ def numbered(few_images: LabeledImages) -> LabeledImages:
 
 
 def order(made: Batches, epoch: int, *, first: int = 0) -> list[list[int]]:
-    return [torch.round(images[:, 0, 0, 0] * 255).int().tolist() for images, _ in made.epoch(epoch, first=first)]
+    return [torch.round(batch.images[:, 0, 0, 0] * 255).int().tolist() for batch in made.epoch(epoch, first=first)]
 
 
 def test_an_epoch_has_whole_batches_and_every_image_at_most_once(numbered: LabeledImages) -> None:
@@ -66,15 +66,17 @@ def test_beginning_in_the_middle_gives_the_rest_of_the_same_epoch(few_images: La
     whole = list(batches(few_images, augment=JITTER).epoch(2))
     rest = list(batches(few_images, augment=JITTER).epoch(2, first=first))
     assert len(rest) == 3 - first
-    for (images, labels), (expected, expected_labels) in zip(rest, whole[first:], strict=True):
-        assert torch.equal(images, expected)
-        assert torch.equal(labels, expected_labels)
+    for batch, expected in zip(rest, whole[first:], strict=True):
+        assert torch.equal(batch.images, expected.images)
+        assert torch.equal(batch.targets, expected.targets)
 
 
 def test_labels_stay_with_their_images(numbered: LabeledImages) -> None:
-    for images, labels in batches(numbered).epoch(0):
-        numbers = torch.round(images[:, 0, 0, 0] * 255).long().numpy()
-        np.testing.assert_array_equal(labels.numpy(), numbered.labels[numbers])
+    for batch in batches(numbered).epoch(0):
+        numbers = torch.round(batch.images[:, 0, 0, 0] * 255).long().numpy()
+        np.testing.assert_array_equal(batch.targets.numpy(), numbered.labels[numbers])
+        np.testing.assert_array_equal(batch.of.numpy(), numbers)
+        assert batch.counts is None
 
 
 @settings(deadline=None, max_examples=60)
@@ -97,10 +99,10 @@ def test_augmentation_leaves_every_label_with_its_image(
     pixels = np.broadcast_to(numbers.astype(np.uint8)[:, None, None, None], (count, 8, 8, 1)).copy()
     labels = (numbers * 7) % 5
     images = LabeledImages(pixels, labels.copy(), tuple("abcde"), numbers, "train", "of one colour")
-    for batch, given_labels in batches(images, size=size, augment=augment, seed=seed).epoch(epoch):
-        seen = torch.round(batch * 255).long().numpy()
+    for batch in batches(images, size=size, augment=augment, seed=seed).epoch(epoch):
+        seen = torch.round(batch.images * 255).long().numpy()
         assert (seen == seen[:, :1, :1, :1]).all()  # moved and painted over in its own colour, it stays one colour
-        np.testing.assert_array_equal(given_labels.numpy(), labels[seen[:, 0, 0, 0]])
+        np.testing.assert_array_equal(batch.targets.numpy(), labels[seen[:, 0, 0, 0]])
     np.testing.assert_array_equal(images.labels, labels)
 
 
@@ -111,22 +113,23 @@ def test_each_image_gets_its_own_draw_of_the_epoch_whatever_batch_it_is_in(few_i
         pairs = zip(plain.epoch(1), augmented.epoch(1), strict=True)
         return {
             image.numpy().tobytes(): changed.numpy().tobytes()
-            for (images, _), (changes, _) in pairs
-            for image, changed in zip(images, changes, strict=True)
+            for before, after in pairs
+            for image, changed in zip(before.images, after.images, strict=True)
         }
 
     assert changed_by_image(10) == changed_by_image(60)
 
 
 def test_augmentation_is_the_one_of_the_draws(few_images: LabeledImages) -> None:
-    ((images, _),) = batches(few_images, size=60, augment=JITTER, seed=3).epoch(5)
+    (batch,) = batches(few_images, size=60, augment=JITTER, seed=3).epoch(5)
     whole = augment_batch(torch.from_numpy(few_images.images), to_device(draw(JITTER, seed=3, epoch=5, count=60), CPU))
-    ours = sorted(image.numpy().tobytes() for image in images)
+    ours = sorted(image.numpy().tobytes() for image in batch.images)
     assert ours == sorted(image.numpy().tobytes() for image in whole)
 
 
 def test_without_augmentation_pixels_are_only_divided(few_images: LabeledImages) -> None:
-    ((images, _),) = batches(few_images, size=60).epoch(0)
+    (batch,) = batches(few_images, size=60).epoch(0)
+    images = batch.images
     assert images.dtype == torch.float32
     assert images.is_contiguous(memory_format=torch.channels_last)
     expected = to_float(torch.from_numpy(few_images.images))
@@ -136,13 +139,14 @@ def test_without_augmentation_pixels_are_only_divided(few_images: LabeledImages)
 def test_fewer_images_than_a_batch_make_one_smaller_batch(few_images: LabeledImages) -> None:
     made = batches(few_images, size=512)
     assert (made.batch_size, made.steps_per_epoch) == (60, 1)
-    assert [len(labels) for _, labels in made.epoch(0)] == [60]
+    assert [len(batch.targets) for batch in made.epoch(0)] == [60]
 
 
 def test_mixed_images_come_with_targets_that_sum_to_one_and_name_both_classes(few_images: LabeledImages) -> None:
-    ((images, targets),) = batches(few_images, size=60, augment=Augment(mixup=0.4)).epoch(0)
-    ((_, labels),) = batches(few_images, size=60).epoch(0)
-    assert images.shape == (60, 3, 32, 32)
+    (mixed,) = batches(few_images, size=60, augment=Augment(mixup=0.4)).epoch(0)
+    (plain,) = batches(few_images, size=60).epoch(0)
+    targets, labels = mixed.targets, plain.targets
+    assert mixed.images.shape == (60, 3, 32, 32)
     torch.testing.assert_close(targets.sum(dim=1), torch.ones(60))
     rows = torch.arange(60)
     named = torch.zeros_like(targets, dtype=torch.bool)

@@ -6,7 +6,7 @@ import pytest
 
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting
-from snellen.recipes.recipe import Expect, Recipe
+from snellen.recipes.recipe import Expect, Prune, Recipe
 from snellen.train import budget
 from snellen.train.budget import fit_into, parse_duration
 from snellen.train.progress import Progress
@@ -61,6 +61,12 @@ def test_below_three_epochs_the_last_one_may_be_a_part(tiny_recipe: Recipe, tiny
 def test_fewer_looks_at_val_leave_time_for_training(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
     seldom = fitted(tiny_recipe.replace(evaluate_every=100), tiny_dataset, 200).epochs
     assert seldom == pytest.approx(1.8 * 290 / 270, abs=0.06)
+
+
+@pytest.mark.usefixtures("an_epoch_takes_a_hundred_seconds")
+def test_images_that_are_left_out_leave_time_for_more_epochs(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
+    pruned = tiny_recipe.replace(evaluate_every=100, prune=Prune(after=0.0, until=1.0))  # 189 of 270 images
+    assert fitted(pruned, tiny_dataset, 200).epochs == pytest.approx(1.8 * 290 / 189, abs=0.06)
 
 
 @pytest.mark.usefixtures("an_epoch_takes_a_hundred_seconds")

@@ -190,10 +190,10 @@ def test_one_poisoned_step_is_noticed_at_that_step_and_the_best_weights_stay(
 ) -> None:
     calls, real = [], loop.update
 
-    def update(*arguments: Any, **options: Any) -> torch.Tensor:
+    def update(*arguments: Any, **options: Any) -> tuple[torch.Tensor, torch.Tensor]:
         calls.append(1)
-        loss = real(*arguments, **options)
-        return loss * math.nan if len(calls) == 11 else loss
+        loss, losses = real(*arguments, **options)
+        return loss * math.nan if len(calls) == 11 else loss, losses
 
     monkeypatch.setattr(loop, "update", update)
     with pytest.raises(TrainingDiverged, match="The loss became nan by step 11"):

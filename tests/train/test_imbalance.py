@@ -44,7 +44,7 @@ def batches(images: LabeledImages, sampling: Sampling, *, seed: int = 0, augment
 
 
 def seen(made: Batches, epoch: int, *, first: int = 0) -> list[int]:
-    numbers = [torch.round(images[:, 0, 0, 0] * 255).int() for images, _ in made.epoch(epoch, first=first)]
+    numbers = [torch.round(batch.images[:, 0, 0, 0] * 255).int() for batch in made.epoch(epoch, first=first)]
     return torch.cat(numbers).tolist()
 
 
@@ -64,7 +64,8 @@ def test_balanced_sampling_is_a_function_of_seed_and_epoch_and_resumes_in_the_mi
     jitter = Augment(crop_pixels=2, flip="random", brightness=0.2)
     whole = list(batches(uneven, "balanced", seed=4, augment=jitter).epoch(2))
     rest = list(batches(uneven, "balanced", seed=4, augment=jitter).epoch(2, first=1))
-    assert all(torch.equal(one, other) for one, other in zip(rest[0], whole[1], strict=True))
+    assert torch.equal(rest[0].images, whole[1].images)
+    assert torch.equal(rest[0].targets, whole[1].targets)
     assert seen(batches(uneven, "balanced"), 0) != seen(batches(uneven, "balanced"), 1)
     assert seen(batches(uneven, "balanced"), 0) != seen(batches(uneven, "balanced", seed=1), 0)
 
@@ -73,7 +74,7 @@ def test_an_image_that_comes_twice_is_augmented_differently(uneven: LabeledImage
     one = np.flatnonzero(uneven.labels == 2)[:1]
     lonely = uneven.take(np.concatenate([np.arange(40), one]), "train")
     made = batches(replace(lonely, images=lonely.images | 128), "balanced", augment=Augment(brightness=0.3))
-    values = [float(x[0, 0, 0]) for images, labels in made.epoch(0) for x, y in zip(images, labels, strict=True) if y]
+    values = [float(x) for batch in made.epoch(0) for x in batch.images[batch.targets > 0, 0, 0, 0]]
     assert len(values) > 15
     assert len(set(values)) > 10
 
@@ -95,7 +96,9 @@ def test_balanced_weights_are_those_of_pytorchs_loss(tiny_recipe: Recipe) -> Non
     images, labels, weights = torch.rand(6, 4), torch.tensor([0, 0, 0, 1, 1, 2]), torch.tensor([0.5, 1.0, 2.0])
     recipe = tiny_recipe.replace(optimizer=SGD(lr=0.1))
     shared = {"lr": 1.0, "recipe": recipe, "placement": Placement.nowhere()}
-    summed = update(model, images, labels, optimizers=build_optimizers(model, recipe), class_weights=weights, **shared)
+    summed, _ = update(
+        model, images, labels, optimizers=build_optimizers(model, recipe), class_weights=weights, **shared
+    )
     expected = functional.cross_entropy(
         other(images), labels, weight=weights, label_smoothing=recipe.label_smoothing, reduction="sum"
     )
@@ -140,6 +143,6 @@ def test_images_beyond_what_may_live_on_the_device_give_the_same_batches(
 ) -> None:
     resident = list(batches(uneven, "natural").epoch(0))
     monkeypatch.setattr("snellen.train.batches._MOST_RESIDENT_BYTES", 0)
-    for (images, labels), (others, other_labels) in zip(batches(uneven, "natural").epoch(0), resident, strict=True):
-        assert torch.equal(images, others)
-        assert torch.equal(labels, other_labels)
+    for batch, other in zip(batches(uneven, "natural").epoch(0), resident, strict=True):
+        assert torch.equal(batch.images, other.images)
+        assert torch.equal(batch.targets, other.targets)

@@ -41,7 +41,7 @@ class Seen:
 def watch(recipe: Recipe, dataset: Dataset, runs: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Seen:
     seen, real = Seen(), loop.update
 
-    def update(model: Any, images: torch.Tensor, labels: torch.Tensor, **rest: Any) -> torch.Tensor:
+    def update(model: Any, images: torch.Tensor, labels: torch.Tensor, **rest: Any) -> Any:
         last = list(model.parameters())[-1]
         seen.sides.append(images.shape[-1])
         seen.rates.append(rest["lr"])
@@ -122,7 +122,7 @@ def test_every_step_weighs_the_classes_as_the_recipe_says(
     rare = tiny_dataset.train.take(np.flatnonzero((tiny_dataset.train.labels != 0) | (np.arange(300) % 4 == 0)), "all")
     seen, real = [], loop.update
 
-    def update(*arguments: Any, class_weights: torch.Tensor, **options: Any) -> torch.Tensor:
+    def update(*arguments: Any, class_weights: torch.Tensor, **options: Any) -> Any:
         seen.append(class_weights)
         return real(*arguments, class_weights=class_weights, **options)
 
@@ -177,10 +177,10 @@ def test_the_training_loss_of_a_row_is_the_mean_over_the_images_of_its_epoch(
     losses: list[float] = []
     real = loop.update
 
-    def update(*arguments: Any, **options: Any) -> torch.Tensor:
-        loss = real(*arguments, **options)
+    def update(*arguments: Any, **options: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        loss, each = real(*arguments, **options)
         losses.append(loss.item())
-        return loss
+        return loss, each
 
     monkeypatch.setattr(loop, "update", update)
     run = fit(recipe, tiny_dataset, device="cpu", precision="fp32", runs=tmp_path)

@@ -37,7 +37,8 @@ def make_steps(model: nn.Module, chosen: Recipe, rates: list[float]) -> list[tor
     images, labels = batch()
     place = Placement.nowhere()
     return [
-        update(model, images, labels, optimizers=optimizers, lr=rate, recipe=chosen, placement=place) for rate in rates
+        update(model, images, labels, optimizers=optimizers, lr=rate, recipe=chosen, placement=place)[0]
+        for rate in rates
     ]
 
 
@@ -82,7 +83,7 @@ def test_the_loss_is_taken_in_fp32_also_where_the_arithmetic_is_bf16() -> None:
         logits = model(images)
     assert logits.dtype == torch.bfloat16
     expected = nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
-    loss = update(
+    loss, _ = update(
         model, images, labels, optimizers=build_optimizers(model, recipe()), lr=1.0, recipe=recipe(), placement=place
     )
     assert loss.dtype == torch.float32

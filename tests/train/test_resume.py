@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +16,7 @@ from snellen.data.dataset import Dataset
 from snellen.errors import RunError
 from snellen.evaluate.predictions import Predictions
 from snellen.models.restore import weights_hash
-from snellen.recipes.recipe import Augment, Average, Freeze, Muon, Recipe, Resolution, Schedule
+from snellen.recipes.recipe import Augment, Average, Freeze, Muon, Prune, Recipe, Resolution, Schedule
 from snellen.runs.run import Run, open_run
 from snellen.train import fit as fit_file
 from snellen.train import loop, workers
@@ -38,15 +37,19 @@ EVERYTHING: dict[str, Any] = SGD_ONLY | {
     "augment": Augment(crop_pixels=2, randaugment=1, erase=0.3, mixup=0.2, cutmix=1.0),
     "ema_decay": 0.8,
 }  # 4 steps an epoch, 10 in all
+PRUNED: dict[str, Any] = EVERYTHING | {
+    "augment": Augment(crop_pixels=2, flip="alternate"),
+    "prune": Prune(after=0.2, until=0.9),
+}
 
 
 class Killed(BaseException):
     """Stands for kill -9: nothing is caught, nothing is saved."""
 
 
-@pytest.fixture(params=["sgd", "everything"])
+@pytest.fixture(params=["sgd", "everything", "pruned"])
 def recipe(request: pytest.FixtureRequest, tiny_recipe: Recipe) -> Recipe:
-    return tiny_recipe.replace(**(SGD_ONLY if request.param == "sgd" else EVERYTHING))
+    return tiny_recipe.replace(**{"sgd": SGD_ONLY, "everything": EVERYTHING, "pruned": PRUNED}[request.param])
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def arm(step: int, *, killed: bool = False) -> None:
         calls: list[int] = []
 
-        def update(*arguments: Any, **options: Any) -> torch.Tensor:
+        def update(*arguments: Any, **options: Any) -> Any:
             calls.append(1)
             loss = real(*arguments, **options)
             if len(calls) == step:
@@ -85,7 +88,7 @@ def numbers(run: Run) -> list[dict[str, Any]]:
     return [{key: value for key, value in row.items() if key not in CLOCKS} for row in run.journal.rows()]
 
 
-_UNINTERRUPTED: dict[str, tuple[str, list[dict[str, Any]], bytes, bytes, dict[str, Any]]] = {}
+_UNINTERRUPTED: dict[Recipe, tuple[str, list[dict[str, Any]], bytes, bytes, dict[str, Any]]] = {}
 
 
 def content(run: Run) -> tuple[str, list[dict[str, Any]], bytes, bytes, dict[str, Any]]:
@@ -102,9 +105,9 @@ def content(run: Run) -> tuple[str, list[dict[str, Any]], bytes, bytes, dict[str
 @pytest.fixture
 def uninterrupted(recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path) -> Any:
     """What the run is when nobody stops it; trained once for each recipe."""
-    if recipe.model not in _UNINTERRUPTED:
-        _UNINTERRUPTED[recipe.model] = content(start(recipe, tiny_dataset, tmp_path / "whole"))
-    return _UNINTERRUPTED[recipe.model]
+    if recipe not in _UNINTERRUPTED:
+        _UNINTERRUPTED[recipe] = content(start(recipe, tiny_dataset, tmp_path / "whole"))
+    return _UNINTERRUPTED[recipe]
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def advance(state: TrainingState, recipe: Recipe, steps: int) -> None:
     generator = torch.Generator().manual_seed(state.step)
     for _ in range(steps):
         images = torch.rand(8, 3, 32, 32, generator=generator).contiguous(memory_format=torch.channels_last)
-        loss = update(
+        loss, _ = update(
             state.model.train(),
             images,
             torch.arange(8),

@@ -20,7 +20,7 @@ from snellen.errors import DataError, InvalidSetting, RunError
 from snellen.evaluate.predictions import Predictions
 from snellen.models.restore import weights_hash
 from snellen.recipes.json_form import to_json
-from snellen.recipes.recipe import Recipe
+from snellen.recipes.recipe import Prune, Recipe
 from snellen.runs.run import Run, open_run
 from snellen.train.fit import fit, resume
 from snellen.train.job import prepare
@@ -63,10 +63,12 @@ def alone(recipe: Recipe, letters: Dataset, runs: Path) -> Run:
     return fit(recipe, letters, device="cpu", precision="fp32", runs=runs, name="run")
 
 
+@pytest.mark.parametrize("prune", [None, Prune(after=0.5)])
 def test_two_workers_without_batch_norm_train_what_one_trains(
-    tiny_recipe: Recipe, letters: Dataset, tmp_path: Path
+    prune: Prune | None, tiny_recipe: Recipe, letters: Dataset, tmp_path: Path
 ) -> None:
-    recipe = tiny_recipe.replace(model="mlp", widths=(64,), batch_size=63, epochs=2.0)  # 32 and 31 images a worker
+    # 32 and 31 images a worker; of a thinned batch 23 and 22
+    recipe = tiny_recipe.replace(model="mlp", widths=(64,), batch_size=63, epochs=2.0, prune=prune)
     one, two = alone(recipe, letters, tmp_path / "one"), shared(recipe, tmp_path / "two")
     for mine, theirs in zip(numbers(one), numbers(two), strict=True):
         assert theirs == pytest.approx(mine, rel=1e-5)
@@ -119,11 +121,12 @@ def test_all_shares_together_hold_each_image_once() -> None:
 
 def test_shares_of_a_batch_make_the_batch(tiny_recipe: Recipe, letters: Dataset) -> None:
     job = prepare(tiny_recipe.replace(batch_size=63), letters, seed=0, device="cpu", precision="fp32")
-    images, labels = next(job.batches().epoch(1, first=2))
+    batch = next(job.batches().epoch(1, first=2))
     shares = [next(job.batches(Workers(rank, 2)).epoch(1, first=2)) for rank in range(2)]
-    for rank, (share, share_labels) in enumerate(shares):
-        assert torch.equal(share, images[rank::2])
-        assert torch.equal(share_labels, labels[rank::2])
+    for rank, share in enumerate(shares):
+        assert torch.equal(share.images, batch.images[rank::2])
+        assert torch.equal(share.targets, batch.targets[rank::2])
+        assert torch.equal(share.of, batch.of)
 
 
 def test_a_batch_too_small_to_share_is_refused(tiny_recipe: Recipe, letters: Dataset) -> None:

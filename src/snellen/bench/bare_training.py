@@ -90,20 +90,24 @@ def train_bare(job: Job) -> Classifier:
     lookahead = Lookahead(model, recipe.average, steps=steps) if recipe.average else None
     ema = moving_average(model, recipe.ema_decay) if recipe.ema_decay else None
     trainable = trainable_names(model)
+    pruning = job.pruning(steps)
     step, side_before = 0, 0
     model.train()
     while step < steps:
-        for images, labels in batches.epoch(step // per_epoch):
+        for batch in batches.epoch(step // per_epoch, pruning=pruning):
             let_learn(model, recipe, trainable, done=step / steps)
-            side = recipe.side_at(step / steps, full=images.shape[-1])
+            side = recipe.side_at(step / steps, full=batch.images.shape[-1])
             if side != side_before:
                 return_freed_memory()
                 side_before = side
             lr = lr_fraction(recipe.schedule, step=step, steps=steps, steps_per_epoch=per_epoch)
-            update(
-                model, resize_side(images, side), labels,
+            _, losses = update(
+                model, resize_side(batch.images, side), batch.targets,
                 optimizers=optimizers, lr=lr, recipe=recipe, placement=job.placement, class_weights=class_weights,
+                counts=batch.counts, batch_size=batches.batch_size,
             )  # fmt: skip
+            if pruning is not None:
+                pruning.note(batch.of, losses)
             step += 1
             if lookahead:
                 lookahead.after_step(step)

@@ -31,8 +31,8 @@ def our_epoch(recipe: Recipe, images: LabeledImages, device: torch.device) -> fl
         step.whole()
     step.placement.synchronize()
     started = time.perf_counter()
-    for batch, labels in step.batches.epoch(1):
-        step.update(batch, labels)
+    for batch in step.batches.epoch(1):
+        step.update(batch.images, batch.targets)
     step.placement.synchronize()
     return time.perf_counter() - started
 

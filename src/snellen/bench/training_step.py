@@ -14,7 +14,7 @@ from snellen.data.pixel_statistics import PixelStatistics
 from snellen.data.splits import Splits
 from snellen.models.summary import multiply_adds
 from snellen.recipes.recipe import Recipe
-from snellen.train.batches import Batches
+from snellen.train.batches import Batch, Batches
 from snellen.train.job import Job
 from snellen.train.memory import keep_freed_memory, return_freed_memory
 from snellen.train.optimizers import build_optimizers
@@ -81,15 +81,15 @@ class TrainingStep:
 
     def batch(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The next batch, gathered, augmented and shrunk to the stage's size."""
-        images, labels = next(self._endless)
-        return resize_side(images, self.stage.side), labels
+        batch = next(self._endless)
+        return resize_side(batch.images, self.stage.side), batch.targets
 
     def update(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Forward, loss, backward, optimizers; returns the summed loss on the device."""
         return update(
             self.model, images, labels,
             optimizers=self.optimizers, lr=_SMALL_LR, recipe=self.recipe, placement=self.placement,
-        )  # fmt: skip
+        )[0]  # fmt: skip
 
     def whole(self) -> torch.Tensor:
         """A whole step: make a batch, update."""
@@ -109,7 +109,7 @@ def _job(recipe: Recipe, images: LabeledImages, placement: Placement) -> Job:
     return Job(recipe, Splits(images, None, None), statistics, 0, placement, "noise")
 
 
-def _endless(batches: Batches) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def _endless(batches: Batches) -> Iterator[Batch]:
     epoch = 0
     while True:
         yield from batches.epoch(epoch)

@@ -224,6 +224,44 @@ class Average:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Prune:
+    """Leave a random part of the easiest images out of each batch, and let the other easy ones count for them too.
+
+    Easy is an image whose loss was small when it was last trained on. The gradient is on average that of the whole
+    batch; what it costs is a little more noise, from images that hardly move the weights.
+
+    Attributes:
+        easiest: fraction of each batch that counts as easy.
+        skip: fraction of the easy images that are left out, drawn anew each time.
+        after: fraction of all steps before which nothing is left out.
+        until: fraction of all steps from which on nothing is left out any more.
+
+    Source: Z. Qin et al., "InfoBatch: lossless training speed up by unbiased dynamic data pruning", 2024; there epoch
+    by epoch and below the mean loss, here batch by batch and by rank, so that batches and schedule keep their size.
+    """
+
+    easiest: float = 0.6
+    skip: float = 0.5
+    after: float = 0.1
+    until: float = 0.9
+
+    def __post_init__(self) -> None:
+        _require(0 < self.easiest <= 0.9, "prune.easiest", self.easiest, "a fraction in (0, 0.9]")
+        _require(0 < self.skip < 1, "prune.skip", self.skip, "a fraction in (0, 1)")
+        _require(0 <= self.after < 1, "prune.after", self.after, "a fraction in [0, 1)")
+        _require(self.after < self.until <= 1, "prune.until", self.until, "a fraction after prune.after, at most 1")
+
+    def active(self, fraction: float) -> bool:
+        """Whether images are left out after this fraction of all steps."""
+        return self.after <= fraction < self.until
+
+    @property
+    def trained_share(self) -> float:
+        """Fraction of the images that a whole training does train on."""
+        return 1 - self.easiest * self.skip * (self.until - self.after)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Expect:
     """What a recipe gave when it was measured; a run outside it is told so.
 
@@ -266,6 +304,7 @@ class Recipe:
             rare classes several times and not all of the common ones.
         resolutions: stages on smaller images, in order; empty means full size throughout.
         freezes: parameters that stop training early.
+        prune: easy images that are left out for a while, or None.
         finetune: what a training from given weights does otherwise, or None.
         average: lookahead near the end, or None.
         ema_decay: grade an exponential moving average of the weights, which keeps this fraction of itself per step;
@@ -291,6 +330,7 @@ class Recipe:
     sampling: Sampling = "natural"
     resolutions: tuple[Resolution, ...] = ()
     freezes: tuple[Freeze, ...] = ()
+    prune: Prune | None = None
     finetune: Finetune | None = None
     average: Average | None = None
     ema_decay: float = 0.0
@@ -313,6 +353,10 @@ class Recipe:
         _require(0 < self.tta_unsure <= 1, "tta_unsure", self.tta_unsure, "a fraction in (0, 1]")
         _require(self.tta != "none" or self.tta_unsure == 1, "tta_unsure", self.tta_unsure, "tta=none has no views")
         _require(self.evaluate_every >= 1, "evaluate_every", self.evaluate_every, "1 epoch or more")
+        mixed = self.prune is not None and (self.augment.mixup > 0 or self.augment.cutmix > 0)
+        _require(
+            not mixed, "prune", self.prune, "the loss of a mixed image says nothing about the image; use prune=null"
+        )
         ends = [stage.until for stage in self.resolutions]
         _require(ends == sorted(set(ends)), "resolutions.until", ends, "fractions must rise from stage to stage")
         decayed = self.finetune is not None and self.finetune.layer_decay < 1

@@ -7,6 +7,7 @@ augmentation are drawn from (seed, epoch, index), so a resumed run sees exactly 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,9 +18,27 @@ from snellen.augment.draws import draw
 from snellen.augment.mixing import mix, mixed_targets
 from snellen.data.labeled_images import LabeledImages
 from snellen.recipes.recipe import Augment, Sampling
+from snellen.train.pruning import Pruning
 
 _ORDER_STREAM, _CHOICE_STREAM = 1_000, 1_001  # kept apart from each other and from those of the augmentation
 _MOST_RESIDENT_BYTES = 8 * 2**30  # beyond it images stay in host memory, or on disk, and go over batch by batch
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step sees, on the device.
+
+    Attributes:
+        images: (B, C, H, W) float32 in [0, 1], channels_last.
+        targets: labels (B,) int64; where images are mixed, (B, K) float32.
+        counts: (B,) float32, how often each image counts in the loss; None: each once.
+        of: (M,) int64, the positions of the images among the training images; of all workers' shares, not of this one.
+    """
+
+    images: torch.Tensor
+    targets: torch.Tensor
+    counts: torch.Tensor | None
+    of: torch.Tensor
 
 
 class Batches:
@@ -68,12 +87,13 @@ class Batches:
         """Batches in an epoch."""
         return self.count // self.batch_size
 
-    def epoch(self, epoch: int, *, first: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def epoch(self, epoch: int, *, first: int = 0, pruning: Pruning | None = None) -> Iterator[Batch]:
         """Batches of one epoch from step `first` on, or this worker's share of them.
 
-        Yields:
-            Images (B, C, H, W) float32 in [0, 1], channels_last, and labels (B,) int64, on the device; where images are
-            mixed, targets (B, K) float32 in the place of labels.
+        Args:
+            epoch: 0-based.
+            first: step of the epoch.
+            pruning: leaves easy images out. It is asked when a batch is asked for: what it learnt before counts.
         """
         device = self._labels.device
         draws = to_device(draw(self._augment, seed=self._seed, epoch=epoch, count=self.count), device)
@@ -82,12 +102,19 @@ class Batches:
         if self._by_class is not None:
             chosen = torch.from_numpy(_balanced(self._by_class, self._seed, epoch, self.count)).to(device)
         for step in range(first, self.steps_per_epoch):
-            rank, workers = self._share
-            places = order[step * self.batch_size + rank : (step + 1) * self.batch_size : workers]
+            places = order[step * self.batch_size : (step + 1) * self.batch_size]
+            of = places if chosen is None else chosen.index_select(0, places)
+            counts = None
+            thinned = pruning.thin(of, step=epoch * self.steps_per_epoch + step) if pruning else None
+            if thinned is not None:
+                left, counts = thinned
+                places, of = places.index_select(0, left), of.index_select(0, left)
             # Draws belong to the place, not to the image: one that comes twice in an epoch is not changed alike twice.
-            yield self._batch(places if chosen is None else chosen.index_select(0, places), draws.at(places))
+            rank, workers = self._share
+            images, targets = self._made(of[rank::workers], draws.at(places[rank::workers]))
+            yield Batch(images, targets, counts if counts is None else counts[rank::workers], of)
 
-    def _batch(self, at: torch.Tensor, draws: DeviceDraws) -> tuple[torch.Tensor, torch.Tensor]:
+    def _made(self, at: torch.Tensor, draws: DeviceDraws) -> tuple[torch.Tensor, torch.Tensor]:
         images = self._images.index_select(0, at.to(self._images.device)).to(at.device)
         batch, labels = augment_batch(images, draws), self._labels.index_select(0, at)
         if draws.mixes is None:

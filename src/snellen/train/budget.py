@@ -56,7 +56,7 @@ def fit_into(
     started = time.monotonic()
     job = prepare(recipe, dataset, seed=0, final=final, device=device, precision=precision)
     rate = _images_per_second(job)
-    train_images = len(job.splits.train)
+    train_images = len(job.splits.train) * (recipe.prune.trained_share if recipe.prune else 1)
     # An evaluation is a forward pass, about a third of a training step, over val and as many training images.
     looked_at = 2 * len(job.splits.val) if job.splits.val else 0
     per_epoch = (train_images + looked_at / 3 / recipe.evaluate_every) / rate
@@ -81,13 +81,13 @@ def _images_per_second(job: Job) -> float:
     batches = job.batches()
     class_weights = job.class_weights()
     times = []
-    for number, (images, labels) in enumerate(batches.epoch(0)):
+    for number, batch in enumerate(batches.epoch(0)):
         if number > _MEASURED_STEPS:
             break
-        side = recipe.side_at((number - 0.5) / _MEASURED_STEPS, full=min(images.shape[-2:]))
+        side = recipe.side_at((number - 0.5) / _MEASURED_STEPS, full=min(batch.images.shape[-2:]))
         started = time.perf_counter()
         update(
-            model, resize_side(images, side), labels,
+            model, resize_side(batch.images, side), batch.targets,
             optimizers=optimizers, lr=0.01, recipe=recipe, placement=job.placement, class_weights=class_weights,
         )  # fmt: skip
         job.placement.synchronize()

@@ -20,6 +20,7 @@ from snellen.recipes.recipe import Recipe
 from snellen.train.batches import Batches
 from snellen.train.memory import keep_freed_memory
 from snellen.train.placement import Placement, place
+from snellen.train.pruning import Pruning
 from snellen.train.workers import ALONE, Workers
 
 
@@ -94,6 +95,13 @@ class Job:
                 "its batch norms. Start fewer, or take larger batches: --set batch_size=…"
             )
         return made
+
+    def pruning(self, steps: int) -> Pruning | None:
+        """The memory of which images are easy, over a training of `steps` steps; None where all are trained on."""
+        prune, count = self.recipe.prune, len(self.splits.train)
+        if prune is None:
+            return None
+        return Pruning(prune, count=count, steps=steps, seed=self.seed, device=self.placement.device)
 
     def class_weights(self) -> torch.Tensor | None:
         """(K,) float32 on the job's device, or None where the recipe weighs all images alike."""

@@ -81,26 +81,28 @@ def train(job: Job, run: Run, progress: Progress, follow: Following, workers: Wo
             due = False
             state.model.train()
             started = time.monotonic()
-            for images, labels in batches.epoch(epoch, first=per_epoch if ended else state.step % per_epoch):
+            first = per_epoch if ended else state.step % per_epoch
+            for batch in batches.epoch(epoch, first=first, pruning=state.pruning):
                 if let_learn(state.model, recipe, state.trainable, done=state.step / steps):
                     learner = workers.joined(state.model)
-                side = recipe.side_at(state.step / steps, full=min(images.shape[-2:]))
+                side = recipe.side_at(state.step / steps, full=min(batch.images.shape[-2:]))
                 if side != side_before:
                     return_freed_memory()
                     side_before = side
-                loss = update(
+                loss, losses = update(
                     learner,
-                    resize_side(images, side),
-                    labels,
+                    resize_side(batch.images, side),
+                    batch.targets,
                     optimizers=state.optimizers,
                     lr=rate(step=state.step),
                     recipe=recipe,
                     placement=job.placement,
                     class_weights=class_weights,
+                    counts=batch.counts,
                     batch_size=batches.batch_size,
                     workers=workers.count,
                 )
-                state.after_step()
+                state.after_step(batch.of, losses, workers)
                 state.loss_sum += workers.sum(loss)
                 state.images_seen += batches.batch_size
                 if job.placement.device.type == "cpu" or state.step % _LOSS_LOOK_STEPS == 0:
@@ -144,7 +146,8 @@ def initial_state(job: Job, steps: int) -> TrainingState:
     lookahead = Lookahead(model, job.recipe.average, steps=steps) if job.recipe.average else None
     ema = moving_average(model, job.recipe.ema_decay) if job.recipe.ema_decay else None
     optimizers, trainable = build_optimizers(model, job.recipe), trainable_names(model)
-    return TrainingState(model, optimizers, lookahead, torch.zeros((), device=device), ema, trainable)
+    pruning = job.pruning(steps)
+    return TrainingState(model, optimizers, lookahead, torch.zeros((), device=device), ema, pruning, trainable)
 
 
 def _some_images(images: LabeledImages, count: int) -> torch.Tensor:

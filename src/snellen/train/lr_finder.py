@@ -73,14 +73,14 @@ def range_test(job: Job, *, steps: int = 100, advance: Callable[[int], None] = l
     losses: list[float] = []
     mean = 0.0
     for step in range(steps):
-        images, labels = next(endless)
+        batch = next(endless)
         factor = _LOW * (_HIGH / _LOW) ** (step / (steps - 1))
-        side = recipe.side_at(0.0, full=min(images.shape[-2:]))
-        summed = update(
-            state.model, resize_side(images, side), labels,
+        side = recipe.side_at(0.0, full=min(batch.images.shape[-2:]))
+        summed, _ = update(
+            state.model, resize_side(batch.images, side), batch.targets,
             optimizers=state.optimizers, lr=factor, recipe=recipe, placement=job.placement, class_weights=class_weights,
         )  # fmt: skip
-        loss = summed.item() / len(labels)
+        loss = summed.item() / len(batch.targets)
         mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss
         smoothed = mean / (1 - _SMOOTHING ** (step + 1))  # as if the mean had begun with this loss
         if not math.isfinite(loss) or (losses and smoothed > _DIVERGED * min(losses)):

@@ -20,6 +20,8 @@ from snellen.errors import RunError
 from snellen.models.normalized import Classifier
 from snellen.runs.atomic import write_bytes
 from snellen.train.average import Lookahead
+from snellen.train.pruning import Pruning
+from snellen.train.workers import Workers
 
 
 @dataclass
@@ -28,6 +30,7 @@ class TrainingState:
 
     Attributes:
         ema: the weights' moving average, or None.
+        pruning: the memory of how hard each image was, or None.
         trainable: names of the parameters that may learn at all.
         step: updates made.
         loss_sum: sum over the images of this epoch of the training loss, on the device.
@@ -42,6 +45,7 @@ class TrainingState:
     lookahead: Lookahead | None
     loss_sum: torch.Tensor
     ema: AveragedModel | None = None
+    pruning: Pruning | None = None
     trainable: frozenset[str] = frozenset()
     step: int = 0
     images_seen: int = 0
@@ -61,9 +65,17 @@ class TrainingState:
         averaged: Classifier = self.ema.module  # type: ignore[assignment]
         return averaged
 
-    def after_step(self) -> None:
-        """Note that an update was made, and let the means follow it."""
+    def after_step(self, images: torch.Tensor, losses: torch.Tensor, workers: Workers) -> None:
+        """Note that an update was made, and let the means follow it.
+
+        Args:
+            images: (M,) int64, positions of the batch's images among the training images.
+            losses: (B,) float32, of this worker's share of them.
+            workers: that share the training.
+        """
         self.step += 1
+        if self.pruning is not None:
+            self.pruning.note(images, workers.whole(losses, len(images)))
         if self.lookahead:
             self.lookahead.after_step(self.step)
         if self.ema is not None:
@@ -77,6 +89,8 @@ class TrainingState:
             tensors |= {f"lookahead.{name}": value for name, value in self.lookahead.mean.items()}
         if self.ema is not None:
             tensors |= {f"ema.{name}": value for name, value in self.ema.state_dict().items()}
+        if self.pruning is not None:
+            tensors["pruning.losses"] = self.pruning.losses
         numbers: dict[str, Any] = {name: getattr(self, name) for name in self._numbers}
         for key, value in _optimizer_items(self.optimizers):
             if isinstance(value, torch.Tensor):
@@ -112,6 +126,8 @@ class TrainingState:
             self.lookahead.mean = {name: value.to(device) for name, value in mean.items()}
         if self.ema is not None:
             self.ema.load_state_dict(_without_prefix(tensors, "ema."))
+        if self.pruning is not None:
+            self.pruning.losses.copy_(tensors["pruning.losses"])
         stored = {**{k: v for k, v in numbers.items() if k.startswith("optimizer.")}, **tensors}
         for number, optimizer in enumerate(self.optimizers):
             prefix = f"optimizer.{number}."

@@ -21,10 +21,11 @@ def update(
     recipe: Recipe,
     placement: Placement,
     class_weights: torch.Tensor | None = None,
+    counts: torch.Tensor | None = None,
     batch_size: int | None = None,
     workers: int = 1,
-) -> torch.Tensor:
-    """Make one step and return the summed loss of these images, on the device (no synchronisation).
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Make one step; nothing here waits for the device.
 
     Args:
         model: in train mode.
@@ -32,20 +33,25 @@ def update(
         labels: (B,) int64, or (B, K) float32 targets of mixed images.
         lr: fraction of every group's peak rate.
         class_weights: (K,) float32 on the device, the say of each class in the loss; None weighs all alike.
-        batch_size: images of the whole batch, where these are one worker's share of it.
+        counts: (B,) float32, how often each image counts; None counts each once.
+        batch_size: images of the whole batch, where these are one worker's share of it, or some were left out.
         workers: how many share it; their gradients are averaged, and the loss is made so that the mean is that of the
             whole batch.
+
+    Returns:
+        The summed loss, a scalar, and each image's own, (B,) float32, both on the device.
     """
     with placement.autocast():
         logits = model(images)
     # The loss is taken in fp32: bf16 has three digits, too few for log-probabilities.
-    summed = functional.cross_entropy(
-        logits.float(), labels, weight=class_weights, label_smoothing=recipe.label_smoothing, reduction="sum"
+    losses = functional.cross_entropy(
+        logits.float(), labels, weight=class_weights, label_smoothing=recipe.label_smoothing, reduction="none"
     )
+    summed = (losses if counts is None else losses * counts).sum()
     loss = workers * summed if isinstance(recipe.optimizer, Muon) else workers * summed / (batch_size or len(labels))
     loss.backward()  # type: ignore[no-untyped-call]
     set_lr(optimizers, lr)
     for optimizer in optimizers:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    return summed.detach()
+    return summed.detach(), losses.detach()

@@ -105,6 +105,14 @@ class Workers:
             torch.distributed.all_reduce(tensor)
         return tensor
 
+    def whole(self, share: torch.Tensor, count: int) -> torch.Tensor:
+        """The (count,) entries of which every worker holds its `share`, as `share` takes them; on each of them."""
+        if self.count == 1:
+            return share
+        gathered = torch.zeros(count, dtype=share.dtype, device=share.device)
+        gathered[self.rank :: self.count] = share
+        return self.sum(gathered)
+
     def any(self, *flags: bool) -> tuple[bool, ...]:
         """Of each flag, whether it is set on any worker. Goes between processors: no GPU is waited for."""
         if self.count == 1:

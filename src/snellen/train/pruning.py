@@ -1,0 +1,61 @@
+"""Which easy images a batch leaves out: the memory of how hard each image was, and the draw."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from snellen.recipes.recipe import Prune
+
+_STREAM = 1_002  # kept apart from those that `batches` draws order and choice from
+
+
+class Pruning:
+    """The loss each training image had when it was last trained on, and what follows from it.
+
+    Which images are left out follows from `losses`, the seed and the step, so that a resumed run, which takes up
+    `losses` from its checkpoint, sees the batches it would have seen.
+
+    Args:
+        settings: how much and when.
+        count: N, training images.
+        steps: of the whole training.
+        seed: of the run.
+        device: where the batches are made.
+
+    Attributes:
+        losses: (N,) float32, nats; infinite for an image not trained on yet, which is hard until it is known.
+    """
+
+    def __init__(self, settings: Prune, *, count: int, steps: int, seed: int, device: torch.device) -> None:
+        self.losses = torch.full((count,), torch.inf, device=device)
+        self._settings, self._steps, self._seed = settings, steps, seed
+
+    def thin(self, images: torch.Tensor, *, step: int) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """What is left of a batch.
+
+        Args:
+            images: (B,) int64, their positions among the training images.
+            step: updates made before this one.
+
+        Returns:
+            Places in the batch, ascending, (M,) int64, and how often each of them counts in the loss, (M,) float32,
+            B in total; None where nothing is left out.
+        """
+        count = len(images)
+        easy = int(self._settings.easiest * count)
+        kept = max(1, round(easy * (1 - self._settings.skip)))
+        if kept >= easy or not self._settings.active(step / self._steps):
+            return None
+        # One draw for all workers, made without looking at the losses: nothing here waits for a GPU.
+        drawn = np.random.default_rng([self._seed, step, _STREAM]).permutation(easy)[:kept]
+        ranked = self.losses.index_select(0, images).argsort(stable=True)
+        stays = torch.from_numpy(np.concatenate([drawn, np.arange(easy, count)])).to(ranked.device)
+        counts = torch.ones(count, device=ranked.device)
+        counts[ranked[:easy]] = easy / kept
+        places = ranked.index_select(0, stays).sort().values
+        return places, counts.index_select(0, places)
+
+    def note(self, images: torch.Tensor, losses: torch.Tensor) -> None:
+        """Remember the losses (M,) of the images at these positions (M,)."""
+        self.losses[images] = losses

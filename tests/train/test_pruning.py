@@ -1,0 +1,166 @@
+"""Leaving easy images out: which, how many, when, and that the gradient stays that of the whole batch on average."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+
+from snellen.data.dataset import Dataset
+from snellen.data.labeled_images import LabeledImages
+from snellen.recipes.recipe import SGD, Augment, Prune, Recipe
+from snellen.train.batches import Batches
+from snellen.train.job import prepare
+from snellen.train.optimizers import build_optimizers
+from snellen.train.placement import Placement
+from snellen.train.pruning import Pruning
+from snellen.train.step import update
+
+CPU = torch.device("cpu")
+ALWAYS = Prune(easiest=0.6, skip=0.5, after=0.0, until=1.0)
+
+
+def pruning(settings: Prune = ALWAYS, *, count: int = 100, steps: int = 10, seed: int = 0) -> Pruning:
+    made = Pruning(settings, count=count, steps=steps, seed=seed, device=CPU)
+    made.note(torch.arange(count), torch.arange(count).float())  # image 0 is the easiest
+    return made
+
+
+def thinned(made: Pruning, images: torch.Tensor, step: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    left = made.thin(images, step=step)
+    assert left is not None
+    return left
+
+
+def test_all_hard_images_stay_and_count_once_and_half_of_the_easy_ones_count_twice() -> None:
+    images = torch.tensor([90, 3, 50, 70, 1, 95, 20, 2, 80, 60])  # easy: 1, 2, 3, 20, 50, 60
+    places, counts = thinned(pruning(), images)
+    assert places.tolist() == sorted(set(places.tolist()))
+    kept = images[places].tolist()
+    assert {70, 80, 90, 95} < set(kept)
+    assert len(kept) == 7
+    assert dict(zip(kept, counts.tolist(), strict=True)) == {image: 1.0 if image >= 70 else 2.0 for image in kept}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.floats(0.01, 0.9), st.floats(0.01, 0.99), st.integers(2, 200), st.integers(0, 9), st.integers(0, 2**32 - 1))
+def test_whatever_is_left_out_the_counts_add_up_to_the_batch(
+    easiest: float, skip: float, size: int, step: int, seed: int
+) -> None:
+    made = pruning(Prune(easiest=easiest, skip=skip, after=0.0, until=1.0), count=size, seed=seed)
+    images = torch.from_numpy(np.random.default_rng(seed).permutation(size))
+    left = made.thin(images, step=step)
+    if left is None:
+        assert int(easiest * size) < 2 or round(int(easiest * size) * (1 - skip)) == int(easiest * size)
+        return
+    places, counts = left
+    assert 2 <= len(places) < size  # a batch norm needs two
+    assert counts.sum().item() == pytest.approx(size, rel=1e-5)
+    assert set(range(int(easiest * size), size)) <= set(images[places].tolist())
+
+
+def test_over_many_steps_every_easy_image_counts_as_often_as_a_hard_one() -> None:
+    made, total = pruning(steps=4_000), torch.zeros(100)
+    for step in range(4_000):
+        places, counts = thinned(made, torch.arange(100), step)
+        total[places] += counts
+    assert (total[60:] == 4_000).all()
+    # Each is kept with probability 1/2: a mean of 1 with a standard deviation of 1 / sqrt(4000); 5 of these.
+    assert (total[:60] / 4_000 - 1).abs().max() < 5 / 4_000**0.5
+
+
+def test_the_draw_is_another_each_step_and_seed_and_the_same_for_the_same() -> None:
+    def kept(seed: int, step: int) -> list[int]:
+        return thinned(pruning(seed=seed), torch.arange(100), step)[0].tolist()
+
+    assert kept(0, 1) == kept(0, 1)
+    assert len({tuple(kept(seed, step)) for seed in range(2) for step in range(4)}) == 8
+
+
+def test_nothing_is_left_out_before_and_after_its_time() -> None:
+    made = pruning(Prune(after=0.2, until=0.7), steps=10)
+    assert [made.thin(torch.arange(100), step=step) is not None for step in range(10)] == [False] * 2 + [True] * 5 + [
+        False
+    ] * 3
+
+
+def test_an_image_not_trained_on_yet_is_hard() -> None:
+    made = Pruning(ALWAYS, count=10, steps=10, seed=0, device=CPU)
+    made.note(torch.arange(6), torch.full((6,), 9.0))
+    places, _ = thinned(made, torch.arange(10).flip(0))
+    assert set(range(4)) <= set(places.tolist())  # images 9, 8, 7, 6
+
+
+def test_images_are_judged_by_the_last_loss_they_had() -> None:
+    made = pruning(count=10)
+    made.note(torch.tensor([9, 0]), torch.tensor([-1.0, 50.0]))
+    for step in range(9):
+        places, counts = thinned(made, torch.arange(10), step)
+        assert dict(zip(places.tolist(), counts.tolist(), strict=True))[0] == 1.0
+    assert any(9 not in thinned(made, torch.arange(10), step)[0] for step in range(9))
+
+
+def test_a_thinned_batch_keeps_labels_and_draws_with_its_images(few_images: LabeledImages) -> None:
+    def batches() -> Batches:
+        augment = Augment(crop_pixels=2, brightness=0.3)
+        return Batches(few_images, batch_size=20, augment=augment, seed=0, device=CPU)
+
+    made = pruning(count=len(few_images), steps=3)
+    for whole, thin in zip(batches().epoch(0), batches().epoch(0, pruning=made), strict=True):
+        assert (len(whole.of), len(thin.of)) == (20, 14)
+        assert whole.counts is None
+        assert thin.counts is not None
+        assert thin.counts.sum() == 20
+        at = [whole.of.tolist().index(image) for image in thin.of.tolist()]
+        assert torch.equal(thin.images, whole.images[at])
+        assert torch.equal(thin.targets, whole.targets[at])
+        assert torch.equal(thin.targets, torch.from_numpy(few_images.labels)[thin.of])
+
+
+def test_two_shares_of_a_thinned_batch_make_it(few_images: LabeledImages) -> None:
+    def first(share: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
+        made = Batches(few_images, batch_size=21, augment=Augment(), seed=0, device=CPU, share=share)
+        batch = next(made.epoch(0, pruning=pruning(count=len(few_images), steps=3)))
+        return batch.images, batch.counts, batch.of
+
+    images, counts, of = first((0, 1))
+    assert counts is not None
+    for rank in range(2):
+        shared_images, shared_counts, shared_of = first((rank, 2))
+        assert torch.equal(shared_images, images[rank::2])
+        assert shared_counts is not None
+        assert torch.equal(shared_counts, counts[rank::2])
+        assert torch.equal(shared_of, of)
+
+
+def test_the_step_is_along_the_gradient_of_the_counted_losses_over_the_whole_batch(tiny_recipe: Recipe) -> None:
+    recipe = tiny_recipe.replace(optimizer=SGD(lr=0.1), label_smoothing=0.1)
+    torch.manual_seed(0)
+    model = nn.Sequential()
+    model.add_module("head", nn.Linear(4, 3, bias=False))
+    images, labels, counts = torch.rand(5, 4), torch.tensor([0, 1, 2, 0, 1]), torch.tensor([2.0, 1.0, 1.0, 2.0, 1.0])
+    weight = model.head.weight.detach().clone().requires_grad_()
+    losses = functional.cross_entropy(images @ weight.T, labels, label_smoothing=0.1, reduction="none")
+    (losses * counts).sum().backward()
+    assert weight.grad is not None
+    summed, each = update(
+        model, images, labels, optimizers=build_optimizers(model, recipe), lr=1.0, recipe=recipe,
+        placement=Placement.nowhere(), counts=counts, batch_size=7,
+    )  # fmt: skip
+    torch.testing.assert_close(each, losses.detach())
+    torch.testing.assert_close(summed, (losses * counts).sum().detach())
+    torch.testing.assert_close(model.head.weight.detach(), weight.detach() - 0.1 * weight.grad / 7)
+
+
+def test_a_recipe_without_it_remembers_nothing(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
+    job = prepare(tiny_recipe, tiny_dataset, seed=0, device="cpu", precision="fp32")
+    assert job.pruning(10) is None
+    made = replace(job, recipe=tiny_recipe.replace(prune=Prune())).pruning(10)
+    assert made is not None
+    assert made.losses.shape == (len(job.splits.train),)
