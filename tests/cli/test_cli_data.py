@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from snellen.cli import demo
+from snellen.cli.data import completed
+from snellen.cli.main import main
 from snellen.data import catalog
 from snellen.data.dataset import Dataset
 from snellen.errors import DataNotFound
@@ -125,3 +127,25 @@ def test_a_download_that_would_take_longer_than_the_demo_is_given_up(monkeypatch
     with pytest.raises(DataNotFound, match="The host is slow: 50 minutes to go.*snellen data download cifar10"):
         progress(10, 1_010)
     assert shown == [1, 900, 10]
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ([], []),
+        (["list"], ["list"]),
+        (["--json"], ["--json"]),
+        (["eyechart", "--json"], ["info", "eyechart", "--json"]),
+        (["./birds"], ["info", "./birds"]),
+        (["inof", "eyechart"], ["inof", "eyechart"]),
+    ],
+)
+def test_a_data_set_named_alone_is_to_be_described(words: list[str], meant: list[str]) -> None:
+    assert completed(words) == meant
+
+
+def test_a_folder_that_is_called_like_an_action_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lists").mkdir()
+    assert completed(["lists"]) == ["info", "lists"]
+    assert main(["data", "lists"]) == 1

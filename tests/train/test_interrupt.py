@@ -1,7 +1,12 @@
-"""Ctrl-C and SIGTERM: the first asks, the second does not wait, and real processes say so by their exit code."""
+"""Ctrl-C, SIGTERM, SIGHUP: the first asks, the second does not wait, and real processes say so by their exit code."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -13,11 +18,12 @@ import pytest
 
 from snellen.runs.run import Run
 from snellen.train.interrupt import Interrupted, StopRequest
+from snellen.train.progress import Progress
 
 SCRIPT = Path(__file__).parents[1] / "small_eyechart.py"
 
 
-@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_the_first_signal_is_noted_and_raised_when_asked(number: signal.Signals, exit_code: int) -> None:
     with StopRequest() as stop:
         stop.raise_if_requested()
@@ -59,11 +65,23 @@ def test_other_peoples_handlers_of_errors_do_not_swallow_a_stop() -> None:
 
 
 def test_afterwards_signals_do_what_they_did_before() -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
     with pytest.raises(ZeroDivisionError), StopRequest():
         assert signal.getsignal(signal.SIGTERM) != before[1]
         raise ZeroDivisionError
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_under_nohup_a_training_goes_on_without_its_terminal() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopRequest() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop.requested
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_outside_the_main_thread_signals_are_left_alone() -> None:
@@ -119,3 +137,59 @@ def test_a_real_training_stops_with_143_goes_on_and_stops_with_130(tmp_path: Pat
     assert epochs == list(range(1, len(epochs) + 1))
     assert len(epochs) > rows
     assert not list(folder.rglob("*.tmp"))
+
+
+def test_a_training_whose_terminal_is_closed_stops_with_129_and_can_be_resumed(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "run"
+    train = [
+        "train", "eyechart", "--set", "epochs=10000", "widths=[4,4,4,4]", "--precision", "fp32", "--device", "cpu",
+        "--runs", str(tmp_path / "runs"), "--name", "run",
+    ]  # fmt: skip
+    process, terminal = pty.fork()
+    if process == 0:
+        os.execv(sys.executable, [sys.executable, str(SCRIPT), *train])
+    os.set_blocking(terminal, False)
+    deadline = time.monotonic() + 240
+    try:
+        while len(Run(folder).journal.rows()) < 1:
+            assert time.monotonic() < deadline, "the training did not get so far"
+            with contextlib.suppress(BlockingIOError):  # what is not read stops whoever writes
+                os.read(terminal, 65_536)
+            time.sleep(0.05)
+    finally:
+        os.close(terminal)
+        _, status = os.waitpid(process, 0)
+    assert os.waitstatus_to_exitcode(status) == 129
+    assert Run(folder).info["status"] == "interrupted"
+    assert (folder / "resume" / "state.safetensors").exists()
+
+
+def test_what_nobody_listens_to_ends_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+        def flush(self) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+    progress = Progress()
+    monkeypatch.setattr(sys, "stderr", Gone())
+    progress.begin(steps=4, done=0, images_per_step=8)
+    progress.advance(1)
+    progress.say("Is anyone there?")
+    progress.end()
+
+
+def test_it_is_drawn_on_the_terminal_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    progress = Progress()
+    progress.begin(steps=4, done=0, images_per_step=8)
+    progress.advance(1)
+    progress.end()
+    assert "img/s" in screen.getvalue()

@@ -1,23 +1,26 @@
-"""`snellen data info NAME`: what a data set holds, without opening its test half."""
+"""`snellen data NAME`: what a data set holds, without opening its test half."""
 
 from __future__ import annotations
 
+import difflib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
 from snellen.cli.own_pictures import OwnPictures
 from snellen.errors import UsageError
 
+_Action = Literal["list", "info", "download"]
+
 
 @dataclass(frozen=True)
 class Args:
     """What `snellen data` takes."""
 
-    action: Annotated[Literal["list", "info", "download"], tyro.conf.Positional] = "list"
+    action: Annotated[_Action, tyro.conf.Positional] = "list"
     """list the data sets, describe one, or fetch one."""
     name: Annotated[str | None, tyro.conf.Positional] = None
     """cifar10, eyechart, or your own pictures: a folder of class folders, a table (.csv, .parquet), shards (.tar)."""
@@ -29,6 +32,14 @@ class Args:
     """Where to write the contact sheet; by default NAME.png in this folder."""
     json: bool = False
     """Print as JSON."""
+
+
+def completed(words: list[str]) -> list[str]:
+    """`snellen data ./birds` means `snellen data info ./birds`; a mistyped action stays one."""
+    if not words or words[0].startswith("-") or words[0] in get_args(_Action):
+        return words
+    mistyped = not Path(words[0]).exists() and difflib.get_close_matches(words[0], get_args(_Action), n=1)
+    return words if mistyped else ["info", *words]
 
 
 def run(args: Args) -> int:

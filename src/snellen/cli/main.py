@@ -6,6 +6,7 @@ imports what is heavy inside its `run`.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import io
@@ -71,7 +72,7 @@ def _speak_to_anyone(*, as_json: bool) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command line; returns the exit code: 0 fine, 1 failed, 2 wrong usage, 130/143 interrupted."""
+    """Run one command line; returns the exit code: 0 fine, 1 failed, 2 wrong usage, 129/130/143 interrupted."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_help())
         return 0
@@ -92,7 +93,8 @@ def main(arguments: Sequence[str]) -> int:
         )
     try:
         module = importlib.import_module(f"snellen.cli.{verb}")
-        return int(module.run(_parse(module.Args, rest, verb)))
+        words = getattr(module, "completed", list)(rest)
+        return int(module.run(_parse(module.Args, words, verb)))
     except SnellenError as error:
         return _fail(str(error), error.exit_code, as_json)
     except KeyboardInterrupt as stopped:
@@ -172,5 +174,6 @@ def _fail(sentence: str, code: int, as_json: bool) -> int:
         print(json.dumps({"error": sentence, "exit_code": code}))
     else:
         colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        print(f"\033[31msnellen:\033[0m {sentence}" if colour else f"snellen: {sentence}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # the terminal is gone: the exit code still says it
+            print(f"\033[31msnellen:\033[0m {sentence}" if colour else f"snellen: {sentence}", file=sys.stderr)
     return code

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during training: finish the step, save, say how to go on.
+"""Ctrl-C, SIGTERM and a terminal that is gone (SIGHUP) during training: finish the step, save, say how to go on.
 
 The first signal asks; the loop saves a checkpoint and leaves. What changes nothing, such as a look at val, is not
 waited for. A second signal waits for nothing.
@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
 
 
 class Interrupted(KeyboardInterrupt):
-    """Training stopped on request; `exit_code` is 130 after Ctrl-C and 143 after SIGTERM.
+    """Training stopped on request; `exit_code` is 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
 
     No `Exception`, so that nothing that outlives other people's errors outlives a request to stop.
     """
@@ -27,7 +27,9 @@ class Interrupted(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Notes SIGINT and SIGTERM while it is entered; outside the main thread it notes nothing.
+    """Notes SIGINT, SIGTERM and SIGHUP while it is entered; outside the main thread it notes nothing.
+
+    Under `nohup` SIGHUP is ignored and stays so: the training is meant to go on without its terminal.
 
     Args:
         shared: several workers must stop at the same step: signals are only noted until all have agreed. torchrun
@@ -42,7 +44,10 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
+            numbers = [signal.SIGINT, signal.SIGTERM]
+            if _HANGUP is not None and signal.getsignal(_HANGUP) is not signal.SIG_IGN:
+                numbers.append(_HANGUP)
+            for number in numbers:
                 self._previous[number] = signal.signal(number, self._note)  # type: ignore[assignment]
         return self
 

@@ -5,8 +5,10 @@ Everything goes to stderr, so that `--json` owns stdout. Without a terminal ther
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -18,6 +20,27 @@ from snellen.runs.journal import Row
 _HEADER = f"{'epoch':>5}  {'lr':>8}  {'train loss':>10}  {'train acc':>9}  {'val loss':>8}  {'val acc':>8}  {'time':>6}"
 
 
+class _WhoeverListens:
+    """stderr as it is at the moment, or nobody: a training does not end because its terminal, or a pipe, is gone."""
+
+    def write(self, text: str) -> int:
+        """Write, if anyone is there; all of it is taken as written."""
+        try:
+            return sys.stderr.write(text)
+        except OSError:
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush, if anyone is there."""
+        try:
+            sys.stderr.flush()
+        except OSError:
+            return
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
+
+
 class Progress:
     """Draws a training.
 
@@ -27,7 +50,7 @@ class Progress:
     """
 
     def __init__(self, *, quiet: bool = False, brief: bool = False) -> None:
-        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._console = Console(file=_WhoeverListens(), quiet=quiet, highlight=False)  # type: ignore[arg-type]
         self._brief = brief
         self._bar: Bar | None = None
         self._images_per_step = 0
