@@ -23,7 +23,7 @@ from snellen.data.ledger import Ledger
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rehearsal smaller still, whose cold process is not started."""
-    monkeypatch.setattr(gpu_report, "_STEP_RECIPES", ("sprint", "resnet18"))
+    monkeypatch.setattr(gpu_report, "_STEP_RECIPES", ("sprint", "marathon", "resnet18"))
     monkeypatch.setattr(gpu_report, "_DRY_LETTERS", 100)
     monkeypatch.setattr(augment, "_QUICK_IMAGES", 32)
     told = json.dumps({"warm_part_seconds": 3.0, "train_seconds": 2.0})

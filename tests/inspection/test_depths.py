@@ -44,8 +44,8 @@ def test_the_head_turns_the_last_features_into_the_logits(name: str, few_images:
     with torch.no_grad():
         logits = model(torch.from_numpy(few_images.images).permute(0, 3, 1, 2).float() / 255)
         last = torch.from_numpy(features_of(model, few_images).last)
-        # sprint_net divides by its width after the head; a positive factor moves no answer.
-        factor = last.shape[1] if name == "sprint_net" else 1
+        # These divide by their width after the head; a positive factor moves no answer.
+        factor = last.shape[1] if name in ("sprint_net", "marathon_net") else 1
         torch.testing.assert_close(head_of(model)(last) / factor, logits, rtol=1e-4, atol=1e-5)
 
 

@@ -40,6 +40,7 @@ class Plan:
         warm_seeds: final trainings for the clock.
         val_seeds: trainings for an accuracy on val.
         cold_runs: processes.
+        long_runs: trainings of marathon.
         reason: the line in the ledger with which test may be opened, or None.
         ledger: its file.
         until: when the present section has to stop, on `time.monotonic`'s clock.
@@ -52,6 +53,7 @@ class Plan:
     warm_seeds: int
     val_seeds: int
     cold_runs: int
+    long_runs: int
     reason: str | None
     ledger: Path
     until: float
@@ -72,9 +74,9 @@ def warm(plan: Plan) -> Iterator[Measurement]:
     recipe = plan.recipes["sprint"]
     runs: list[BareRun] = []
     conditions = _conditions(plan, recipe)
-    _bare(plan, seed=plan.warm_seeds, final=True)  # the first one is not warm
+    _bare(plan, recipe, seed=plan.warm_seeds, final=True)  # the first one is not warm
     for seed in range(plan.warm_seeds):
-        runs.append(_bare(plan, seed=seed, final=True))
+        runs.append(_bare(plan, recipe, seed=seed, final=True))
         if plan.expired:
             break
     accuracies, note = _look(plan, runs)
@@ -97,11 +99,29 @@ def val(plan: Plan) -> Iterator[Measurement]:
     conditions = _conditions(plan, recipe)
     accuracies = []
     for seed in range(plan.val_seeds):
-        accuracies.append(_share_right(_bare(plan, seed=seed, final=False).answers))
+        accuracies.append(_share_right(_bare(plan, recipe, seed=seed, final=False).answers))
         if plan.expired:
             break
     figures = {"seeds": float(len(accuracies)), **_accuracy(accuracies)}
     yield Measurement("val", f"{recipe.name} on {plan.dataset.name}, accuracy on val", figures, conditions.after())
+
+
+def longer(plan: Plan) -> Iterator[Measurement]:
+    """A few trainings of marathon on the train split, graded on val: how long one takes and where it comes out."""
+    recipe = plan.recipes["marathon"]
+    conditions = _conditions(plan, recipe)
+    runs: list[BareRun] = []
+    for seed in range(plan.long_runs):
+        runs.append(_bare(plan, recipe, seed=seed, final=False))
+        if plan.expired:
+            break
+    timing = Timing(tuple(run.seconds for run in runs), conditions.after())
+    figures = {
+        "seconds": timing.median,
+        "seeds": float(len(runs)),
+        **_accuracy([_share_right(run.answers) for run in runs]),
+    }
+    yield Measurement("longer", f"{recipe.name}, train, accuracy on val", figures, timing.conditions, timing)
 
 
 def cold(plan: Plan) -> Iterator[Measurement]:
@@ -170,12 +190,13 @@ class Section:
 
 
 SECTIONS: dict[str, Section] = {
-    "step": Section(steps, 0.12, many=True),
-    "warm": Section(warm, 0.38),
-    "cold": Section(cold, 0.12),
+    "step": Section(steps, 0.10, many=True),
+    "warm": Section(warm, 0.32),
+    "cold": Section(cold, 0.10),
+    "longer": Section(longer, 0.14),
     "val": Section(val, 0.08),
-    "augment": Section(augmentation, 0.10, many=True),
-    "epoch": Section(epoch, 0.14),
+    "augment": Section(augmentation, 0.08, many=True),
+    "epoch": Section(epoch, 0.12),
     "predict": Section(answers, 0.06, many=True),
 }
 """In the order of importance: when time runs out, the last ones are left out."""
@@ -185,10 +206,8 @@ def _conditions(plan: Plan, recipe: Recipe) -> Conditions:
     return conditions_here(device=choose_device(plan.settings.device), precision="auto", batch=recipe.batch_size)
 
 
-def _bare(plan: Plan, *, seed: int, final: bool) -> BareRun:
-    return run_bare(
-        plan.recipes["sprint"], plan.dataset, seed=seed, final=final, device=plan.settings.device, precision="auto"
-    )
+def _bare(plan: Plan, recipe: Recipe, *, seed: int, final: bool) -> BareRun:
+    return run_bare(recipe, plan.dataset, seed=seed, final=final, device=plan.settings.device, precision="auto")
 
 
 def _look(plan: Plan, runs: list[BareRun]) -> tuple[list[float], str]:

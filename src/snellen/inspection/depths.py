@@ -28,6 +28,7 @@ class Depth:
     rectify: bool = False
 
 
+_BLOCKS = (Depth("early", "net.block1"), Depth("middle", "net.block2"), Depth("late", "net.block3"))
 _BY_MODEL: dict[str, tuple[Depth, ...]] = {
     "mlp": (),  # no maps: its units see the whole picture at once
     "plain_cnn": (
@@ -41,7 +42,8 @@ _BY_MODEL: dict[str, tuple[Depth, ...]] = {
         Depth("late", "net.bn4", rectify=True),
     ),
     "resnet18": (Depth("early", "net.layer1"), Depth("middle", "net.layer2"), Depth("late", "net.layer4")),
-    "sprint_net": (Depth("early", "net.block1"), Depth("middle", "net.block2"), Depth("late", "net.block3")),
+    "sprint_net": _BLOCKS,
+    "marathon_net": _BLOCKS,
 }
 
 

@@ -16,7 +16,7 @@ from snellen.models.normalized import Classifier, Normalized
 from snellen.models.plain_cnn import plain_cnn
 from snellen.models.resnet18 import resnet18
 from snellen.models.small_cnn import small_cnn
-from snellen.models.sprint_net import sprint_net
+from snellen.models.sprint_net import marathon_net, sprint_net
 
 Builder = Callable[..., nn.Module]
 """(image_shape, num_classes, *, widths=…, further options with defaults) -> network without normalisation."""
@@ -27,6 +27,7 @@ MODELS: dict[str, Builder] = {
     "small_cnn": small_cnn,
     "resnet18": resnet18,
     "sprint_net": sprint_net,
+    "marathon_net": marathon_net,
 }
 
 SMALLEST_SIDE = 16

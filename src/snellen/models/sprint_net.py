@@ -67,28 +67,51 @@ class SprintBlock(nn.Module):
         return out
 
 
+class ResidualBlock(SprintBlock):
+    """A :class:`SprintBlock` with a third convolution, and a path around the second and third."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels)
+        self.conv3 = _conv3x3(out_channels, out_channels)
+        self.norm3 = SprintNorm(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) -> (N, out_channels, H // 2, W // 2)."""
+        x = self.activation(self.norm1(self.pool(self.conv1(x))))
+        deeper = self.norm3(self.conv3(self.activation(self.norm2(self.conv2(x)))))
+        out: Tensor = self.activation(deeper + x)
+        return out
+
+
 class SprintNet(nn.Module):
-    """Whitening layer, three :class:`SprintBlock` and a linear head.
+    """Whitening layer, three :class:`SprintBlock` or :class:`ResidualBlock`, and a linear head.
 
     Args:
         num_classes: number of outputs.
         widths: channels of the three blocks.
         in_channels: channels of the images.
+        block: their kind.
 
     Images may have any side of at least 16.  Call :meth:`init_whitening` once with training
     images before training.  To stop training the whitening bias (or a whole block), set
     ``requires_grad`` to false on it from outside; autograd then skips the work by itself.
     """
 
-    def __init__(self, num_classes: int, widths: tuple[int, int, int] = (64, 256, 256), in_channels: int = 3) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        widths: tuple[int, int, int] = (64, 256, 256),
+        in_channels: int = 3,
+        block: type[SprintBlock] = SprintBlock,
+    ) -> None:
         super().__init__()
         patch = in_channels * _WHITEN_KERNEL**2
         self.whiten = nn.Conv2d(in_channels, 2 * patch, _WHITEN_KERNEL, bias=True)
         self.whiten.weight.requires_grad_(False)
         self.whiten_activation = nn.GELU()
-        self.block1 = SprintBlock(2 * patch, widths[0])
-        self.block2 = SprintBlock(widths[0], widths[1])
-        self.block3 = SprintBlock(widths[1], widths[2])
+        self.block1 = block(2 * patch, widths[0])
+        self.block2 = block(widths[0], widths[1])
+        self.block3 = block(widths[1], widths[2])
         self.pool = nn.AdaptiveMaxPool2d(1)
         self.head = nn.Linear(widths[2], num_classes, bias=False)
         with torch.no_grad():
@@ -131,12 +154,28 @@ def sprint_net(
     Raises:
         InvalidSetting: not three widths, or a block narrower than the one before needs.
     """
+    return _net("sprint_net", SprintBlock, image_shape, num_classes, widths)
+
+
+def marathon_net(
+    image_shape: tuple[int, int, int], num_classes: int, *, widths: Sequence[int] = (128, 384, 512)
+) -> SprintNet:
+    """The wider and deeper `SprintNet` for longer trainings: blocks of three convolutions, as in "airbench96".
+
+    Args, Raises: as `sprint_net`.
+    """
+    return _net("marathon_net", ResidualBlock, image_shape, num_classes, widths)
+
+
+def _net(
+    name: str, block: type[SprintBlock], image_shape: tuple[int, int, int], num_classes: int, widths: Sequence[int]
+) -> SprintNet:
     height, width, channels = image_shape
     if len(widths) != 3:
-        raise InvalidSetting(f"widths={tuple(widths)} is not possible: sprint_net has three blocks.")
+        raise InvalidSetting(f"widths={tuple(widths)} is not possible: {name} has three blocks.")
     if min(height, width) < _SMALLEST_SIDE:
         raise InvalidSetting(
-            f"Images of {height}x{width} px are too small for sprint_net, which halves them three times: "
+            f"Images of {height}x{width} px are too small for {name}, which halves them three times: "
             f"at least {_SMALLEST_SIDE} px a side. Enlarge them."
         )
-    return SprintNet(num_classes, (widths[0], widths[1], widths[2]), channels)
+    return SprintNet(num_classes, (widths[0], widths[1], widths[2]), channels, block)
