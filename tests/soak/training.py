@@ -68,6 +68,7 @@ EVERYTHING = PLAIN.replace(
     freezes=(Freeze(prefix="net.whiten.bias", after=0.3), Freeze(prefix="net.block1.conv1", after=0.55)),
     average=Average(after=0.4, every_steps=2),
     augment=Augment(crop_pixels=2, randaugment=1, erase=0.3, mixup=0.2, cutmix=1.0),
+    prune=None,  # mixed images have no loss of their own
     ema_decay=0.8,
     tta="flip",
 )
