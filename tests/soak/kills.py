@@ -59,6 +59,7 @@ _EXIT_CODES = {
     signal.SIGKILL: {-signal.SIGKILL},
     signal.SIGTERM: {143, -signal.SIGTERM},  # outside a training nobody waits for the signal; a shell says 143 to both
     signal.SIGINT: {130},
+    signal.SIGHUP: {129, -signal.SIGHUP},
 }
 # Python itself prints and drops what is raised in the callback of a weak reference: such a Ctrl-C must be repeated.
 _IGNORED = re.compile(r"Exception ignored in: [^\n]*\nTraceback .*?(?:KeyboardInterrupt|Interrupted): ", re.DOTALL)
@@ -191,7 +192,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak.kills", description=__doc__.split("\n")[0])
     parser.add_argument("--times", type=int, default=300, help="signals that must land")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--signal", choices=("KILL", "TERM", "INT"), default="KILL")
+    parser.add_argument("--signal", choices=("KILL", "TERM", "INT", "HUP"), default="KILL")
     parser.add_argument("--out", type=Path, help="keep the outcome here, as JSON")
     parsed = parser.parse_args(arguments)
     number = signal.Signals[f"SIG{parsed.signal}"]
