@@ -93,6 +93,8 @@ def prepare_process() -> None:
     matplotlib.figure.Figure.savefig = lambda figure, file, **_: Image.new("L", (8, 8)).save(file, "png")
     torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])  # the first one imports a second's worth of PyTorch
     warnings.simplefilter("error")
+    # A signal between `open` and the `with` around it leaves a file to the garbage collector; that is no mistake.
+    warnings.simplefilter("ignore", ResourceWarning)
     os.environ.pop("SNELLEN_LEDGER", None)
     torch.set_num_threads(1)
     catalog._LOADERS["eyechart"] = lambda data, download, progress: make_eyechart(seed=0, train=300, test=60)

@@ -24,11 +24,11 @@ class Pruning:
         device: where the batches are made.
 
     Attributes:
-        losses: (N,) float32, nats; infinite for an image not trained on yet, which is hard until it is known.
+        losses: (N,) float32, nats; the largest number for an image not trained on yet, which is hard until it is known.
     """
 
     def __init__(self, settings: Prune, *, count: int, steps: int, seed: int, device: torch.device) -> None:
-        self.losses = torch.full((count,), torch.inf, device=device)
+        self.losses = torch.full((count,), torch.finfo(torch.float32).max, device=device)
         self._settings, self._steps, self._seed = settings, steps, seed
 
     def thin(self, images: torch.Tensor, *, step: int) -> tuple[torch.Tensor, torch.Tensor] | None:
