@@ -34,7 +34,7 @@ _APP = build_app(
 )
 _LOOP = asyncio.new_event_loop()
 atexit.register(_LOOP.close)
-_ANSWERS = {200, 303, 400, 401, 403, 404, 405, 413, 415, 421, 422}
+_ANSWERS = {200, 303, 400, 401, 403, 404, 405, 413, 415, 421, 422, 431}
 _HEAD = (
     b"GET", b"POST", b"HEAD", b"PUT", b"OPTIONS", b"/", b"/answer", b"/explain", b"?fit=crop", b"?fit=pad", b"?run=0",
     b"?run=1", b"?token=token", b"&fit=squash", b"?fit=%00", b"%2e%2e/", b"//", b"localhost:8000", b"[::1]:8000",

@@ -56,8 +56,8 @@ OF_TRAINING = (
     Mutant(
         "kept-easy-images-count-once",
         "train/pruning.py",
-        "counts[ranked[:easy]] = easy / kept",
-        "counts[ranked[:easy]] = 1.0",
+        "weights[ranked[:easy]] = easy / kept",
+        "weights[ranked[:easy]] = 1.0",
         ("train/test_pruning.py::test_over_many_steps_every_easy_image_counts_as_often_as_a_hard_one",),
     ),
     Mutant(
@@ -82,17 +82,17 @@ OF_TRAINING = (
         ("train/test_resume.py::test_a_run_that_was_killed_goes_on_from_its_last_checkpoint",),
     ),
     Mutant(
-        "counts-of-images-ignored",
+        "weights-of-images-ignored",
         "train/step.py",
-        "losses * counts",
-        "losses * counts.sign()",
+        "losses * sample_weights",
+        "losses * sample_weights.sign()",
         ("train/test_pruning.py::test_the_step_is_along_the_gradient_of_the_counted_losses_over_the_whole_batch",),
     ),
     Mutant(
         "every-worker-takes-the-first-share",
         "train/batches.py",
-        "self._made(of[rank::workers]",
-        "self._made(of[::workers]",
+        "self._made(positions[rank::workers]",
+        "self._made(positions[::workers]",
         ("train/test_workers.py::test_shares_of_a_batch_make_the_batch",),
     ),
     Mutant(

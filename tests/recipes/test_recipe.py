@@ -112,4 +112,7 @@ def test_only_the_default_augmentation_changes_nothing() -> None:
 
 
 def test_what_is_left_out_of_a_whole_training() -> None:
-    assert Prune(easiest=0.6, skip=0.5, after=0.1, until=0.9).trained_share == pytest.approx(1 - 0.6 * 0.5 * 0.8)
+    prune = Prune(easiest=0.6, skip=0.5, after=0.1, until=0.9)
+    assert prune.trained_share(20) == pytest.approx(1 - 0.6 * 0.5 * 0.8)
+    assert prune.trained_share(2.5) == pytest.approx(1 - 0.6 * 0.5 * 0.5)  # the first epoch is whole
+    assert prune.trained_share(0.5) == 1

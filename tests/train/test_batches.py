@@ -75,8 +75,8 @@ def test_labels_stay_with_their_images(numbered: LabeledImages) -> None:
     for batch in batches(numbered).epoch(0):
         numbers = torch.round(batch.images[:, 0, 0, 0] * 255).long().numpy()
         np.testing.assert_array_equal(batch.targets.numpy(), numbered.labels[numbers])
-        np.testing.assert_array_equal(batch.of.numpy(), numbers)
-        assert batch.counts is None
+        np.testing.assert_array_equal(batch.positions.numpy(), numbers)
+        assert batch.sample_weights is None
 
 
 @settings(deadline=None, max_examples=60)

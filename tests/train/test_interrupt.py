@@ -5,19 +5,23 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import json
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
 
 from snellen.runs.run import Run
-from snellen.train.interrupt import Interrupted, StopRequest
+from snellen.train.interrupt import Interrupted, StopRequest, signals_deferred
 from snellen.train.progress import Progress
 
 SCRIPT = Path(__file__).parents[1] / "small_eyechart.py"
@@ -44,6 +48,15 @@ def test_the_second_signal_does_not_wait() -> None:
     assert raised.value.exit_code == 143
 
 
+def test_a_closed_terminal_that_says_so_twice_is_waited_for_like_one_signal() -> None:
+    with StopRequest() as stop:
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)
+        with pytest.raises(Interrupted) as raised:
+            stop.raise_if_requested()
+    assert raised.value.exit_code == 129
+
+
 def test_work_that_may_be_left_at_once_is_and_what_follows_it_is_not() -> None:
     reached = []
     with StopRequest() as stop:
@@ -58,6 +71,24 @@ def test_work_that_may_be_left_at_once_is_and_what_follows_it_is_not() -> None:
         signal.raise_signal(signal.SIGINT)
         assert stop.requested
     assert reached == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_is_deferred_comes_at_the_end_and_once(number: signal.Signals) -> None:
+    reached = []
+    with StopRequest() as stop, pytest.raises(Interrupted) as raised, stop.at_once(), signals_deferred():
+        signal.raise_signal(number)
+        signal.raise_signal(number)
+        reached.append("the end")
+    assert reached == ["the end"]
+    assert raised.value.exit_code == 128 + number
+
+
+def test_deferring_where_nothing_comes_changes_nothing() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    with signals_deferred():
+        assert signal.getsignal(signal.SIGTERM) != before[1]
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
 
 
 def test_other_peoples_handlers_of_errors_do_not_swallow_a_stop() -> None:
@@ -139,57 +170,77 @@ def test_a_real_training_stops_with_143_goes_on_and_stops_with_130(tmp_path: Pat
     assert not list(folder.rglob("*.tmp"))
 
 
-def test_a_training_whose_terminal_is_closed_stops_with_129_and_can_be_resumed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shell", [[], ["bash", "--norc", "-i", "-c"]], ids=["alone", "in a shell"])
+def test_a_training_whose_terminal_is_closed_saves_and_can_be_resumed(shell: list[str], tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "run"
     train = [
-        "train", "eyechart", "--set", "epochs=10000", "widths=[4,4,4,4]", "--precision", "fp32", "--device", "cpu",
-        "--runs", str(tmp_path / "runs"), "--name", "run",
+        sys.executable, str(SCRIPT), "train", "eyechart", "--set", "epochs=10000", "widths=[4,4,4,4]",
+        "--precision", "fp32", "--device", "cpu", "--runs", str(tmp_path / "runs"), "--name", "run",
     ]  # fmt: skip
+    command = [*shell, f"{shlex.join(train)}; true"] if shell else train  # else the shell becomes the training
     process, terminal = pty.fork()
     if process == 0:
-        os.execv(sys.executable, [sys.executable, str(SCRIPT), *train])
+        os.execvp(command[0], command)
     os.set_blocking(terminal, False)
-    deadline = time.monotonic() + 240
     try:
-        while len(Run(folder).journal.rows()) < 1:
-            assert time.monotonic() < deadline, "the training did not get so far"
-            with contextlib.suppress(BlockingIOError):  # what is not read stops whoever writes
-                os.read(terminal, 65_536)
-            time.sleep(0.05)
+        wait_until(lambda: len(Run(folder).journal.rows()) > 0, terminal)
     finally:
         os.close(terminal)
         _, status = os.waitpid(process, 0)
-    assert os.waitstatus_to_exitcode(status) == 129
-    assert Run(folder).info["status"] == "interrupted"
-    assert (folder / "resume" / "state.safetensors").exists()
+    if not shell:
+        assert os.waitstatus_to_exitcode(status) == 129
+    wait_until(lambda: Run(folder).info["status"] == "interrupted")
+    with safe_open(folder / "resume" / "state.safetensors", framework="pt") as state:
+        saved = json.loads(state.metadata()["state"])["step"]
+    assert saved >= Run(folder).journal.rows()[-1]["step"]
 
 
-def test_what_nobody_listens_to_ends_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Gone(io.StringIO):
-        def write(self, text: str) -> int:
+def wait_until(reached: Callable[[], bool], terminal: int | None = None) -> None:
+    deadline = time.monotonic() + 240
+    while not reached():
+        assert time.monotonic() < deadline, "the training did not get so far"
+        with contextlib.suppress(BlockingIOError):  # what is not read stops whoever writes
+            if terminal is not None:
+                os.read(terminal, 65_536)
+        time.sleep(0.05)
+
+
+class Screen(io.StringIO):
+    """A terminal, until it is closed."""
+
+    gone = False
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if self.gone:
+            raise OSError(errno.EIO, "Input/output error")
+        return super().write(text)
+
+    def flush(self) -> None:
+        if self.gone:
             raise OSError(errno.EIO, "Input/output error")
 
-        def flush(self) -> None:
-            raise OSError(errno.EIO, "Input/output error")
 
-    progress = Progress()
-    monkeypatch.setattr(sys, "stderr", Gone())
-    progress.begin(steps=4, done=0, images_per_step=8)
-    progress.advance(1)
-    progress.say("Is anyone there?")
-    progress.end()
-
-
-def test_it_is_drawn_on_the_terminal_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    screen = Terminal()
+def test_a_terminal_that_is_closed_while_the_bar_is_drawn_ends_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen()
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
     progress = Progress()
     progress.begin(steps=4, done=0, images_per_step=8)
+    progress.say("Is anyone there?")
+    assert "Is anyone there?" in screen.getvalue()
+    screen.gone = True
+    progress.say("And now?")
     progress.advance(1)
     progress.end()
     assert "img/s" in screen.getvalue()
+    assert "And now?" not in screen.getvalue()
+
+
+def test_without_stderr_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    progress = Progress()
+    progress.begin(steps=4, done=0, images_per_step=8)
+    progress.end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,13 +15,16 @@ from torch.nn import functional
 
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
+from snellen.errors import InvalidSetting
 from snellen.recipes.recipe import SGD, Augment, Prune, Recipe
 from snellen.train.batches import Batches
+from snellen.train.fit import fit
 from snellen.train.job import prepare
 from snellen.train.optimizers import build_optimizers
 from snellen.train.placement import Placement
 from snellen.train.pruning import Pruning
 from snellen.train.step import update
+from snellen.train.workers import Workers
 
 CPU = torch.device("cpu")
 ALWAYS = Prune(easiest=0.6, skip=0.5, after=0.0, until=1.0)
@@ -111,23 +115,56 @@ def test_a_thinned_batch_keeps_labels_and_draws_with_its_images(few_images: Labe
         augment = Augment(crop_pixels=2, brightness=0.3)
         return Batches(few_images, batch_size=20, augment=augment, seed=0, device=CPU)
 
-    made = pruning(count=len(few_images), steps=3)
-    for whole, thin in zip(batches().epoch(0), batches().epoch(0, pruning=made), strict=True):
-        assert (len(whole.of), len(thin.of)) == (20, 14)
-        assert whole.counts is None
-        assert thin.counts is not None
-        assert thin.counts.sum() == 20
-        at = [whole.of.tolist().index(image) for image in thin.of.tolist()]
+    made = pruning(count=len(few_images), steps=6)
+    for whole, thin in zip(batches().epoch(1), batches().epoch(1, pruning=made), strict=True):
+        assert (len(whole.positions), len(thin.positions)) == (20, 14)
+        assert whole.sample_weights is None
+        assert thin.sample_weights is not None
+        assert thin.sample_weights.sum() == 20
+        at = [whole.positions.tolist().index(image) for image in thin.positions.tolist()]
         assert torch.equal(thin.images, whole.images[at])
         assert torch.equal(thin.targets, whole.targets[at])
-        assert torch.equal(thin.targets, torch.from_numpy(few_images.labels)[thin.of])
+        assert torch.equal(thin.targets, torch.from_numpy(few_images.labels)[thin.positions])
+
+
+def test_in_the_first_epoch_nothing_is_known_and_nothing_left_out(few_images: LabeledImages) -> None:
+    made = Batches(few_images, batch_size=20, augment=Augment(), seed=0, device=CPU)
+    fresh = Pruning(ALWAYS, count=len(few_images), steps=6, seed=0, device=CPU)
+    assert [len(batch.positions) for batch in made.epoch(0, pruning=fresh)] == [20, 20, 20]
+    assert [len(batch.positions) for batch in made.epoch(1, pruning=fresh)] == [14, 14, 14]
+
+
+def test_of_an_image_that_is_in_a_batch_twice_the_larger_loss_is_remembered() -> None:
+    made = pruning(count=4)
+    made.note(torch.tensor([2, 0, 2]), torch.tensor([0.5, 7.0, 0.25]))
+    assert made.losses.tolist() == [7.0, 1.0, 0.5, 3.0]
+
+
+@pytest.mark.parametrize("change", [{"sampling": "balanced"}, {"class_weights": "balanced"}])
+def test_it_goes_with_the_remedies_for_rare_classes(
+    change: dict[str, str], tiny_recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    rare = np.flatnonzero((tiny_dataset.train.labels != 0) | (np.arange(300) % 4 == 0))
+    uneven = Dataset("rare", tiny_dataset.train.take(rare, "all"), None, "here")
+    recipe = tiny_recipe.replace(prune=Prune(after=0.0), **change)
+    run = fit(recipe, uneven, device="cpu", precision="fp32", runs=tmp_path)
+    assert run.info["status"] == "finished"
+
+
+def test_shares_of_a_thinned_batch_must_hold_two_images_each(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
+    job = prepare(
+        tiny_recipe.replace(batch_size=8, prune=Prune()), tiny_dataset, seed=0, device="cpu", precision="fp32"
+    )
+    job.batches(Workers(0, 3))
+    with pytest.raises(InvalidSetting, match="batch of 6 images cannot be shared by 4 workers"):
+        job.batches(Workers(0, 4))
 
 
 def test_two_shares_of_a_thinned_batch_make_it(few_images: LabeledImages) -> None:
     def first(share: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
         made = Batches(few_images, batch_size=21, augment=Augment(), seed=0, device=CPU, share=share)
-        batch = next(made.epoch(0, pruning=pruning(count=len(few_images), steps=3)))
-        return batch.images, batch.counts, batch.of
+        batch = next(made.epoch(1, pruning=pruning(count=len(few_images), steps=6)))
+        return batch.images, batch.sample_weights, batch.positions
 
     images, counts, of = first((0, 1))
     assert counts is not None
@@ -151,7 +188,7 @@ def test_the_step_is_along_the_gradient_of_the_counted_losses_over_the_whole_bat
     assert weight.grad is not None
     summed, each = update(
         model, images, labels, optimizers=build_optimizers(model, recipe), lr=1.0, recipe=recipe,
-        placement=Placement.nowhere(), counts=counts, batch_size=7,
+        placement=Placement.nowhere(), sample_weights=counts, batch_size=7,
     )  # fmt: skip
     torch.testing.assert_close(each, losses.detach())
     torch.testing.assert_close(summed, (losses * counts).sum().detach())

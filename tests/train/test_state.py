@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -13,7 +15,8 @@ from safetensors.torch import load, save
 
 from snellen.data.dataset import Dataset
 from snellen.errors import RunError
-from snellen.recipes.recipe import Average, Muon, Recipe
+from snellen.recipes.recipe import Average, Muon, Prune, Recipe
+from snellen.train.interrupt import Interrupted, StopRequest
 from snellen.train.job import prepare
 from snellen.train.loop import initial_state
 from snellen.train.placement import Placement
@@ -160,3 +163,49 @@ def test_what_the_next_step_would_fail_on_is_refused_when_it_is_read(
     (tmp_path / "a").write_bytes(save({**tensors, **changed}, metadata=told))
     with pytest.raises(RunError, match="does not fit this run"):
         state.load(tmp_path / "a")
+
+
+def test_a_signal_while_a_checkpoint_is_read_stops_and_does_not_call_it_broken(
+    tmp_path: Path, tiny_recipe: Recipe, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tiny_recipe.replace(prune=Prune())
+    state = new(recipe, tiny_dataset)
+    advance(state, recipe, 2)
+    state.save(tmp_path / "state.safetensors")
+
+    class Hit:
+        """PyTorch as it is hit by Ctrl-C inside a call: it says something else."""
+
+        def __enter__(self) -> Hit:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            return None
+
+        def metadata(self) -> dict[str, str]:
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                raise TypeError("could not determine the shape") from None
+            raise KeyError("state")
+
+    monkeypatch.setattr("snellen.train.state.safe_open", lambda *_, **__: Hit())
+    with StopRequest() as stop, pytest.raises(Interrupted), stop.at_once():
+        state.load(tmp_path / "state.safetensors")
+
+
+def test_the_memory_of_losses_must_be_that_of_these_images(
+    tmp_path: Path, tiny_recipe: Recipe, tiny_dataset: Dataset
+) -> None:
+    recipe = tiny_recipe.replace(prune=Prune())
+    state = new(recipe, tiny_dataset)
+    assert state.pruning is not None
+    state.pruning.note(torch.tensor([3, 5]), torch.tensor([0.25, 0.5]))
+    state.save(tmp_path / "state.safetensors")
+    again = new(recipe, tiny_dataset)
+    again.load(tmp_path / "state.safetensors")
+    assert again.pruning is not None
+    assert torch.equal(again.pruning.losses, state.pruning.losses)
+    few = Dataset("few", tiny_dataset.train.take(np.arange(200), "all"), None, "here")
+    with pytest.raises(RunError, match="does not fit this run"):
+        new(recipe, few).load(tmp_path / "state.safetensors")

@@ -126,7 +126,7 @@ def test_shares_of_a_batch_make_the_batch(tiny_recipe: Recipe, letters: Dataset)
     for rank, share in enumerate(shares):
         assert torch.equal(share.images, batch.images[rank::2])
         assert torch.equal(share.targets, batch.targets[rank::2])
-        assert torch.equal(share.of, batch.of)
+        assert torch.equal(share.positions, batch.positions)
 
 
 def test_a_batch_too_small_to_share_is_refused(tiny_recipe: Recipe, letters: Dataset) -> None:

@@ -104,10 +104,10 @@ def train_bare(job: Job) -> Classifier:
             _, losses = update(
                 model, resize_side(batch.images, side), batch.targets,
                 optimizers=optimizers, lr=lr, recipe=recipe, placement=job.placement, class_weights=class_weights,
-                counts=batch.counts, batch_size=batches.batch_size,
+                sample_weights=batch.sample_weights, batch_size=batches.batch_size,
             )  # fmt: skip
             if pruning is not None:
-                pruning.note(batch.of, losses)
+                pruning.note(batch.positions, losses)
             step += 1
             if lookahead:
                 lookahead.after_step(step)

@@ -121,7 +121,8 @@ def longer(plan: Plan) -> Iterator[Measurement]:
         "seeds": float(len(runs)),
         **_accuracy([_share_right(run.answers) for run in runs]),
     }
-    yield Measurement("longer", f"{recipe.name}, train, accuracy on val", figures, timing.conditions, timing)
+    note = "nothing warmed up: the first training is a cold one"
+    yield Measurement("longer", f"{recipe.name}, train, accuracy on val", figures, timing.conditions, timing, note=note)
 
 
 def cold(plan: Plan) -> Iterator[Measurement]:

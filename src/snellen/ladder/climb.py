@@ -54,7 +54,7 @@ def climb(
 
     Raises:
         SnellenError: with one sentence, whatever is wrong.
-        Interrupted: SIGINT or SIGTERM; the same call goes on from there.
+        Interrupted: SIGINT, SIGTERM or SIGHUP; the same call goes on from there.
     """
     require_seeds(seeds)
     plan = _plan(rungs, dataset, title, folder, seeds, settings, device, precision)

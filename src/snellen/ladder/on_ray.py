@@ -80,7 +80,7 @@ def train_on_ray(
 
     Raises:
         SnellenError: what a worker ran into, or that a run lost its worker again and again.
-        Interrupted: SIGINT or SIGTERM; all workers have saved.
+        Interrupted: SIGINT, SIGTERM or SIGHUP; all workers have saved.
     """
     ahead = []
     for rung, seed in units:

@@ -54,7 +54,7 @@ def train_one(
 
     Raises:
         SnellenError: with one sentence, whatever is wrong; a loss that became NaN is none, but noted in the run.
-        Interrupted: SIGINT or SIGTERM; the same call goes on from there.
+        Interrupted: SIGINT, SIGTERM or SIGHUP; the same call goes on from there.
     """
     folder = plan.folder / plan.run_name(rung, seed)
     _clear_stub(folder)

@@ -9,7 +9,7 @@ from statistics import fmean
 from rich.console import Console
 from rich.text import Text
 
-from snellen.train.progress import Progress
+from snellen.train.progress import Progress, WhoeverListens
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Pace:
     """
 
     def __init__(self, ahead: Sequence[Effort], *, at_once: int = 1, quiet: bool = False) -> None:
-        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._console = Console(file=WhoeverListens(), quiet=quiet, highlight=False)  # type: ignore[arg-type]
         self._ahead = list(ahead)
         self._done: list[Effort] = []
         self._count = len(self._ahead)

@@ -225,10 +225,10 @@ class Average:
 
 @dataclass(frozen=True, kw_only=True)
 class Prune:
-    """Leave a random part of the easiest images out of each batch, and let the other easy ones count for them too.
+    """Dynamic data pruning: a random part of each batch's easiest images is left out, the other easy ones weigh more.
 
-    Easy is an image whose loss was small when it was last trained on. The gradient is on average that of the whole
-    batch; what it costs is a little more noise, from images that hardly move the weights.
+    Easy is an image whose loss, as it is trained on, was small the last time; so nothing is left out in the first
+    epoch. But for batch norms, which see the thinned batch, the gradient is on average that of the whole one.
 
     Attributes:
         easiest: fraction of each batch that counts as easy.
@@ -255,10 +255,14 @@ class Prune:
         """Whether images are left out after this fraction of all steps."""
         return self.after <= fraction < self.until
 
-    @property
-    def trained_share(self) -> float:
-        """Fraction of the images that a whole training does train on."""
-        return 1 - self.easiest * self.skip * (self.until - self.after)
+    def easy_and_kept(self, count: int) -> tuple[int, int]:
+        """How many of a batch of `count` images are easy, and how many of those stay; at least two images always do."""
+        easy = int(self.easiest * count)
+        return easy, min(easy, max(1, round(easy * (1 - self.skip))))
+
+    def trained_share(self, epochs: float) -> float:
+        """Fraction of its images that a training of so many epochs does train on."""
+        return 1 - self.easiest * self.skip * max(0.0, self.until - max(self.after, 1 / epochs))
 
 
 @dataclass(frozen=True, kw_only=True)

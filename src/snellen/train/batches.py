@@ -31,14 +31,14 @@ class Batch:
     Attributes:
         images: (B, C, H, W) float32 in [0, 1], channels_last.
         targets: labels (B,) int64; where images are mixed, (B, K) float32.
-        counts: (B,) float32, how often each image counts in the loss; None: each once.
-        of: (M,) int64, the positions of the images among the training images; of all workers' shares, not of this one.
+        sample_weights: (B,) float32, the weight of each image in the loss; None: 1.
+        positions: (M,) int64, of the images among the training images; of all workers' shares, not of this one.
     """
 
     images: torch.Tensor
     targets: torch.Tensor
-    counts: torch.Tensor | None
-    of: torch.Tensor
+    sample_weights: torch.Tensor | None
+    positions: torch.Tensor
 
 
 class Batches:
@@ -93,7 +93,8 @@ class Batches:
         Args:
             epoch: 0-based.
             first: step of the epoch.
-            pruning: leaves easy images out. It is asked when a batch is asked for: what it learnt before counts.
+            pruning: leaves easy images out, from the second epoch on: then it knows them. It is asked when a batch is
+                asked for, so that what it learnt from the batch before counts.
         """
         device = self._labels.device
         draws = to_device(draw(self._augment, seed=self._seed, epoch=epoch, count=self.count), device)
@@ -103,16 +104,16 @@ class Batches:
             chosen = torch.from_numpy(_balanced(self._by_class, self._seed, epoch, self.count)).to(device)
         for step in range(first, self.steps_per_epoch):
             places = order[step * self.batch_size : (step + 1) * self.batch_size]
-            of = places if chosen is None else chosen.index_select(0, places)
-            counts = None
-            thinned = pruning.thin(of, step=epoch * self.steps_per_epoch + step) if pruning else None
+            positions = places if chosen is None else chosen.index_select(0, places)
+            weights = None
+            thinned = pruning.thin(positions, step=epoch * self.steps_per_epoch + step) if pruning and epoch else None
             if thinned is not None:
-                left, counts = thinned
-                places, of = places.index_select(0, left), of.index_select(0, left)
+                left, weights = thinned
+                places, positions = places.index_select(0, left), positions.index_select(0, left)
             # Draws belong to the place, not to the image: one that comes twice in an epoch is not changed alike twice.
             rank, workers = self._share
-            images, targets = self._made(of[rank::workers], draws.at(places[rank::workers]))
-            yield Batch(images, targets, counts if counts is None else counts[rank::workers], of)
+            images, targets = self._made(positions[rank::workers], draws.at(places[rank::workers]))
+            yield Batch(images, targets, weights if weights is None else weights[rank::workers], positions)
 
     def _made(self, at: torch.Tensor, draws: DeviceDraws) -> tuple[torch.Tensor, torch.Tensor]:
         images = self._images.index_select(0, at.to(self._images.device)).to(at.device)

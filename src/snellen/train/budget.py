@@ -56,7 +56,7 @@ def fit_into(
     started = time.monotonic()
     job = prepare(recipe, dataset, seed=0, final=final, device=device, precision=precision)
     rate = _images_per_second(job)
-    train_images = len(job.splits.train) * (recipe.prune.trained_share if recipe.prune else 1)
+    train_images = len(job.splits.train) * (recipe.prune.trained_share(recipe.epochs) if recipe.prune else 1)
     # An evaluation is a forward pass, about a third of a training step, over val and as many training images.
     looked_at = 2 * len(job.splits.val) if job.splits.val else 0
     per_epoch = (train_images + looked_at / 3 / recipe.evaluate_every) / rate

@@ -68,7 +68,7 @@ def fit(
 
     Raises:
         SnellenError: with one sentence, whatever is wrong.
-        Interrupted: SIGINT or SIGTERM; the run is resumable.
+        Interrupted: SIGINT, SIGTERM or SIGHUP; the run is resumable.
     """
     workers = launched()
     shown = _shown(progress, workers)

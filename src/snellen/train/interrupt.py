@@ -26,6 +26,34 @@ class Interrupted(KeyboardInterrupt):
         self.exit_code = 128 + signal_number
 
 
+@contextmanager
+def signals_deferred() -> Iterator[None]:
+    """Signals that come inside are raised at the end: for calls into libraries that take the raised one for an error.
+
+    Reading a tensor, PyTorch may say "could not determine the shape" where it was Ctrl-C that hit it.
+    """
+    received: list[int] = []
+    previous = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in _stopping():
+            previous[number] = signal.signal(number, lambda which, _: received.append(which))
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        if received:
+            signal.raise_signal(received[0])
+
+
+def _stopping() -> list[signal.Signals]:
+    """The signals that stop a training."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if _HANGUP is not None and signal.getsignal(_HANGUP) is not signal.SIG_IGN:
+        numbers.append(_HANGUP)
+    return numbers
+
+
 class StopRequest:
     """Notes SIGINT, SIGTERM and SIGHUP while it is entered; outside the main thread it notes nothing.
 
@@ -44,10 +72,7 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            numbers = [signal.SIGINT, signal.SIGTERM]
-            if _HANGUP is not None and signal.getsignal(_HANGUP) is not signal.SIG_IGN:
-                numbers.append(_HANGUP)
-            for number in numbers:
+            for number in _stopping():
                 self._previous[number] = signal.signal(number, self._note)  # type: ignore[assignment]
         return self
 
@@ -86,7 +111,8 @@ class StopRequest:
             self._patient = True
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        second = self._received is not None
+        # A terminal that is closed says so twice, the shell and then the kernel: that is no impatience.
+        second = self._received is not None and number != _HANGUP
         self._received = number
         if not self._shared and (second or not self._patient):
             raise Interrupted(number)  # the last checkpoint stands

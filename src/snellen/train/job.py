@@ -89,9 +89,13 @@ class Job:
             sampling=self.recipe.sampling,
             share=(workers.rank, workers.count),
         )
-        if workers.count > 1 and made.batch_size < 2 * workers.count:
+        smallest = made.batch_size
+        if self.recipe.prune is not None:
+            easy, kept = self.recipe.prune.easy_and_kept(smallest)
+            smallest += kept - easy
+        if workers.count > 1 and smallest < 2 * workers.count:
             raise InvalidSetting(
-                f"A batch of {made.batch_size} images cannot be shared by {workers.count} workers: each needs two for "
+                f"A batch of {smallest} images cannot be shared by {workers.count} workers: each needs two for "
                 "its batch norms. Start fewer, or take larger batches: --set batch_size=…"
             )
         return made

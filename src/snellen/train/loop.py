@@ -45,7 +45,7 @@ def train(job: Job, run: Run, progress: Progress, follow: Following, workers: Wo
         workers: the processes that share the training; every number is that of all of them.
 
     Raises:
-        Interrupted: SIGINT or SIGTERM came; a checkpoint was saved first.
+        Interrupted: SIGINT, SIGTERM or SIGHUP came; a checkpoint was saved first.
         TrainingDiverged: the loss became NaN or infinite.
         StorageError: something could not be written; the last checkpoint stands.
     """
@@ -98,11 +98,11 @@ def train(job: Job, run: Run, progress: Progress, follow: Following, workers: Wo
                     recipe=recipe,
                     placement=job.placement,
                     class_weights=class_weights,
-                    counts=batch.counts,
+                    sample_weights=batch.sample_weights,
                     batch_size=batches.batch_size,
                     workers=workers.count,
                 )
-                state.after_step(batch.of, losses, workers)
+                state.after_step(batch.positions, losses, workers)
                 state.loss_sum += workers.sum(loss)
                 state.images_seen += batches.batch_size
                 if job.placement.device.type == "cpu" or state.step % _LOSS_LOOK_STEPS == 0:

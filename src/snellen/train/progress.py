@@ -5,6 +5,8 @@ Everything goes to stderr, so that `--json` owns stdout. Without a terminal ther
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
 import time
 from collections.abc import Sequence
@@ -20,25 +22,29 @@ from snellen.runs.journal import Row
 _HEADER = f"{'epoch':>5}  {'lr':>8}  {'train loss':>10}  {'train acc':>9}  {'val loss':>8}  {'val acc':>8}  {'time':>6}"
 
 
-class _WhoeverListens:
+class WhoeverListens:
     """stderr as it is at the moment, or nobody: a training does not end because its terminal, or a pipe, is gone."""
 
     def write(self, text: str) -> int:
         """Write, if anyone is there; all of it is taken as written."""
-        try:
-            return sys.stderr.write(text)
-        except OSError:
-            return len(text)
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
 
     def flush(self) -> None:
         """Flush, if anyone is there."""
-        try:
-            sys.stderr.flush()
-        except OSError:
-            return
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+    @property
+    def _stream(self) -> Any:
+        # While a bar is shown rich puts a proxy of its own in the place of stderr, which leads back to here.
+        return getattr(sys.stderr, "rich_proxied_file", sys.stderr) or io.StringIO()  # pythonw has no stderr
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(sys.stderr, name)
+        if name == "rich_proxied_file":  # else rich would write past this class
+            raise AttributeError(name)
+        return getattr(self._stream, name)
 
 
 class Progress:
@@ -50,7 +56,7 @@ class Progress:
     """
 
     def __init__(self, *, quiet: bool = False, brief: bool = False) -> None:
-        self._console = Console(file=_WhoeverListens(), quiet=quiet, highlight=False)  # type: ignore[arg-type]
+        self._console = Console(file=WhoeverListens(), quiet=quiet, highlight=False)  # type: ignore[arg-type]
         self._brief = brief
         self._bar: Bar | None = None
         self._images_per_step = 0

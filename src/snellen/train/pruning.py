@@ -39,23 +39,22 @@ class Pruning:
             step: updates made before this one.
 
         Returns:
-            Places in the batch, ascending, (M,) int64, and how often each of them counts in the loss, (M,) float32,
-            B in total; None where nothing is left out.
+            Places in the batch, ascending, (M,) int64, and their weights in the loss, (M,) float32, B in total; None
+            where nothing is left out.
         """
         count = len(images)
-        easy = int(self._settings.easiest * count)
-        kept = max(1, round(easy * (1 - self._settings.skip)))
-        if kept >= easy or not self._settings.active(step / self._steps):
+        easy, kept = self._settings.easy_and_kept(count)
+        if kept == easy or not self._settings.active(step / self._steps):
             return None
-        # One draw for all workers, made without looking at the losses: nothing here waits for a GPU.
+        # One draw for all workers, made without looking at the losses: the host does not wait for a GPU here.
         drawn = np.random.default_rng([self._seed, step, _STREAM]).permutation(easy)[:kept]
         ranked = self.losses.index_select(0, images).argsort(stable=True)
-        stays = torch.from_numpy(np.concatenate([drawn, np.arange(easy, count)])).to(ranked.device)
-        counts = torch.ones(count, device=ranked.device)
-        counts[ranked[:easy]] = easy / kept
+        stays = torch.from_numpy(np.concatenate([drawn, np.arange(easy, count)])).to(ranked.device, non_blocking=True)
+        weights = torch.ones(count, device=ranked.device)
+        weights[ranked[:easy]] = easy / kept
         places = ranked.index_select(0, stays).sort().values
-        return places, counts.index_select(0, places)
+        return places, weights.index_select(0, places)
 
     def note(self, images: torch.Tensor, losses: torch.Tensor) -> None:
-        """Remember the losses (M,) of the images at these positions (M,)."""
-        self.losses[images] = losses
+        """Remember the losses (M,) of the images at these positions (M,); the largest, where one is there twice."""
+        self.losses.scatter_reduce_(0, images, losses, "amax", include_self=False)

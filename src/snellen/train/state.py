@@ -20,6 +20,7 @@ from snellen.errors import RunError
 from snellen.models.normalized import Classifier
 from snellen.runs.atomic import write_bytes
 from snellen.train.average import Lookahead
+from snellen.train.interrupt import signals_deferred
 from snellen.train.pruning import Pruning
 from snellen.train.workers import Workers
 
@@ -107,7 +108,7 @@ class TrainingState:
             RunError: the file is broken or belongs to another model.
         """
         try:
-            with safe_open(path, framework="pt") as file:
+            with signals_deferred(), safe_open(path, framework="pt") as file:
                 numbers = json.loads((file.metadata() or {})["state"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             self._take(numbers, tensors)

@@ -21,7 +21,7 @@ def update(
     recipe: Recipe,
     placement: Placement,
     class_weights: torch.Tensor | None = None,
-    counts: torch.Tensor | None = None,
+    sample_weights: torch.Tensor | None = None,
     batch_size: int | None = None,
     workers: int = 1,
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -33,13 +33,13 @@ def update(
         labels: (B,) int64, or (B, K) float32 targets of mixed images.
         lr: fraction of every group's peak rate.
         class_weights: (K,) float32 on the device, the say of each class in the loss; None weighs all alike.
-        counts: (B,) float32, how often each image counts; None counts each once.
+        sample_weights: (B,) float32 on the device, the weight of each image in the loss; None weighs all alike.
         batch_size: images of the whole batch, where these are one worker's share of it, or some were left out.
         workers: how many share it; their gradients are averaged, and the loss is made so that the mean is that of the
             whole batch.
 
     Returns:
-        The summed loss, a scalar, and each image's own, (B,) float32, both on the device.
+        The summed loss, a scalar, and each image's own before it is weighed, (B,) float32, both on the device.
     """
     with placement.autocast():
         logits = model(images)
@@ -47,7 +47,7 @@ def update(
     losses = functional.cross_entropy(
         logits.float(), labels, weight=class_weights, label_smoothing=recipe.label_smoothing, reduction="none"
     )
-    summed = (losses if counts is None else losses * counts).sum()
+    summed = (losses if sample_weights is None else losses * sample_weights).sum()
     loss = workers * summed if isinstance(recipe.optimizer, Muon) else workers * summed / (batch_size or len(labels))
     loss.backward()  # type: ignore[no-untyped-call]
     set_lr(optimizers, lr)
