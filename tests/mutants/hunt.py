@@ -19,6 +19,7 @@ from tests.mutants.mutant import ROOT, Mutant, UnfitMutant
 
 WHOLE_SUITE = ("tests", "-m", "not slow and not gpu and not browser", "--ignore=tests/mutants")
 _FAILED, _PASSED = 1, 0  # pytest's exit codes; any other means that the tests did not run
+_LONGEST_SECONDS = 3_600.0  # also for the whole suite; an endless loop ends there
 _NOTICED = re.compile(r"^(?:FAILED|ERROR) (tests/\S+?::.+?)(?: - .*)?$", re.MULTILINE)
 
 
@@ -55,7 +56,7 @@ def hunt(mutant: Mutant, *, whole_suite: bool = False) -> Found:
     with copied_sources() as source:
         mutant.apply(source)
         started = time.monotonic()
-        done = run_tests(source, WHOLE_SUITE if whole_suite else mutant.paths)
+        done = _run_to_an_end(mutant, source, WHOLE_SUITE if whole_suite else mutant.paths)
         seconds = round(time.monotonic() - started, 1)
     if done.returncode == _PASSED:
         return Found(mutant, None, seconds)
@@ -63,6 +64,16 @@ def hunt(mutant: Mutant, *, whole_suite: bool = False) -> Found:
     if done.returncode != _FAILED or noticed is None:
         raise UnfitMutant(f"{mutant.name}: the tests did not run.\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return Found(mutant, noticed[1], seconds)
+
+
+def _run_to_an_end(mutant: Mutant, source: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return run_tests(source, arguments, timeout=_LONGEST_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise UnfitMutant(
+            f"{mutant.name}: its tests did not end within {_LONGEST_SECONDS:.0f} s. It makes a loop endless; plant "
+            "another mistake."
+        ) from None
 
 
 def require_sound(mutants: Sequence[Mutant], *, whole_suite: bool = False) -> None:
@@ -99,7 +110,9 @@ def copied_sources() -> Iterator[Path]:
         yield source
 
 
-def run_tests(source: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def run_tests(
+    source: Path, arguments: Sequence[str], *, timeout: float | None = None
+) -> subprocess.CompletedProcess[str]:
     """pytest on these arguments against the package in `source`, up to the first failure."""
     options = (
         "-x",
@@ -112,7 +125,7 @@ def run_tests(source: Path, arguments: Sequence[str]) -> subprocess.CompletedPro
         "--hypothesis-profile=hunt",
     )
     command = [sys.executable, "-m", "pytest", *options, *arguments]
-    return subprocess.run(command, env=_environment(source), cwd=ROOT, capture_output=True, text=True)
+    return subprocess.run(command, env=_environment(source), cwd=ROOT, capture_output=True, text=True, timeout=timeout)
 
 
 def _environment(source: Path) -> dict[str, str]:
