@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from snellen.data import catalog
@@ -23,15 +21,6 @@ pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed: pip in
 
 
 @pytest.fixture(scope="session")
-def tiny_is_eyechart(tiny_dataset: Dataset) -> Iterator[None]:
-    """As `small_eyechart`, for fixtures that live longer than one test."""
-    patch = pytest.MonkeyPatch()
-    patch.setitem(catalog._LOADERS, "eyechart", lambda data, download, progress: tiny_dataset)
-    yield
-    patch.undo()
-
-
-@pytest.fixture(scope="session")
 def val(tiny_dataset: Dataset) -> LabeledImages:
     images = split(tiny_dataset).val
     assert images is not None
@@ -39,9 +28,11 @@ def val(tiny_dataset: Dataset) -> LabeledImages:
 
 
 @pytest.fixture(scope="session")
-def exported(finished_run: Run, tiny_is_eyechart: None, tmp_path_factory: pytest.TempPathFactory) -> Export:
+def exported(finished_run: Run, tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Export:
     """Every format of `finished_run`, shared by all tests: read the folder, never write to it."""
-    return export_run(finished_run, FORMATS, tmp_path_factory.mktemp("export"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(catalog._LOADERS, "eyechart", lambda data, download, progress: tiny_dataset)
+        return export_run(finished_run, FORMATS, tmp_path_factory.mktemp("export"))
 
 
 @pytest.fixture(scope="session")

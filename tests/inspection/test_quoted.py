@@ -20,8 +20,8 @@ def test_the_place_names_the_line_that_holds_the_words() -> None:
 
 def test_a_statement_over_several_lines_comes_whole_and_on_one() -> None:
     code = quote("train/step.py", "functional.cross_entropy(").code
-    assert code.startswith("summed = functional.cross_entropy(logits.float()")
-    assert code.endswith('reduction="sum")')
+    assert code.startswith("losses = functional.cross_entropy(logits.float()")
+    assert code.endswith('reduction="none")')
     assert "\n" not in code
 
 

@@ -14,7 +14,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,14 @@ from snellen.train.interrupt import Interrupted, StopRequest, signals_deferred
 from snellen.train.progress import Progress
 
 SCRIPT = Path(__file__).parents[1] / "small_eyechart.py"
+
+
+@pytest.fixture(autouse=True)
+def a_terminal_can_hang_up() -> Iterator[None]:
+    """Also where the tests themselves run under nohup, whose processes would ignore it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -173,12 +182,15 @@ def test_a_real_training_stops_with_143_goes_on_and_stops_with_130(tmp_path: Pat
 @pytest.mark.parametrize("shell", [[], ["bash", "--norc", "-i", "-c"]], ids=["alone", "in a shell"])
 def test_a_training_whose_terminal_is_closed_saves_and_can_be_resumed(shell: list[str], tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "run"
+    # So few epochs that one which goes on without its terminal comes to an end.
     train = [
-        sys.executable, str(SCRIPT), "train", "eyechart", "--set", "epochs=10000", "widths=[4,4,4,4]",
+        sys.executable, str(SCRIPT), "train", "eyechart", "--set", "epochs=400", "widths=[4,4,4,4]",
         "--precision", "fp32", "--device", "cpu", "--runs", str(tmp_path / "runs"), "--name", "run",
     ]  # fmt: skip
     command = [*shell, f"{shlex.join(train)}; true"] if shell else train  # else the shell becomes the training
-    process, terminal = pty.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads: nothing but exec follows
+        process, terminal = pty.fork()
     if process == 0:
         os.execvp(command[0], command)
     os.set_blocking(terminal, False)
@@ -189,14 +201,14 @@ def test_a_training_whose_terminal_is_closed_saves_and_can_be_resumed(shell: lis
         _, status = os.waitpid(process, 0)
     if not shell:
         assert os.waitstatus_to_exitcode(status) == 129
-    wait_until(lambda: Run(folder).info["status"] == "interrupted")
+    wait_until(lambda: Run(folder).info["status"] == "interrupted", seconds=30)
     with safe_open(folder / "resume" / "state.safetensors", framework="pt") as state:
         saved = json.loads(state.metadata()["state"])["step"]
     assert saved >= Run(folder).journal.rows()[-1]["step"]
 
 
-def wait_until(reached: Callable[[], bool], terminal: int | None = None) -> None:
-    deadline = time.monotonic() + 240
+def wait_until(reached: Callable[[], bool], terminal: int | None = None, *, seconds: float = 240) -> None:
+    deadline = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < deadline, "the training did not get so far"
         with contextlib.suppress(BlockingIOError):  # what is not read stops whoever writes
