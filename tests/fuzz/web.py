@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import Any
 from urllib.parse import unquote
@@ -48,11 +50,23 @@ def read(content: bytes) -> None:
     """Every request that h11 lets through has one answer of those promised, and its headers."""
     scope, body, whole = _request(content)
     if scope is not None:
-        status, headers, text = _LOOP.run_until_complete(_answer(scope, body, whole))
+        status, headers, text = _run(_answer(scope, body, whole))
         assert status in _ANSWERS, status
         assert headers[b"x-content-type-options"] == b"nosniff"
         assert b"default-src 'none'" in headers[b"content-security-policy"]
         assert status in (200, 303) or (len(text) < 500 and b"Traceback" not in text), text
+
+
+def _run(
+    answering: Coroutine[Any, Any, tuple[int, dict[bytes, bytes], bytes]],
+) -> tuple[int, dict[bytes, bytes], bytes]:
+    """The answer; from a thread of its own where a loop runs in this one, as beside a test's browser."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _LOOP.run_until_complete(answering)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_LOOP.run_until_complete, answering).result()
 
 
 def _request(content: bytes) -> tuple[dict[str, Any] | None, list[bytes], bool]:
