@@ -72,13 +72,9 @@ def steps(plan: Plan) -> Iterator[Measurement]:
 def warm(plan: Plan) -> Iterator[Measurement]:
     """Final trainings of sprint in this process: prepare, train, evaluate; then, with a reason, one look at test."""
     recipe = plan.recipes["sprint"]
-    runs: list[BareRun] = []
     conditions = _conditions(plan, recipe)
     _bare(plan, recipe, seed=plan.warm_seeds, final=True)  # the first one is not warm
-    for seed in range(plan.warm_seeds):
-        runs.append(_bare(plan, recipe, seed=seed, final=True))
-        if plan.expired:
-            break
+    runs = list(_trainings(plan, recipe, seeds=plan.warm_seeds, final=True))
     accuracies, note = _look(plan, runs)
     conditions = replace(conditions, precision=runs[0].job.placement.precision).after()
     timing = Timing(tuple(run.seconds for run in runs), conditions)
@@ -97,11 +93,7 @@ def val(plan: Plan) -> Iterator[Measurement]:
     """The same recipe on the train split, graded on val: no clock, only whether it still learns."""
     recipe = plan.recipes["sprint"]
     conditions = _conditions(plan, recipe)
-    accuracies = []
-    for seed in range(plan.val_seeds):
-        accuracies.append(_share_right(_bare(plan, recipe, seed=seed, final=False).answers))
-        if plan.expired:
-            break
+    accuracies = [_share_right(run.answers) for run in _trainings(plan, recipe, seeds=plan.val_seeds, final=False)]
     figures = {"seeds": float(len(accuracies)), **_accuracy(accuracies)}
     yield Measurement("val", f"{recipe.name} on {plan.dataset.name}, accuracy on val", figures, conditions.after())
 
@@ -110,11 +102,7 @@ def longer(plan: Plan) -> Iterator[Measurement]:
     """A few trainings of marathon on the train split, graded on val: how long one takes and where it comes out."""
     recipe = plan.recipes["marathon"]
     conditions = _conditions(plan, recipe)
-    runs: list[BareRun] = []
-    for seed in range(plan.long_runs):
-        runs.append(_bare(plan, recipe, seed=seed, final=False))
-        if plan.expired:
-            break
+    runs = list(_trainings(plan, recipe, seeds=plan.long_runs, final=False))
     timing = Timing(tuple(run.seconds for run in runs), conditions.after())
     figures = {
         "seconds": timing.median,
@@ -205,6 +193,14 @@ SECTIONS: dict[str, Section] = {
 
 def _conditions(plan: Plan, recipe: Recipe) -> Conditions:
     return conditions_here(device=choose_device(plan.settings.device), precision="auto", batch=recipe.batch_size)
+
+
+def _trainings(plan: Plan, recipe: Recipe, *, seeds: int, final: bool) -> Iterator[BareRun]:
+    """One training a seed, at least one, until the section's time is out."""
+    for seed in range(seeds):
+        yield _bare(plan, recipe, seed=seed, final=final)
+        if plan.expired:
+            break
 
 
 def _bare(plan: Plan, recipe: Recipe, *, seed: int, final: bool) -> BareRun:

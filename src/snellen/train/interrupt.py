@@ -1,7 +1,7 @@
 """Ctrl-C, SIGTERM and a terminal that is gone (SIGHUP) during training: finish the step, save, say how to go on.
 
 The first signal asks; the loop saves a checkpoint and leaves. What changes nothing, such as a look at val, is not
-waited for. A second signal waits for nothing.
+waited for. A second signal waits for nothing, unless it is SIGHUP again.
 """
 
 from __future__ import annotations

@@ -106,12 +106,12 @@ class Workers:
         return tensor
 
     def whole(self, share: torch.Tensor, count: int) -> torch.Tensor:
-        """The (count,) entries of which every worker holds its `share`, as `share` takes them; on each of them."""
+        """The (count, …) entries of which every worker holds its `share`, as `share` takes them; on each of them."""
         if self.count == 1:
             return share
-        gathered = torch.zeros(count, dtype=share.dtype, device=share.device)
+        gathered = torch.zeros(count, *share.shape[1:], dtype=share.dtype, device=share.device)
         gathered[self.rank :: self.count] = share
-        return self.sum(gathered)
+        return self.sum(gathered)  # zeros from all others: it is each one's own entry, to the bit
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
         """Of each flag, whether it is set on any worker. Goes between processors: no GPU is waited for."""
@@ -167,10 +167,8 @@ class Workers:
             return predict(model, images, bf16=bf16)
         mine = self.share(np.arange(len(images)))
         answered = predict(model, images.take(mine, role=images.role), bf16=bf16)
-        logits = torch.zeros(len(images), images.num_classes)
-        logits[torch.from_numpy(mine)] = torch.from_numpy(answered.logits)
-        # Zeros from all others: the sum is each image's one answer, to the bit.
-        return replace(answered, logits=self.sum(logits).numpy(), labels=images.labels, ids=images.ids)
+        logits = self.whole(torch.from_numpy(answered.logits), len(images))
+        return replace(answered, logits=logits.numpy(), labels=images.labels, ids=images.ids)
 
 
 ALONE = Workers()
