@@ -17,7 +17,7 @@ from snellen.evaluate.scorecard import scorecard
 from snellen.inspection.own_pictures import predict_pictures
 from snellen.models.restore import weights_hash
 from snellen.recipes.catalog import find_recipe
-from snellen.recipes.recipe import Recipe
+from snellen.recipes.recipe import Prune, Recipe, Resolution
 from snellen.runs.run import Run
 
 
@@ -43,6 +43,10 @@ def test_a_recipe_is_changed_by_keyword_and_two_underscores_reach_inside() -> No
         "random",
     )
     assert snellen.recipe("sprint") == find_recipe("sprint")
+    whole = snellen.recipe("sprint", prune=Prune(skip=0.3), resolutions=(Resolution(side=24, until=0.5),))
+    assert (whole.prune, whole.resolutions) == (Prune(skip=0.3), (Resolution(side=24, until=0.5),))
+    with pytest.raises(InvalidSetting, match=r"epochs=\{3\} is nothing that a recipe can hold: Object of type set"):
+        snellen.recipe("sprint", epochs={3})
     with pytest.raises(InvalidSetting, match="Did you mean 'epochs'"):
         snellen.recipe("sprint", epoch=3)
     with pytest.raises(UnknownName):

@@ -138,6 +138,11 @@ def test_a_download_that_would_take_longer_than_the_demo_is_given_up(monkeypatch
         (["eyechart", "--json"], ["info", "eyechart", "--json"]),
         (["./birds"], ["info", "./birds"]),
         (["inof", "eyechart"], ["inof", "eyechart"]),
+        (["--json", "eyechart"], ["--json", "info", "eyechart"]),
+        (["--size", "32", "./birds"], ["--size", "32", "info", "./birds"]),
+        (["--size=32", "./birds"], ["--size=32", "info", "./birds"]),
+        (["--json", "list"], ["--json", "list"]),
+        (["--data", "list"], ["--data", "list"]),
     ],
 )
 def test_a_data_set_named_alone_is_to_be_described(words: list[str], meant: list[str]) -> None:

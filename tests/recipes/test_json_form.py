@@ -216,6 +216,17 @@ def test_set_changes_any_field_however_deep(setting: str, check: Any) -> None:
     assert check(with_settings(RECIPES["sprint"], [setting]))
 
 
+def test_a_setting_inside_a_part_that_is_off_turns_it_on() -> None:
+    changed = with_settings(RECIPES["resnet18"], ["prune.skip=0.3", "prune.until=0.8"])
+    assert changed.prune == Prune(skip=0.3, until=0.8)
+    for setting, sentence in (
+        ("prune.skp=0.3", "recipe.prune has no field 'skp'. Did you mean 'skip'?"),
+        ("average.weight=0.5", "recipe.average lacks the field 'after'"),
+    ):
+        with pytest.raises(InvalidSetting, match=sentence):
+            with_settings(RECIPES["resnet18"], [setting])
+
+
 def test_several_settings_apply_in_order() -> None:
     changed = with_settings(RECIPES["sprint"], ["epochs=3", "epochs=4", "optimizer.momentum=0.5"])
     assert (changed.epochs, changed.optimizer.momentum) == (4.0, 0.5)

@@ -14,11 +14,11 @@ from snellen.api.trained_run import TrainedRun
 from snellen.data import catalog
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
-from snellen.errors import DataError, UsageError
+from snellen.errors import DataError, InvalidSetting, UsageError
 from snellen.evaluate import notebook
 from snellen.evaluate.compare_runs import compare_runs
 from snellen.recipes.catalog import default_recipe, find_recipe
-from snellen.recipes.json_form import with_settings
+from snellen.recipes.json_form import to_json, with_settings
 from snellen.recipes.recipe import Recipe
 from snellen.runs import run as runs_on_disk
 from snellen.train.fit import fit as fit_run
@@ -67,7 +67,8 @@ def from_arrays(
 def recipe(name: str, **settings: Any) -> Recipe:
     """A recipe by name (or a .json file), with fields changed: `recipe("sprint", epochs=3, optimizer__lr=0.1)`.
 
-    Two underscores reach into a field, as `--set optimizer.lr=0.1` does with a dot.
+    Two underscores reach into a field, as `--set optimizer.lr=0.1` does with a dot. A part may be given whole:
+    `recipe("sprint", augment=Augment(flip="random"))`.
 
     Raises:
         UnknownName: no such recipe.
@@ -169,4 +170,11 @@ def compare(*runs: TrainedRun) -> Comparison:
 
 
 def _changed(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
-    return with_settings(recipe, [f"{key.replace('__', '.')}={json.dumps(value)}" for key, value in settings.items()])
+    return with_settings(recipe, [_setting(key, value) for key, value in settings.items()])
+
+
+def _setting(key: str, value: Any) -> str:
+    try:
+        return f"{key.replace('__', '.')}={json.dumps(to_json(value))}"
+    except TypeError as error:
+        raise InvalidSetting(f"{key}={value!r} is nothing that a recipe can hold: {error}.") from error

@@ -14,6 +14,7 @@ from snellen.cli.own_pictures import OwnPictures
 from snellen.errors import UsageError
 
 _Action = Literal["list", "info", "download"]
+_SWITCHES = ("-h", "--help", "--json", "--strict")  # options that take no value
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,17 @@ class Args:
 
 
 def completed(words: list[str]) -> list[str]:
-    """`snellen data ./birds` means `snellen data info ./birds`; a mistyped action stays one."""
-    if not words or words[0].startswith("-") or words[0] in get_args(_Action):
+    """`snellen data ./birds` means `snellen data info ./birds`, options first or last; a mistyped action stays one."""
+    at = next((i for i, word in enumerate(words) if _is_positional(word, words[i - 1] if i else "")), None)
+    if at is None or words[at] in get_args(_Action):
         return words
-    mistyped = not Path(words[0]).exists() and difflib.get_close_matches(words[0], get_args(_Action), n=1)
-    return words if mistyped else ["info", *words]
+    mistyped = not Path(words[at]).exists() and difflib.get_close_matches(words[at], get_args(_Action), n=1)
+    return words if mistyped else [*words[:at], "info", *words[at:]]
+
+
+def _is_positional(word: str, before: str) -> bool:
+    value_of_option = before.startswith("-") and "=" not in before and before not in _SWITCHES
+    return not word.startswith("-") and not value_of_option
 
 
 def run(args: Args) -> int:

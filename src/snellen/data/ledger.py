@@ -209,7 +209,10 @@ class Ledger:
         return None
 
     def problems(self) -> list[str]:
-        """What does not fit: edited lines, missing predecessors, intents without a result. Empty means whole."""
+        """What does not fit: edited or torn lines, missing predecessors. Empty means whole.
+
+        Two lines may follow the same one: each of two machines wrote its own, and they were merged.
+        """
         lines = self.lines()
         known = {line.hash for line in lines}
         found = []

@@ -96,23 +96,27 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     Raises:
         InvalidSetting: no such field (the nearest one is named), no "=", or an impossible value.
     """
-    content = to_json(recipe)
+    content, turned_on = to_json(recipe), set[str]()
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
             raise InvalidSetting(f"--set takes key=value, got {_SHORT.repr(setting)}. Example: --set epochs=3")
-        _assign(content, key.strip(), _parse_value(text.strip()))
+        _assign(content, key.strip(), _parse_value(text.strip()), turned_on)
     changed = from_json(content)
     # The published expectation belongs to the published recipe only.
     return changed if changed == recipe else changed.replace(expect=None)
 
 
-def _assign(content: dict[str, Any], key: str, value: Any) -> None:
+def _assign(content: dict[str, Any], key: str, value: Any, turned_on: set[str]) -> None:
+    """Put `value` where `key` says. A part that is off is turned on, the rest of it by default."""
     *parents, last = key.split(".")
     place: Any = content
     for name in parents:
+        if isinstance(place, dict) and name in place and place[name] is None:
+            place[name] = {}
+            turned_on.add(".".join(parents))
         place = place.get(name) if isinstance(place, dict) else None
-    if not isinstance(place, dict) or last not in place:
+    if not isinstance(place, dict) or (last not in place and ".".join(parents) not in turned_on):
         near = difflib.get_close_matches(key, _paths(content), n=1, cutoff=0.3)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise InvalidSetting(f"No recipe field {_SHORT.repr(key)}.{hint} See all: snellen recipes {content['name']}")
