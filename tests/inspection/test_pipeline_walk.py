@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from snellen.inspection import own_pictures, stages_answer, stages_pixels
 from snellen.inspection.pipeline_walk import Walk, walk
 from snellen.inspection.stage import Check, compare
 from snellen.inspection.walk_subject import Ground, ground_of
-from snellen.recipes.recipe import SGD, Augment, Recipe, Resolution
+from snellen.recipes.recipe import SGD, Augment, Prune, Recipe, Resolution
 from snellen.runs.run import Run
 from snellen.train.batches import Batches
 from snellen.train.fit import fit
@@ -40,7 +41,7 @@ FAMILIES = {
         tta="ten_crop",
         augment=Augment(crop_pixels=3, randaugment=1, erase=0.5, mixup=0.2, cutmix=1.0),
     ),
-    "small_cnn": _ALL.replace(model="small_cnn", widths=(4, 4, 6, 6), resolutions=_SMALLER),
+    "small_cnn": _ALL.replace(model="small_cnn", widths=(4, 4, 6, 6), resolutions=_SMALLER, prune=Prune()),
     "resnet18": _ALL.replace(model="resnet18", widths=(4, 4, 6, 6), tta="flip"),
     "sprint_net": _ALL.replace(model="sprint_net", widths=(24, 24, 24), resolutions=_SMALLER, tta_unsure=0.5),
 }
@@ -111,6 +112,18 @@ def test_the_augmented_training_picture_is_the_one_that_training_saw(grounds: Gr
     ]
     assert len(equal) == 1
     assert float(equal[0].std(correction=0)) == pytest.approx(numbers.std)
+
+
+def test_a_training_picture_that_may_have_been_left_out_is_told_so(grounds: Grounds) -> None:
+    def says(family: str, split: Literal["train", "val"], epoch: int) -> str:
+        walked = walk(grounds(family), split=split, epoch=epoch)
+        return next(stage.says for stage in walked.stages if stage.key == "augmented")
+
+    words = "If it was among the easiest 60% of its batch, it may have been left out of this epoch."
+    assert words in says("small_cnn", "train", 1)
+    # The first epoch is whole, val is not trained on, and the other recipe leaves nothing out.
+    others = [("small_cnn", "train", 0), ("small_cnn", "val", 1), ("plain_cnn", "train", 1)]
+    assert not any(words in says(*other) for other in others)
 
 
 def test_another_epoch_has_other_draws_and_the_full_size(grounds: Grounds) -> None:

@@ -118,7 +118,7 @@ def _augmented(subject: Subject) -> Stage:
     own = drawn[0]
     made = _augmented_batch(subject, drawn)[0].numpy()
     by_hand = augment_one(subject.image, own).transpose(2, 0, 1)
-    said = "" if subject.split == "train" else (
+    said = _perhaps_left_out(subject) if subject.split == "train" else (
         " A val image is never augmented; this is what it would have met as training image number "
         f"{subject.row}."
     )  # fmt: skip
@@ -134,6 +134,14 @@ def _augmented(subject: Subject) -> Stage:
         facts=_facts(subject, own),
         pictures=_augmentation_pictures(subject.image, own, made),
     )
+
+
+def _perhaps_left_out(subject: Subject) -> str:
+    recipe = subject.ground.recipe
+    if recipe.prune is None or subject.epoch == 0 or not recipe.prune.active(subject.epoch / recipe.epochs):
+        return ""
+    easy = f"{recipe.prune.easiest:.0%}"
+    return f" If it was among the easiest {easy} of its batch, it may have been left out of this epoch."
 
 
 def _draws(subject: Subject) -> Draws:
