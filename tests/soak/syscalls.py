@@ -18,6 +18,7 @@ import mmap
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,7 @@ from snellen.errors import SnellenError
 from snellen.runs.environment import describe_environment
 
 CALLS = ("write", "pwrite64", "writev", "fsync", "fdatasync", "rename", "renameat", "renameat2", "mkdir", "mkdirat")
+_TRACE = ["-e", f"trace={','.join(CALLS)}"]
 KINDS = {"KILL": "signal=KILL", "ENOSPC": "error=ENOSPC", "EIO": "error=EIO"}
 _SAID = mmap.mmap(-1, 4096)
 """What a child has to say; shared, because every write of its own would be counted."""
@@ -72,16 +74,16 @@ def why_not() -> str | None:
 def sweep(write: Write, scratch: Path, *, every: int) -> Tally:
     """Disturb one write at each of its calls, or at one in `every`."""
     trace = scratch / "trace"
-    place = _fresh(write, scratch)
-    code, said = _traced(write, place, [], trace)
-    assert (code, said) == (0, "done"), f"{write.name}: {code} {said} {_log(scratch)}"
+    place = fresh(write, scratch)
+    code, said = traced(write, place, _TRACE, trace)
+    assert (code, said) == (0, "done"), f"{write.name}: {code} {said} {log(scratch)}"
     names = re.findall(r"^(?:\d+ +)?(\w+)\(", trace.read_text(), re.MULTILINE)
     tally = Tally(Counter(names))
     for kind, how in KINDS.items():
         for n in range(1, len(names) + 1, every):
-            place = _fresh(write, scratch)
+            place = fresh(write, scratch)
             before = write.state(place)
-            code, said = _traced(write, place, _injections(how, names[:n], lasting=kind == "ENOSPC"), trace)
+            code, said = traced(write, place, [*_TRACE, *_injections(how, names[:n], lasting=kind == "ENOSPC")], trace)
             tally.tried[kind] += 1
             amiss = [*_amiss(kind, names[n - 1], code, said), *write.check(place, before, kind != "KILL")]
             tally.failures += [f"{write.name}, {kind} at call {n} ({names[n - 1]}): {text}" for text in amiss]
@@ -91,19 +93,28 @@ def sweep(write: Write, scratch: Path, *, every: int) -> Tally:
 def _injections(how: str, names: list[str], *, lasting: bool) -> list[str]:
     """For strace, which counts the calls of each name by itself: the last of `names`, or also all after it."""
     if not lasting:
-        return [f"inject={names[-1]}:{how}:when={names.count(names[-1])}"]
-    return [f"inject={name}:{how}:when={names[:-1].count(name) + 1}+" for name in CALLS]
+        return ["-e", f"inject={names[-1]}:{how}:when={names.count(names[-1])}"]
+    each = (f"inject={name}:{how}:when={names[:-1].count(name) + 1}+" for name in CALLS)
+    return [word for injection in each for word in ("-e", injection)]
 
 
-def _fresh(write: Write, scratch: Path) -> Path:
+def fresh(write: Write, scratch: Path) -> Path:
+    """The place where the write is made, as it is before."""
     place = scratch / "place"
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(write.beginning, place)
     return place
 
 
-def _traced(write: Write, place: Path, injections: list[str], trace: Path) -> tuple[int, str]:
-    """Make the write in a child under strace; returns its exit code and what it said."""
+def traced(write: Write, place: Path, options: list[str], trace: Path) -> tuple[int, str]:
+    """Make the write in a child under strace; returns its exit code and what it said.
+
+    Args:
+        write: what to make.
+        place: the child's folder.
+        options: of strace.
+        trace: file for what strace tells.
+    """
     _SAID[:] = bytes(len(_SAID))
     waits, begin = os.pipe()
 
@@ -121,12 +132,13 @@ def _traced(write: Write, place: Path, injections: list[str], trace: Path) -> tu
         return 0
 
     child = fork_child(act, trace.with_name("log"))
-    options = ["-qq", "-o", str(trace), "-e", f"trace={','.join(CALLS)}"]
-    options += [word for injection in injections for word in ("-e", injection)]
-    with subprocess.Popen(["strace", *options, "-p", str(child)], stderr=subprocess.PIPE) as strace:
+    command = ["strace", "-qq", "-o", str(trace), *options, "-p", str(child)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as strace:
         status = Path(f"/proc/{child}/status")
         while "TracerPid:\t0" in status.read_text():
-            assert strace.poll() is None, strace.stderr and strace.stderr.read()
+            if strace.poll() is not None:
+                os.kill(child, signal.SIGKILL)  # it would wait for ever
+                raise AssertionError(strace.stderr and strace.stderr.read())
             time.sleep(0.001)
         os.write(begin, b"1")
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -145,7 +157,8 @@ def _amiss(kind: str, call: str, code: int, said: str) -> list[str]:
     return [] if said.count("\n") == 0 else [f"more than one line: {said}"]
 
 
-def _log(scratch: Path) -> str:
+def log(scratch: Path) -> str:
+    """The end of what the child complained about."""
     with contextlib.suppress(OSError):
         return (scratch / "log").read_text()[-2000:]
     return ""

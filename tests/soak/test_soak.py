@@ -54,25 +54,59 @@ def test_system_calls_killed_and_failed_here_and_there_lose_nothing(tmp_path: Pa
 _NAIVE = """
 import sys
 from pathlib import Path
-from tests.soak import syscalls
+from tests.soak import power_cuts, syscalls
 from tests.soak.writes import Write
+from snellen.runs.atomic import write_parts
 scratch = Path(sys.argv[1])
 (scratch / "old").mkdir()
 (scratch / "old" / "file").write_bytes(b"old")
 def check(place, before, failed):
     there = (place / "file").read_bytes()
     return [] if there in (b"old", b"new") else [f"{there} is neither"]
-write = Write("naive", scratch / "old", lambda: lambda: Path("file").write_bytes(b"new"), check)
-print(*syscalls.sweep(write, scratch, every=1).failures, sep="\\n")
+write = Write("naive", scratch / "old", lambda: lambda: eval(sys.argv[2]), check)
+print(*eval(sys.argv[3])(write, scratch, every=1).failures, sep="\\n")
 """
+
+
+def failures_of(write: str, soak: str, scratch: Path) -> str:
+    """What `soak` finds amiss with a write of the file "file", which holds b"old" and is to hold b"new"."""
+    command = [sys.executable, "-c", _NAIVE, str(scratch), write, soak]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 def test_the_sweep_sees_a_write_that_is_not_atomic(tmp_path: Path) -> None:
     if reason := why_not():
         pytest.skip(reason)
-    done = subprocess.run([sys.executable, "-c", _NAIVE, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
-    assert "naive, KILL at call 1 (write): b'' is neither" in done.stdout, done.stderr
-    assert "naive, ENOSPC at call 1 (write): no sentence" in done.stdout
+    found = failures_of("Path('file').write_bytes(b'new')", "syscalls.sweep", tmp_path)
+    assert "naive, KILL at call 1 (write): b'' is neither" in found
+    assert "naive, ENOSPC at call 1 (write): no sentence" in found
+
+
+def test_power_cuts_here_and_there_lose_nothing(tmp_path: Path) -> None:
+    if reason := why_not():
+        pytest.skip(reason)
+    found = soak("power_cuts", "--every", 29, out=tmp_path / "found.json")
+    assert len(found["writes"]) == 7
+    assert found["states"] > 10
+    assert found["failures"] == []
+
+
+@pytest.mark.parametrize(
+    ("write", "amiss"),
+    [
+        ("Path('file').write_bytes(b'new')", "b'' is neither"),
+        ("(Path('tmp').write_bytes(b'new'), Path('tmp').rename('file'))", "b'' is neither"),
+        ("write_parts(Path('file'), (b'new',))", ""),
+    ],
+)
+def test_a_power_cut_finds_what_a_kill_does_not(tmp_path: Path, write: str, amiss: str) -> None:
+    if reason := why_not():
+        pytest.skip(reason)
+    found = failures_of(write, "power_cuts.cut", tmp_path)
+    assert amiss in found
+    assert ("is not forced to disk in the end" in found) == (found != "") == (amiss != "")
 
 
 @pytest.fixture

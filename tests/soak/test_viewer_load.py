@@ -37,3 +37,18 @@ def test_a_short_load_breaks_nothing(tmp_path: Path) -> None:
     assert {name for name, held in found["promises"].items() if not held} <= {speed}, done.stdout
     assert [load["path"] for load in found["loads"]] == ["/", "/openapi.json", "/answer"]
     assert all(load["requests"] > 0 for load in found["loads"])
+
+
+def test_a_few_uploads_are_all_answered(tmp_path: Path) -> None:
+    out = tmp_path / "uploads.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.soak.uploads", "--count", "60", "--out", str(out)], cwd=ROOT,
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads(out.read_text())
+    # Sixty pictures do not fill the pools, so that nothing is said about memory here.
+    assert {name for name, held in found["promises"].items() if not held} <= {"memory is flat within 20 MB"}, (
+        done.stdout
+    )
+    assert sum(found["statuses"]["whole"].values()) + sum(found["statuses"]["cut off"].values()) == 60
+    assert found["statuses"]["cut off"]

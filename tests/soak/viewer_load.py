@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import os
 import shlex
 import shutil
 import signal
@@ -19,15 +18,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
-from tests.soak.clients import Door, Flood, come_in, hold, seconds_for, wrk
+from tests.soak.clients import Flood, hold, seconds_for, wrk
+from tests.soak.served import Served, a_run, serving
 
 from snellen.bench.conditions import conditions_here
 from snellen.runs.environment import describe_environment
@@ -37,21 +34,6 @@ _WARM_SECONDS = 5  # pools and buffers are filled before memory is compared
 _FLAT_MB = 20.0
 
 
-@dataclass(frozen=True)
-class Served:
-    """A viewer that is a process of its own."""
-
-    process: subprocess.Popen[str]
-    door: Door
-    complaints: Path
-
-    def usage(self) -> tuple[float, int]:
-        """Its memory in MB and the number of its open files."""
-        about = Path(f"/proc/{self.process.pid}")
-        pages = int((about / "statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6, len(list((about / "fd").iterdir()))
-
-
 def main() -> int:
     """Measure, print, and write to `--out`."""
     args = _arguments()
@@ -59,7 +41,7 @@ def main() -> int:
         print("wrk is not installed: apt-get install wrk", file=sys.stderr)
         return 2
     conditions = conditions_here()
-    with tempfile.TemporaryDirectory() as name, _serving(_a_run(args.run, Path(name)), Path(name)) as served:
+    with tempfile.TemporaryDirectory() as name, serving(a_run(args.run, Path(name)), Path(name)) as served:
         began, at_start = time.time(), served.usage()
         loads = [
             _loaded(served, path, Path(name), args, body)
@@ -96,36 +78,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--flood-seconds", type=int, default=_FLOOD_SECONDS)
     parser.add_argument("--out", type=Path, help="a file for the numbers")
     return parser.parse_args()
-
-
-def _a_run(given: Path | None, folder: Path) -> Path:
-    runs = folder / "runs"
-    if given is not None:
-        return Path(shutil.copytree(given, runs / given.name))
-    subprocess.run(
-        [sys.executable, "-m", "snellen", "train", "eyechart", "--runs", str(runs)], check=True, stdout=sys.stderr
-    )
-    return next(path.parent for path in runs.glob("*/run.json"))
-
-
-@contextmanager
-def _serving(run: Path, folder: Path) -> Iterator[Served]:
-    complaints = folder / "stderr.txt"
-    with complaints.open("w") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "snellen", "view", str(run), "--no-browser", "--json"],
-            stdout=subprocess.PIPE, stderr=errors, text=True,
-        )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        printed = process.stdout.readline()
-        if not printed:
-            sys.exit(f"The viewer did not start:\n{complaints.read_text()}")
-        yield Served(process, come_in(json.loads(printed)["url"]), complaints)
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()  # type: ignore[union-attr]
 
 
 def _picture() -> bytes:

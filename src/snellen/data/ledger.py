@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import SealError
-from snellen.runs.atomic import append_line, write_text
+from snellen.runs.atomic import append_line, make_folder, write_text
 
 _SKETCH = 64
 """Smallest content hashes kept per test set: enough to see a 5 % overlap with a renamed, cut or extended copy."""
@@ -250,7 +250,7 @@ class Ledger:
         return str(content["hash"])
 
     def _lock(self) -> FileLock:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)  # forced to disk: a look whose folder a power cut takes is a look unseen
         return FileLock(self.path.with_name(self.path.name + ".lock"), timeout=30)
 
 

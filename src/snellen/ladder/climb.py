@@ -17,6 +17,7 @@ from snellen.ladder.one_run import Trained, is_done
 from snellen.ladder.pace import Effort, Pace
 from snellen.ladder.plan import Plan, begin, known_plan, require_seeds
 from snellen.ladder.rungs import Rung
+from snellen.runs.atomic import make_folder
 from snellen.runs.run import Run
 from snellen.train.job import prepare
 
@@ -58,7 +59,7 @@ def climb(
     """
     require_seeds(seeds)
     plan = _plan(rungs, dataset, title, folder, seeds, settings, device, precision)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with Run(folder).locked():
         plan = begin(plan)
         todo = [(rung, seed) for seed in plan.seeds for rung in plan.rungs]
