@@ -11,7 +11,6 @@ of it must equal that of the undisturbed run to the bit. Exit code 1 at any diff
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import mmap
 import os
@@ -30,6 +29,7 @@ from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before PyTorch is imported: a process that has threads cannot be forked
 
+from tests.soak.outcome import tell
 from tests.soak.training import RECIPES, Ended, attempt, content, differences, go_on, prepare_process, unreadable
 
 from snellen.data.ledger import Ledger
@@ -201,11 +201,7 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="snellen-soak-") as scratch:
         tally = soak(parsed.times, seed=parsed.seed, number=number, scratch=Path(scratch))
     found = report(tally, times=parsed.times, seed=parsed.seed, number=number, seconds=time.monotonic() - started)
-    text = json.dumps(found, indent=1, ensure_ascii=False)
-    if parsed.out:
-        parsed.out.parent.mkdir(parents=True, exist_ok=True)
-        parsed.out.write_text(text + "\n")
-    print(text)
+    tell(found, parsed.out)
     return 1 if tally.failures else 0
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from tests.soak import syscalls  # first: it sets the number of threads before PyTorch is imported
 from tests.soak.disk import TREE_CALLS, Disk, State
+from tests.soak.outcome import tell
 from tests.soak.training import prepare_process
 from tests.soak.writes import Write, writes
 
@@ -142,11 +143,7 @@ def main(arguments: list[str]) -> int:
             tally = tallies[write.name] = cut(write, scratch, every=parsed.every)
             print(f"{write.name}: {tally.states} states, {len(tally.failures)} failures", flush=True)
     found = report(tallies, every=parsed.every, seconds=time.monotonic() - started)
-    text = json.dumps(found, indent=1, ensure_ascii=False)
-    if parsed.out:
-        parsed.out.parent.mkdir(parents=True, exist_ok=True)
-        parsed.out.write_text(text + "\n")
-    print(text)
+    tell(found, parsed.out)
     return 1 if found["failures"] else 0
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import mmap
 import os
 import re
@@ -30,6 +29,7 @@ from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before PyTorch is imported: a process that has threads cannot be forked
 
+from tests.soak.outcome import tell
 from tests.soak.training import fork as fork_child
 from tests.soak.training import prepare_process
 from tests.soak.writes import Write, writes
@@ -197,11 +197,7 @@ def main(arguments: list[str]) -> int:
             tally = tallies[write.name] = sweep(write, scratch, every=parsed.every)
             print(f"{write.name}: {dict(tally.tried)}, {len(tally.failures)} failures", flush=True)
     found = report(tallies, every=parsed.every, seconds=time.monotonic() - started)
-    text = json.dumps(found, indent=1, ensure_ascii=False)
-    if parsed.out:
-        parsed.out.parent.mkdir(parents=True, exist_ok=True)
-        parsed.out.write_text(text + "\n")
-    print(text)
+    tell(found, parsed.out)
     return 1 if found["failures"] else 0
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import http.client
 import io
-import json
 import shlex
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from tests.soak.clients import Door
+from tests.soak.outcome import tell
 from tests.soak.served import Served, a_run, serving
 
 from snellen.bench.conditions import conditions_here
@@ -54,10 +54,7 @@ def main() -> int:
         "complaints": complaints,
         "promises": _promises(uploaded, complaints),
     }
-    print(json.dumps(result, indent=1))
-    if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(json.dumps(result, indent=1) + "\n")
+    tell(result, args.out)
     return 0 if all(result["promises"].values()) else 1
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import shlex
 import shutil
 import signal
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from tests.soak.clients import Flood, hold, seconds_for, wrk
+from tests.soak.outcome import tell
 from tests.soak.served import Served, a_run, serving
 
 from snellen.bench.conditions import conditions_here
@@ -63,10 +63,7 @@ def main() -> int:
         "stop": stop,
         "promises": _promises(at_start[1], loads, flood, stop),
     }
-    print(json.dumps(result, indent=1))
-    if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(json.dumps(result, indent=1) + "\n")
+    tell(result, args.out)
     return 0 if all(result["promises"].values()) else 1
 
 
