@@ -11,21 +11,16 @@ the write has returned, nothing of it may be open to chance any more. Exit code 
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import sys
-import tempfile
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.soak import syscalls  # first: it sets the number of threads before PyTorch is imported
 from tests.soak.disk import TREE_CALLS, Disk, State
-from tests.soak.outcome import tell
-from tests.soak.training import prepare_process
-from tests.soak.writes import Write, writes
+from tests.soak.writes import Write
 
 from snellen.data.ledger import Ledger
 from snellen.runs.environment import describe_environment
@@ -38,12 +33,12 @@ class Tally:
 
     Attributes:
         moments: calls after which something was open to chance or changed.
-        states: different states that were checked.
+        tried: different states that were checked.
         failures: sentences.
     """
 
     moments: int = 0
-    states: int = 0
+    tried: int = 0
     failures: list[str] = field(default_factory=list)
 
 
@@ -65,7 +60,7 @@ def cut(write: Write, scratch: Path, *, every: int = 1) -> Tally:
             seen.add(known)
             met += 1
             if (met - 1) % every == 0:
-                tally.states += 1
+                tally.tried += 1
                 _lay(state, place)
                 amiss = [*_cut_tails(place), *write.check(place, before, False)]
                 call = line.split("(")[0]
@@ -118,9 +113,9 @@ def report(tallies: dict[str, Tally], *, every: int, seconds: float) -> dict[str
         "what": "the power cut after each system call of each write: every mixture of old and new that fsync allows",
         "command": "python -m tests.soak.power_cuts" + (f" --every {every}" if every > 1 else ""),
         "moments": sum(tally.moments for tally in tallies.values()),
-        "states": sum(tally.states for tally in tallies.values()),
+        "states": sum(tally.tried for tally in tallies.values()),
         "failures": [text for tally in tallies.values() for text in tally.failures],
-        "writes": {name: {"moments": tally.moments, "states": tally.states} for name, tally in tallies.items()},
+        "writes": {name: {"moments": tally.moments, "states": tally.tried} for name, tally in tallies.items()},
         "seconds": round(seconds, 1),
         "environment": {key: value for key, value in describe_environment().items() if key != "command"},
     }
@@ -128,23 +123,7 @@ def report(tallies: dict[str, Tally], *, every: int, seconds: float) -> dict[str
 
 def main(arguments: list[str]) -> int:
     """Cut; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.soak.power_cuts", description=__doc__.split("\n")[0])
-    parser.add_argument("--every", type=int, default=1, help="check one state in so many")
-    parser.add_argument("--out", type=Path, help="keep the outcome here, as JSON")
-    parsed = parser.parse_args(arguments)
-    if reason := syscalls.why_not():
-        print(reason, file=sys.stderr)
-        return 2
-    prepare_process()
-    started, tallies = time.monotonic(), {}
-    with tempfile.TemporaryDirectory(prefix="snellen-soak-") as folder:
-        scratch = Path(folder)
-        for write in writes(scratch):
-            tally = tallies[write.name] = cut(write, scratch, every=parsed.every)
-            print(f"{write.name}: {tally.states} states, {len(tally.failures)} failures", flush=True)
-    found = report(tallies, every=parsed.every, seconds=time.monotonic() - started)
-    tell(found, parsed.out)
-    return 1 if found["failures"] else 0
+    return syscalls.over_all_writes("power_cuts", str(__doc__), cut, report, arguments)
 
 
 if __name__ == "__main__":

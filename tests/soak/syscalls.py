@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -182,8 +183,26 @@ def report(tallies: dict[str, Tally], *, every: int, seconds: float) -> dict[str
 
 def main(arguments: list[str]) -> int:
     """Sweep; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.soak.syscalls", description=__doc__.split("\n")[0])
-    parser.add_argument("--every", type=int, default=1, help="disturb one call in so many")
+    return over_all_writes("syscalls", str(__doc__), sweep, report, arguments)
+
+
+def over_all_writes(
+    name: str, about: str, attempt: Callable[..., Any], report: Callable[..., dict[str, Any]], arguments: list[str]
+) -> int:
+    """The command `python -m tests.soak.NAME`: try each write, tell of it, and tell what was found in all.
+
+    Args:
+        name: of the module.
+        about: its docstring.
+        attempt: given a write, a scratch folder and `every`, tells what it tried and its `failures`.
+        report: given these by the write's name, `every` and `seconds`, makes the outcome.
+        arguments: of the command line.
+
+    Returns:
+        The exit code: 1 if anything failed, 2 where it cannot be tried.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m tests.soak.{name}", description=about.split("\n")[0])
+    parser.add_argument("--every", type=int, default=1, help="try one in so many")
     parser.add_argument("--out", type=Path, help="keep the outcome here, as JSON")
     parsed = parser.parse_args(arguments)
     if reason := why_not():
@@ -194,8 +213,8 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="snellen-soak-") as folder:
         scratch = Path(folder)
         for write in writes(scratch):
-            tally = tallies[write.name] = sweep(write, scratch, every=parsed.every)
-            print(f"{write.name}: {dict(tally.tried)}, {len(tally.failures)} failures", flush=True)
+            tally = tallies[write.name] = attempt(write, scratch, every=parsed.every)
+            print(f"{write.name}: {tally.tried} tried, {len(tally.failures)} failures", flush=True)
     found = report(tallies, every=parsed.every, seconds=time.monotonic() - started)
     tell(found, parsed.out)
     return 1 if found["failures"] else 0
