@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import http.client
 import io
-import shlex
 import sys
 import tempfile
 import time
@@ -22,11 +21,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from tests.soak.clients import Door
-from tests.soak.outcome import tell
+from tests.soak.outcome import head, tell
 from tests.soak.served import Served, a_run, serving
 
 from snellen.bench.conditions import conditions_here
-from snellen.runs.environment import describe_environment
 
 _FORMATS = {"JPEG": ("L", "RGB"), "PNG": ("L", "RGB", "RGBA"), "WEBP": ("RGB", "RGBA"), "GIF": ("P",), "BMP": ("RGB",)}
 _LARGEST = 2_000  # pixels of a side
@@ -42,13 +40,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, serving(a_run(args.run, Path(name)), Path(name)) as served:
         uploaded = _uploaded(served, args.count, args.seed)
         complaints = served.complaints.read_text().splitlines()[:20]
-    asked = [f"runs/{args.run.name}" if args.run and each == str(args.run) else each for each in sys.argv[1:]]
     result = {
         "what": "pictures, one after the other, to a viewer on the loopback interface; one in ten is cut off",
-        "command": shlex.join(["python", "-m", "tests.soak.uploads", *asked]),
-        "commit": describe_environment()["commit"],
-        "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(began)),
-        "run": args.run.name if args.run else "eyechart",
+        **head("tests.soak.uploads", args.run, began),
         "conditions": conditions.after().to_json(),
         **uploaded,
         "complaints": complaints,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import shlex
 import shutil
 import signal
 import subprocess
@@ -23,11 +22,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from tests.soak.clients import Flood, hold, seconds_for, wrk
-from tests.soak.outcome import tell
+from tests.soak.outcome import head, tell
 from tests.soak.served import Served, a_run, serving
 
 from snellen.bench.conditions import conditions_here
-from snellen.runs.environment import describe_environment
 
 _FLOODERS, _FLOOD_SECONDS, _PAGE_SECONDS, _STOP_SECONDS = 16, 20, 1.0, 5.0
 _WARM_SECONDS = 5  # pools and buffers are filled before memory is compared
@@ -49,13 +47,9 @@ def main() -> int:
         ]
         flood = _flooded(served, args.flood_seconds)
         stop = _stopped(served)
-    asked = [f"runs/{args.run.name}" if args.run and each == str(args.run) else each for each in sys.argv[1:]]
     result = {
         "what": "the viewer on the loopback interface under wrk, a flood of pictures, and SIGTERM in the middle of one",
-        "command": shlex.join(["python", "-m", "tests.soak.viewer_load", *asked]),
-        "commit": describe_environment()["commit"],
-        "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(began)),
-        "run": args.run.name if args.run else "eyechart",
+        **head("tests.soak.viewer_load", args.run, began),
         "conditions": conditions.after().to_json(),
         "at_start": {"memory_mb": round(at_start[0], 1), "open_files": at_start[1]},
         "loads": loads,

@@ -56,6 +56,15 @@ def test_the_data_are_read_once(finished_run: Run, tiny_dataset: Dataset, monkey
     assert len(reads) == 1
 
 
+def test_memory_is_given_back_after_every_question(viewer: Any, letter: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back = []
+    monkeypatch.setattr("snellen.viewer.server.return_freed_memory", lambda: given_back.append(1))
+    assert viewer.post("/answer", letter).status_code == 200
+    assert viewer.post("/explain", letter).status_code == 200
+    assert viewer.post("/answer", b"no picture").status_code == 415
+    assert len(given_back) == 3
+
+
 def test_the_page_is_whole_and_its_policy_is_the_one_inside_it(viewer: Any) -> None:
     response = viewer.client.get("/")
     assert response.status_code == 200

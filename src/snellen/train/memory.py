@@ -1,12 +1,14 @@
-"""Keep freed memory inside the process while training on a Linux CPU.
+"""What glibc's allocator does with freed memory on Linux: kept inside the process, or given back.
 
 glibc returns every large block to the kernel at once and takes it back, zeroed page by page, at the next step. For
-activations of some hundred megabytes that costs more than pooling and norms together; measured in results/LOG.md.
+activations of some hundred megabytes that costs more than pooling and norms together; measured in results/LOG.md. So a
+training keeps it. Of smaller blocks glibc keeps many, in pieces; a viewer that is asked all day gives them back.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import platform
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
@@ -22,10 +24,11 @@ def keep_freed_memory() -> bool:
 
 
 def return_freed_memory() -> None:
-    """Give back what is free now. Called when the size of images changes: blocks of the old size fit no longer."""
+    """Give back what is free now: where blocks of the old size fit no longer, or nobody needs them soon."""
     if _has_glibc():
         ctypes.CDLL(None).malloc_trim(0)
 
 
+@functools.cache  # `libc_ver` reads through the interpreter's file
 def _has_glibc() -> bool:
     return platform.system() == "Linux" and platform.libc_ver()[0] == "glibc"
