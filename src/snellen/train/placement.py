@@ -8,6 +8,7 @@ fp32 either way: autocast changes the arithmetic of convolutions and matrix prod
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +17,7 @@ from torch import nn
 
 from snellen.errors import InvalidSetting
 from snellen.models.device import choose_device
+from snellen.train.small_maps import small_map_products
 
 Precision = Literal["fp32", "bf16"]
 _WORTH_IT = 1.15  # bf16 must be this much faster: below it, noise decides, and fp32 is the safer number
@@ -43,6 +45,11 @@ class Placement:
     def autocast(self) -> torch.autocast:
         """The context in which forward passes run."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    def kernels(self) -> AbstractContextManager[object]:
+        """The context in which a forward and its backward pass run: how, not what, is computed."""
+        products = self.device.type == "cpu" and self.precision == "bf16"
+        return small_map_products() if products else nullcontext()
 
     def synchronize(self) -> None:
         """Wait until the device has done all that was asked of it; needed before reading a clock."""
@@ -102,8 +109,9 @@ def _measure(model: nn.Module, image_shape: tuple[int, int, int], device: torch.
 
 def _time_step(model: nn.Module, batch: torch.Tensor, placement: Placement) -> float:
     started = time.perf_counter()
-    with placement.autocast():
-        loss = model(batch).float().square().mean()
-    loss.backward()
+    with placement.kernels():
+        with placement.autocast():
+            loss = model(batch).float().square().mean()
+        loss.backward()
     placement.synchronize()
     return time.perf_counter() - started

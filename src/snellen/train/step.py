@@ -41,15 +41,16 @@ def update(
     Returns:
         The summed loss, a scalar, and each image's own before it is weighed, (B,) float32, both on the device.
     """
-    with placement.autocast():
-        logits = model(images)
-    # The loss is taken in fp32: bf16 has three digits, too few for log-probabilities.
-    losses = functional.cross_entropy(
-        logits.float(), labels, weight=class_weights, label_smoothing=recipe.label_smoothing, reduction="none"
-    )
-    summed = (losses if sample_weights is None else losses * sample_weights).sum()
-    loss = workers * summed if isinstance(recipe.optimizer, Muon) else workers * summed / (batch_size or len(labels))
-    loss.backward()  # type: ignore[no-untyped-call]
+    with placement.kernels():
+        with placement.autocast():
+            logits = model(images)
+        # The loss is taken in fp32: bf16 has three digits, too few for log-probabilities.
+        losses = functional.cross_entropy(
+            logits.float(), labels, weight=class_weights, label_smoothing=recipe.label_smoothing, reduction="none"
+        )
+        summed = (losses if sample_weights is None else losses * sample_weights).sum()
+        whole = 1 if isinstance(recipe.optimizer, Muon) else batch_size or len(labels)
+        (workers * summed / whole).backward()  # type: ignore[no-untyped-call]
     set_lr(optimizers, lr)
     for optimizer in optimizers:
         optimizer.step()
