@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from base64 import b64decode
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -56,13 +57,21 @@ def test_the_data_are_read_once(finished_run: Run, tiny_dataset: Dataset, monkey
     assert len(reads) == 1
 
 
-def test_memory_is_given_back_after_every_question(viewer: Any, letter: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    given_back = []
-    monkeypatch.setattr("snellen.viewer.server.return_freed_memory", lambda: given_back.append(1))
-    assert viewer.post("/answer", letter).status_code == 200
-    assert viewer.post("/explain", letter).status_code == 200
-    assert viewer.post("/answer", b"no picture").status_code == 415
-    assert len(given_back) == 3
+def test_memory_is_given_back_once_a_second_at_most(start: Any, letter: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back, now = [], [100.0]
+    monkeypatch.setattr("snellen.viewer.server.return_freed_memory", lambda: given_back.append(now[0]))
+    monkeypatch.setattr("snellen.viewer.server.time", SimpleNamespace(monotonic=lambda: now[0]))
+    with start() as viewer:
+        asked = (
+            ("/answer", letter, 0),
+            ("/explain", letter, 0.9),
+            ("/answer", b"no picture", 1.1),
+            ("/answer", letter, 2),
+        )
+        for path, content, seconds in asked:
+            now[0] = 100 + seconds
+            viewer.post(path, content)
+    assert given_back == [100, 101.1]
 
 
 def test_the_page_is_whole_and_its_policy_is_the_one_inside_it(viewer: Any) -> None:

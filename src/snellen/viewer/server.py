@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
@@ -38,6 +39,7 @@ from snellen.viewer.live import MAX_PIXELS, UPLOADED, Loaded, answer, explain, l
 _HOST = "127.0.0.1"
 _END_SECONDS = 4  # lines end sooner (`Limits.drain_seconds`); after this what still computes is broken off
 _PART = 2**18  # bytes
+_TIDY_SECONDS = 1.0
 _STATUS: tuple[tuple[type[SnellenError], int], ...] = (
     (NotAPicture, 415), (TooLarge, 413), (DataError, 422), (SnellenError, 400),
 )  # fmt: skip
@@ -64,7 +66,7 @@ def build_app(page: Page, loaded: Sequence[Loaded], *, port: int, keys: Keys, li
         keys: of this start.
         limits: for tests; else those of `Limits`.
     """
-    limits = limits or Limits()
+    limits, tidy = limits or Limits(), _Tidy()
     live = {"max_bytes": limits.body_bytes, "max_pixels": MAX_PIXELS, "formats": UPLOADED}
     html = bundle_html(page.title, {**page.content, "live": live}, page.sprites, entry=LIVE).encode()
     policy = f"{content_policy(LIVE)}; frame-ancestors 'none'"
@@ -76,10 +78,10 @@ def build_app(page: Page, loaded: Sequence[Loaded], *, port: int, keys: Keys, li
         return JSONResponse(description(port=port, runs=len(loaded), limits=limits))
 
     async def on_answer(request: Request) -> Response:
-        return await _answered(lambda body: answer(_chosen(request, loaded), body, _fit(request)), request)
+        return await _answered(lambda body: answer(_chosen(request, loaded), body, _fit(request)), request, tidy)
 
     async def on_explain(request: Request) -> Response:
-        return await _answered(lambda body: explain(_chosen(request, loaded), body), request)
+        return await _answered(lambda body: explain(_chosen(request, loaded), body), request, tidy)
 
     routes = [
         Route("/", show, methods=["GET"]),
@@ -143,14 +145,29 @@ class _InParts(HTMLResponse):
         await send({"type": "http.response.body", "body": b""})
 
 
-async def _answered(ask: Callable[[bytes], dict[str, Any]], request: Request) -> Response:
+class _Tidy:
+    """Gives freed memory back after an answer: without it ten thousand pictures of all sizes leave holes of 40 MB.
+
+    Once a second at most, because the next answers have to take their pages anew.
+    """
+
+    def __init__(self) -> None:
+        self._due = 0.0
+
+    def __call__(self) -> None:
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + _TIDY_SECONDS
+            return_freed_memory()
+
+
+async def _answered(ask: Callable[[bytes], dict[str, Any]], request: Request, tidy: _Tidy) -> Response:
     body = await request.body()
 
     def told() -> dict[str, Any]:
         try:
             return ask(body)
-        finally:  # a third of a millisecond; without it ten thousand pictures of all sizes leave holes of 40 MB
-            return_freed_memory()
+        finally:
+            tidy()
 
     try:
         return JSONResponse(await run_in_threadpool(told))
