@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from snellen.errors import InvalidSetting
-from snellen.models.sprint_net import ResidualBlock, marathon_net, sprint_net
+from snellen.models.sprint_net import ResidualBlock, SprintNet, marathon_net, sprint_net
 from snellen.models.summary import multiply_adds, parameter_count
 
 SHAPE = (32, 32, 3)
@@ -46,6 +48,46 @@ def test_the_first_filters_let_the_picture_through(build: type) -> None:
     identity[torch.arange(inputs), torch.arange(inputs), 1, 1] = 1
     assert torch.equal(filters[:inputs], identity)
     assert not torch.equal(filters[inputs : 2 * inputs], identity)
+
+
+def _narrow(**options: Any) -> SprintNet:
+    torch.manual_seed(1)
+    return sprint_net(SHAPE, 10, widths=(24, 8, 8), **options)
+
+
+def test_the_first_block_learns_from_its_share_alone_and_for_all() -> None:
+    images = torch.randn(6, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    shared, whole = _narrow(early_share=0.3).train(), _narrow().train()
+    shared(images).square().sum().backward()
+    # The same by hand: two of six images learn, and their gradient counts three times.
+    others = whole.block1(whole.whiten_activation(whole.whiten(images[2:]))).detach()
+    learners = whole.block1(whole.whiten_activation(whole.whiten(images[:2])))
+    x = whole.block3(whole.block2(torch.cat([learners, others])))
+    (whole.head(whole.pool(x).flatten(1)) / x.shape[1]).square().sum().backward()
+    early = 0
+    for (name, got), expected in zip(shared.named_parameters(), whole.parameters(), strict=True):
+        if got.grad is None or expected.grad is None:
+            assert got.grad is expected.grad, name
+            continue
+        is_early = name.startswith(("whiten", "block1"))
+        early += is_early
+        torch.testing.assert_close(got.grad, expected.grad * (3 if is_early else 1), msg=name)
+    assert early == 5  # two filters, two norms' biases, the whitening's
+
+
+def test_a_share_changes_nothing_where_nothing_learns() -> None:
+    images = torch.randn(6, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    shared, whole = _narrow(early_share=0.5), _narrow()
+    with torch.no_grad():
+        assert torch.equal(shared.train()(images), whole.train()(images))
+    assert torch.equal(shared.eval()(images), whole.eval()(images))
+
+
+def test_one_image_learns_where_the_share_is_less_than_one() -> None:
+    net = _narrow(early_share=0.1).train()
+    net(torch.randn(2, 3, 32, 32)).sum().backward()
+    assert net.block1.conv1.weight.grad is not None
+    assert net.block1.conv1.weight.grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize(("build", "name"), [(sprint_net, "sprint_net"), (marathon_net, "marathon_net")])

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
-_LOSS = (
-    "loss = workers * summed if isinstance(recipe.optimizer, Muon) else workers * summed / (batch_size or len(labels))"
-)
+_WHOLE = "whole = 1 if isinstance(recipe.optimizer, Muon) else batch_size or len(labels)"
 
 OF_TRAINING = (
     # One step
@@ -34,23 +32,45 @@ OF_TRAINING = (
     Mutant(
         "sgd-on-the-summed-loss",
         "train/step.py",
-        _LOSS,
-        "loss = workers * summed",
+        _WHOLE,
+        "whole = 1",
         ("train/test_optimizers.py::test_sgd_is_the_one_written_by_hand",),
     ),
     Mutant(
         "muon-on-the-mean-loss",
         "train/step.py",
-        _LOSS,
-        "loss = workers * summed / (batch_size or len(labels))",
+        _WHOLE,
+        "whole = batch_size or len(labels)",
         ("train/test_optimizers.py::test_under_muon_the_head_steps_along_the_gradient_of_the_summed_loss",),
     ),
     Mutant(
         "gradients-of-workers-averaged-twice",
         "train/step.py",
-        _LOSS,
-        "loss = summed if isinstance(recipe.optimizer, Muon) else summed / (batch_size or len(labels))",
+        "(workers * summed / whole).backward()",
+        "(summed / whole).backward()",
         ("train/test_workers.py::test_two_workers_without_batch_norm_train_what_one_trains",),
+    ),
+    Mutant(
+        "learners-do-not-stand-for-the-others",
+        "models/sprint_net.py",
+        "gradient * (len(x) / learners)",
+        "gradient * 1.0",
+        ("models/test_sprint_net.py::test_the_first_block_learns_from_its_share_alone_and_for_all",),
+    ),
+    # Small maps on a CPU with AMX
+    Mutant(
+        "small-maps-convolved-backwards-unflipped",
+        "train/small_maps.py",
+        "weight.flip(2, 3).transpose(0, 1)",
+        "weight.transpose(0, 1)",
+        ("train/test_small_maps.py",),
+    ),
+    Mutant(
+        "small-maps-weight-gradient-of-the-last-images",
+        "train/small_maps.py",
+        "total += rows[",
+        "total = rows[",
+        ("train/test_small_maps.py",),
     ),
     # Easy images left out
     Mutant(
