@@ -162,7 +162,7 @@ class SprintNet(nn.Module):
             others = self._early(x[learners:])
         early = self._early(x[:learners])
         if early.requires_grad:  # they stand for all
-            early.register_hook(lambda gradient: gradient * (len(x) / learners))
+            early.register_hook(lambda gradient: gradient * (len(x) / learners))  # type: ignore[no-untyped-call]
         return torch.cat([self.block2.shrink(early), self.block2.shrink(others)])
 
     def _early(self, x: Tensor) -> Tensor:
