@@ -50,13 +50,6 @@ OF_TRAINING = (
         "(summed / whole).backward()",
         ("train/test_workers.py::test_two_workers_without_batch_norm_train_what_one_trains",),
     ),
-    Mutant(
-        "learners-do-not-stand-for-the-others",
-        "models/sprint_net.py",
-        "gradient * (len(x) / learners)",
-        "gradient * 1.0",
-        ("models/test_sprint_net.py::test_the_first_block_learns_from_its_share_alone_and_for_all",),
-    ),
     # Small maps on a CPU with AMX
     Mutant(
         "small-maps-convolved-backwards-unflipped",

@@ -60,7 +60,6 @@ _RECIPES = st.builds(
     batch_size=st.integers(1, 65_536),
     widths=st.lists(st.integers(1, 8192), max_size=4).map(tuple),
     stem=st.sampled_from(["", "small", "stock"]),
-    early_share=st.floats(0.01, 1),
     augment=_AUGMENT,
     optimizer=st.one_of(_SGD, _MUON),
     schedule=_SCHEDULE,

@@ -21,8 +21,6 @@ def recipe(**changes: Any) -> Recipe:
     [
         (lambda: recipe(epochs=0), "epochs=0"),
         (lambda: recipe(epochs=-1), "epochs=-1"),
-        (lambda: recipe(early_share=0.0), "early_share=0.0"),
-        (lambda: recipe(early_share=1.5), "early_share=1.5"),
         (lambda: recipe(epochs=10_001), "epochs=10001"),
         (lambda: recipe(epochs=float("nan")), "epochs=nan"),
         (lambda: recipe(batch_size=0), "batch_size=0"),

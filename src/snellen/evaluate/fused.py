@@ -72,8 +72,8 @@ def fuse_batch_norm(model: Classifier) -> Classifier:
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Every kind of batch norm stays one node: PyTorch knows only its own classes as leaves."""
-        return isinstance(m, nn.BatchNorm2d) or super().is_leaf_module(m, module_qualified_name)
+        """Every kind of batch norm and convolution stays one node: PyTorch knows only its own classes as leaves."""
+        return isinstance(m, nn.BatchNorm2d | nn.Conv2d) or super().is_leaf_module(m, module_qualified_name)
 
 
 def _convolution_before(node: fx.Node, norm: nn.BatchNorm2d, modules: dict[str, nn.Module]) -> nn.Conv2d | None:

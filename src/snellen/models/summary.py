@@ -16,7 +16,7 @@ class LayerRow:
 
     Attributes:
         name: its path inside the model, as in a state dict.
-        kind: its class, such as "Conv2d".
+        kind: its class; "Conv2d" for every kind of it.
         output_shape: without the batch axis: (C, H, W) or (D,).
         params: number of trained values.
         macs: multiply-adds for one image. Convolutions and linear layers are counted; the rest is below 1 %.
@@ -44,9 +44,8 @@ def describe_layers(model: nn.Module, image_shape: tuple[int, int, int]) -> list
 
     def note(module: nn.Module, _: Any, output: Tensor) -> None:
         shape = tuple(output.shape[1:])
-        rows.append(
-            LayerRow(names[module], type(module).__name__, shape, parameter_count(module), _macs(module, shape))
-        )
+        kind = "Conv2d" if isinstance(module, nn.Conv2d) else type(module).__name__
+        rows.append(LayerRow(names[module], kind, shape, parameter_count(module), _macs(module, shape)))
 
     layers = [module for module in names if any(True for _ in module.parameters(recurse=False))]
     hooks = [layer.register_forward_hook(note) for layer in layers]

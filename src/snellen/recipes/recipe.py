@@ -297,8 +297,6 @@ class Recipe:
         model: a name in `models.catalog`.
         widths: channels per stage of the model; empty means the model's own.
         stem: first layer of models that offer a choice: "small" or "stock"; empty means the model's own.
-        early_share: fraction of each batch that the first block of `sprint_net` and `marathon_net` learns from; 1 is
-            all. The other images only pass through it.
         epochs: passes over the training images; a fraction ends inside the last one.
         batch_size: images per update, over all devices together.
         augment: random changes to training images.
@@ -328,7 +326,6 @@ class Recipe:
     batch_size: int
     widths: tuple[int, ...] = ()
     stem: Literal["", "small", "stock"] = ""
-    early_share: float = 1.0
     augment: Augment = Augment()
     optimizer: SGD | Muon = SGD()
     schedule: Schedule = Schedule()
@@ -350,7 +347,6 @@ class Recipe:
     def __post_init__(self) -> None:
         _require(0 < self.epochs <= 10_000, "epochs", self.epochs, "above 0 and at most 10000")
         _require(1 <= self.batch_size <= 65_536, "batch_size", self.batch_size, "1 to 65536 images")
-        _require(0 < self.early_share <= 1, "early_share", self.early_share, "a fraction in (0, 1]")
         _require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "a fraction in [0, 1)")
         _require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "a fraction in [0, 1)")
         _require(self.class_weights in ("none", "balanced"), "class_weights", self.class_weights, "none or balanced")
@@ -379,9 +375,7 @@ class Recipe:
     @property
     def model_options(self) -> dict[str, Any]:
         """What is chosen about the model, as keyword arguments of its builder."""
-        share = None if self.early_share == 1 else self.early_share
-        chosen = {"widths": self.widths, "stem": self.stem, "early_share": share}
-        return {name: value for name, value in chosen.items() if value}
+        return {name: value for name, value in (("widths", self.widths), ("stem", self.stem)) if value}
 
     def side_at(self, fraction: float, *, full: int) -> int:
         """Side in pixels of the training images after this fraction of all steps; never above `full`."""
