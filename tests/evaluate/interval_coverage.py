@@ -1,4 +1,4 @@
-"""How often the intervals hold the truth: `python -m tests.evaluate.coverage [--sets N] [--out FILE.json]`.
+"""How often the intervals hold the truth: `python -m tests.evaluate.interval_coverage [--sets N] [--out FILE.json]`.
 
 Each row imagines many test sets, or many groups of seeds, whose truth is known, and counts the intervals that hold it.
 """
@@ -175,7 +175,7 @@ def _true_ece(overconfidence: float) -> float:
 
 def main() -> None:
     """Print all rows and, where asked for, write a JSON file."""
-    parser = argparse.ArgumentParser(prog="python -m tests.evaluate.coverage", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.evaluate.interval_coverage", description=__doc__)
     parser.add_argument("--sets", type=int, default=SETS, help="imagined test sets per row")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="where to write the rows")
     options = parser.parse_args()
@@ -185,7 +185,7 @@ def main() -> None:
     if options.out:
         write_measured(
             options.out,
-            module="tests.evaluate.coverage",
+            module="tests.evaluate.interval_coverage",
             what="share of 95 % intervals that held the truth, in simulated test sets and groups of seeds",
             began=began,
             n=sum(row.sets for row in rows),

@@ -1,8 +1,8 @@
-"""Intervals hold the truth as often as they say; the long form is `python -m tests.evaluate.coverage`."""
+"""Intervals hold the truth as often as they say; the long form is `python -m tests.evaluate.interval_coverage`."""
 
 from __future__ import annotations
 
-from tests.evaluate.coverage import coverages
+from tests.evaluate.interval_coverage import coverages
 
 
 def test_every_kind_of_interval_holds_the_truth_about_as_often_as_it_says() -> None:
