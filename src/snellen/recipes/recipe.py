@@ -357,10 +357,10 @@ class Recipe:
         _require(0 < self.tta_unsure <= 1, "tta_unsure", self.tta_unsure, "a fraction in (0, 1]")
         _require(self.tta != "none" or self.tta_unsure == 1, "tta_unsure", self.tta_unsure, "tta=none has no views")
         _require(self.evaluate_every >= 1, "evaluate_every", self.evaluate_every, "1 epoch or more")
-        mixed = self.prune is not None and (self.augment.mixup > 0 or self.augment.cutmix > 0)
-        _require(
-            not mixed, "prune", self.prune, "the loss of a mixed image says nothing about the image; use prune=null"
-        )
+        for kind in ("mixup", "cutmix"):
+            amount = getattr(self.augment, kind)
+            why = "prune leaves images out by their loss, and a mixed image's says nothing about it; use prune=null"
+            _require(self.prune is None or amount == 0, f"augment.{kind}", amount, why)
         ends = [stage.until for stage in self.resolutions]
         _require(ends == sorted(set(ends)), "resolutions.until", ends, "fractions must rise from stage to stage")
         decayed = self.finetune is not None and self.finetune.layer_decay < 1
