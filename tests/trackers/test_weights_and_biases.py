@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ def stored(run: Run) -> Path:
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
+    # A process of wandb's own writes the file; `finish` was seen to return before anything stood in it.
+    until = time.monotonic() + 20
+    while not any(record.WhichOneof("record_type") == "exit" for record in records(path)) and time.monotonic() < until:
+        time.sleep(0.1)
     return [entries(record.history.item) for record in records(path) if record.WhichOneof("record_type") == "history"]
 
 
