@@ -72,7 +72,10 @@ class WeightsAndBiases:
         self._run.log({**numbers_of(row), "_timestamp": at}, step=row["step"], commit=True)
 
     def finish(self, outcome: Outcome) -> None:
-        """Put the outcome into the summary and wait until everything is in the file, or sent."""
+        """Put the outcome into the summary and end the run: sent, or with wandb's own process for the file.
+
+        That process writes the last of it within moments; wandb waits for it when Python ends.
+        """
         self._run.summary.update({"status": outcome.status, **outcome.numbers})
         self._run.finish(exit_code=0 if outcome.status == "finished" else 1)
 
