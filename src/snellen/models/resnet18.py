@@ -20,6 +20,25 @@ from snellen.errors import InvalidSetting
 Stem = Literal["small", "stock"]
 
 _STOCK_STEM_SIDE = 64  # pixels; the stock stem leaves 2x2 positions here, 1x1 at 32
+_FEWEST_STRIDED = 8  # channels that a strided 1x1 convolution may read on any CPU
+
+
+class Projection(nn.Conv2d):
+    """A 1x1 convolution of every `stride`-th pixel.
+
+    Of fewer than eight channels the pixels are taken out first. Else oneDNN (3.12, issue 6035) writes past its memory
+    for the gradient of the weight on CPUs with AVX2 and no AVX-512: it is wrong, or the process ends, or hangs.
+    """
+
+    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
+        super().__init__(channels_in, channels, kernel_size=1, stride=stride, bias=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, channels_in, H, W) -> (N, channels, H / stride, W / stride), rounded up."""
+        if self.in_channels >= _FEWEST_STRIDED or self.stride == (1, 1):
+            return super().forward(images)
+        down, across = self.stride
+        return functional.conv2d(images[:, :, ::down, ::across], self.weight, self.bias)
 
 
 class BasicBlock(nn.Module):
@@ -37,8 +56,7 @@ class BasicBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(channels)
         self.downsample: nn.Sequential | None = None
         if residual and (stride != 1 or channels_in != channels):
-            projection = nn.Conv2d(channels_in, channels, 1, stride=stride, bias=False)
-            self.downsample = nn.Sequential(projection, nn.BatchNorm2d(channels))
+            self.downsample = nn.Sequential(Projection(channels_in, channels, stride), nn.BatchNorm2d(channels))
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, channels_in, H, W) -> (N, channels, H / stride, W / stride)."""
