@@ -52,8 +52,8 @@ def test_every_model_answers_in_every_format_as_it_does_in_pytorch(
     small_eyechart: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Trained this little they guess, and in 8 bits some of the 30 guesses tip over: that says nothing of the file.
-    monkeypatch.setattr(write, "INT8", Tolerance(largest_gap=None, lost=1.0))
+    # Trained this little they guess, and in 8 bits two of the 30 guesses were seen to tip over: three may.
+    monkeypatch.setattr(write, "INT8", Tolerance(largest_gap=None, lost=0.1))
     run = fit(short(tiny_recipe, model), tiny_dataset, device="cpu", precision="fp32", runs=tmp_path)
     export = export_run(run, FORMATS)
     assert export.folder == run.folder / "export"

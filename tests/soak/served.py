@@ -31,13 +31,17 @@ class Served:
 
 
 def a_run(given: Path | None, folder: Path) -> Path:
-    """A copy of a finished run, or an eye chart that is learned now, under `folder`."""
+    """A copy of a finished run, or an eye chart that is learned now for one epoch, under `folder`.
+
+    All epochs would cost minutes, and what the viewer answers with does not matter here.
+    """
     runs = folder / "runs"
     if given is not None:
         return Path(shutil.copytree(given, runs / given.name))
     subprocess.run(
-        [sys.executable, "-m", "snellen", "train", "eyechart", "--runs", str(runs)], check=True, stdout=sys.stderr
-    )
+        [sys.executable, "-m", "snellen", "train", "eyechart", "--set", "epochs=1", "--runs", str(runs)],
+        check=True, stdout=sys.stderr,
+    )  # fmt: skip
     return next(path.parent for path in runs.glob("*/run.json"))
 
 

@@ -40,13 +40,10 @@ def test_a_short_load_breaks_nothing(tmp_path: Path) -> None:
 
 
 def test_a_few_uploads_are_all_answered(tmp_path: Path) -> None:
-    # What it answers does not matter: one epoch, where the command itself would train all of them, for minutes.
-    train = [sys.executable, "-m", "snellen", "train", "eyechart", "--set", "epochs=1", "--name", "short"]
-    subprocess.run([*train, "--runs", str(tmp_path)], check=True, capture_output=True, timeout=600)
     out = tmp_path / "uploads.json"
     done = subprocess.run(
-        [sys.executable, "-m", "tests.soak.uploads", "--count", "60", "--run", str(tmp_path / "short"),
-         "--out", str(out)], cwd=ROOT, capture_output=True, text=True, timeout=300,
+        [sys.executable, "-m", "tests.soak.uploads", "--count", "60", "--out", str(out)], cwd=ROOT,
+        capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     found: dict[str, Any] = json.loads(out.read_text())
     # Sixty pictures do not fill the pools, so that nothing is said about memory here.
