@@ -1,0 +1,120 @@
+"""A refactoring leaves the weights of a seeded training unchanged to the bit: hashes of trainings made before it.
+
+Kernels differ from processor to processor, and with them the last bits, so each hash stands under the machine that it
+was made on; elsewhere there is nothing to compare with, and the test says so. To add a machine, check out a commit
+whose bits are right and run there: python -m tests.train.test_same_bits
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import signal
+import sys
+import tempfile
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import snellen
+from snellen.data.dataset import Dataset
+from snellen.data.eyechart import make_eyechart
+from snellen.train.fit import resume
+from snellen.train.interrupt import Interrupted
+
+KNOWN = Path(__file__).with_name("same_bits.json")
+CASES: dict[str, dict[str, Any]] = {
+    "sprint, 2 epochs": {"recipe": "sprint", "images": 5_000, "precision": "bf16", "epochs": 2},
+    "small_cnn": {"recipe": "small_cnn", "images": 1_500, "precision": "fp32", "epochs": 2},
+    "small_cnn, resumed": {"recipe": "small_cnn", "images": 1_500, "precision": "fp32", "epochs": 2},
+    "resnet18, a quarter of its width": {
+        "recipe": "resnet18", "images": 1_000, "precision": "fp32", "epochs": 1, "widths": [16, 32, 64, 128],
+    },
+}  # fmt: skip
+
+
+def machine() -> str:
+    """What the last bits depend on: processor, what PyTorch makes of it, version, threads."""
+    described = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    lines = dict(line.split(":", 1) for line in described.split("\n\n")[0].splitlines() if ":" in line)
+    found = {key.strip(): value.strip() for key, value in lines.items()}
+    processor = " ".join(found.get(key, "?") for key in ("vendor_id", "cpu family", "model")) or platform.processor()
+    limits = " ".join(f"{name}={os.environ[name]}" for name in ("ONEDNN_MAX_CPU_ISA",) if name in os.environ)
+    capability = torch.backends.cpu.get_cpu_capability()
+    threads = torch.get_num_threads()
+    return f"{processor} {capability} {limits + ' ' if limits else ''}torch {torch.__version__} {threads} thread{'' if threads == 1 else 's'}"
+
+
+def trained_hash(case: str, folder: Path) -> str:
+    """SHA-256 over the trained weights, name by name."""
+    wanted = dict(CASES[case])
+    dataset = make_eyechart(seed=0, train=wanted.pop("images"), test=10)
+    precision = wanted.pop("precision")
+    recipe = snellen.recipe(wanted.pop("recipe"), **wanted)
+    if case.endswith("resumed"):
+        run_folder = _interrupted(recipe, dataset, folder, precision)
+        resume(snellen.open_run(run_folder).run, dataset)
+    else:
+        run_folder = snellen.fit(recipe, dataset, seed=3, precision=precision, runs=folder, quiet=True).folder
+    weights = load_file(run_folder / "weights.safetensors")
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode() + b"\0" + weights[name].contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _interrupted(recipe: snellen.Recipe, dataset: Dataset, folder: Path, precision: str) -> Path:
+    """A run stopped by Ctrl-C as soon as its journal or checkpoint could be there, somewhere in its first half."""
+    stop = threading.Timer(2.0, os.kill, (os.getpid(), signal.SIGINT))
+    stop.start()
+    try:
+        snellen.fit(recipe, dataset, seed=3, precision=precision, runs=folder, quiet=True)
+    except (Interrupted, KeyboardInterrupt):
+        pass
+    finally:
+        stop.cancel()
+    (run_folder,) = (path.parent for path in folder.glob("*/run.json"))
+    if json.loads((run_folder / "run.json").read_text(encoding="utf-8"))["status"] == "finished":
+        pytest.skip("the training was over before it could be interrupted")
+    return run_folder
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_seeded_training_ends_in_the_same_bits_as_before_the_refactoring(case: str, tmp_path: Path) -> None:
+    known = json.loads(KNOWN.read_text(encoding="utf-8"))
+    if machine() not in known:
+        pytest.skip(f"no hashes were made on this machine ({machine()}); the docstring says how")
+    assert trained_hash(case, tmp_path) == known[machine()][case]
+
+
+def test_two_seeds_do_not_end_in_the_same_bits(tmp_path: Path) -> None:
+    dataset = make_eyechart(seed=0, train=200, test=10)
+    recipe = replace(snellen.recipe("small_cnn", epochs=1), batch_size=64)
+    runs = [snellen.fit(recipe, dataset, seed=seed, runs=tmp_path, quiet=True, precision="fp32") for seed in (0, 1)]
+    first, second = (load_file(run.folder / "weights.safetensors") for run in runs)
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+
+
+def main() -> int:
+    """Add this machine's hashes to the file."""
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    known = json.loads(KNOWN.read_text(encoding="utf-8")) if KNOWN.exists() else {}
+    made = {}
+    for case in CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            made[case] = trained_hash(case, Path(folder))
+        print(case, made[case], file=sys.stderr)
+    known[machine()] = made
+    KNOWN.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
