@@ -22,15 +22,15 @@ from snellen.data.pictures import read_picture
 from snellen.data.safe_pickle import load_batch_pickle
 from snellen.data.tables import list_table
 from snellen.errors import SnellenError
-from snellen.evaluate.predictions import Predictions
 from snellen.export.safetensors_file import load_folder
 from snellen.models.catalog import build
+from snellen.models.pretrained import load_pretrained
 from snellen.models.restore import restore
-from snellen.models.start import start_from
+from snellen.predict.predictions import Predictions
 from snellen.recipes.json_form import read_recipe
 from snellen.runs.run import Run, open_run
-from snellen.train.job import prepare
 from snellen.train.loop import initial_state
+from snellen.train.setup import prepare
 
 
 class Calls:
@@ -87,7 +87,7 @@ READERS: dict[str, Callable[[Path, Run, Dataset], object]] = {
     "checkpoint": lambda path, run, data: initial_state(
         prepare(run.recipe, data, seed=0, device="cpu", precision="fp32"), 16
     ).load(path),
-    "weights to begin with": lambda path, run, data: start_from(
+    "weights to begin with": lambda path, run, data: load_pretrained(
         build("mlp", image_shape=(32, 32, 3), num_classes=10, mean=[0.5] * 3, std=[0.2] * 3, seed=0),
         path.rename(path.with_suffix(".safetensors")),
     ),

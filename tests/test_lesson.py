@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from snellen.augment.draws import draw
-from snellen.evaluate.metrics import smoothing_floor
-from snellen.evaluate.views import view_count
+from snellen.metrics.classification import smoothing_floor
 from snellen.models.catalog import build
 from snellen.models.summary import describe_layers
+from snellen.predict.tta import view_count
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.recipe import Augment
 from snellen.train.schedules import lr_fraction

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from snellen.evaluate.intervals import Rate, mean_over_seeds
+from snellen.metrics.intervals import Rate, mean_over_seeds
 
 ROOT = Path(__file__).resolve().parents[1]
 _TABLE = re.compile(r"<!-- accuracy -->(.*?)<!-- end -->", re.DOTALL)

@@ -12,6 +12,8 @@ Importing this costs nothing: each name below is loaded when it is first used.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from snellen.version import VERSION
+
 if TYPE_CHECKING:
     from snellen.api.classifier import SnellenClassifier
     from snellen.api.shop import compare, fit, from_arrays, load, open_run, recipe
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from snellen.errors import SnellenError
     from snellen.recipes.recipe import Recipe
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _WINDOW = {
     "Recipe": "snellen.recipes.recipe",

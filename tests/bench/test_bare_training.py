@@ -12,12 +12,12 @@ import torch
 
 from snellen.bench import bare_training
 from snellen.bench.bare_training import run_bare
-from snellen.bench.stand_ins import stand_ins
+from snellen.bench.substitutes import stand_ins
 from snellen.bench.weights import weights_sha256
 from snellen.data.dataset import Dataset
-from snellen.evaluate.predictions import Predictions
 from snellen.models.catalog import build
 from snellen.models.restore import restore
+from snellen.predict.predictions import Predictions
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.recipe import Augment, Recipe
 from snellen.train import fit

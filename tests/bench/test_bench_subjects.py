@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from snellen.bench import augment, imports, load, memory, predict, scale, scale_probe, step
-from snellen.bench.child import Finished
+from snellen.bench.process import Finished
 from snellen.bench.scale_plot import scale_png
 from snellen.bench.settings import Settings
 from snellen.export.onnx_file import missing_packages

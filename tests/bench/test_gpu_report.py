@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from snellen.bench import augment, gpu_report, gpu_sections
-from snellen.bench.child import Finished
 from snellen.bench.conditions import conditions_here
 from snellen.bench.gpu_sections import SECTIONS, Plan, Section
 from snellen.bench.measurement import Measurement
+from snellen.bench.process import Finished
 from snellen.data.ledger import Ledger
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from snellen.bench import seeds, to_accuracy
-from snellen.bench.child import Finished
+from snellen.bench.interleaved import Trained
+from snellen.bench.process import Finished
 from snellen.bench.settings import Settings
-from snellen.bench.turns import Trained
 from snellen.data.dataset import Dataset
 from snellen.data.ledger import Ledger
 from snellen.recipes.recipe import Recipe
@@ -68,7 +68,7 @@ def test_the_accuracy_is_the_mean_over_all_seeds_with_its_standard_error(monkeyp
 
 def test_a_final_training_without_a_reason_has_times_and_no_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = printed(monkeypatch, {}, {})
-    monkeypatch.setattr(to_accuracy, "judge_on_test", None)  # would fail if it were called
+    monkeypatch.setattr(to_accuracy, "evaluate_on_test", None)  # would fail if it were called
     (line,) = to_accuracy.measure(Settings(final=True))
     assert line.figures["accuracy %"] is None
     assert "sealed" in line.note

@@ -39,7 +39,7 @@ def test_val_says_how_sure_the_model_is_and_keeps_it_in_the_run_folder(snellen: 
 
 
 def test_doubted_labels_are_listed_on_request(snellen: Snellen, own_run: Run) -> None:
-    doubts = snellen("evaluate", own_run.folder, "--json").json["confidence"]["label_doubts"]["rows"]
+    doubts = snellen("evaluate", own_run.folder, "--json").json["confidence"]["label_issues"]["rows"]
     answer = snellen("evaluate", own_run.folder, "--doubts", 3)
     assert "looks like" in answer.out
     for row in doubts[:3]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from snellen.evaluate.predictions import Predictions
+from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
 
 Snellen = Callable[..., Any]

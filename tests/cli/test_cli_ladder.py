@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from snellen.evaluate import figures
 from snellen.recipes.json_form import to_json
 from snellen.recipes.recipe import Recipe
+from snellen.show import figures
 from snellen.train import fit as fitting
 
 Snellen = Callable[..., Any]

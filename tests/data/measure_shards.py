@@ -62,7 +62,7 @@ def _processor() -> float:
 
 def _read_once(folder: Path) -> None:
     """In a process of its own: read, and print what it took."""
-    from snellen.data.folder_dataset import Reading, load_folder
+    from snellen.data.folder_dataset import ImageOptions, load_folder
 
     list_pictures(folder / "warm-up")  # the library is imported
     before = _anonymous()
@@ -71,7 +71,7 @@ def _read_once(folder: Path) -> None:
         count = len(list_pictures(folder / "shards").found)
         listing_memory = peak.most
         clock.append((time.perf_counter(), _processor()))
-        data = load_folder(folder / "shards", Reading(SIDE))  # which lists them once more
+        data = load_folder(folder / "shards", ImageOptions(SIDE))  # which lists them once more
         clock.append((time.perf_counter(), _processor()))
     assert len(data.train) == count, "nothing was left out"
     (listing_s, listing_processor_s), (loading_s, loading_processor_s) = (

@@ -10,7 +10,7 @@ import pytest
 from mixed_pictures import write_folder
 from snellen.data import catalog, eyechart
 from snellen.data.dataset import Dataset
-from snellen.data.folder_dataset import Reading
+from snellen.data.folder_dataset import ImageOptions
 from snellen.errors import DataNotFound, InvalidSetting, RunError, UnknownName
 
 
@@ -54,7 +54,7 @@ def test_a_path_that_is_not_there_is_no_misspelt_name(name: str) -> None:
 
 def test_settings_without_effect_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidSetting, match="have no effect on eyechart"):
-        catalog.load("eyechart", reading=Reading(32))
+        catalog.load("eyechart", reading=ImageOptions(32))
     (tmp_path / "birds").mkdir()
     with pytest.raises(InvalidSetting, match="have no effect on birds, which is a path already"):
         catalog.load("birds", data=tmp_path)
@@ -62,7 +62,7 @@ def test_settings_without_effect_are_refused(tmp_path: Path) -> None:
 
 def test_a_run_is_read_again_as_it_was_read(tmp_path: Path) -> None:
     write_folder(eyechart.make_eyechart(0, train=40, test=0).train, tmp_path / "letters")
-    first = catalog.load("letters", reading=Reading(24, "pad", 0.2))
+    first = catalog.load("letters", reading=ImageOptions(24, "pad", 0.2))
     about = {"name": first.name, "source": first.source, "loading": first.loading}
     again = catalog.load_again(about)
     assert again.train.fingerprint == first.train.fingerprint

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mixed_pictures import KINDS, save_as, write_folder
 from snellen.data.eyechart import make_eyechart
-from snellen.data.folder_dataset import Reading, load_folder
+from snellen.data.folder_dataset import ImageOptions, load_folder
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import TestSet
 from snellen.data.splits import split, split_final
@@ -35,7 +35,7 @@ def shade(path: Path, value: int, *, size: tuple[int, int] = (20, 20), text: str
 
 def by_file(folder: Path, **options: object) -> dict[str, tuple[str, str, np.ndarray]]:
     """File -> (part, class, pixels); test is opened here, which only a test may do."""
-    dataset = load_folder(folder, Reading(16, **options))  # type: ignore[arg-type]
+    dataset = load_folder(folder, ImageOptions(16, **options))  # type: ignore[arg-type]
     parts = split(dataset)
     assert parts.val is not None
     opened = [] if dataset.test is None else [dataset.test.open(lambda identity: None)]
@@ -86,7 +86,7 @@ def test_every_format_and_mode_shows_the_same_picture(tmp_path: Path, kind: str)
         for number in range(2):
             pixels[0, 31] = 250 * number  # another file, the same picture
             save_as(pixels, tmp_path / "p" / label, number, kind)
-    dataset = load_folder(tmp_path / "p", Reading(32))
+    dataset = load_folder(tmp_path / "p", ImageOptions(32))
     for image in dataset.train.images:
         quarters = [image[4:12, 4:12], image[4:12, 20:28], image[20:28, 4:12], image[20:28, 20:28]]
         means = [float(quarter.mean()) for quarter in quarters]
@@ -101,7 +101,7 @@ def test_the_fit_is_the_one_asked_for(tmp_path: Path, fit: str, edge: int, middl
         (tmp_path / "p" / name).parent.mkdir(parents=True, exist_ok=True)
         wide[0, 0] = number  # another file, the same picture
         Image.fromarray(wide).save(tmp_path / "p" / name)
-    image = load_folder(tmp_path / "p", Reading(32, fit)).train.images[0]  # type: ignore[arg-type]
+    image = load_folder(tmp_path / "p", ImageOptions(32, fit)).train.images[0]  # type: ignore[arg-type]
     assert abs(int(image[16, 1, 0]) - edge) < 30
     assert abs(int(image[16, 16, 0]) - middle) < 30
     assert (image[1, 16, 0] == 128) == (fit == "pad")
@@ -111,7 +111,7 @@ def test_what_was_understood_is_said(shades: Path) -> None:
     (shades / "black" / "broken.jpg").write_bytes(b"\xff\xd8 no more")
     (shades / "black" / "notes.txt").write_text("mine")
     (shades / "white" / ".hidden").write_text("")
-    text = "\n".join(load_folder(shades, Reading(16, "pad")).about)
+    text = "\n".join(load_folder(shades, ImageOptions(16, "pad")).about)
     for words in (
         "one folder per class", "3: black, grey, white", "16x16 px, fit pad", "about a tenth of each class",
         "test      none", "--test-fraction 0.1", "1 unreadable: black/broken.jpg is", "hidden files (1)",
@@ -122,12 +122,12 @@ def test_what_was_understood_is_said(shades: Path) -> None:
 
 def test_strict_refuses_what_is_broken_and_not_what_is_a_note(shades: Path) -> None:
     (shades / "black" / "notes.txt").write_text("mine")
-    assert len(load_folder(shades, Reading(16, strict=True)).train) == 90
+    assert len(load_folder(shades, ImageOptions(16, strict=True)).train) == 90
     for number in range(7):
         (shades / "grey" / f"broken{number}.png").write_bytes(b"")
-    assert len(load_folder(shades, Reading(16)).train) == 90
+    assert len(load_folder(shades, ImageOptions(16)).train) == 90
     with pytest.raises(DataError, match=r"7 of 98 files cannot be read: grey/broken0.png is empty .*and 2 more"):
-        load_folder(shades, Reading(16, strict=True))
+        load_folder(shades, ImageOptions(16, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -147,24 +147,24 @@ def test_too_few_pictures_are_one_sentence(
         for number in range(count):
             shade(tmp_path / "p" / folder / f"{number}.png", number)
     if sentence is None:
-        load_folder(tmp_path / "p", Reading(16))
+        load_folder(tmp_path / "p", ImageOptions(16))
         return
     with pytest.raises((BadSplit, InvalidSetting), match=sentence):
-        load_folder(tmp_path / "p", Reading(16, **options))  # type: ignore[arg-type]
+        load_folder(tmp_path / "p", ImageOptions(16, **options))  # type: ignore[arg-type]
 
 
 def test_a_class_of_broken_files_only_is_refused_by_name(shades: Path) -> None:
     (shades / "red").mkdir()
     (shades / "red" / "1.png").write_bytes(b"x")
     with pytest.raises(BadSplit, match="Class 'red' has 0 readable pictures"):
-        load_folder(shades, Reading(16))
+        load_folder(shades, ImageOptions(16))
 
 
 def test_where_val_lacks_a_class_it_is_said(tmp_path: Path) -> None:
     for name in ("train/a", "train/b", "val/a"):
         for number in range(2):
             shade(tmp_path / "p" / name / f"{number}.png", number)
-    dataset = load_folder(tmp_path / "p", Reading(16))
+    dataset = load_folder(tmp_path / "p", ImageOptions(16))
     assert any("val has none of b" in line for line in dataset.about)
     parts = split(dataset)
     assert parts.val is not None
@@ -186,7 +186,7 @@ def test_adding_pictures_moves_none_and_neither_does_another_size_or_fit(shades:
         assert (before[name], after[name]) == ("val", "train")
         assert [part for other, part in before.items() if other.split("/")[0] == name.split("/")[0]].count("val") == 1
     assert len(moved) <= 1
-    other = load_folder(shades, Reading(40, "squash", 0.1))
+    other = load_folder(shades, ImageOptions(40, "squash", 0.1))
     assert other.in_val is not None
     in_val = {other.files[place] for place in other.train.ids[other.in_val]}
     assert in_val == {name for name, part in after.items() if part == "val"}
@@ -209,7 +209,7 @@ def test_copies_of_one_file_are_on_one_side(shades: Path) -> None:
 
 
 def test_a_final_training_sees_train_and_val_and_not_test(shades: Path) -> None:
-    dataset = load_folder(shades, Reading(16, test_fraction=0.2))
+    dataset = load_folder(shades, ImageOptions(16, test_fraction=0.2))
     assert dataset.test is not None
     assert len(split_final(dataset).train) + dataset.test.count == 90
     assert split_final(dataset).test is dataset.test
@@ -218,7 +218,7 @@ def test_a_final_training_sees_train_and_val_and_not_test(shades: Path) -> None:
 def test_the_same_test_part_at_another_size_is_the_same_to_the_ledger(shades: Path) -> None:
     seen: list[TestSet] = []
     for side in (16, 48):
-        test = load_folder(shades, Reading(side, test_fraction=0.3)).test
+        test = load_folder(shades, ImageOptions(side, test_fraction=0.3)).test
         assert test is not None
         test.open(seen.append)
     assert seen[0].fingerprint != seen[1].fingerprint
@@ -226,7 +226,7 @@ def test_the_same_test_part_at_another_size_is_the_same_to_the_ledger(shades: Pa
 
 
 def test_train_and_val_stay_in_the_file_they_are_mapped_from(shades: Path) -> None:
-    dataset = load_folder(shades, Reading(16, test_fraction=0.2))
+    dataset = load_folder(shades, ImageOptions(16, test_fraction=0.2))
     parts = split(dataset)
     assert parts.val is not None
     assert dataset.test is not None
@@ -241,7 +241,7 @@ def test_train_and_val_stay_in_the_file_they_are_mapped_from(shades: Path) -> No
 def test_a_table_and_a_folder_of_the_same_files_are_the_same_data(shades: Path) -> None:
     rows = [f"{path.relative_to(shades)},{path.parent.name}" for path in sorted(shades.glob("*/*.png"))]
     (shades / "t.csv").write_text("path,label\n" + "\n".join(rows))
-    folder, table = load_folder(shades, Reading(16)), load_folder(shades / "t.csv", Reading(16))
+    folder, table = load_folder(shades, ImageOptions(16)), load_folder(shades / "t.csv", ImageOptions(16))
     assert folder.train.fingerprint == table.train.fingerprint
     assert split(folder).train.fingerprint == split(table).train.fingerprint
     assert (folder.name, table.name) == ("shades", "t")
@@ -253,7 +253,7 @@ def test_a_table_and_a_folder_of_the_same_files_are_the_same_data(shades: Path) 
 )
 def test_a_data_set_is_called_after_its_folder(tmp_path: Path, folder: str, name: str) -> None:
     write_folder(make_eyechart(0, train=40, test=0).train, tmp_path / folder)
-    images: LabeledImages = load_folder(tmp_path / folder, Reading(16)).train
+    images: LabeledImages = load_folder(tmp_path / folder, ImageOptions(16)).train
     assert images.name == name
 
 
@@ -268,4 +268,4 @@ def test_a_data_set_is_called_after_its_folder(tmp_path: Path, folder: str, name
 )
 def test_what_cannot_be_is_refused(options: dict[str, object], sentence: str) -> None:
     with pytest.raises(InvalidSetting, match=sentence):
-        Reading(**options)  # type: ignore[arg-type]
+        ImageOptions(**options)  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ from mixed_pictures import write_folder
 from snellen.data import decode as decoding
 from snellen.data import picture_cache
 from snellen.data.eyechart import make_eyechart
-from snellen.data.folder_dataset import Reading, load_folder
+from snellen.data.folder_dataset import ImageOptions, load_folder
 from snellen.data.pictures import PictureForm
 from snellen.errors import StorageError
 
@@ -54,7 +54,7 @@ Told = list[tuple[int, int]]
 def load(letters: Path) -> Callable[..., tuple[str, Told]]:
     def load(side: int = 16, **options: object) -> tuple[str, Told]:
         told: Told = []
-        reading = Reading(side, **options)  # type: ignore[arg-type]
+        reading = ImageOptions(side, **options)  # type: ignore[arg-type]
         return load_folder(letters, reading, lambda *at: told.append(at)).train.fingerprint, told
 
     return load
@@ -154,34 +154,34 @@ def test_a_damaged_cache_is_made_again(
 
 
 def test_old_pixels_are_removed_and_mapped_ones_stay_readable(letters: Path) -> None:
-    before = load_folder(letters, Reading(16)).train
+    before = load_folder(letters, ImageOptions(16)).train
     copy = before.images.copy()
     Image.new("RGB", (30, 30)).save(letters / "C" / "new.png")
-    load_folder(letters, Reading(16))
+    load_folder(letters, ImageOptions(16))
     assert cache_file("pixels-*")
     np.testing.assert_array_equal(before.images, copy)
 
 
 def test_writing_into_mapped_pixels_changes_no_file(letters: Path) -> None:
-    images = load_folder(letters, Reading(16)).train
+    images = load_folder(letters, ImageOptions(16)).train
     images.images[:] = 0
-    assert load_folder(letters, Reading(16)).train.images.max() > 0
+    assert load_folder(letters, ImageOptions(16)).train.images.max() > 0
 
 
 def test_a_full_disk_is_one_sentence(full_disk: Path, letters: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(full_disk))
     with pytest.raises(StorageError, match=r"disk is full.*They take 0.7 MB.*XDG_CACHE_HOME"):
-        load_folder(letters, Reading(64))
+        load_folder(letters, ImageOptions(64))
     assert not list(full_disk.glob("snellen/pictures/*/*.tmp"))
 
 
 def test_killed_half_way_it_starts_again_and_leaves_nobody_behind(tmp_path: Path) -> None:
     write_folder(make_eyechart(0, train=400, test=0).train, tmp_path / "letters", kinds=("rgb.png",))
     code = (
-        "import sys\nfrom pathlib import Path\nfrom snellen.data.folder_dataset import Reading, load_folder\n"
+        "import sys\nfrom pathlib import Path\nfrom snellen.data.folder_dataset import ImageOptions, load_folder\n"
         "def told(done, total):\n    print(done, flush=True)\n    import time; time.sleep(0.3)\n"
         "if __name__ == '__main__':\n"
-        "    print(load_folder(Path(sys.argv[1]), Reading(16), told).train.fingerprint)\n"
+        "    print(load_folder(Path(sys.argv[1]), ImageOptions(16), told).train.fingerprint)\n"
     )
     script = tmp_path / "script.py"
     script.write_text(code)
@@ -193,7 +193,7 @@ def test_killed_half_way_it_starts_again_and_leaves_nobody_behind(tmp_path: Path
     begun.wait()
     begun.stdout.close()
     assert not list(picture_cache.pictures_folder().glob("*/index.json"))
-    expected = load_folder(tmp_path / "letters", Reading(16)).train
+    expected = load_folder(tmp_path / "letters", ImageOptions(16)).train
     assert len(expected) == 400
     assert not list(picture_cache.pictures_folder().glob("*/.*.tmp"))
     _wait_until(lambda: not _members_of(begun.pid))
@@ -219,12 +219,12 @@ def _wait_until(true: Callable[[], bool]) -> None:
 def test_workers_give_what_one_process_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_folder(make_eyechart(0, train=110, test=0).train, tmp_path / "letters")
     (tmp_path / "letters" / "C" / "broken.png").write_bytes(b"no")
-    alone = load_folder(tmp_path / "letters", Reading(16))
+    alone = load_folder(tmp_path / "letters", ImageOptions(16))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
     monkeypatch.setattr(decoding, "_FEWEST_FOR_WORKERS", 1)
     monkeypatch.setattr(decoding, "_AT_ONCE", 8)
     monkeypatch.setattr(decoding, "_processors", lambda: 2)
-    together = load_folder(tmp_path / "letters", Reading(16))
+    together = load_folder(tmp_path / "letters", ImageOptions(16))
     np.testing.assert_array_equal(together.train.images, alone.train.images)
     assert [line for line in together.about if "pictures  " not in line] == [
         line for line in alone.about if "pictures  " not in line
@@ -244,9 +244,9 @@ def test_a_file_that_kills_its_decoder_is_found_and_skipped(tmp_path: Path, monk
         "    return pixels(form, source)\n"
         "pictures.PictureForm.pixels = deadly\n"
         "if __name__ == '__main__':\n"
-        "    from snellen.data.folder_dataset import Reading, load_folder\n"
+        "    from snellen.data.folder_dataset import ImageOptions, load_folder\n"
         "    decode._FEWEST_FOR_WORKERS, decode._AT_ONCE, decode._processors = 1, 4, lambda: 2\n"
-        "    print(*load_folder(Path(sys.argv[1]), Reading(16)).about, sep='\\n')\n"
+        "    print(*load_folder(Path(sys.argv[1]), ImageOptions(16)).about, sep='\\n')\n"
     )
     done = subprocess.run([sys.executable, str(script), str(tmp_path / "letters")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

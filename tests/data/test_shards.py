@@ -20,12 +20,12 @@ from pyarrow import parquet
 from tests.made_shards import CLASSES, jpeg, samples, write_shards, write_tar
 
 from snellen.data import catalog, shards
-from snellen.data.folder_dataset import Reading, load_folder
+from snellen.data.folder_dataset import ImageOptions, load_folder
 from snellen.data.image_folder import list_pictures
 from snellen.data.listing import Listing
 from snellen.errors import DataError, DataNotFound, HostileFile
 
-READING = Reading(16)
+READING = ImageOptions(16)
 
 
 def seen(listing: Listing) -> list[tuple[str, str, str | None]]:
@@ -140,7 +140,7 @@ def test_broken_pictures_are_listed_and_the_others_are_learned_from(tmp_path: Pa
     assert "2 unreadable: 0.tar 000000007.jpg is broken" in skipped
     assert "0.tar 000000009.jpg is empty (0 bytes)" in skipped
     with pytest.raises(DataError, match="2 of 40 files cannot be read"):
-        load_folder(tmp_path / "in", Reading(16, strict=True))
+        load_folder(tmp_path / "in", ImageOptions(16, strict=True))
 
 
 def test_a_copy_in_the_test_part_is_found(tmp_path: Path, no_cache: None) -> None:

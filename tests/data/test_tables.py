@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from snellen.data.folder_dataset import Reading, load_folder
+from snellen.data.folder_dataset import ImageOptions, load_folder
 from snellen.data.image_folder import list_pictures
 from snellen.data.listing import Listing
 from snellen.data.tables import read_cells
@@ -133,7 +133,7 @@ def shards(folder: Path, *, names: list[str] | None = None, kind: str = "struct"
 @pytest.mark.parametrize("kind", ["struct", "binary"])
 def test_parquet_shards_with_pictures_inside_load(tmp_path: Path, kind: str, no_cache: None) -> None:
     shards(tmp_path / "hub", names=["zebra", "ant"], kind=kind)
-    dataset = load_folder(tmp_path / "hub", Reading(16))
+    dataset = load_folder(tmp_path / "hub", ImageOptions(16))
     assert dataset.train.class_names == ("zebra", "ant")  # as declared, not sorted
     assert len(dataset.train) == 40
     assert dataset.test is not None

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from tests.evaluate.made import simulated_answers
+from tests.metrics.made import simulated_answers
 
-from snellen.evaluate.predictions import Predictions
+from snellen.predict.predictions import Predictions
 
 Build = Callable[..., Predictions]
 

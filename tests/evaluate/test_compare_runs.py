@@ -11,7 +11,7 @@ import pytest
 
 from snellen.errors import UsageError
 from snellen.evaluate.compare_runs import compare_runs
-from snellen.evaluate.predictions import Predictions
+from snellen.predict.predictions import Predictions
 from snellen.recipes.cifar10 import SMALL_CNN, SMALL_CNN_BASELINE
 from snellen.recipes.recipe import Recipe
 

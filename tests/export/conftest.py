@@ -8,13 +8,13 @@ from snellen.data import catalog
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.splits import split
-from snellen.evaluate.predict import predict
-from snellen.evaluate.predictions import Predictions
 from snellen.export.from_pixels import from_pixels
 from snellen.export.onnx_file import to_onnx
 from snellen.export.torch_program import to_program
 from snellen.export.write import FORMATS, Export, export_run
 from snellen.models.restore import restore
+from snellen.predict.predict import predict
+from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
 
 pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed: pip install 'snellen[export]'")

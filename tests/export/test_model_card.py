@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from snellen.evaluate.calibration import calibration
-from snellen.evaluate.predictions import Predictions
-from snellen.evaluate.scorecard import scorecard
+from snellen.evaluate.evaluate import evaluate_on_test, ledger_of
 from snellen.export.write import Export, export_run
+from snellen.metrics.calibration import calibration
+from snellen.metrics.scorecard import scorecard
+from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
-from snellen.train.judge import judge_on_test, ledger_of
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_without_a_ledger_line_there_is_no_test_number(card: str) -> None:
 
 
 def test_with_a_ledger_line_it_quotes_the_number_and_the_look(own_run: Run, small_eyechart: None) -> None:
-    look = judge_on_test([own_run], ledger_of(own_run), reason="test of the card", device="cpu")
+    look = evaluate_on_test([own_run], ledger_of(own_run), reason="test of the card", device="cpu")
     export = export_run(own_run, ["safetensors"])
     text = (export.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     number = scorecard(look.predictions[0]).plain.accuracy.text(2)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from snellen.data.labeled_images import LabeledImages
-from snellen.evaluate.predictions import Predictions
 from snellen.export.onnx_file import OnnxSession
 from snellen.export.parity import FP32, INT8, SAME, Parity, parity
+from snellen.predict.predictions import Predictions
 
 
 def answers(right: int, wrong: int) -> Predictions:

@@ -15,8 +15,6 @@ from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import DataError, RunError
-from snellen.evaluate.predict import predict
-from snellen.evaluate.predictions import Predictions
 from snellen.export import write
 from snellen.export.onnx_file import OnnxSession
 from snellen.export.parity import Tolerance
@@ -24,6 +22,8 @@ from snellen.export.safetensors_file import load_folder
 from snellen.export.write import FORMATS, Export, export_run
 from snellen.models.catalog import MODELS
 from snellen.models.restore import weights_hash
+from snellen.predict.predict import predict
+from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import Recipe
 from snellen.runs.run import Run
 from snellen.train.fit import fit

@@ -17,15 +17,15 @@ from tests.fuzz.edits import edited_array, edited_json, edited_lines, edited_ten
 from snellen.data.eyechart import make_eyechart
 from snellen.data.ledger import Ledger
 from snellen.evaluate.grade import headline
-from snellen.evaluate.predict import predict
-from snellen.evaluate.predictions import Predictions
-from snellen.evaluate.scorecard import score
+from snellen.metrics.scorecard import score
 from snellen.models.restore import restore
+from snellen.predict.predict import predict
+from snellen.predict.predictions import Predictions
 from snellen.report.record import graded_on_test, record_json
 from snellen.runs.record import evidence
 from snellen.runs.run import Run, open_run
-from snellen.train.job import prepare
 from snellen.train.loop import initial_state
+from snellen.train.setup import prepare
 
 FILES = dict(
     seed.split(b"\n", 1) for name, seed in harness.seeds("run_folder").items() if not name.startswith("found-")

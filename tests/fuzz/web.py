@@ -22,7 +22,7 @@ from tests.fuzz.run_folder import FOLDER
 from snellen.data.eyechart import make_eyechart
 from snellen.report.page import Page
 from snellen.runs.run import open_run
-from snellen.viewer.gate import Keys, Limits
+from snellen.viewer.auth import Keys, Limits
 from snellen.viewer.live import load_run
 from snellen.viewer.server import build_app
 

@@ -81,7 +81,7 @@ def test_a_broken_journal_does_not_break_the_check(check, own_run):
 
 
 def test_logits_that_are_no_numbers_are_seen(check, own_run):
-    from snellen.evaluate.predictions import Predictions
+    from snellen.predict.predictions import Predictions
 
     path = own_run.folder / "predictions_val.npz"
     stored = Predictions.load(path)

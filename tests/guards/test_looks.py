@@ -28,7 +28,7 @@ def look(ledger: Ledger, images: LabeledImages, *weights: str, recipe: Recipe = 
 def look_of_before_recipes_had_hashes(ledger: Ledger, images: LabeledImages, weights: str, recipe: Recipe) -> None:
     look(ledger, images, weights, recipe=recipe)
     (line,) = ledger.lines()
-    content = {key: value for key, value in line.content.items() if key not in ("hash", "previous", "tta_unsure")}
+    content = {key: value for key, value in line.content.items() if key not in ("hash", "previous", "tta_fraction")}
     del content["candidates"][0]["recipe_sha256"]
     ledger.path.unlink()
     ledger._append(content)

@@ -7,10 +7,10 @@ from torch import nn
 from torch.nn import functional
 
 from snellen.errors import InvalidSetting
-from snellen.evaluate.predict import predict
 from snellen.guards.model_guards import blind_start, repeatable_evaluation, small_image_stem, untrained
 from snellen.models.catalog import build
 from snellen.models.resnet18 import ResNet18
+from snellen.predict.predict import predict
 from snellen.recipes.catalog import RECIPES
 
 

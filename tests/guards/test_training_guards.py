@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snellen.evaluate.predictions import Predictions
 from snellen.guards.training_guards import class_answers, finite_loss, overfit_gap, stuck_at_chance
+from snellen.predict.predictions import Predictions
 from snellen.recipes.cifar10 import RESNET18, SMALL_CNN_BASELINE
 from snellen.recipes.json_form import with_settings
 

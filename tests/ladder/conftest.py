@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from snellen.data.dataset import Dataset
-from snellen.evaluate import figures
-from snellen.evaluate.intervals import Rate
-from snellen.ladder.climb import climb
 from snellen.ladder.plan import Plan
+from snellen.ladder.run import climb
 from snellen.ladder.rungs import Rung, preset, with_shared_settings
 from snellen.ladder.verdict import SeedResult
+from snellen.metrics.intervals import Rate
+from snellen.show import figures
 
 TINY = ("epochs=2", "batch_size=64", "widths=[4,4,4,4]", "tta=none")
 

@@ -22,15 +22,15 @@ from tests.mixed_pictures import write_folder
 from snellen.data.catalog import load
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
-from snellen.data.folder_dataset import Reading
+from snellen.data.folder_dataset import ImageOptions
 from snellen.errors import DataError, RunError, UsageError
-from snellen.evaluate import figures
 from snellen.ladder import on_ray
-from snellen.ladder.climb import climb
 from snellen.ladder.plan import Plan
+from snellen.ladder.results import standing_of
+from snellen.ladder.run import climb
 from snellen.ladder.rungs import Rung, preset, with_shared_settings
-from snellen.ladder.standing import standing_of
 from snellen.runs.run import Run
+from snellen.show import figures
 from snellen.train.interrupt import Interrupted
 
 if not find_spec("ray"):
@@ -53,7 +53,7 @@ def letters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dataset]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         write_folder(make_eyechart(0, train=240, test=0).train, folder / "letters", kinds=("rgb.png",))
-        yield load(str(folder / "letters"), reading=Reading(32))
+        yield load(str(folder / "letters"), reading=ImageOptions(32))
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def test_a_ladder_begun_before_recipes_had_a_field_goes_on(plan: Plan) -> None:
     path = plan.folder / "ladder.json"
     content = json.loads(path.read_text())
     for rung in content["rungs"]:
-        del rung["recipe"]["tta_unsure"]
+        del rung["recipe"]["tta_fraction"]
     path.write_text(json.dumps(content))
     assert begin(plan) == plan
 

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from snellen.evaluate.curves import Curve
-from snellen.evaluate.intervals import mean_over_seeds, paired_difference_over_seeds
 from snellen.ladder.plan import Plan
+from snellen.ladder.results import Standing, TestColumn
 from snellen.ladder.rungs import preset
-from snellen.ladder.standing import Standing, TestColumn
 from snellen.ladder.table import markdown, print_table, write_results
 from snellen.ladder.verdict import judge
+from snellen.metrics.intervals import mean_over_seeds, paired_difference_over_seeds
+from snellen.show.curves import Curve
 
 Made = Callable[..., Any]
 

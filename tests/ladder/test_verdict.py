@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from snellen.errors import RunError, UsageError
-from snellen.evaluate.predictions import Predictions
 from snellen.ladder.rungs import Rung, preset
 from snellen.ladder.verdict import judge, verdict_over_seeds
+from snellen.predict.predictions import Predictions
 from snellen.recipes.cifar10 import RESNET18, SMALL_CNN
 
 Made = Callable[..., Any]

@@ -17,9 +17,9 @@ from tests.fuzz.harness import watched
 from snellen.data.dataset import Dataset
 from snellen.data.splits import split
 from snellen.errors import RunError
-from snellen.evaluate.predict import predict
-from snellen.evaluate.predictions import Predictions
 from snellen.models.restore import restore, save_weights, weights_hash
+from snellen.predict.predict import predict
+from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
 
 

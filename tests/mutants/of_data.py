@@ -44,7 +44,7 @@ OF_DATA = (
     ),
     Mutant(
         "statistics-of-all-images",
-        "train/job.py",
+        "train/setup.py",
         "statistics = measure(splits.train)",
         "statistics = measure(split_final(dataset).train)",
         ("train/test_job.py::test_statistics_come_from_the_training_images_and_not_from_val",),

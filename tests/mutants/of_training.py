@@ -235,7 +235,7 @@ OF_TRAINING = (
     ),
     Mutant(
         "freeze-comes-a-step-late",
-        "train/trainable.py",
+        "train/freezing.py",
         "if done >= freeze.after)",
         "if done > freeze.after)",
         ("train/test_loop.py::test_a_parameter_is_trained_until_it_is_frozen_and_not_after",),
@@ -301,7 +301,7 @@ OF_TRAINING = (
     ),
     Mutant(
         "final-training-on-nine-tenths",
-        "train/job.py",
+        "train/setup.py",
         "splits = split_final(dataset) if final else split(dataset)",
         "splits = split(dataset)",
         ("train/test_job.py::test_a_final_training_has_all_images_and_no_val",),

@@ -14,7 +14,18 @@ from snellen.errors import InvalidSetting, UsageError
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.cifar10 import SPRINT
 from snellen.recipes.json_form import _chosen, from_json, read_recipe, recipe_hash, to_json, with_settings
-from snellen.recipes.recipe import SGD, Augment, Average, Expect, Freeze, Muon, Prune, Recipe, Resolution, Schedule
+from snellen.recipes.recipe import (
+    SGD,
+    Augment,
+    Average,
+    DataPruning,
+    Expect,
+    Freeze,
+    Muon,
+    Recipe,
+    Resolution,
+    Schedule,
+)
 
 _PART = st.floats(0, 0.99)
 _INNER = st.floats(0.01, 0.99)
@@ -66,10 +77,11 @@ _RECIPES = st.builds(
     label_smoothing=_PART,
     resolutions=_STAGES,
     freezes=st.lists(st.builds(Freeze, prefix=st.text(min_size=1), after=_INNER), max_size=2).map(tuple),
-    prune=st.none() | st.builds(Prune, easiest=st.floats(0.01, 0.9), skip=_INNER, after=st.just(0.0), until=_INNER),
+    prune=st.none()
+    | st.builds(DataPruning, easiest=st.floats(0.01, 0.9), skip=_INNER, after=st.just(0.0), until=_INNER),
     average=st.none() | st.builds(Average, after=_PART, every_steps=st.integers(1, 99), weight=_INNER),
     tta=st.sampled_from(["flip", "shift", "ten_crop"]),
-    tta_unsure=_INNER,
+    tta_fraction=_INNER,
     evaluate_every=st.integers(1, 99),
     expect=st.none() | _EXPECT,
     note=st.text(),
@@ -218,7 +230,7 @@ def test_set_changes_any_field_however_deep(setting: str, check: Any) -> None:
 
 def test_a_setting_inside_a_part_that_is_off_turns_it_on() -> None:
     changed = with_settings(RECIPES["resnet18"], ["prune.skip=0.3", "prune.until=0.8"])
-    assert changed.prune == Prune(skip=0.3, until=0.8)
+    assert changed.prune == DataPruning(skip=0.3, until=0.8)
     for setting, sentence in (
         ("prune.skp=0.3", "recipe.prune has no field 'skp'. Did you mean 'skip'?"),
         ("average.weight=0.5", "recipe.average lacks the field 'after'"),

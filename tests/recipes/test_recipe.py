@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from snellen.errors import InvalidSetting
-from snellen.recipes.recipe import SGD, Augment, Average, Freeze, Muon, Prune, Recipe, Resolution, Schedule
+from snellen.recipes.recipe import SGD, Augment, Average, DataPruning, Freeze, Muon, Recipe, Resolution, Schedule
 
 
 def recipe(**changes: Any) -> Recipe:
@@ -28,8 +28,8 @@ def recipe(**changes: Any) -> Recipe:
         (lambda: recipe(label_smoothing=1.0), "label_smoothing=1.0"),
         (lambda: recipe(label_smoothing=-0.1), "label_smoothing=-0.1"),
         (lambda: recipe(tta="flips"), "tta='flips'"),
-        (lambda: recipe(tta_unsure=0.0), "tta_unsure=0.0"),
-        (lambda: recipe(tta="none", tta_unsure=0.5), "tta_unsure=0.5"),
+        (lambda: recipe(tta_fraction=0.0), "tta_fraction=0.0"),
+        (lambda: recipe(tta="none", tta_fraction=0.5), "tta_fraction=0.5"),
         (lambda: recipe(evaluate_every=0), "evaluate_every=0"),
         (lambda: recipe(widths=(0,)), r"widths=\(0,\)"),
         (lambda: recipe(resolutions=(Resolution(side=16, until=0.5), Resolution(side=8, until=0.5))), "rise"),
@@ -55,14 +55,17 @@ def recipe(**changes: Any) -> Recipe:
         (lambda: Resolution(side=8, until=1.0), "resolutions.until=1.0"),
         (lambda: Freeze(prefix="", after=0.5), "freezes.prefix=''"),
         (lambda: Freeze(prefix="net", after=0.0), "freezes.after=0.0"),
-        (lambda: Prune(easiest=0.0), "prune.easiest=0.0"),
-        (lambda: Prune(easiest=0.95), "prune.easiest=0.95"),
-        (lambda: Prune(skip=1.0), "prune.skip=1.0"),
-        (lambda: Prune(after=-0.1), "prune.after=-0.1"),
-        (lambda: Prune(after=0.5, until=0.5), "prune.until=0.5"),
-        (lambda: Prune(until=1.1), "prune.until=1.1"),
-        (lambda: recipe(prune=Prune(), augment=Augment(mixup=0.2)), "augment.mixup=0.2 is not .* use prune=null"),
-        (lambda: recipe(prune=Prune(), augment=Augment(cutmix=1.0)), "augment.cutmix=1.0 is not .* use prune=null"),
+        (lambda: DataPruning(easiest=0.0), "prune.easiest=0.0"),
+        (lambda: DataPruning(easiest=0.95), "prune.easiest=0.95"),
+        (lambda: DataPruning(skip=1.0), "prune.skip=1.0"),
+        (lambda: DataPruning(after=-0.1), "prune.after=-0.1"),
+        (lambda: DataPruning(after=0.5, until=0.5), "prune.until=0.5"),
+        (lambda: DataPruning(until=1.1), "prune.until=1.1"),
+        (lambda: recipe(prune=DataPruning(), augment=Augment(mixup=0.2)), "augment.mixup=0.2 is not .* use prune=null"),
+        (
+            lambda: recipe(prune=DataPruning(), augment=Augment(cutmix=1.0)),
+            "augment.cutmix=1.0 is not .* use prune=null",
+        ),
         (lambda: Average(after=1.0), "average.after=1.0"),
         (lambda: Average(after=0.5, every_steps=0), "average.every_steps=0"),
         (lambda: Average(after=0.5, weight=0.0), "average.weight=0.0"),
@@ -112,7 +115,7 @@ def test_only_the_default_augmentation_changes_nothing() -> None:
 
 
 def test_what_is_left_out_of_a_whole_training() -> None:
-    prune = Prune(easiest=0.6, skip=0.5, after=0.1, until=0.9)
+    prune = DataPruning(easiest=0.6, skip=0.5, after=0.1, until=0.9)
     assert prune.trained_share(20) == pytest.approx(1 - 0.6 * 0.5 * 0.8)
     assert prune.trained_share(2.5) == pytest.approx(1 - 0.6 * 0.5 * 0.5)  # the first epoch is whole
     assert prune.trained_share(0.5) == 1

@@ -13,8 +13,8 @@ from snellen.errors import InvalidSetting, UnknownName
 from snellen.recipes.catalog import RECIPES, default_recipe, find_recipe
 from snellen.recipes.json_form import to_json
 from snellen.recipes.recipe import SGD, Augment, Muon, Recipe, Schedule
-from snellen.train.job import prepare
 from snellen.train.optimizers import build_optimizers
+from snellen.train.setup import prepare
 from snellen.train.step import update
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from snellen.data import catalog
 from snellen.data.dataset import Dataset
-from snellen.evaluate.compare import paired_difference
-from snellen.evaluate.intervals import Rate
 from snellen.evaluate.robustness import RobustnessCard, RobustnessRow
+from snellen.metrics.compare import paired_difference
+from snellen.metrics.intervals import Rate
 from snellen.report.bundle import bundle_html
 from snellen.report.pack import packed
 from snellen.report.page import Options, Page, build_page
@@ -48,9 +48,9 @@ def renamed(page: Page) -> Callable[[str], Page]:
 @pytest.fixture
 def graded_run(own_run: Run, small_eyechart: None, tmp_path: Path) -> Run:
     """A run that was graded on the test set, on the record."""
-    from snellen.train.judge import judge_on_test, ledger_of
+    from snellen.evaluate.evaluate import evaluate_on_test, ledger_of
 
-    judge_on_test([own_run], ledger_of(own_run), reason="a test", device="cpu")
+    evaluate_on_test([own_run], ledger_of(own_run), reason="a test", device="cpu")
     return own_run
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 from tests.report.chromium import launch
 
-from snellen.evaluate.predictions import Predictions
+from snellen.predict.predictions import Predictions
 from snellen.report.answers import answers_json
 from snellen.report.bundle import bundle_html
 from snellen.report.pack import packed

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from snellen.evaluate.drawers import drawers
-from snellen.evaluate.predictions import Predictions
+from snellen.metrics.confidence_groups import drawers
+from snellen.predict.predictions import Predictions
 from snellen.report.answers import answers_json, chosen_rows
 
 

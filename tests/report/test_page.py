@@ -13,10 +13,10 @@ import pytest
 from snellen.cli.main import main
 from snellen.data.dataset import Dataset
 from snellen.errors import DataError, RunError, UsageError
+from snellen.evaluate.evaluate import ledger_of
 from snellen.report.page import Options, Page, build_page, write_report
-from snellen.runs.handed_on import without_folders
+from snellen.runs.redact_paths import redact_paths
 from snellen.runs.run import Run
-from snellen.train.judge import ledger_of
 
 
 def test_the_page_holds_both_runs_on_the_same_pictures(page: Page, tiny_dataset: Dataset) -> None:
@@ -113,7 +113,7 @@ def test_the_page_names_no_folder_of_this_disk(page: Page, finished_run: Run) ->
     ],
 )
 def test_of_a_path_only_its_last_part_is_told(text: str, left: str) -> None:
-    assert without_folders({"a": [text, 1, None]}) == {"a": [left, 1, None]}
+    assert redact_paths({"a": [text, 1, None]}) == {"a": [left, 1, None]}
 
 
 def test_a_second_map_stands_beside_the_principal_components(own_run: Run, small_eyechart: None) -> None:

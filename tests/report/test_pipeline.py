@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from snellen.evaluate.drawers import drawers
-from snellen.evaluate.predictions import Predictions
+from snellen.metrics.confidence_groups import drawers
+from snellen.predict.predictions import Predictions
 from snellen.report.page import Options, Page, build_page
 from snellen.runs.run import Run
 

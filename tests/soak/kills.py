@@ -50,7 +50,7 @@ _PARTS: tuple[tuple[str, Any, str], ...] = (
     ("writing the journal", Journal, "append"),
     ("grading", fit, "_grade"),
     ("guards", fit, "check_run"),
-    ("opening the test set", judge, "judge_on_test"),
+    ("opening the test set", judge, "evaluate_on_test"),
     ("writing the ledger", Ledger, "_append"),
     ("writing test grades", judge, "write_grades"),
 )

@@ -30,10 +30,10 @@ from snellen.data import catalog
 from snellen.data.eyechart import make_eyechart
 from snellen.data.ledger import Ledger
 from snellen.errors import SnellenError
-from snellen.evaluate.predictions import Predictions
+from snellen.predict.predictions import Predictions
 from snellen.recipes.json_form import to_json
-from snellen.recipes.recipe import SGD, Augment, Average, Freeze, Muon, Prune, Recipe, Resolution, Schedule
-from snellen.runs.handed_on import without_folders
+from snellen.recipes.recipe import SGD, Augment, Average, DataPruning, Freeze, Muon, Recipe, Resolution, Schedule
+from snellen.runs.redact_paths import redact_paths
 from snellen.runs.run import open_run
 from snellen.train import loop
 
@@ -54,7 +54,7 @@ PLAIN = Recipe(
     optimizer=SGD(lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4),
     schedule=Schedule(shape="cosine", warmup_fraction=0.1),
     label_smoothing=0.1,
-    prune=Prune(after=0.2),
+    prune=DataPruning(after=0.2),
 )
 EVERYTHING = PLAIN.replace(
     name="everything",
@@ -83,12 +83,6 @@ def prepare_process() -> None:
     """
     import matplotlib.figure
     import torch
-
-    import snellen.cli.evaluate
-    import snellen.cli.show_look
-    import snellen.cli.train
-    import snellen.train.fit
-    import snellen.train.judge  # noqa: F401
 
     matplotlib.figure.Figure.savefig = lambda figure, file, **_: Image.new("L", (8, 8)).save(file, "png")
     torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])  # the first one imports a second's worth of PyTorch
@@ -258,7 +252,7 @@ def unreadable(place: Path) -> list[str]:
 def _timeless(path: Path) -> bytes:
     if path.suffix == ".json":
         # Guards name the ledger by its whole path.
-        return json.dumps(without_folders(_without_clocks(json.loads(path.read_text()))), sort_keys=True).encode()
+        return json.dumps(redact_paths(_without_clocks(json.loads(path.read_text()))), sort_keys=True).encode()
     if path.suffix == ".jsonl":
         return b"\n".join(
             json.dumps(_without_clocks(json.loads(line)), sort_keys=True).encode()

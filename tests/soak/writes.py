@@ -14,14 +14,14 @@ from tests.soak.training import PLAIN, RUN, attempt, content, differences, go_on
 
 from snellen.data import catalog
 from snellen.data.ledger import Candidate, Ledger, TestSet
+from snellen.evaluate.evaluate import evaluate_on_test, ledger_of
 from snellen.recipes.json_form import to_json
 from snellen.runs.journal import Journal
 from snellen.runs.run import Run, create_run, open_run
 from snellen.train import fit as fit_file
 from snellen.train.fit import resume
-from snellen.train.job import prepare
-from snellen.train.judge import judge_on_test, ledger_of
 from snellen.train.loop import initial_state
+from snellen.train.setup import prepare
 
 State = dict[str, bytes]
 """Every file of a place but locks, by its path."""
@@ -117,7 +117,7 @@ def _prepare_resume() -> Callable[[], object]:
 
 def _look() -> None:
     run = open_run(RUN)
-    judge_on_test([run], ledger_of(run), reason="soak")
+    evaluate_on_test([run], ledger_of(run), reason="soak")
 
 
 # What may be there afterwards

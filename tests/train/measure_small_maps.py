@@ -20,7 +20,7 @@ from snellen.bench.noise import noise_images
 from snellen.bench.protocol import compare, percentile
 from snellen.bench.training_step import Stage, TrainingStep, stages
 from snellen.recipes.catalog import find_recipe
-from snellen.train import placement
+from snellen.train import precision as placement
 from snellen.train.small_maps import small_map_products
 
 _RECIPES, _SIDE, _REPEATS = ("sprint", "resnet18"), 32, 20

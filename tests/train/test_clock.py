@@ -15,6 +15,7 @@ from snellen.data import catalog
 from snellen.data import ledger as ledger_file
 from snellen.data.dataset import Dataset
 from snellen.data.ledger import Ledger
+from snellen.evaluate.evaluate import evaluate_on_test, ledger_of
 from snellen.models.restore import weights_hash
 from snellen.recipes.recipe import Recipe
 from snellen.runs import environment
@@ -22,7 +23,6 @@ from snellen.runs.run import Run, open_run
 from snellen.train import loop
 from snellen.train.fit import fit, resume
 from snellen.train.interrupt import Interrupted
-from snellen.train.judge import judge_on_test, ledger_of
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_clock_that_runs_backward_changes_no_weight_no_order_and_no_count(
         assert run.info["seconds"] >= 0
 
     ledger = ledger_of(runs[0])
-    looks = [judge_on_test([run], ledger, reason="backward") for run in (*runs, runs[0])]
+    looks = [evaluate_on_test([run], ledger, reason="backward") for run in (*runs, runs[0])]
     assert [(look.number, look.repeated) for look in looks] == [(1, False), (2, False), (1, True)]
     times = [line.content["time"] for line in ledger.lines()]
     assert times == sorted(times, reverse=True)

@@ -19,10 +19,10 @@ from PIL import Image
 from snellen.data.dataset import Dataset
 from snellen.data.splits import split
 from snellen.errors import RunError, StorageError, TrainingDiverged
-from snellen.evaluate.metrics import hard_cross_entropy
-from snellen.evaluate.predict import predict
-from snellen.evaluate.predictions import Predictions
+from snellen.metrics.classification import hard_cross_entropy
 from snellen.models.restore import restore, weights_hash
+from snellen.predict.predict import predict
+from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import SGD, Recipe, Schedule
 from snellen.runs.run import Run, open_run
 from snellen.train import loop, workers

@@ -21,9 +21,9 @@ from snellen.recipes.json_form import from_json, to_json, with_settings
 from snellen.recipes.recipe import SGD, Augment, Recipe, Sampling
 from snellen.train.batches import Batches, _balanced
 from snellen.train.fit import fit
-from snellen.train.job import prepare
 from snellen.train.optimizers import build_optimizers
-from snellen.train.placement import Placement
+from snellen.train.precision import Placement
+from snellen.train.setup import prepare
 from snellen.train.step import update
 
 CPU = torch.device("cpu")

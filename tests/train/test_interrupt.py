@@ -22,8 +22,8 @@ import pytest
 from safetensors import safe_open
 
 from snellen.runs.run import Run
+from snellen.show.progress import Progress
 from snellen.train.interrupt import Interrupted, StopRequest, signals_deferred
-from snellen.train.progress import Progress
 
 SCRIPT = Path(__file__).parents[1] / "small_eyechart.py"
 

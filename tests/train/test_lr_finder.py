@@ -8,11 +8,11 @@ from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting
 from snellen.recipes.recipe import SGD, Muon, Recipe
 from snellen.train import lr_finder
-from snellen.train.job import Job, prepare
 from snellen.train.lr_finder import RangeTest, range_test, rates
+from snellen.train.setup import TrainingSetup, prepare
 
 
-def job(recipe: Recipe, dataset: Dataset) -> Job:
+def job(recipe: Recipe, dataset: Dataset) -> TrainingSetup:
     return prepare(recipe, dataset, seed=0, device="cpu", precision="fp32")
 
 

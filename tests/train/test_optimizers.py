@@ -14,7 +14,7 @@ from snellen.recipes.catalog import RECIPES
 from snellen.recipes.recipe import SGD, Finetune, Muon, Recipe
 from snellen.train.muon import Muon as MuonOptimizer
 from snellen.train.optimizers import build_optimizers, set_lr
-from snellen.train.placement import Placement
+from snellen.train.precision import Placement
 from snellen.train.step import update
 
 

@@ -16,21 +16,21 @@ from torch.nn import functional
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import InvalidSetting
-from snellen.recipes.recipe import SGD, Augment, Prune, Recipe
+from snellen.recipes.recipe import SGD, Augment, DataPruning, Recipe
 from snellen.train.batches import Batches
+from snellen.train.ddp import Workers
 from snellen.train.fit import fit
-from snellen.train.job import prepare
 from snellen.train.optimizers import build_optimizers
-from snellen.train.placement import Placement
+from snellen.train.precision import Placement
 from snellen.train.pruning import Pruning
+from snellen.train.setup import prepare
 from snellen.train.step import update
-from snellen.train.workers import Workers
 
 CPU = torch.device("cpu")
-ALWAYS = Prune(easiest=0.6, skip=0.5, after=0.0, until=1.0)
+ALWAYS = DataPruning(easiest=0.6, skip=0.5, after=0.0, until=1.0)
 
 
-def pruning(settings: Prune = ALWAYS, *, count: int = 100, steps: int = 10, seed: int = 0) -> Pruning:
+def pruning(settings: DataPruning = ALWAYS, *, count: int = 100, steps: int = 10, seed: int = 0) -> Pruning:
     made = Pruning(settings, count=count, steps=steps, seed=seed, device=CPU)
     made.note(torch.arange(count), torch.arange(count).float())  # image 0 is the easiest
     return made
@@ -57,7 +57,7 @@ def test_all_hard_images_stay_and_count_once_and_half_of_the_easy_ones_count_twi
 def test_whatever_is_left_out_the_counts_add_up_to_the_batch(
     easiest: float, skip: float, size: int, step: int, seed: int
 ) -> None:
-    made = pruning(Prune(easiest=easiest, skip=skip, after=0.0, until=1.0), count=size, seed=seed)
+    made = pruning(DataPruning(easiest=easiest, skip=skip, after=0.0, until=1.0), count=size, seed=seed)
     images = torch.from_numpy(np.random.default_rng(seed).permutation(size))
     left = made.thin(images, step=step)
     if left is None:
@@ -88,7 +88,7 @@ def test_the_draw_is_another_each_step_and_seed_and_the_same_for_the_same() -> N
 
 
 def test_nothing_is_left_out_before_and_after_its_time() -> None:
-    made = pruning(Prune(after=0.2, until=0.7), steps=10)
+    made = pruning(DataPruning(after=0.2, until=0.7), steps=10)
     assert [made.thin(torch.arange(100), step=step) is not None for step in range(10)] == [False] * 2 + [True] * 5 + [
         False
     ] * 3
@@ -146,14 +146,14 @@ def test_it_goes_with_the_remedies_for_rare_classes(
 ) -> None:
     rare = np.flatnonzero((tiny_dataset.train.labels != 0) | (np.arange(300) % 4 == 0))
     uneven = Dataset("rare", tiny_dataset.train.take(rare, "all"), None, "here")
-    recipe = tiny_recipe.replace(prune=Prune(after=0.0), **change)
+    recipe = tiny_recipe.replace(prune=DataPruning(after=0.0), **change)
     run = fit(recipe, uneven, device="cpu", precision="fp32", runs=tmp_path)
     assert run.info["status"] == "finished"
 
 
 def test_shares_of_a_thinned_batch_must_hold_two_images_each(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
     job = prepare(
-        tiny_recipe.replace(batch_size=8, prune=Prune()), tiny_dataset, seed=0, device="cpu", precision="fp32"
+        tiny_recipe.replace(batch_size=8, prune=DataPruning()), tiny_dataset, seed=0, device="cpu", precision="fp32"
     )
     job.batches(Workers(0, 3))
     with pytest.raises(InvalidSetting, match="batch of 6 images cannot be shared by 4 workers"):
@@ -198,6 +198,6 @@ def test_the_step_is_along_the_gradient_of_the_counted_losses_over_the_whole_bat
 def test_a_recipe_without_it_remembers_nothing(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
     job = prepare(tiny_recipe, tiny_dataset, seed=0, device="cpu", precision="fp32")
     assert job.pruning(10) is None
-    made = replace(job, recipe=tiny_recipe.replace(prune=Prune())).pruning(10)
+    made = replace(job, recipe=tiny_recipe.replace(prune=DataPruning())).pruning(10)
     assert made is not None
     assert made.losses.shape == (len(job.splits.train),)

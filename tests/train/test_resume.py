@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from snellen.data.dataset import Dataset
 from snellen.errors import RunError
-from snellen.evaluate.predictions import Predictions
 from snellen.models.restore import weights_hash
-from snellen.recipes.recipe import Augment, Average, Freeze, Muon, Prune, Recipe, Resolution, Schedule
+from snellen.predict.predictions import Predictions
+from snellen.recipes.recipe import Augment, Average, DataPruning, Freeze, Muon, Recipe, Resolution, Schedule
 from snellen.runs.run import Run, open_run
 from snellen.train import fit as fit_file
 from snellen.train import loop, workers
@@ -39,7 +39,7 @@ EVERYTHING: dict[str, Any] = SGD_ONLY | {
 }  # 4 steps an epoch, 10 in all
 PRUNED: dict[str, Any] = EVERYTHING | {
     "augment": Augment(crop_pixels=2, flip="alternate"),
-    "prune": Prune(after=0.2, until=0.9),
+    "prune": DataPruning(after=0.2, until=0.9),
 }
 
 

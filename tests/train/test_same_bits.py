@@ -46,10 +46,11 @@ def machine() -> str:
     lines = dict(line.split(":", 1) for line in described.split("\n\n")[0].splitlines() if ":" in line)
     found = {key.strip(): value.strip() for key, value in lines.items()}
     processor = " ".join(found.get(key, "?") for key in ("vendor_id", "cpu family", "model")) or platform.processor()
-    limits = " ".join(f"{name}={os.environ[name]}" for name in ("ONEDNN_MAX_CPU_ISA",) if name in os.environ)
     capability = torch.backends.cpu.get_cpu_capability()
+    if "ONEDNN_MAX_CPU_ISA" in os.environ:
+        capability += f" ONEDNN_MAX_CPU_ISA={os.environ['ONEDNN_MAX_CPU_ISA']}"
     threads = torch.get_num_threads()
-    return f"{processor} {capability} {limits + ' ' if limits else ''}torch {torch.__version__} {threads} thread{'' if threads == 1 else 's'}"
+    return f"{processor} {capability} torch {torch.__version__} {threads} thread{'' if threads == 1 else 's'}"
 
 
 def trained_hash(case: str, folder: Path) -> str:

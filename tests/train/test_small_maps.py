@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snellen.models.catalog import build
-from snellen.train import placement, small_maps
-from snellen.train.placement import Placement
+from snellen.train import precision as placement
+from snellen.train import small_maps
+from snellen.train.precision import Placement
 from snellen.train.small_maps import FEWEST_CHANNELS, SmallMapProducts, convolve, small_map_products, weight_gradient
 
 SHAPES = [

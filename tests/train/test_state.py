@@ -15,11 +15,11 @@ from safetensors.torch import load, save
 
 from snellen.data.dataset import Dataset
 from snellen.errors import RunError
-from snellen.recipes.recipe import Average, Muon, Prune, Recipe
+from snellen.recipes.recipe import Average, DataPruning, Muon, Recipe
 from snellen.train.interrupt import Interrupted, StopRequest
-from snellen.train.job import prepare
 from snellen.train.loop import initial_state
-from snellen.train.placement import Placement
+from snellen.train.precision import Placement
+from snellen.train.setup import prepare
 from snellen.train.state import TrainingState
 from snellen.train.step import update
 
@@ -168,7 +168,7 @@ def test_what_the_next_step_would_fail_on_is_refused_when_it_is_read(
 def test_a_signal_while_a_checkpoint_is_read_stops_and_does_not_call_it_broken(
     tmp_path: Path, tiny_recipe: Recipe, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = tiny_recipe.replace(prune=Prune())
+    recipe = tiny_recipe.replace(prune=DataPruning())
     state = new(recipe, tiny_dataset)
     advance(state, recipe, 2)
     state.save(tmp_path / "state.safetensors")
@@ -197,7 +197,7 @@ def test_a_signal_while_a_checkpoint_is_read_stops_and_does_not_call_it_broken(
 def test_the_memory_of_losses_must_be_that_of_these_images(
     tmp_path: Path, tiny_recipe: Recipe, tiny_dataset: Dataset
 ) -> None:
-    recipe = tiny_recipe.replace(prune=Prune())
+    recipe = tiny_recipe.replace(prune=DataPruning())
     state = new(recipe, tiny_dataset)
     assert state.pruning is not None
     state.pruning.note(torch.tensor([3, 5]), torch.tensor([0.25, 0.5]))

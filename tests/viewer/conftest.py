@@ -16,7 +16,7 @@ from snellen.data import catalog
 from snellen.data.dataset import Dataset
 from snellen.report.page import Options, Page
 from snellen.runs.run import Run
-from snellen.viewer.gate import Keys, Limits
+from snellen.viewer.auth import Keys, Limits
 from snellen.viewer.live import Loaded
 from snellen.viewer.server import address, build_app, listen, port_of, prepare, server
 

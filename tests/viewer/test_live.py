@@ -15,8 +15,8 @@ from PIL import Image
 
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting, RunError
-from snellen.evaluate.predict import predict
-from snellen.inspection.neighbours import nearest
+from snellen.inspect.neighbours import nearest
+from snellen.predict.predict import predict
 from snellen.viewer.live import Loaded, answer, explain
 
 

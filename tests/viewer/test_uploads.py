@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from tests.data.test_costly import COSTLY
+from tests.data.test_decode_limits import COSTLY
 from tests.viewer.wire import answer_to, head
 
 SVG = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'><script>alert(1)</script></svg>"

@@ -14,7 +14,7 @@ from PIL import Image
 
 from snellen.data.dataset import Dataset
 from snellen.report.page import Page
-from snellen.viewer.gate import Limits
+from snellen.viewer.auth import Limits
 from snellen.viewer.live import Loaded
 
 pytestmark = pytest.mark.browser

@@ -15,12 +15,12 @@ from PIL import Image, ImageOps
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pictures import PictureForm
 from snellen.errors import DataError
-from snellen.evaluate import notebook
-from snellen.evaluate.predict import predict
-from snellen.evaluate.predictions import Predictions
-from snellen.inspection.own_pictures import unlabeled
 from snellen.models.normalized import Classifier
+from snellen.predict.own_pictures import unlabeled
+from snellen.predict.predict import predict
+from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import TTA
+from snellen.show import notebook
 
 Picture = str | Path | Image.Image | NDArray[np.uint8]
 Pictures = Picture | LabeledImages | Sequence[Picture]

@@ -18,12 +18,12 @@ from snellen.bench.bare_training import train_bare
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import DataError, TrainingDiverged
-from snellen.evaluate.predict import predict
-from snellen.evaluate.predictions import Predictions
+from snellen.predict.predict import predict
+from snellen.predict.predictions import Predictions
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.json_form import with_settings
 from snellen.recipes.recipe import Recipe
-from snellen.train.job import prepare
+from snellen.train.setup import prepare
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin

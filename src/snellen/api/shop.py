@@ -15,14 +15,14 @@ from snellen.data import catalog
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import DataError, InvalidSetting, UsageError
-from snellen.evaluate import notebook
 from snellen.evaluate.compare_runs import compare_runs
 from snellen.recipes.catalog import default_recipe, find_recipe
 from snellen.recipes.json_form import to_json, with_settings
 from snellen.recipes.recipe import Recipe
 from snellen.runs import run as runs_on_disk
+from snellen.show import notebook
+from snellen.show.progress import Progress
 from snellen.train.fit import fit as fit_run
-from snellen.train.progress import Progress
 
 
 def load(name_or_path: str | Path, *, data: str | Path | None = None, download: bool = False) -> Dataset:

@@ -10,19 +10,19 @@ from typing import Any, Literal
 from snellen.api.answers import Answers, Pictures, answers
 from snellen.data.pictures import Fit, PictureForm
 from snellen.errors import InvalidSetting, RunError, UsageError
-from snellen.evaluate import notebook
-from snellen.evaluate.intervals import Rate
-from snellen.evaluate.predictions import Predictions
-from snellen.evaluate.scorecard import Scorecard, scorecard
+from snellen.evaluate.evaluate import evaluate_on_test, evaluate_on_val, ledger_of
 from snellen.export.write import Export, Format, export_run
 from snellen.guards.guard import Verdict, read_verdicts, summary
+from snellen.metrics.intervals import Rate
+from snellen.metrics.scorecard import Scorecard, scorecard
 from snellen.models.device import choose_device
 from snellen.models.normalized import Classifier
 from snellen.models.restore import restore
+from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import TTA, Recipe
 from snellen.runs.journal import Row
 from snellen.runs.run import Run
-from snellen.train.judge import judge_on_test, judge_on_val, ledger_of
+from snellen.show import notebook
 
 
 class TrainedRun:
@@ -77,7 +77,7 @@ class TrainedRun:
         Raises:
             RunError: it was a final training, which keeps no val images.
         """
-        return judge_on_val(self.run)
+        return evaluate_on_val(self.run)
 
     def evaluate(
         self,
@@ -107,7 +107,7 @@ class TrainedRun:
         if split == "val":
             if reason is not None or ledger is not None:
                 raise UsageError("reason and ledger have no effect on val, which may be looked at freely.")
-            return scorecard(judge_on_val(self.run, data=where, device=device, tta=tta))
+            return scorecard(evaluate_on_val(self.run, data=where, device=device, tta=tta))
         if split != "test":
             raise InvalidSetting(f"split={split!r} is not possible: 'val' or 'test'.")
         if tta is not None:
@@ -117,7 +117,7 @@ class TrainedRun:
                 "A look at test is written into the ledger, with its reason: evaluate('test', reason='final number')."
             )
         opened = ledger_of(self.run, None if ledger is None else Path(ledger))
-        look = judge_on_test([self.run], opened, reason=reason, data=where, device=device)
+        look = evaluate_on_test([self.run], opened, reason=reason, data=where, device=device)
         return scorecard(look.predictions[0])
 
     def predict(

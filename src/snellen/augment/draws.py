@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from snellen.augment.erasing import Rectangles, draw_rectangles
 from snellen.augment.mixing import Mixes, draw_mixes
 from snellen.augment.randaugment import Operations, draw_operations
-from snellen.augment.words import Kind, below, fractions, words
+from snellen.augment.random_streams import Kind, below, fractions, words
 from snellen.errors import InvalidSetting
 from snellen.recipes.recipe import Augment
 

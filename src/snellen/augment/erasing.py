@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from snellen.augment.words import Kind, fractions
+from snellen.augment.random_streams import Kind, fractions
 
 _AREA = (0.02, 0.33)
 _LOG_ASPECT = float(np.log(3.3))

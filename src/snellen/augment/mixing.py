@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from snellen.augment.words import Kind, fractions
+from snellen.augment.random_streams import Kind, fractions
 
 _GRID = 4097  # points of the table that inverts the Beta distribution; its error is below 1e-5
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from snellen.augment.colour import blend_, grey
-from snellen.augment.words import Kind, below, words
+from snellen.augment.random_streams import Kind, below, words
 
 MOST = 30
 """The largest magnitude."""

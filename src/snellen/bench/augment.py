@@ -21,7 +21,7 @@ from snellen.models.device import choose_device
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.recipe import Recipe
 from snellen.train.batches import Batches
-from snellen.train.placement import Placement, Precision, place
+from snellen.train.precision import Placement, Precision, place
 
 RECIPES = ("sprint", "small_cnn", "resnet18")
 _IMAGES, _QUICK_IMAGES = 50_000, 2_000

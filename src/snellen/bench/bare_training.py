@@ -20,22 +20,22 @@ import numpy as np
 import torch
 
 from snellen.augment.batched import resize_side, to_float
-from snellen.bench.stand_ins import dataset_in, stand_ins
+from snellen.bench.substitutes import dataset_in, stand_ins
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
-from snellen.evaluate.predict import predict
-from snellen.evaluate.predictions import Predictions
+from snellen.models.memory import return_freed_memory
 from snellen.models.normalized import Classifier
+from snellen.predict.predict import predict
+from snellen.predict.predictions import Predictions
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.json_form import with_settings
 from snellen.recipes.recipe import Recipe
 from snellen.train.average import Lookahead, moving_average
-from snellen.train.job import Job, prepare
-from snellen.train.memory import return_freed_memory
+from snellen.train.freezing import apply_freezing, trainable_names
 from snellen.train.optimizers import build_optimizers
 from snellen.train.schedules import lr_fraction
+from snellen.train.setup import TrainingSetup, prepare
 from snellen.train.step import update
-from snellen.train.trainable import let_learn, trainable_names
 
 _WHITENING_IMAGES = 1_000  # as train.loop
 
@@ -54,7 +54,7 @@ class BareRun:
     """
 
     model: Classifier
-    job: Job
+    job: TrainingSetup
     answers: Predictions
     prepare_seconds: float
     train_seconds: float
@@ -78,7 +78,7 @@ def run_bare(recipe: Recipe, dataset: Dataset, *, seed: int, final: bool, device
     return BareRun(model, job, answers, prepared - started, trained - prepared, time.perf_counter() - trained)
 
 
-def train_bare(job: Job) -> Classifier:
+def train_bare(job: TrainingSetup) -> Classifier:
     """The steps of `train.loop.train`, and nothing between them."""
     recipe = job.recipe
     model = _initial_model(job)
@@ -95,7 +95,7 @@ def train_bare(job: Job) -> Classifier:
     model.train()
     while step < steps:
         for batch in batches.epoch(step // per_epoch, pruning=pruning):
-            let_learn(model, recipe, trainable, done=step / steps)
+            apply_freezing(model, recipe, trainable, done=step / steps)
             side = recipe.side_at(step / steps, full=batch.images.shape[-1])
             if side != side_before:
                 return_freed_memory()
@@ -119,14 +119,14 @@ def train_bare(job: Job) -> Classifier:
     return graded.eval()
 
 
-def answer(model: Classifier, job: Job, images: LabeledImages) -> Predictions:
+def answer(model: Classifier, job: TrainingSetup, images: LabeledImages) -> Predictions:
     """The model's answers with the recipe's views, in the precision it was trained in."""
     recipe = job.recipe
     bf16 = job.placement.precision == "bf16"
-    return predict(model, images, tta=recipe.tta, tta_unsure=recipe.tta_unsure, bf16=bf16)
+    return predict(model, images, tta=recipe.tta, tta_fraction=recipe.tta_fraction, bf16=bf16)
 
 
-def _initial_model(job: Job) -> Classifier:
+def _initial_model(job: TrainingSetup) -> Classifier:
     model = job.new_model()
     initialise = getattr(model.net, "init_whitening", None)
     if initialise is not None and job.weights is None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-import snellen
 from snellen.runs.environment import processor_name
+from snellen.version import VERSION
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def conditions_here(
         precision=precision,
         batch=batch,
         torch=str(torch.__version__),
-        snellen=snellen.__version__,
+        snellen=VERSION,
         load_average=(load_average(), None),
     )
 

@@ -22,7 +22,7 @@ from snellen.bench.conditions import conditions_here
 from snellen.bench.gpu_sections import SECTIONS, Plan
 from snellen.bench.measurement import Measurement, table
 from snellen.bench.settings import Settings
-from snellen.bench.stand_ins import dataset_in
+from snellen.bench.substitutes import dataset_in
 from snellen.errors import DataNotFound, SnellenError
 from snellen.models.catalog import options_of
 from snellen.recipes.catalog import RECIPES

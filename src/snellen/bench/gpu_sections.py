@@ -9,23 +9,23 @@ from dataclasses import dataclass, replace
 from math import sqrt
 from pathlib import Path
 
-import snellen
 from snellen.bench import augment, peers, predict, step
 from snellen.bench.bare_training import BareRun, answer, run_bare
-from snellen.bench.child import run_python
 from snellen.bench.conditions import Conditions, conditions_here
 from snellen.bench.lesson import lesson_epoch, our_epoch
 from snellen.bench.measurement import Measurement
+from snellen.bench.process import run_python
 from snellen.bench.protocol import Timing
 from snellen.bench.settings import Settings
 from snellen.bench.weights import weights_sha256
 from snellen.data.dataset import Dataset
 from snellen.data.ledger import Candidate, Ledger
-from snellen.evaluate.intervals import mean_over_seeds
-from snellen.evaluate.predictions import Predictions
+from snellen.metrics.intervals import mean_over_seeds
 from snellen.models.device import choose_device
+from snellen.predict.predictions import Predictions
 from snellen.recipes.json_form import recipe_hash
 from snellen.recipes.recipe import Recipe
+from snellen.version import VERSION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,9 +229,9 @@ def _look(plan: Plan, runs: list[BareRun]) -> tuple[list[float], str]:
                 known,
                 candidates,
                 tta=recipe.tta,
-                tta_unsure=recipe.tta_unsure,
+                tta_fraction=recipe.tta_fraction,
                 reason=reason,
-                version=snellen.__version__,
+                version=VERSION,
             )
         )
     )

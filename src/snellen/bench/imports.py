@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from snellen.bench.child import run_python
 from snellen.bench.conditions import conditions_here
 from snellen.bench.measurement import Measurement
+from snellen.bench.process import run_python
 from snellen.bench.protocol import compare
 from snellen.bench.settings import Settings
 

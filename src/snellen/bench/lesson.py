@@ -16,7 +16,7 @@ from snellen.bench.peers import LessonImages
 from snellen.bench.training_step import TrainingStep, stages
 from snellen.data.labeled_images import LabeledImages
 from snellen.recipes.recipe import Recipe
-from snellen.train.placement import place
+from snellen.train.precision import place
 
 WORKERS = 4
 

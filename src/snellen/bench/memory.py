@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 
-from snellen.bench.child import run_python
 from snellen.bench.conditions import conditions_here
 from snellen.bench.measurement import Measurement
+from snellen.bench.process import run_python
 from snellen.bench.settings import Settings
-from snellen.bench.stand_ins import require_dataset
+from snellen.bench.substitutes import require_dataset
 from snellen.recipes.catalog import find_recipe
 
 _STEPS, _QUICK_STEPS = 12, 3

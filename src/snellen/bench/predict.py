@@ -20,17 +20,17 @@ from snellen.bench.measurement import Measurement
 from snellen.bench.noise import MEAN, STD, noise_images
 from snellen.bench.protocol import compare
 from snellen.bench.settings import Settings
-from snellen.evaluate.fused import for_answering
 from snellen.export.from_pixels import from_pixels
 from snellen.export.int8 import quantized
 from snellen.export.onnx_file import OnnxSession, missing_packages, to_onnx
 from snellen.export.torch_program import to_program
 from snellen.models.catalog import build
 from snellen.models.device import choose_device
+from snellen.models.fuse import optimize_for_inference
 from snellen.models.normalized import Classifier
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.recipe import Recipe
-from snellen.train.placement import Placement
+from snellen.train.precision import Placement
 
 RECIPES = ("small_cnn", "resnet18", "sprint")
 BATCHES, QUICK_BATCHES = (1, 512), (1, 8)
@@ -124,7 +124,7 @@ def _ways(model: Classifier) -> Iterator[Way]:
 
     yield "bf16 autocast, channels_last (evaluate)", "bf16", evaluation
     for precision in ("fp32", "bf16"):
-        fast = for_answering(model, bf16=precision == "bf16")
+        fast = optimize_for_inference(model, bf16=precision == "bf16")
         yield f"{precision} fused, channels_last", precision, _through(fast)
 
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
-from snellen.bench.child import run_python
 from snellen.bench.conditions import conditions_here
 from snellen.bench.measurement import Measurement
+from snellen.bench.process import run_python
 from snellen.bench.settings import Settings
 
 FIGURES = ("split s", "statistics s", "batches images/s", "training images/s", "peak GB")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snellen.bench.measurement import Measurement
-from snellen.evaluate import figures
+from snellen.show import figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

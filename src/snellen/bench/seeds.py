@@ -17,12 +17,12 @@ from typing import Any
 
 import torch
 
-from snellen.bench.stand_ins import stand_ins
+from snellen.bench.substitutes import stand_ins
 from snellen.data.catalog import load
 from snellen.data.dataset import Dataset
 from snellen.errors import SnellenError
-from snellen.evaluate.predict import predict
 from snellen.models.restore import restore
+from snellen.predict.predict import predict
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.recipe import Recipe
 from snellen.runs.run import Run
@@ -64,7 +64,7 @@ def _answer_stand_ins(run: Run, recipe: Recipe, dataset: Dataset) -> None:
         restore(run, torch.device(run.info["device"])),
         stand_ins(dataset),
         tta=recipe.tta,
-        tta_unsure=recipe.tta_unsure,
+        tta_fraction=recipe.tta_fraction,
         bf16=run.info["precision"] == "bf16",
     )
 

@@ -16,7 +16,7 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.models.device import choose_device
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.recipe import Recipe
-from snellen.train.placement import Precision
+from snellen.train.precision import Precision
 
 RECIPES = ("mlp", "plain", "small_cnn", "resnet18", "sprint")
 """One for each model."""

@@ -13,17 +13,17 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from snellen.bench.child import Finished
 from snellen.bench.conditions import Conditions, conditions_here
+from snellen.bench.interleaved import Trained, train_in_turns
 from snellen.bench.measurement import Measurement
+from snellen.bench.process import Finished
 from snellen.bench.protocol import Timing, percentile
 from snellen.bench.settings import Settings
-from snellen.bench.stand_ins import require_dataset
-from snellen.bench.turns import Trained, train_in_turns
-from snellen.evaluate.intervals import mean_over_seeds
+from snellen.bench.substitutes import require_dataset
+from snellen.evaluate.evaluate import evaluate_on_test, ledger_of
+from snellen.metrics.intervals import mean_over_seeds
 from snellen.recipes.catalog import default_recipe, find_recipe
 from snellen.runs.run import Run
-from snellen.train.judge import judge_on_test, ledger_of
 
 FIGURES = ("cold s", "warm s", "accuracy %", "standard error", "seeds", "peak GB")
 RATIOS = ("cold", "warm", "cold pairs", "warm pairs")
@@ -98,7 +98,7 @@ def _accuracies(lines: Sequence[dict[str, Any]], settings: Settings) -> tuple[li
     if settings.reason is None:
         return [], "nothing", "test stays sealed; with --reason TEXT it is opened once, through the ledger"
     runs = [Run(Path(line["run"])) for line in lines]
-    look = judge_on_test(runs, ledger_of(runs[0], settings.ledger), reason=settings.reason, data=settings.data)
+    look = evaluate_on_test(runs, ledger_of(runs[0], settings.ledger), reason=settings.reason, data=settings.data)
     judged = [one if one.tta_logits is None else one.with_tta() for one in look.predictions]
     return [float(one.correct.mean()) for one in judged], "test", f"look {look.number}, written in the ledger"
 

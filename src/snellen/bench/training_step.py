@@ -12,15 +12,15 @@ from snellen.bench.noise import MEAN, STD
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pixel_statistics import PixelStatistics
 from snellen.data.splits import Splits
+from snellen.models.memory import keep_freed_memory, return_freed_memory
 from snellen.models.summary import multiply_adds
 from snellen.recipes.recipe import Recipe
 from snellen.train.batches import Batch, Batches
-from snellen.train.job import Job
-from snellen.train.memory import keep_freed_memory, return_freed_memory
+from snellen.train.freezing import apply_freezing, trainable_names
 from snellen.train.optimizers import build_optimizers
-from snellen.train.placement import Placement, Precision
+from snellen.train.precision import Placement, Precision
+from snellen.train.setup import TrainingSetup
 from snellen.train.step import update
-from snellen.train.trainable import let_learn, trainable_names
 
 _SMALL_LR = 1e-4  # as a fraction of the peak: the weights must stay finite on noise, the arithmetic is the same
 
@@ -71,7 +71,7 @@ class TrainingStep:
         model = _job(recipe, images, self.placement).new_model().to(device)
         self.model = model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.optimizers = build_optimizers(self.model, recipe)
-        let_learn(self.model, recipe, trainable_names(self.model), done=stage.middle)
+        apply_freezing(self.model, recipe, trainable_names(self.model), done=stage.middle)
         self.batches = Batches(
             images, batch_size=recipe.batch_size, augment=recipe.augment, seed=0, device=device
         )  # fmt: skip
@@ -103,10 +103,10 @@ class TrainingStep:
         return 3 * 2 * multiply_adds(self.model, self._image_shape)
 
 
-def _job(recipe: Recipe, images: LabeledImages, placement: Placement) -> Job:
+def _job(recipe: Recipe, images: LabeledImages, placement: Placement) -> TrainingSetup:
     channels = images.image_shape[2]
     statistics = PixelStatistics(MEAN[:channels], STD[:channels], "train", "noise", len(images))
-    return Job(recipe, Splits(images, None, None), statistics, 0, placement, "noise")
+    return TrainingSetup(recipe, Splits(images, None, None), statistics, 0, placement, "noise")
 
 
 def _endless(batches: Batches) -> Iterator[Batch]:

@@ -115,11 +115,11 @@ def _draw(out: Path | None, found: list[Measurement]) -> None:
 
 def _document(found: list[Measurement], settings: Settings) -> dict[str, Any]:
     from snellen.runs.environment import describe_environment
-    from snellen.runs.handed_on import without_folders
+    from snellen.runs.redact_paths import redact_paths
 
     document = {
         "environment": describe_environment(),
         "quick": settings.quick,
         "measurements": [one.to_json() for one in found],
     }
-    return without_folders(document)  # type: ignore[no-any-return]
+    return redact_paths(document)  # type: ignore[no-any-return]

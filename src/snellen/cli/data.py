@@ -67,7 +67,7 @@ def run(args: Args) -> int:
 
 def _download(args: Args, name: str) -> int:
     from snellen.data.catalog import load
-    from snellen.train.progress import Progress
+    from snellen.show.progress import Progress
 
     dataset = load(name, data=args.data, download=True, progress=Progress(quiet=args.json).download)
     print(json.dumps({"name": name, "source": dataset.source}) if args.json else f"{name}: {dataset.source}")
@@ -76,10 +76,10 @@ def _download(args: Args, name: str) -> int:
 
 def _info(args: Args, name: str) -> int:
     from snellen.data.catalog import load
-    from snellen.data.contact_sheet import contact_sheet
     from snellen.data.info import describe
     from snellen.runs.atomic import write_bytes
-    from snellen.train.progress import Progress
+    from snellen.show.contact_sheet import contact_sheet
+    from snellen.show.progress import Progress
 
     dataset = load(
         name, data=args.data, reading=args.own_pictures.reading(), decoding=Progress(quiet=args.json).decoding

@@ -12,7 +12,7 @@ from snellen.errors import DataError, DataNotFound
 
 if TYPE_CHECKING:
     from snellen.data.dataset import Dataset
-    from snellen.train.progress import Progress
+    from snellen.show.progress import Progress
 
 _TRAINING_SECONDS = 210.0  # leaves room for loading, measuring and grading inside five minutes
 _PATIENCE_SECONDS = 20.0
@@ -37,11 +37,11 @@ class Args:
 
 def run(args: Args) -> int:
     """Train, grade and show."""
-    from snellen.cli.show import show_run
     from snellen.recipes.catalog import default_recipe
+    from snellen.show.progress import Progress
+    from snellen.show.terminal import show_run
     from snellen.train.budget import fit_into
     from snellen.train.fit import fit
-    from snellen.train.progress import Progress
 
     progress = Progress(quiet=args.json)
     dataset = _cifar10_or_eyechart(args, progress)

@@ -77,10 +77,10 @@ def _judge_run(args: Args, folder: Path) -> Sequence[Verdict]:
         )
     from snellen.data.catalog import load_again
     from snellen.data.splits import split, split_final
+    from snellen.evaluate.evaluate import ledger_of
     from snellen.guards.check import check_run
     from snellen.models.device import choose_device
     from snellen.runs.run import open_run
-    from snellen.train.judge import ledger_of
 
     judged = open_run(folder)
     try:
@@ -130,8 +130,8 @@ def _show(args: Args, name: str) -> int:
 def _print(verdicts: Sequence[Verdict], subject: str, *, as_json: bool) -> None:
     from rich.console import Console
 
-    from snellen.cli.show import show_verdicts
     from snellen.guards.guard import summary
+    from snellen.show.terminal import show_verdicts
 
     if as_json:
         entries = [verdict.to_json() for verdict in verdicts]

@@ -69,9 +69,9 @@ def _compare(args: Args, runs: list[Run]) -> dict[str, Any]:
     from rich.text import Text
 
     from snellen.evaluate.compare_runs import compare_runs
-    from snellen.train.judge import judge_on_val
+    from snellen.evaluate.evaluate import evaluate_on_val
 
-    found, sentences = compare_runs(runs, [judge_on_val(one, data=args.data, device=args.device) for one in runs])
+    found, sentences = compare_runs(runs, [evaluate_on_val(one, data=args.data, device=args.device) for one in runs])
     if not args.json:
         console = Console(highlight=False)
         console.print()
@@ -83,13 +83,13 @@ def _compare(args: Args, runs: list[Run]) -> dict[str, Any]:
 def _val(args: Args, run: Run) -> dict[str, Any]:
     from rich.console import Console
 
-    from snellen.cli.show import show_doubts, show_grades
-    from snellen.evaluate.confidence import confidence, write_confidence
+    from snellen.evaluate.evaluate import evaluate_on_val
     from snellen.evaluate.robustness import robustness_table
-    from snellen.evaluate.scorecard import class_table, scorecard
-    from snellen.train.judge import judge_on_val
+    from snellen.metrics.confidence import confidence, write_confidence
+    from snellen.metrics.scorecard import class_table, scorecard
+    from snellen.show.terminal import show_doubts, show_grades
 
-    predictions = judge_on_val(run, data=args.data, device=args.device, tta=args.tta)
+    predictions = evaluate_on_val(run, data=args.data, device=args.device, tta=args.tta)
     card, sure = scorecard(predictions), confidence(predictions, val=predictions)
     write_confidence(sure, run.folder)
     found = {"run": str(run.folder), "split": "val", **card.to_json(), "confidence": sure.to_json()}
@@ -110,8 +110,8 @@ def _val(args: Args, run: Run) -> dict[str, Any]:
 
 
 def _robustness(args: Args, run: Run) -> RobustnessCard:
-    from snellen.train.progress import Progress
-    from snellen.train.robustness import GRADINGS, measure_robustness
+    from snellen.evaluate.run_robustness import GRADINGS, measure_robustness
+    from snellen.show.progress import Progress
 
     progress = Progress(quiet=args.json, brief=True)
     progress.begin(
@@ -126,14 +126,14 @@ def _robustness(args: Args, run: Run) -> RobustnessCard:
 def _test(args: Args, runs: list[Run]) -> int:
     from rich.console import Console
 
-    from snellen.cli.show_look import look_json, show_look
-    from snellen.train.judge import judge_on_test, ledger_of
+    from snellen.evaluate.evaluate import evaluate_on_test, ledger_of
+    from snellen.show.test_grades import look_json, show_look
 
     if args.tta is not None:
         raise UsageError("--tta cannot be chosen on test: the recipe declares the views. Try them on val.")
     if args.robustness or args.doubts:
         raise UsageError("--robustness and --doubts are for val: test is for the last number only. Leave them out.")
-    look = judge_on_test(
+    look = evaluate_on_test(
         runs, ledger_of(runs[0], args.ledger), reason=args.reason, data=args.data, device=args.device
     )  # fmt: skip
     if args.json:

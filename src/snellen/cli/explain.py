@@ -13,8 +13,8 @@ import tyro
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from snellen.inspection.pipeline_walk import Walk
-    from snellen.inspection.stage import Numbers, Stage
+    from snellen.explain.stage import Numbers, Stage
+    from snellen.explain.trace import Walk
 
 _WIDEST = 100
 _INDENT, _NAMES = 5, 9  # columns: of everything below a title, and of the names on the left
@@ -43,15 +43,15 @@ class Args:
 def run(args: Args) -> int:
     """Walk; exit code 1 if a step and its NumPy counterpart disagree."""
     from snellen.data.catalog import load_again
-    from snellen.inspection.pipeline_walk import walk
-    from snellen.inspection.walk_subject import ground_of
+    from snellen.explain.context import context_of
+    from snellen.explain.trace import walk
     from snellen.runs.run import open_run
 
     run = open_run(args.run)
-    ground = ground_of(run, load_again(run.info["data"], data=args.data))
+    ground = context_of(run, load_again(run.info["data"], data=args.data))
     walked = walk(ground, image_id=args.image, split=args.split, epoch=args.epoch)
     if args.out is not None:
-        from snellen.inspection.walk_sheet import walk_png
+        from snellen.explain.sheet import walk_png
 
         walk_png(args.out, walked)
     if args.json:

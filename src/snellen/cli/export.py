@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 if TYPE_CHECKING:
-    from snellen.evaluate.intervals import Rate
     from snellen.export.write import Export
+    from snellen.metrics.intervals import Rate
 
 
 @dataclass(frozen=True)

@@ -89,10 +89,10 @@ def _climb(args: Args, dataset_name: str, title: str, rungs: tuple[Rung, ...]) -
     from rich.console import Console
     from rich.text import Text
 
-    from snellen.ladder.climb import climb
-    from snellen.ladder.standing import open_test, standing_of
+    from snellen.ladder.results import open_test, standing_of
+    from snellen.ladder.run import climb
     from snellen.ladder.table import print_table, write_results
-    from snellen.train.progress import Progress
+    from snellen.show.progress import Progress
 
     folder = args.runs / _folder_name(args, dataset_name, title)
     progress = Progress(quiet=args.json)

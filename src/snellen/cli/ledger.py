@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snellen.errors import UsageError
-from snellen.evaluate.intervals import Rate, level_among, mean_over_seeds
+from snellen.metrics.intervals import Rate, level_among, mean_over_seeds
 
 
 @dataclass(frozen=True)

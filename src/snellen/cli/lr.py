@@ -47,9 +47,9 @@ def run(args: Args) -> int:
         raise UsageError(f"--out {args.out} is not a .png file. Write for example --out {args.out.stem or 'lr'}.png")
     from snellen.recipes.catalog import default_recipe, find_recipe
     from snellen.recipes.json_form import with_settings
-    from snellen.train.job import prepare
+    from snellen.show.progress import Progress
     from snellen.train.lr_finder import range_test, rates
-    from snellen.train.progress import Progress
+    from snellen.train.setup import prepare
 
     progress = Progress(quiet=args.json)
     dataset = args.own_pictures.load(args.dataset, data=args.data, download=False, progress=progress)
@@ -63,7 +63,7 @@ def run(args: Args) -> int:
     settings = found.suggestion(recipe)
     name, rate = next(iter(rates(recipe).items()))
     if args.out is not None:
-        from snellen.evaluate.lr_curve import lr_png
+        from snellen.show.lr_curve import lr_png
 
         by_rate = [factor * rate for factor in found.factors]
         lr_png(args.out, by_rate, found.losses, suggested=found.steepest * rate, lowest=found.lowest * rate)

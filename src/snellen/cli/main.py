@@ -17,8 +17,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import snellen
 from snellen.errors import SnellenError
+from snellen.version import VERSION
 
 VERBS = {
     "demo": "train, grade and show everything in about five minutes",
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> int:
         print(_help())
         return 0
     if arguments[0] in ("-V", "--version"):
-        print(f"snellen {snellen.__version__}")
+        print(f"snellen {VERSION}")
         return 0
     verb, rest = arguments[0], list(arguments[1:])
     for option in ("--set", "--to", "--track"):

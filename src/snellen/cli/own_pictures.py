@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from snellen.data.dataset import Dataset
-    from snellen.data.folder_dataset import Reading
-    from snellen.train.progress import Progress
+    from snellen.data.folder_dataset import ImageOptions
+    from snellen.show.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,15 @@ class OwnPictures:
     strict: bool = False
     """Refuse unreadable files instead of leaving them out."""
 
-    def reading(self) -> Reading:
+    def reading(self) -> ImageOptions:
         """The same as the data room says it.
 
         Raises:
             InvalidSetting: a size or share that cannot be.
         """
-        from snellen.data.folder_dataset import Reading
+        from snellen.data.folder_dataset import ImageOptions
 
-        return Reading(self.size, self.fit, self.test_fraction, self.strict)
+        return ImageOptions(self.size, self.fit, self.test_fraction, self.strict)
 
     def load(self, name: str, *, data: Path | None, download: bool, progress: Progress) -> Dataset:
         """The data called `name`, their fetching and decoding shown while they last.

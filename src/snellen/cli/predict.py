@@ -36,7 +36,7 @@ def run(args: Args) -> int:
     """Predict; unreadable pictures are named and skipped, and make the exit code 1."""
     if args.top < 1:
         raise InvalidSetting(f"--top {args.top} is not possible: 1 or more.")
-    from snellen.inspection.own_pictures import predict_pictures
+    from snellen.predict.own_pictures import predict_pictures
     from snellen.runs.run import open_run
 
     paths = _expand(args.pictures)

@@ -78,11 +78,11 @@ def run(args: Args) -> int:
 
 def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
     from snellen.runs.run import require_place
+    from snellen.show.progress import Progress
     from snellen.trackers.catalog import targets
     from snellen.train.budget import fit_into, parse_duration
+    from snellen.train.ddp import launched
     from snellen.train.fit import fit
-    from snellen.train.progress import Progress
-    from snellen.train.workers import launched
 
     workers = launched()
     targets(args.track, live=True)  # a slip should be known before the data are read
@@ -120,9 +120,9 @@ def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
 def _resume(args: Args) -> int:
     from snellen.data.catalog import load_again
     from snellen.runs.run import open_run, require_place
+    from snellen.show.progress import Progress
+    from snellen.train.ddp import launched
     from snellen.train.fit import resume
-    from snellen.train.progress import Progress
-    from snellen.train.workers import launched
 
     assert args.resume is not None
     if args != Args(resume=args.resume, data=args.data, track=args.track, json=args.json):
@@ -142,6 +142,6 @@ def _resume(args: Args) -> int:
 
 
 def _print_result(folder: Path, as_json: bool) -> None:
-    from snellen.cli.show import show_run
+    from snellen.show.terminal import show_run
 
     show_run(folder, as_json=as_json)

@@ -55,7 +55,7 @@ def run(args: Args) -> int:
 
     from snellen.report.page import Options
     from snellen.runs.run import open_run
-    from snellen.viewer.gate import Keys
+    from snellen.viewer.auth import Keys
     from snellen.viewer.server import address, build_app, listen, port_of, prepare, server
 
     console = Console(highlight=False, stderr=True, quiet=args.json)

@@ -11,7 +11,7 @@ from snellen.data.dataset import Dataset
 from snellen.data.decode import Progress as Decoding
 from snellen.data.download import Progress, download_cifar10
 from snellen.data.eyechart import make_eyechart
-from snellen.data.folder_dataset import Reading, load_folder
+from snellen.data.folder_dataset import ImageOptions, load_folder
 from snellen.data.search import cache_folder, find_cifar10
 from snellen.data.shards import SHARD_ENDINGS
 from snellen.data.tables import TABLE_ENDINGS
@@ -24,7 +24,7 @@ def load(
     data: Path | None = None,
     download: bool = False,
     progress: Progress | None = None,
-    reading: Reading | None = None,
+    reading: ImageOptions | None = None,
     decoding: Decoding | None = None,
 ) -> Dataset:
     """The data set called `name`, or the pictures at that path.
@@ -43,7 +43,7 @@ def load(
         DataError: the files found are not what they should be.
     """
     if name in _LOADERS:
-        if reading is not None and reading != Reading():
+        if reading is not None and reading != ImageOptions():
             raise InvalidSetting(
                 f"--size, --fit, --test-fraction and --strict have no effect on {name}; they are for your own pictures."
             )
@@ -71,7 +71,7 @@ def load_again(about: dict[str, Any], *, data: Path | None = None, decoding: Dec
     """
     source = Path(about["source"])
     if "loading" in about:
-        return load_folder(data or source, Reading.from_json(about["loading"]), decoding)
+        return load_folder(data or source, ImageOptions.from_json(about["loading"]), decoding)
     return load(about["name"], data=data or (source if source.is_dir() else None))
 
 

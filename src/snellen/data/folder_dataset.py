@@ -35,7 +35,7 @@ _NOT_PICTURES = {".txt", ".md", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yam
 
 
 @dataclass(frozen=True)
-class Reading:
+class ImageOptions:
     """How a folder of pictures is read; part of what a run was trained on.
 
     Attributes:
@@ -65,7 +65,7 @@ class Reading:
         return {name: value for name, value in asdict(self).items() if name != "strict"}
 
     @staticmethod
-    def from_json(content: Any) -> Reading:
+    def from_json(content: Any) -> ImageOptions:
         """What `to_json` wrote.
 
         Raises:
@@ -74,13 +74,13 @@ class Reading:
         try:
             side, fit, fraction = content["side"], content["fit"], content["test_fraction"]
             if type(side) is int and isinstance(fit, str) and type(fraction) in (int, float):
-                return Reading(side, fit, fraction)  # type: ignore[arg-type]  # the fit is checked there
+                return ImageOptions(side, fit, fraction)  # type: ignore[arg-type]  # the fit is checked there
         except (KeyError, TypeError, InvalidSetting):
             pass
         raise RunError(f"The run does not say how its pictures were read: {content!r}. Train again.")
 
 
-def load_folder(path: Path, reading: Reading | None = None, progress: Progress | None = None) -> Dataset:
+def load_folder(path: Path, reading: ImageOptions | None = None, progress: Progress | None = None) -> Dataset:
     """The pictures of a folder or table.
 
     Args:
@@ -93,7 +93,7 @@ def load_folder(path: Path, reading: Reading | None = None, progress: Progress |
         BadSplit: a class has too few pictures.
         StorageError: there is no room for the decoded pictures.
     """
-    how = reading or Reading()
+    how = reading or ImageOptions()
     listing = list_pictures(path)
     has_test = any(one.part == "test" for one in listing.found)
     if has_test and how.test_fraction:
@@ -112,7 +112,7 @@ def load_folder(path: Path, reading: Reading | None = None, progress: Progress |
     return _dataset(path, listing, stored, parts, how)
 
 
-def _parts(listing: Listing, hashes: Sequence[str], how: Reading) -> NDArray[np.int64]:
+def _parts(listing: Listing, hashes: Sequence[str], how: ImageOptions) -> NDArray[np.int64]:
     """(N,) int64: -1 unreadable, 0 train, 1 val, 2 test."""
     given = [one.part for one in listing.found]
     numbers = _numbers(hashes)
@@ -143,7 +143,7 @@ def _readable_hashes(stored: Stored) -> list[str]:
     return ["" if place in stored.problems else digest for place, digest in enumerate(stored.hashes)]
 
 
-def _require_readable(listing: Listing, stored: Stored, how: Reading) -> None:
+def _require_readable(listing: Listing, stored: Stored, how: ImageOptions) -> None:
     broken = _broken(listing, stored)
     if broken and how.strict:
         raise DataError(
@@ -187,7 +187,7 @@ def _require_enough(listing: Listing, stored: Stored, parts: NDArray[np.int64]) 
         )
 
 
-def _dataset(path: Path, listing: Listing, stored: Stored, parts: NDArray[np.int64], how: Reading) -> Dataset:
+def _dataset(path: Path, listing: Listing, stored: Stored, parts: NDArray[np.int64], how: ImageOptions) -> Dataset:
     name = _name(path)
     learn = int((parts < 2).sum())  # rows are in the order train, val, test
     hashes = _numbers(stored.hashes)[stored.order]
@@ -225,7 +225,7 @@ def _name(path: Path) -> str:
 
 
 def _about(
-    listing: Listing, stored: Stored, parts: NDArray[np.int64], labels: NDArray[np.int64], how: Reading
+    listing: Listing, stored: Stored, parts: NDArray[np.int64], labels: NDArray[np.int64], how: ImageOptions
 ) -> list[str]:
     """What was understood, a line each."""
     names = listing.class_names

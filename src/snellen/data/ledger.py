@@ -119,7 +119,7 @@ class Ledger:
         candidates: Sequence[Candidate],
         *,
         tta: str,
-        tta_unsure: float = 1.0,
+        tta_fraction: float = 1.0,
         reason: str,
         version: str,
     ) -> str:
@@ -129,7 +129,7 @@ class Ledger:
             test_set: what is going to be opened.
             candidates: every model that will be graded.
             tta: name of the test-time views.
-            tta_unsure: fraction of the images that get the further views.
+            tta_fraction: fraction of the images that get the further views.
             reason: why, in the words of whoever looks.
             version: of Snellen.
 
@@ -144,7 +144,7 @@ class Ledger:
                 "test_set": dataclasses.asdict(test_set) | {"sketch": list(test_set.sketch)},
                 "candidates": [dataclasses.asdict(candidate) for candidate in candidates],
                 "tta": tta,
-                "tta_unsure": tta_unsure,
+                "tta_fraction": tta_fraction,
                 "reason": reason,
             }
         )
@@ -193,12 +193,12 @@ class Ledger:
         """How many models an intent line declares."""
         return max((len(line.content["candidates"]) for line in self.lines() if line.hash == intent), default=1)
 
-    def result_for(self, weights: str, *, tta: str, tta_unsure: float = 1.0, data: str) -> dict[str, Any] | None:
+    def result_for(self, weights: str, *, tta: str, tta_fraction: float = 1.0, data: str) -> dict[str, Any] | None:
         """The stored result of these weights under this protocol, or None. Repeating it is no new look."""
         lines = self.lines()
         intents = {
             line.hash for line in lines if line.kind == "intent" and line.content["tta"] == tta
-            and line.content.get("tta_unsure", tta_unsure) == tta_unsure  # lines of before 0.1 do not say
+            and line.content.get("tta_fraction", tta_fraction) == tta_fraction  # lines of before 0.1 do not say
             and line.content["test_set"]["name"] == data
         }  # fmt: skip
         for line in lines:

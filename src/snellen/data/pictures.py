@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from snellen.data.costly import require_cheap
+from snellen.data.decode_limits import require_cheap
 from snellen.errors import DataError, InvalidSetting, NotAPicture, TooLarge
 
 Fit = Literal["squash", "crop", "pad"]

@@ -1,1 +1,1 @@
-"""Predictions and everything that follows from them; NumPy only after `predict`."""
+"""Grading a run: val freely, test through the ledger, robustness, one run beside another."""

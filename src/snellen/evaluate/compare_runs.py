@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from snellen.evaluate.compare import NamedComparison, PairedDifference, compare, compare_all, seeds_needed
-from snellen.evaluate.intervals import mean_over_seeds, paired_difference_over_seeds
-from snellen.evaluate.predictions import Predictions
+from snellen.metrics.compare import NamedComparison, PairedDifference, compare, compare_all, seeds_needed
+from snellen.metrics.intervals import mean_over_seeds, paired_difference_over_seeds
+from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
 
 

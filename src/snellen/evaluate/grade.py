@@ -6,25 +6,25 @@ from pathlib import Path
 from typing import Any
 
 from snellen.data.labeled_images import LabeledImages
-from snellen.evaluate.confidence import confidence, write_confidence
-from snellen.evaluate.confusion import confusion_json, confusion_matrix, confusion_png
-from snellen.evaluate.predict import predict
-from snellen.evaluate.predictions import Predictions
-from snellen.evaluate.scorecard import scorecard
+from snellen.metrics.confidence import confidence, write_confidence
+from snellen.metrics.confusion import confusion_json, confusion_matrix, confusion_png
+from snellen.metrics.scorecard import scorecard
 from snellen.models.normalized import Classifier
+from snellen.predict.predict import predict
+from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import TTA
 from snellen.runs.atomic import write_json
 
 
 def grade(
-    model: Classifier, images: LabeledImages, folder: Path, *, tta: TTA, tta_unsure: float, bf16: bool
+    model: Classifier, images: LabeledImages, folder: Path, *, tta: TTA, tta_fraction: float, bf16: bool
 ) -> dict[str, Any]:
     """Predict `images` and write predictions, scorecard and confusion matrix of their role into `folder`.
 
     Returns:
         The headline, JSON-able: plain accuracy and the one with test-time augmentation, each with n and interval.
     """
-    predictions = predict(model, images, tta=tta, tta_unsure=tta_unsure, bf16=bf16)
+    predictions = predict(model, images, tta=tta, tta_fraction=tta_fraction, bf16=bf16)
     write_grades(predictions, folder)
     return headline(predictions)
 

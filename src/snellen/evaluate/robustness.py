@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snellen.errors import UsageError
-from snellen.evaluate.compare import PairedDifference, paired_difference
 from snellen.evaluate.corruptions import CORRUPTIONS, Images
-from snellen.evaluate.intervals import Rate
+from snellen.metrics.compare import PairedDifference, paired_difference
+from snellen.metrics.intervals import Rate
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import snellen
 from snellen.data.pictures import PictureForm
-from snellen.evaluate.intervals import Rate
+from snellen.metrics.intervals import Rate
 from snellen.models.restore import weights_hash
 from snellen.recipes.json_form import to_json
 from snellen.runs.run import Run
+from snellen.version import VERSION
 
 
 def about(run: Run) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def about(run: Run) -> dict[str, Any]:
     data = info["data"]
     return {
         "made_by": "Snellen",
-        "snellen": snellen.__version__,
+        "snellen": VERSION,
         "run": run.name,
         "data": data["name"],
         "trained_on": "train+val" if info["final"] else "train",

@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from snellen.evaluate.fused import fuse_batch_norm
+from snellen.models.fuse import fuse_batch_norm
 from snellen.models.normalized import Classifier
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from snellen.data.ledger import Ledger
 from snellen.errors import RunError
-from snellen.evaluate.calibration import calibration
-from snellen.evaluate.intervals import Rate
-from snellen.evaluate.predictions import Predictions
-from snellen.evaluate.scorecard import Scorecard, scorecard
 from snellen.export.parity import Parity
 from snellen.guards.guard import read_verdicts, summary
+from snellen.metrics.calibration import calibration
+from snellen.metrics.intervals import Rate
+from snellen.metrics.scorecard import Scorecard, scorecard
+from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
 
 
@@ -91,8 +91,8 @@ def _no_val() -> list[str]:
 
 
 def _test(facts: dict[str, Any], run: Run, ledger: Ledger) -> str:
-    tta, unsure = run.recipe.tta, run.recipe.tta_unsure
-    line = ledger.result_for(facts["weights_sha256"], tta=tta, tta_unsure=unsure, data=facts["data"])
+    tta, unsure = run.recipe.tta, run.recipe.tta_fraction
+    line = ledger.result_for(facts["weights_sha256"], tta=tta, tta_fraction=unsure, data=facts["data"])
     if line is None:
         return "Test: not looked at, as far as the ledger knows."
     plain, averaged = Rate(line["hits"], line["n"]), Rate(line["hits_tta"], line["n"])

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snellen.evaluate.compare import PairedDifference, paired_difference
-from snellen.evaluate.intervals import Rate
-from snellen.evaluate.predictions import Predictions
+from snellen.metrics.compare import PairedDifference, paired_difference
+from snellen.metrics.intervals import Rate
+from snellen.predict.predictions import Predictions
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,7 @@ from snellen.data.catalog import load_again
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.splits import split, split_final
 from snellen.errors import DataError, RunError
-from snellen.evaluate.predict import predict
-from snellen.evaluate.predictions import Predictions
+from snellen.evaluate.evaluate import ledger_of
 from snellen.export.about import about, measured
 from snellen.export.from_pixels import from_pixels
 from snellen.export.int8 import quantized
@@ -33,9 +32,10 @@ from snellen.export.parity import FP32, INT8, SAME, Parity, Tolerance, parity
 from snellen.export.safetensors_file import DESCRIPTION, WEIGHTS, description, rebuild
 from snellen.export.torch_program import pt2_bytes, to_program
 from snellen.models.restore import restore
+from snellen.predict.predict import predict
+from snellen.predict.predictions import Predictions
 from snellen.runs.atomic import storage_error, write_bytes, write_json, write_text
 from snellen.runs.run import Run
-from snellen.train.judge import ledger_of
 
 Format = Literal["onnx", "int8", "torch", "safetensors"]
 FORMATS: tuple[Format, ...] = ("onnx", "int8", "torch", "safetensors")

@@ -14,8 +14,7 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import Ledger
 from snellen.data.sealed_images import SealedImages
 from snellen.errors import RunError
-from snellen.evaluate.predictions import Predictions
-from snellen.guards.cifar10_twins import find_twins, twins_known
+from snellen.guards.cifar10_near_duplicates import find_twins, twins_known
 from snellen.guards.copies import copies_in_test
 from snellen.guards.data_guards import (
     class_balance,
@@ -30,6 +29,7 @@ from snellen.guards.model_guards import blind_start, repeatable_evaluation, smal
 from snellen.guards.near_duplicates import near_duplicates
 from snellen.guards.training_guards import class_answers, finite_loss, overfit_gap, stuck_at_chance
 from snellen.models.restore import restore
+from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
 
 

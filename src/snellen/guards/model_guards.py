@@ -11,12 +11,12 @@ from torch.nn import functional
 
 from snellen.augment.batched import to_float
 from snellen.data.labeled_images import LabeledImages
-from snellen.evaluate.predict import predict
-from snellen.evaluate.predictions import Predictions
 from snellen.guards.guard import Verdict, unjudged
 from snellen.models.catalog import build
 from snellen.models.normalized import Classifier
 from snellen.models.summary import describe_layers
+from snellen.predict.predict import predict
+from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import Recipe
 
 _ASKED = 32

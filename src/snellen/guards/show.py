@@ -23,10 +23,7 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import Candidate, Ledger, TestSet
 from snellen.data.splits import split
 from snellen.errors import unknown_name
-from snellen.evaluate.metrics import hard_cross_entropy
-from snellen.evaluate.predict import predict
-from snellen.evaluate.predictions import Predictions
-from snellen.guards.cifar10_twins import twins_known
+from snellen.guards.cifar10_near_duplicates import twins_known
 from snellen.guards.data_guards import (
     class_balance,
     exact_duplicates,
@@ -39,9 +36,12 @@ from snellen.guards.looks import looked_at
 from snellen.guards.model_guards import blind_start, repeatable_evaluation, small_image_stem
 from snellen.guards.near_duplicates import near_duplicates
 from snellen.guards.training_guards import class_answers, finite_loss, overfit_gap, stuck_at_chance
+from snellen.metrics.classification import hard_cross_entropy
 from snellen.models.catalog import build
 from snellen.models.normalized import Classifier
 from snellen.models.resnet18 import ResNet18
+from snellen.predict.predict import predict
+from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import Recipe
 from snellen.runs.journal import Row
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite, sqrt
 
-from snellen.evaluate.metrics import (
+from snellen.guards.guard import Verdict, unjudged
+from snellen.metrics.classification import (
     accuracy,
     balanced_accuracy,
     class_scores,
     majority_baseline,
     never_predicted,
 )
-from snellen.evaluate.predictions import Predictions
-from snellen.guards.guard import Verdict, unjudged
+from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import Recipe
 from snellen.runs.journal import Row
 

@@ -18,7 +18,7 @@ from snellen.ladder.on_ray import train_on_ray, workers_of
 from snellen.ladder.one_run import Trained, train_one
 from snellen.ladder.plan import Plan
 from snellen.ladder.rungs import Rung
-from snellen.train.progress import Progress
+from snellen.show.progress import Progress
 
 EngineName = Literal["local", "ray"]
 Units = Sequence[tuple[Rung, int]]

@@ -32,8 +32,8 @@ from snellen.ladder.one_run import Trained, is_done, train_one
 from snellen.ladder.plan import PLAN_FILE, Plan
 from snellen.ladder.rungs import Rung
 from snellen.runs.run import open_run
+from snellen.show.progress import Progress
 from snellen.train.interrupt import Interrupted, StopRequest
-from snellen.train.progress import Progress
 
 _RETRIES = 3
 _LOCK_SECONDS = 10.0  # a killed process frees its locks at once; the rest is the network's

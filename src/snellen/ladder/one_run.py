@@ -12,8 +12,8 @@ from snellen.ladder.plan import Plan
 from snellen.ladder.reuse import copy_trained
 from snellen.ladder.rungs import Rung
 from snellen.runs.run import Run, open_run
+from snellen.show.progress import Progress
 from snellen.train.fit import fit, resume
-from snellen.train.progress import Progress
 
 
 @dataclass(frozen=True)

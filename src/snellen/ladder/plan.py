@@ -137,7 +137,7 @@ def require_one_test_view(rungs: Sequence[Rung]) -> None:
 
 
 def _views(recipe: Recipe) -> str:
-    unsure = "" if recipe.tta_unsure == 1 else f" for {100 * recipe.tta_unsure:g} % of the images"
+    unsure = "" if recipe.tta_fraction == 1 else f" for {100 * recipe.tta_fraction:g} % of the images"
     return f"{recipe.tta}{unsure}"
 
 

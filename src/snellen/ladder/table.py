@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from snellen.evaluate.curves import curves_json, draw_curves
-from snellen.evaluate.intervals import SeedDifference, SeedSummary, level_among
-from snellen.ladder.pace import clock
+from snellen.ladder.progress import clock
+from snellen.ladder.results import Standing, lesson_pairs
 from snellen.ladder.rungs import one_model
-from snellen.ladder.standing import Standing, lesson_pairs
 from snellen.ladder.verdict import RungResult, Verdict
+from snellen.metrics.intervals import SeedDifference, SeedSummary, level_among
 from snellen.runs.atomic import write_json, write_text
+from snellen.show.curves import curves_json, draw_curves
 
 _STYLES = {"kept": "bold green", "dropped": "bold red", "undecided": "yellow"}
 

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from snellen.errors import RunError
-from snellen.evaluate.compare import PairedDifference, compare, seeds_needed
-from snellen.evaluate.intervals import (
+from snellen.ladder.rungs import Change, Rung, changes, one_model
+from snellen.metrics.compare import PairedDifference, compare, seeds_needed
+from snellen.metrics.intervals import (
     Rate,
     SeedDifference,
     SeedSummary,
     mean_over_seeds,
     paired_difference_over_seeds,
 )
-from snellen.evaluate.predictions import Predictions
-from snellen.ladder.rungs import Change, Rung, changes, one_model
+from snellen.predict.predictions import Predictions
 
 Word = Literal["kept", "dropped", "undecided"]
 

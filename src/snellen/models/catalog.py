@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from snellen.errors import InvalidSetting, unknown_name
-from snellen.models.borrowed import borrowed, is_borrowed
+from snellen.models.external import borrowed, is_borrowed
 from snellen.models.mlp import mlp
 from snellen.models.normalized import Classifier, Normalized
 from snellen.models.plain_cnn import plain_cnn

@@ -5,7 +5,18 @@ What each is expected to give comes from runs in results/accuracy/, measured on 
 
 from __future__ import annotations
 
-from snellen.recipes.recipe import SGD, Augment, Average, Expect, Freeze, Muon, Prune, Recipe, Resolution, Schedule
+from snellen.recipes.recipe import (
+    SGD,
+    Augment,
+    Average,
+    DataPruning,
+    Expect,
+    Freeze,
+    Muon,
+    Recipe,
+    Resolution,
+    Schedule,
+)
 
 _LESSON_SGD = SGD(lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
 _EVIDENCE = "results/accuracy/2026-11_cifar10_two-zen4-cores"
@@ -93,10 +104,10 @@ SPRINT = Recipe(
     label_smoothing=0.09,
     resolutions=(Resolution(side=24, until=0.338), Resolution(side=28, until=0.676)),
     freezes=(Freeze(prefix="net.whiten.bias", after=0.2 / _SPRINT_EPOCHS),),
-    prune=Prune(easiest=0.6, skip=0.5, after=0.1, until=0.95),
+    prune=DataPruning(easiest=0.6, skip=0.5, after=0.1, until=0.95),
     average=Average(after=0.9375, every_steps=4, weight=0.3),
     tta="shift",
-    tta_unsure=0.25,
+    tta_fraction=0.25,
     expect=Expect(
         data="cifar10",
         split="test",
@@ -121,7 +132,7 @@ MARATHON = SPRINT.replace(
     resolutions=(Resolution(side=24, until=0.25), Resolution(side=28, until=0.5)),
     freezes=(Freeze(prefix="net.whiten.bias", after=3 / _MARATHON_EPOCHS),),
     # What airbench96_faster does with a second network that looks for hard images, without one.
-    prune=Prune(easiest=0.6, skip=0.5, after=0.1, until=0.9),
+    prune=DataPruning(easiest=0.6, skip=0.5, after=0.1, until=0.9),
     expect=None,
 )
 

@@ -224,7 +224,7 @@ class Average:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prune:
+class DataPruning:
     """Dynamic data pruning: a random part of each batch's easiest images is left out, the other easy ones weigh more.
 
     Easy is an image whose loss, as it is trained on, was small the last time; so nothing is left out in the first
@@ -314,7 +314,7 @@ class Recipe:
         ema_decay: grade an exponential moving average of the weights, which keeps this fraction of itself per step;
             0 is off.
         tta: views averaged when grading, beside the plain one.
-        tta_unsure: fraction of the images, least confident first, that get the further views; 1 is all.
+        tta_fraction: fraction of the images, least confident first, that get the further views; 1 is all.
         evaluate_every: epochs between looks at val; the last epoch is always looked at.
         expect: what it gave when it was measured.
         note: one sentence: what this recipe is for.
@@ -334,12 +334,12 @@ class Recipe:
     sampling: Sampling = "natural"
     resolutions: tuple[Resolution, ...] = ()
     freezes: tuple[Freeze, ...] = ()
-    prune: Prune | None = None
+    prune: DataPruning | None = None
     finetune: Finetune | None = None
     average: Average | None = None
     ema_decay: float = 0.0
     tta: TTA = "flip"
-    tta_unsure: float = 1.0
+    tta_fraction: float = 1.0
     evaluate_every: int = 1
     expect: Expect | None = None
     note: str = ""
@@ -354,8 +354,10 @@ class Recipe:
         both = self.class_weights == "balanced" and self.sampling == "balanced"
         _require(not both, "class_weights", self.class_weights, "sampling=balanced evens out the classes already")
         _require(self.tta in ("none", "flip", "shift", "ten_crop"), "tta", self.tta, "none, flip, shift or ten_crop")
-        _require(0 < self.tta_unsure <= 1, "tta_unsure", self.tta_unsure, "a fraction in (0, 1]")
-        _require(self.tta != "none" or self.tta_unsure == 1, "tta_unsure", self.tta_unsure, "tta=none has no views")
+        _require(0 < self.tta_fraction <= 1, "tta_fraction", self.tta_fraction, "a fraction in (0, 1]")
+        _require(
+            self.tta != "none" or self.tta_fraction == 1, "tta_fraction", self.tta_fraction, "tta=none has no views"
+        )
         _require(self.evaluate_every >= 1, "evaluate_every", self.evaluate_every, "1 epoch or more")
         for kind in ("mixup", "cutmix"):
             amount = getattr(self.augment, kind)

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snellen.evaluate.calibration import calibration
-from snellen.evaluate.confusion import confusion_matrix, worst_pairs
-from snellen.evaluate.drawers import drawers
-from snellen.evaluate.label_doubts import label_doubts
-from snellen.evaluate.predictions import Predictions
-from snellen.evaluate.scorecard import scorecard
+from snellen.metrics.calibration import calibration
+from snellen.metrics.confidence_groups import drawers
+from snellen.metrics.confusion import confusion_matrix, worst_pairs
+from snellen.metrics.label_issues import label_issues
+from snellen.metrics.scorecard import scorecard
+from snellen.predict.predictions import Predictions
 from snellen.report.pack import packed, packed_fractions
 
 _TOP = 5
@@ -88,6 +88,6 @@ def _doubt_ranks(predictions: Predictions) -> NDArray[np.int64]:
     """(N,) int64: 1 for the label most doubted by confident learning, 0 for a label that is not doubted."""
     ranks = np.zeros(len(predictions), dtype=np.int64)
     if predictions.split != "train":
-        found = label_doubts(predictions).index
+        found = label_issues(predictions).index
         ranks[found] = np.arange(1, len(found) + 1)
     return ranks

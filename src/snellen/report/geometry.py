@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snellen.evaluate.confusion import confusion_matrix
-from snellen.evaluate.feature_geometry import feature_geometry
-from snellen.evaluate.predictions import Predictions
-from snellen.inspection.embedding import principal_components
-from snellen.inspection.neighbour_map import METHODS, Method, neighbour_map
+from snellen.inspect.embedding import principal_components
+from snellen.inspect.neighbour_map import METHODS, Method, neighbour_map
+from snellen.metrics.confusion import confusion_matrix
+from snellen.metrics.feature_geometry import feature_geometry
+from snellen.predict.predictions import Predictions
 from snellen.report.pack import packed
 
 

@@ -10,32 +10,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import snellen
 from snellen.data.catalog import load_again
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pictures import PictureForm
 from snellen.data.splits import split
 from snellen.errors import RunError, UsageError
-from snellen.evaluate.predictions import Predictions
-from snellen.inspection.depths import depths_of
-from snellen.inspection.features import features_of
-from snellen.inspection.neighbour_map import METHODS, Method, require_library
-from snellen.inspection.neighbours import spread_over_classes
+from snellen.evaluate.evaluate import ledger_of
+from snellen.inspect.features import features_of
+from snellen.inspect.layers import layers_of
+from snellen.inspect.neighbour_map import METHODS, Method, require_library
+from snellen.inspect.neighbours import spread_over_classes
 from snellen.models.device import choose_device
 from snellen.models.restore import restore
+from snellen.predict.predictions import Predictions
 from snellen.report.answers import answers_json
 from snellen.report.bundle import bundle_html
 from snellen.report.geometry import geometry_json
-from snellen.report.glasses import Glasses, Subject, chosen_pictures, look_through
+from snellen.report.layer_views import Glasses, Subject, chosen_pictures, look_through
 from snellen.report.pipeline import walk_along
 from snellen.report.record import record_json
 from snellen.report.shown import Shown, answered, shown_split
 from snellen.report.sprite import Sprite
 from snellen.runs.atomic import write_text
-from snellen.runs.handed_on import without_folders
+from snellen.runs.redact_paths import redact_paths
 from snellen.runs.run import Run
-from snellen.train.judge import ledger_of
+from snellen.version import VERSION
 
 _LEARNED = 5_000  # training pictures among which neighbours and patches are sought: a tenth of CIFAR-10, seconds
 GLASSES = 60
@@ -124,10 +124,10 @@ def build_page(runs: Sequence[Run], options: Options, dataset: Dataset | None = 
     sprites |= pipeline.sprites
     content = {
         "format": 1,
-        "snellen": snellen.__version__,
+        "snellen": VERSION,
         "data": {
             "name": info["name"],
-            "source": without_folders(dataset.source),
+            "source": redact_paths(dataset.source),
             "classes": list(info["class_names"]),
             "fit": PictureForm.of_run(info).fit,
         },
@@ -164,7 +164,7 @@ def _inside(
     """The run's feature geometry; and with training pictures to compare with, a close look."""
     options.say(f"{run.name}: features of {len(shown.images):,} pictures")
     model, model_name = restore(run, choose_device(options.device)), run.recipe.model
-    features = features_of(model, shown.images, depths_of(model_name) if learned else ())
+    features = features_of(model, shown.images, layers_of(model_name) if learned else ())
     if options.map:
         options.say(f"{run.name}: the map of {len(shown.rows):,} pictures by {METHODS[options.map]}")
     geometry = geometry_json(features.last, predictions, shown.rows, options.map)

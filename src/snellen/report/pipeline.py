@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from snellen.data.dataset import Dataset
-from snellen.evaluate.predictions import Predictions
-from snellen.inspection.pipeline_walk import Walk, walk
-from snellen.inspection.stage import Picture, Pixels
-from snellen.inspection.walk_subject import ground_of
-from snellen.report.glasses import chosen_pictures
+from snellen.explain.context import context_of
+from snellen.explain.stage import Picture, Pixels
+from snellen.explain.trace import Walk, walk
+from snellen.predict.predictions import Predictions
+from snellen.report.layer_views import chosen_pictures
 from snellen.report.sprite import Sprite, make_sprite
 from snellen.runs.run import Run
 
@@ -37,7 +37,7 @@ def walk_along(run: Run, dataset: Dataset, predictions: Predictions | None) -> P
     """
     if predictions is None:
         return Pipeline(None, {})
-    ground = ground_of(run, dataset)
+    ground = context_of(run, dataset)
     everything = np.arange(len(predictions))
     chosen = chosen_pictures(predictions, everything, _WALKS)
     walks = [walk(ground, image_id=int(predictions.ids[row])) for row in chosen]

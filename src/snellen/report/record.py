@@ -6,10 +6,10 @@ from typing import Any
 
 from snellen.data.ledger import Ledger
 from snellen.errors import RunError
-from snellen.evaluate.metrics import smoothing_floor
+from snellen.metrics.classification import smoothing_floor
 from snellen.models.restore import weights_hash
 from snellen.recipes.json_form import to_json
-from snellen.runs.handed_on import without_folders
+from snellen.runs.redact_paths import redact_paths
 from snellen.runs.run import Run
 
 
@@ -20,8 +20,8 @@ def record_json(run: Run, ledger: Ledger) -> dict[str, Any]:
         "name": run.name,
         "path": f"{run.folder.resolve().parent.name}/{run.name}",
         "recipe": to_json(run.recipe),
-        "environment": without_folders(_optional(run, "environment.json")),
-        "guards": without_folders(_verdicts(_optional(run, "guards.json"))),
+        "environment": redact_paths(_optional(run, "environment.json")),
+        "guards": redact_paths(_verdicts(_optional(run, "guards.json"))),
         "robustness": _optional(run, "robustness.json"),
         "journal": [_numbers(row) for row in run.journal.rows()],
         "loss_floor": smoothing_floor(run.recipe.label_smoothing, len(info["data"]["class_names"])),

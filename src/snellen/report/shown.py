@@ -14,7 +14,7 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import Ledger, TestSet
 from snellen.data.splits import split
 from snellen.errors import DataError, SealError
-from snellen.evaluate.predictions import Predictions
+from snellen.predict.predictions import Predictions
 from snellen.report.answers import chosen_rows
 from snellen.report.pack import packed
 from snellen.report.record import graded_on_test

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import snellen
+from snellen.version import VERSION
 
 _PACKAGES = ("torch", "numpy", "pillow", "safetensors")
 
@@ -20,7 +20,7 @@ _PACKAGES = ("torch", "numpy", "pillow", "safetensors")
 def describe_environment() -> dict[str, Any]:
     """What a number depends on besides the recipe, JSON-able. Device and precision are added by the trainer."""
     return {
-        "snellen": snellen.__version__,
+        "snellen": VERSION,
         "commit": _commit(),
         "command": shlex.join([*_program(), *sys.argv[1:]]),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -69,7 +69,7 @@ def _version(package: str) -> str | None:
 
 def _commit() -> str | None:
     """Commit of the source tree this package runs from, with "+changes" when it was edited; None when installed."""
-    here = Path(snellen.__file__).resolve().parent
+    here = Path(__file__).resolve().parents[1]
     try:
         # A packaged copy inside someone else's repository must not borrow that repository's commit.
         tracked = _git(here, "ls-files", "--error-unmatch", "errors.py")

@@ -15,7 +15,7 @@ from typing import Any
 
 from snellen.errors import SnellenError
 from snellen.runs.atomic import write_json
-from snellen.runs.handed_on import without_folders
+from snellen.runs.redact_paths import redact_paths
 from snellen.runs.run import Run, open_run
 
 
@@ -40,12 +40,12 @@ def evidence(run: Run) -> dict[str, Any]:
     }
     return {
         "run": run.name,
-        "command": without_folders(environment["command"]),
+        "command": redact_paths(environment["command"]),
         "environment": {key: value for key, value in environment.items() if key != "command"},
         "recipe": run.read("recipe.json"),
         "info": info,
         "grades": grades,
-        **{name: without_folders(_figures(content)) for name, content in judged.items()},
+        **{name: redact_paths(_figures(content)) for name, content in judged.items()},
         "epochs": run.journal.rows(),
     }
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from snellen.errors import StorageError, UsageError
 from snellen.runs.atomic import write_text
-from snellen.runs.handed_on import without_folders
 from snellen.runs.journal import Row
+from snellen.runs.redact_paths import redact_paths
 from snellen.trackers.tracker import Facts, Outcome, Tracker
 
 CARD = "README.md"
@@ -92,5 +92,5 @@ def files_to_upload(folder: Path) -> tuple[Path, ...]:
         card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     except OSError as error:
         raise StorageError(f"{folder} has no MODEL_CARD.md to show on the hub ({error.strerror}).") from error
-    write_text(folder / CARD, _HEAD + without_folders(card))
+    write_text(folder / CARD, _HEAD + redact_paths(card))
     return tuple(folder / name for name in _FILES if (folder / name).exists())

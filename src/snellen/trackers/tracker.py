@@ -18,8 +18,8 @@ from typing import Any, Protocol
 
 from snellen.errors import RunError
 from snellen.recipes.json_form import to_json
-from snellen.runs.handed_on import without_folders
 from snellen.runs.journal import Row
+from snellen.runs.redact_paths import redact_paths
 from snellen.runs.run import Run
 
 Plain = bool | int | float | str | None
@@ -107,8 +107,8 @@ def facts_of(run: Run) -> Facts:
         name=run.name,
         folder=run.folder,
         id=hashlib.sha256(identity.encode()).hexdigest()[:16],
-        recipe=_flat(without_folders(recipe)),
-        conditions=_flat(without_folders(conditions)),
+        recipe=_flat(redact_paths(recipe)),
+        conditions=_flat(redact_paths(conditions)),
         started=started,
     )
 

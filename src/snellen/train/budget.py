@@ -10,9 +10,9 @@ from snellen.augment.batched import resize_side
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting
 from snellen.recipes.recipe import Recipe
-from snellen.train.job import Job, prepare
+from snellen.show.progress import Progress
 from snellen.train.optimizers import build_optimizers
-from snellen.train.progress import Progress
+from snellen.train.setup import TrainingSetup, prepare
 from snellen.train.step import update
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -73,7 +73,7 @@ def fit_into(
     return recipe.replace(epochs=float(epochs), expect=None)
 
 
-def _images_per_second(job: Job) -> float:
+def _images_per_second(job: TrainingSetup) -> float:
     """Median training speed over a few real steps, at the recipe's mean image size."""
     recipe, device = job.recipe, job.placement.device
     model = job.new_model().to(device)

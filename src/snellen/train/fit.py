@@ -13,26 +13,26 @@ from rich.markup import escape
 
 from snellen.data.dataset import Dataset
 from snellen.errors import RunError, StorageError, TrainingDiverged
-from snellen.evaluate.curves import curves_png
+from snellen.evaluate.evaluate import ledger_of
 from snellen.evaluate.grade import grade
-from snellen.evaluate.metrics import smoothing_floor
 from snellen.guards.check import check_run
 from snellen.guards.copies import check_copies
 from snellen.guards.guard import Verdict
+from snellen.metrics.classification import smoothing_floor
 from snellen.models.restore import restore
 from snellen.recipes.recipe import Recipe
 from snellen.runs.environment import describe_environment
 from snellen.runs.run import Run, create_run, require_place
+from snellen.show.curves import curves_png
+from snellen.show.progress import Progress
 from snellen.trackers.catalog import Target, targets
 from snellen.trackers.follow import again, following
+from snellen.train.ddp import Workers, launched
+from snellen.train.ddp_run import begun_by, folder_of_its_own, hand_out, require_same
 from snellen.train.interrupt import StopRequest
-from snellen.train.job import Job, prepare, prepare_again
-from snellen.train.judge import ledger_of
 from snellen.train.loop import train
-from snellen.train.progress import Progress
-from snellen.train.shared_run import begun_by, folder_of_its_own, hand_out, require_same
+from snellen.train.setup import TrainingSetup, prepare, resume_setup
 from snellen.train.state import TrainingState
-from snellen.train.workers import Workers, launched
 
 
 def fit(
@@ -109,7 +109,7 @@ def resume(run: Run, dataset: Dataset, progress: Progress | None = None, *, trac
             _require_unfinished(run)  # whoever held the lock until now may have come to the end
         place = workers.device(_kind(run.info["device"], workers))
         with workers.one_before_the_others():
-            job = prepare_again({**run.info, "device": place}, run.recipe, dataset)
+            job = resume_setup({**run.info, "device": place}, run.recipe, dataset)
         followers = targets(track, live=True)
         if workers.first:
             _announce(job, shown)
@@ -133,7 +133,7 @@ def _held(run: Run, workers: Workers) -> AbstractContextManager[None]:
     return run.locked() if workers.first else nullcontext()
 
 
-def _created(job: Job, runs: Path, name: str, progress: Progress, workers: Workers) -> Run:
+def _created(job: TrainingSetup, runs: Path, name: str, progress: Progress, workers: Workers) -> Run:
     """A new run folder, made by the first worker; the others are told which."""
     folder = ""
     if workers.first:
@@ -163,7 +163,9 @@ def _say_plain(progress: Progress, sentence: str) -> None:
     progress.say(escape(sentence))
 
 
-def _train_and_grade(job: Job, run: Run, progress: Progress, followers: Sequence[Target], workers: Workers) -> Run:
+def _train_and_grade(
+    job: TrainingSetup, run: Run, progress: Progress, followers: Sequence[Target], workers: Workers
+) -> Run:
     try:
         if workers.first:
             _lead(job, run, progress, followers, workers)
@@ -175,7 +177,7 @@ def _train_and_grade(job: Job, run: Run, progress: Progress, followers: Sequence
     return run
 
 
-def _take_part(job: Job, workers: Workers) -> None:
+def _take_part(job: TrainingSetup, workers: Workers) -> None:
     """The training as every worker but the first sees it: nothing that it writes is kept."""
     quiet = Progress(quiet=True)
     with folder_of_its_own(workers) as own, following(own, (), quiet.say) as nobody:
@@ -183,7 +185,7 @@ def _take_part(job: Job, workers: Workers) -> None:
         train(job, own, quiet, nobody, workers)
 
 
-def _lead(job: Job, run: Run, progress: Progress, followers: Sequence[Target], workers: Workers) -> None:
+def _lead(job: TrainingSetup, run: Run, progress: Progress, followers: Sequence[Target], workers: Workers) -> None:
     """Train and grade in the run's folder, and leave the reason there where it does not come to its end."""
     with following(run, followers, partial(_say_plain, progress)) as follow, StopRequest() as stop:
         run.update_info(status="training", **workers.describe())
@@ -211,7 +213,7 @@ def _lead(job: Job, run: Run, progress: Progress, followers: Sequence[Target], w
         run.update_info(status="finished")
 
 
-def _grade(job: Job, run: Run, state: TrainingState, copies: Sequence[Verdict], progress: Progress) -> None:
+def _grade(job: TrainingSetup, run: Run, state: TrainingState, copies: Sequence[Verdict], progress: Progress) -> None:
     """Write curves, grades and verdicts into the folder of a run whose training has ended."""
     smoothing = job.recipe.label_smoothing
     floors = {run.name: smoothing_floor(smoothing, job.splits.train.num_classes)} if smoothing else {}
@@ -223,7 +225,7 @@ def _grade(job: Job, run: Run, state: TrainingState, copies: Sequence[Verdict], 
             job.splits.val,
             run.folder,
             tta=job.recipe.tta,
-            tta_unsure=job.recipe.tta_unsure,
+            tta_fraction=job.recipe.tta_fraction,
             bf16=job.placement.precision == "bf16",
         )
         results["val"] = card
@@ -248,7 +250,7 @@ def _warn(verdicts: Sequence[Verdict], progress: Progress) -> None:
             progress.say(f"  → {escape(verdict.remedy)}")
 
 
-def _compare_with_expectation(job: Job, accuracy: dict[str, Any], progress: Progress) -> None:
+def _compare_with_expectation(job: TrainingSetup, accuracy: dict[str, Any], progress: Progress) -> None:
     """Say so where a run's val interval lies wholly outside what the recipe gave when it was measured."""
     expect = job.recipe.expect
     if expect is None or expect.split != "val" or expect.data != job.splits.train.name:
@@ -261,7 +263,7 @@ def _compare_with_expectation(job: Job, accuracy: dict[str, Any], progress: Prog
         )
 
 
-def _announce(job: Job, progress: Progress) -> None:
+def _announce(job: TrainingSetup, progress: Progress) -> None:
     train, val = job.splits.train, job.splits.val
     judged = f"{len(val):,} val images for every choice" if val else "no val images: final training, nothing is chosen"
     progress.say(f"[bold]{job.recipe.name}[/bold] on {train.name}: {len(train):,} training images, {judged}")

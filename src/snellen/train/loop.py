@@ -12,29 +12,31 @@ import torch
 from snellen.augment.batched import resize_side
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import TrainingDiverged
-from snellen.evaluate.metrics import hard_cross_entropy
+from snellen.metrics.classification import hard_cross_entropy
+from snellen.models.memory import return_freed_memory
 from snellen.models.restore import model_hash, save_weights
 from snellen.runs.journal import Row
 from snellen.runs.run import Run
+from snellen.show.progress import Progress
 from snellen.trackers.follow import Following
 from snellen.train.average import Lookahead, moving_average
+from snellen.train.ddp import ALONE, Workers
+from snellen.train.freezing import apply_freezing, trainable_names
 from snellen.train.interrupt import Interrupted, StopRequest
-from snellen.train.job import Job
-from snellen.train.memory import return_freed_memory
 from snellen.train.optimizers import build_optimizers, set_lr
-from snellen.train.progress import Progress
 from snellen.train.schedules import lr_fraction
+from snellen.train.setup import TrainingSetup
 from snellen.train.state import TrainingState
 from snellen.train.step import update
-from snellen.train.trainable import let_learn, trainable_names
-from snellen.train.workers import ALONE, Workers
 
 _CLEAN_TRAIN_IMAGES = 2_000  # enough for ±2 points; all of them would cost a third of an epoch
 _CHECKPOINT_SECONDS = 60.0  # what a power cut may cost, at most, on top of one step
 _LOSS_LOOK_STEPS = 50  # reading the loss waits for the device: on a GPU only now and then
 
 
-def train(job: Job, run: Run, progress: Progress, follow: Following, workers: Workers = ALONE) -> TrainingState:
+def train(
+    job: TrainingSetup, run: Run, progress: Progress, follow: Following, workers: Workers = ALONE
+) -> TrainingState:
     """Train `job` in `run`'s folder from wherever it stands; best-on-val weights are on disk at the end.
 
     Args:
@@ -83,7 +85,7 @@ def train(job: Job, run: Run, progress: Progress, follow: Following, workers: Wo
             started = time.monotonic()
             first = per_epoch if ended else state.step % per_epoch
             for batch in batches.epoch(epoch, first=first, pruning=state.pruning):
-                if let_learn(state.model, recipe, state.trainable, done=state.step / steps):
+                if apply_freezing(state.model, recipe, state.trainable, done=state.step / steps):
                     learner = workers.joined(state.model)
                 side = recipe.side_at(state.step / steps, full=min(batch.images.shape[-2:]))
                 if side != side_before:
@@ -135,7 +137,7 @@ def train(job: Job, run: Run, progress: Progress, follow: Following, workers: Wo
     return state
 
 
-def initial_state(job: Job, steps: int) -> TrainingState:
+def initial_state(job: TrainingSetup, steps: int) -> TrainingState:
     """A model, its optimizers and means as they are before the first of `steps` steps."""
     device = job.placement.device
     model = job.new_model()
@@ -158,7 +160,7 @@ def _some_images(images: LabeledImages, count: int) -> torch.Tensor:
     )
 
 
-def _clean_train_images(job: Job) -> LabeledImages:
+def _clean_train_images(job: TrainingSetup) -> LabeledImages:
     train = job.splits.train
     at = np.random.default_rng(job.seed).permutation(len(train))[:_CLEAN_TRAIN_IMAGES]
     return train.take(np.sort(at), role=train.role)
@@ -175,7 +177,7 @@ def _check_finite(state: TrainingState, *losses: float) -> None:
 
 
 def _close_epoch(
-    job: Job,
+    job: TrainingSetup,
     run: Run,
     state: TrainingState,
     clean_train: LabeledImages,

@@ -14,8 +14,8 @@ from itertools import count
 from snellen.augment.batched import resize_side
 from snellen.errors import InvalidSetting
 from snellen.recipes.recipe import Recipe
-from snellen.train.job import Job
 from snellen.train.loop import initial_state
+from snellen.train.setup import TrainingSetup
 from snellen.train.step import update
 
 _LOW, _HIGH = 1e-4, 10.0  # factors of the recipe's own rates
@@ -51,7 +51,9 @@ def rates(recipe: Recipe) -> dict[str, float]:
     return {name: float(getattr(recipe.optimizer, name)) for name in names}
 
 
-def range_test(job: Job, *, steps: int = 100, advance: Callable[[int], None] = lambda step: None) -> RangeTest:
+def range_test(
+    job: TrainingSetup, *, steps: int = 100, advance: Callable[[int], None] = lambda step: None
+) -> RangeTest:
     """Train up to `steps` steps from new weights, each at a higher rate; stops when the loss has run away.
 
     Args:

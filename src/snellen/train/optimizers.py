@@ -11,8 +11,8 @@ from snellen.errors import InvalidSetting
 from snellen.models.normalized import Classifier
 from snellen.recipes.recipe import SGD, Recipe
 from snellen.recipes.recipe import Muon as MuonSettings
+from snellen.train.freezing import parts
 from snellen.train.muon import Muon
-from snellen.train.trainable import parts
 
 
 def build_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from snellen.recipes.recipe import Prune
+from snellen.recipes.recipe import DataPruning
 
 _STREAM = 1_002  # kept apart from those that `batches` draws order and choice from
 
@@ -27,7 +27,7 @@ class Pruning:
         losses: (N,) float32, nats; the largest number for an image not trained on yet, which is hard until it is known.
     """
 
-    def __init__(self, settings: Prune, *, count: int, steps: int, seed: int, device: torch.device) -> None:
+    def __init__(self, settings: DataPruning, *, count: int, steps: int, seed: int, device: torch.device) -> None:
         self.losses = torch.full((count,), torch.finfo(torch.float32).max, device=device)
         self._settings, self._steps, self._seed = settings, steps, seed
 

@@ -20,9 +20,9 @@ from snellen.errors import RunError
 from snellen.models.normalized import Classifier
 from snellen.runs.atomic import write_bytes
 from snellen.train.average import Lookahead
+from snellen.train.ddp import Workers
 from snellen.train.interrupt import signals_deferred
 from snellen.train.pruning import Pruning
-from snellen.train.workers import Workers
 
 
 @dataclass

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from snellen.recipes.recipe import Muon, Recipe
 from snellen.train.optimizers import set_lr
-from snellen.train.placement import Placement
+from snellen.train.precision import Placement
 
 
 def update(

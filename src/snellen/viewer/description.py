@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-import snellen
 from snellen.data.pictures import Fit
-from snellen.viewer.gate import Limits
+from snellen.version import VERSION
+from snellen.viewer.auth import Limits
 from snellen.viewer.live import UPLOADED
 
 _TEXT = {"text/plain": {"schema": {"type": "string", "minLength": 1}}}
@@ -48,7 +48,7 @@ def description(*, port: int, runs: int, limits: Limits) -> dict[str, Any]:
     formats = [f"image/{name.lower()}" for name in UPLOADED]
     return {
         "openapi": "3.1.0",
-        "info": {"title": "snellen view", "version": snellen.__version__},
+        "info": {"title": "snellen view", "version": VERSION},
         "servers": [{"url": home}],
         "security": [{"came in": []}],
         "components": {

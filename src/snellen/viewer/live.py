@@ -21,15 +21,15 @@ from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pictures import Fit, PictureForm, read_with_notes, resize, square_of
 from snellen.errors import InvalidSetting, RunError
-from snellen.evaluate.predict import predict
-from snellen.evaluate.predictions import Predictions
-from snellen.inspection.depths import Depth, depths_of
-from snellen.inspection.features import Features, features_of
-from snellen.inspection.own_pictures import most_probable, unlabeled
+from snellen.inspect.features import Features, features_of
+from snellen.inspect.layers import Layer, layers_of
 from snellen.models.device import choose_device
 from snellen.models.normalized import Classifier
 from snellen.models.restore import restore
-from snellen.report.glasses import Subject, look_closely
+from snellen.predict.own_pictures import most_probable, unlabeled
+from snellen.predict.predict import predict
+from snellen.predict.predictions import Predictions
+from snellen.report.layer_views import Subject, look_closely
 from snellen.report.page import learned_pictures
 from snellen.runs.run import Run
 
@@ -63,9 +63,9 @@ class Loaded:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
-    def depths(self) -> tuple[Depth, ...]:
+    def depths(self) -> tuple[Layer, ...]:
         """The layers to look at, from early to late."""
-        return depths_of(self.model_name)
+        return layers_of(self.model_name)
 
     @property
     def blank(self) -> NDArray[np.uint8]:
@@ -88,7 +88,7 @@ def load_run(run: Run, dataset: Dataset, device: str) -> Loaded:
         class_names=tuple(info["class_names"]),
         form=PictureForm.of_run(info),
         learned=learned,
-        features=features_of(model, learned, depths_of(run.recipe.model)),
+        features=features_of(model, learned, layers_of(run.recipe.model)),
     )
     warm = _png(loaded.blank)
     answer(loaded, warm)

@@ -27,13 +27,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from snellen.data.catalog import load_again
 from snellen.data.pictures import Fit
 from snellen.errors import DataError, InvalidSetting, NotAPicture, SnellenError, TooLarge
+from snellen.models.memory import return_freed_memory
 from snellen.report.bundle import LIVE, bundle_html, content_policy
 from snellen.report.page import Options, Page, build_page
 from snellen.runs.run import Run
-from snellen.train.memory import return_freed_memory
+from snellen.viewer.auth import Gate, Keys, Limits
+from snellen.viewer.connection import Line
 from snellen.viewer.description import description
-from snellen.viewer.gate import Gate, Keys, Limits
-from snellen.viewer.line import Line
 from snellen.viewer.live import MAX_PIXELS, UPLOADED, Loaded, answer, explain, load_run
 
 _HOST = "127.0.0.1"

@@ -15,7 +15,7 @@ export function readAddress() {
     const text = asked.get(name);
     state[name] = text != null && /^\d{1,9}$/.test(text) ? Number(text) : null;
   }
-  if (state.view == null && state.i != null) state.view = "lineup";
+  if (state.view == null && state.i != null) state.view = "gallery";
   return state;
 }
 
@@ -24,7 +24,7 @@ export function hashOf(state) {
   const parts = new URLSearchParams();
   for (const name of [...WORDS, ...NUMBERS]) {
     if (state[name] == null || state[name] === "") continue;
-    if (name === "view" && state.view === "lineup" && state.i != null) continue;
+    if (name === "view" && state.view === "gallery" && state.i != null) continue;
     parts.set(name, state[name]);
   }
   return `#${parts}`;

@@ -91,7 +91,7 @@ export function featureMap({ answers, go }) {
     }
     return best;
   };
-  const open = (row) => row != null && go({ ...UNFILTERED, view: "lineup", i: answers.ids[row] });
+  const open = (row) => row != null && go({ ...UNFILTERED, view: "gallery", i: answers.ids[row] });
   canvas.addEventListener("pointermove", (event) => hover(under(event)));
   canvas.addEventListener("pointerleave", () => hover(null));
   canvas.addEventListener("click", (event) => open(under(event)));

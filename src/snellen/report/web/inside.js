@@ -82,7 +82,7 @@ function examine(answers, glasses, seen, go) {
         {},
         h("p", {}, h("span", { class: "small" }, "The label says"), h("strong", {}, classes[label])),
         h("p", { class: label === said ? "right" : "wrong" }, h("span", { class: "small" }, "The network says"), h("strong", {}, `${classes[said]}, ${percent(answers.confidence(seen.row), 0)}`)),
-        h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, view: "lineup", i: answers.ids[seen.row] }) }, "In the line-up →"),
+        h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, view: "gallery", i: answers.ids[seen.row] }) }, "In the line-up →"),
       ),
     ),
     h(

@@ -4,7 +4,7 @@
 import { hashOf, readAddress } from "./address.js";
 import { openAnswers, readPage } from "./data.js";
 import { h, replace, svg } from "./dom.js";
-import { lineup } from "./lineup.js";
+import { lineup } from "./gallery.js";
 import { overview } from "./overview.js";
 import { confusions } from "./confusions.js";
 import { curves } from "./curves.js";
@@ -20,7 +20,7 @@ import { percent } from "./words.js";
 // In the order of the menu; live views stand after the first.
 const VIEWS = [
   { name: "overview", title: "Overview", make: overview },
-  { name: "lineup", title: "Line-up", make: lineup },
+  { name: "gallery", title: "Line-up", make: lineup },
   { name: "confusions", title: "Confusions", make: confusions },
   { name: "curves", title: "Curves", make: curves },
   { name: "inside", title: "Inside", make: inside, when: (context) => context.glasses !== null },

@@ -90,13 +90,13 @@ function confident(answers, go) {
       rows.slice(0, 3).map((row) =>
         h(
           "button",
-          { type: "button", class: "mugshot", onclick: () => go({ ...UNFILTERED, view: "lineup", drawer: 3, i: answers.ids[row] }) },
+          { type: "button", class: "mugshot", onclick: () => go({ ...UNFILTERED, view: "gallery", drawer: 3, i: answers.ids[row] }) },
           picture(answers.sprite, row, ""),
           h("span", {}, h("b", {}, answers.classes[answers.labels[row]]), h("span", { class: "wrong" }, ` ${percent(answers.confidence(row), 0)} ${answers.classes[answers.top(row, 0)]}`)),
         ),
       ),
     ),
-    h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, view: "lineup", drawer: 3, i: null }) }, `All ${count(total)} of them →`),
+    h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, view: "gallery", drawer: 3, i: null }) }, `All ${count(total)} of them →`),
   ];
 }
 
@@ -127,7 +127,7 @@ export function strip(answers, rows, go, filter = {}) {
     { class: "strip" },
     rows.map((row) => {
       const text = `${answers.classes[answers.labels[row]]} taken for ${answers.classes[answers.top(row, 0)]}, ${percent(answers.confidence(row), 0)}`;
-      return h("button", { type: "button", title: text, "aria-label": text, onclick: () => go({ ...UNFILTERED, ...filter, view: "lineup", i: answers.ids[row] }) }, picture(answers.sprite, row, ""));
+      return h("button", { type: "button", title: text, "aria-label": text, onclick: () => go({ ...UNFILTERED, ...filter, view: "gallery", i: answers.ids[row] }) }, picture(answers.sprite, row, ""));
     }),
   );
 }

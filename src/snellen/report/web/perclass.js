@@ -77,7 +77,7 @@ function table(rows, order, down, answers, go, sort) {
         h(
           "tr",
           {},
-          h("th", { scope: "row" }, h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, view: "lineup", true: row.at, i: null }) }, row.name)),
+          h("th", { scope: "row" }, h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, view: "gallery", true: row.at, i: null }) }, row.name)),
           h("td", {}, meter(row.recall)),
           h("td", {}, meter(row.precision)),
           h("td", {}, row.spread == null ? "–" : h("span", { class: "meter" }, h("span", { class: "track" }, h("span", { class: "fill plain", style: { width: `${(100 * row.spread) / widest}%` } })), h("span", { class: "value" }, row.spread.toPrecision(3)))),

@@ -71,7 +71,7 @@ function headline(walk, answers, go) {
     h("strong", {}, `#${walk.id}, ${nameOf(walk, answers)}. `),
     h("span", { class: failed.length ? "wrong" : "right" }, failed.length ? `✗ ${failed.length} of ${plural(walk.stages.length, "step")} come out otherwise by hand: ${failed.map((stage) => stage.title).join("; ")}.` : `✓ All ${plural(walk.stages.length, "step")} come out the same by hand.`),
     " ",
-    answers.rowOf.has(walk.id) ? h("button", { type: "button", class: "link", onclick: () => go({ view: "lineup", i: walk.id }) }, "In the line-up →") : null,
+    answers.rowOf.has(walk.id) ? h("button", { type: "button", class: "link", onclick: () => go({ view: "gallery", i: walk.id }) }, "In the line-up →") : null,
   );
 }
 

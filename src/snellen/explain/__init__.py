@@ -1,0 +1,1 @@
+"""One picture at every step of the pipeline, each done again in NumPy."""

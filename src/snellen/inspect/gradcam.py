@@ -1,0 +1,61 @@
+"""Grad-CAM: which places of a picture speak for a class, at any depth of the network.
+
+A channel counts as much as the class's logit would rise if the channel rose everywhere. The maps of a layer, weighed
+like that and added up, show where the evidence lies; what speaks against the class is cut off at 0.
+
+Source: Selvaraju et al. 2017, section 3. It shows where a layer's evidence lies, not why it is evidence, and early
+layers answer to edges everywhere: their maps say little about the class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from snellen.inspect.features import recorded
+from snellen.inspect.layers import Layer
+from snellen.models.normalized import Classifier
+
+
+def grad_cam(
+    model: Classifier, images: Tensor, targets: Tensor, depths: Sequence[Layer]
+) -> dict[str, NDArray[np.float32]]:
+    """One map for each image and depth, in the layer's own size.
+
+    Args:
+        model: on its device; mode and gradients are left as they were.
+        images: (N, C, H, W) float32 in [0, 1].
+        targets: (N,) int64, the class each map is to speak for.
+        depths: layers with maps.
+
+    Returns:
+        Layer key -> (N, h, w) float32 from 0 up, in units of the logit.
+    """
+    if not depths:
+        return {}
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.enable_grad(), recorded(model, depths) as seen:
+            # The picture asks for a gradient, so that there is a graph even where all weights are frozen.
+            logits = model(images.detach().clone().to(device).requires_grad_(True))
+            wanted = logits.gather(1, targets.to(device)[:, None]).sum()  # images do not mix: each has its own gradient
+            maps = [seen[depth.key] for depth in depths]
+            gradients = torch.autograd.grad(wanted, maps)
+    finally:
+        model.train(was_training)
+    return {
+        depth.key: _weighed(own.detach(), gradient)
+        for depth, own, gradient in zip(depths, maps, gradients, strict=True)
+    }
+
+
+def _weighed(maps: Tensor, gradients: Tensor) -> NDArray[np.float32]:
+    """(N, C, h, w) twice -> (N, h, w): the sum over channels, each times its mean gradient, cut off below 0."""
+    weights = gradients.mean(dim=(2, 3), keepdim=True)
+    return np.asarray((weights * maps).sum(dim=1).clamp_min(0).float().cpu().numpy())

@@ -1,0 +1,59 @@
+"""Where to look: an early, a middle and a late layer of each model.
+
+The lesson's three pairs of glasses. Early layers see edges and colours, middle ones textures and parts, late ones
+whole things; which layer is which differs from model to model, so it is written down here, one line each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from snellen.models.normalized import Classifier
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer whose maps are worth looking at.
+
+    Attributes:
+        key: "early", "middle" or "late".
+        layer: the module's path inside a `Classifier`, as in a state dict.
+        rectify: whether the model applies its ReLU to the layer's output as a function, where no hook can see it.
+    """
+
+    key: str
+    layer: str
+    rectify: bool = False
+
+
+_BLOCKS = (Layer("early", "net.block1"), Layer("middle", "net.block2"), Layer("late", "net.block3"))
+_BY_MODEL: dict[str, tuple[Layer, ...]] = {
+    "mlp": (),  # no maps: its units see the whole picture at once
+    "plain_cnn": (
+        Layer("early", "net.conv1", rectify=True),
+        Layer("middle", "net.conv2", rectify=True),
+        Layer("late", "net.conv3", rectify=True),
+    ),
+    "small_cnn": (
+        Layer("early", "net.bn2", rectify=True),
+        Layer("middle", "net.bn3", rectify=True),
+        Layer("late", "net.bn4", rectify=True),
+    ),
+    "resnet18": (Layer("early", "net.layer1"), Layer("middle", "net.layer2"), Layer("late", "net.layer4")),
+    "sprint_net": _BLOCKS,
+    "marathon_net": _BLOCKS,
+}
+
+
+def layers_of(model_name: str) -> tuple[Layer, ...]:
+    """The layers to look at, from early to late; empty for a model without maps or one that is not listed here."""
+    return _BY_MODEL.get(model_name, ())
+
+
+def head_of(model: Classifier) -> nn.Linear:
+    """The last linear layer: what comes in is the model's feature space, what goes out are the logits."""
+    linear = [module for module in model.net.modules() if isinstance(module, nn.Linear)]
+    assert linear, "every model of the catalog ends in a linear layer"
+    return linear[-1]

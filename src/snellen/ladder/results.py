@@ -1,0 +1,250 @@
+"""Where a ladder stands: its run folders read back and judged, and the test column if it was opened.
+
+Everything here is read from disk, so a table can be made again at any time and always says the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snellen.errors import RunError, UsageError
+from snellen.evaluate.evaluate import evaluate_on_test, ledger_of
+from snellen.ladder.calibration import Sureness, sureness
+from snellen.ladder.one_run import checked_run
+from snellen.ladder.plan import Plan, require_one_test_view
+from snellen.ladder.rungs import top_of
+from snellen.ladder.verdict import RungResult, SeedResult, judge
+from snellen.metrics.classification import smoothing_floor
+from snellen.metrics.confusion import ConfusedPair, confusion_matrix, worst_pairs
+from snellen.metrics.intervals import (
+    Rate,
+    SeedDifference,
+    SeedSummary,
+    mean_over_seeds,
+    paired_difference_over_seeds,
+)
+from snellen.predict.predictions import Predictions
+from snellen.runs.run import Run
+from snellen.show.curves import Curve
+
+LESSON_PAIRS = (("cat", "dog"), ("deer", "horse"))
+"""The two pairs that the lesson names as its worst; ours are listed beside them."""
+
+
+@dataclass(frozen=True)
+class TestColumn:
+    """What the one look at the test set showed, per rung.
+
+    Attributes:
+        look: 1 for the first look at this test set, more when other weights were looked at before.
+        repeated: these weights had been graded before; nothing was opened.
+        ledger: the ledger's file.
+        images: in the test set.
+        accuracy: per rung over seeds, plain, one view per image.
+        with_tta: likewise with test-time augmentation, or None where the recipes have none.
+        tta: its name.
+        differences: per rung to its baseline, plain, paired by seed; None where there is no baseline.
+    """
+
+    __test__ = False  # not a test case, whatever pytest thinks of the name
+
+    look: int
+    repeated: bool
+    ledger: Path
+    images: int
+    accuracy: tuple[SeedSummary, ...]
+    with_tta: tuple[SeedSummary, ...] | None
+    tta: str
+    differences: tuple[SeedDifference | None, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields, fractions."""
+        return {
+            "look": self.look,
+            "repeated": self.repeated,
+            "ledger": str(self.ledger),
+            "images": self.images,
+            "accuracy": [one.to_json() for one in self.accuracy],
+            "with_tta": self.with_tta and [one.to_json() for one in self.with_tta],
+            "tta": self.tta,
+            "differences": [one and one.to_json() for one in self.differences],
+        }
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A climbed ladder.
+
+    Attributes:
+        plan: what was to be done.
+        rungs: what came of it, judged on val.
+        top: name of the rung the ladder leads to.
+        pairs: classes its runs mix up, most errors first, all its seeds together.
+        graded: val images times seeds behind `pairs`.
+        curves: one per rung, for the picture and for curves.json.
+        sureness: calibration of each rung on val, plain; None where all its runs diverged.
+        test: the test column, or None while the test set is closed.
+    """
+
+    plan: Plan
+    rungs: tuple[RungResult, ...]
+    top: str
+    pairs: tuple[ConfusedPair, ...]
+    graded: int
+    curves: tuple[Curve, ...]
+    sureness: tuple[Sureness | None, ...] = ()
+    test: TestColumn | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole table with what stands behind it; what results.json holds."""
+        return {
+            "title": self.plan.title,
+            "folder": str(self.plan.folder),
+            "data": self.plan.data,
+            "settings": list(self.plan.settings),
+            "device": self.plan.device,
+            "precision": self.plan.precision,
+            "seeds": list(self.plan.seeds),
+            "seed_counts": list(self.plan.seed_counts),
+            "rungs": [rung.to_json() for rung in self.rungs],
+            "top": {
+                "rung": self.top,
+                "graded": self.graded,
+                "worst_pairs": [pair.to_json() for pair in self.pairs[:10]],
+                "lesson_pairs": [
+                    {"pair": list(pair), "rank": rank, "count": count} for pair, rank, count in lesson_pairs(self.pairs)
+                ],
+            },
+            "confidence": [each and each.to_json() for each in self.sureness],
+            "test": self.test and self.test.to_json(),
+        }
+
+
+def standing_of(plan: Plan) -> Standing:
+    """Read the ladder's runs back and judge them.
+
+    Raises:
+        RunError: a run is missing or unfinished, or the rungs did not begin with the same weights.
+    """
+    runs = _runs(plan)
+    results = [[_seed_result(run) for run in row] for row in runs]
+    predictions = {run.name: _val_predictions(run) for row in runs for run in row if _finished(run)}
+    at = top_of(plan.rungs)
+    tops = [predictions[run.name] for run in runs[at] if run.name in predictions]
+    pairs, graded = pooled_pairs(tops)
+    return Standing(
+        plan=plan,
+        rungs=judge(plan.rungs, results, predictions),
+        top=plan.rungs[at].name,
+        pairs=pairs,
+        graded=graded,
+        curves=tuple(
+            Curve(rung.name, tuple(run.journal.rows() for run in row), _floor(rung.recipe.label_smoothing, row[0]))
+            for rung, row in zip(plan.rungs, runs, strict=True)
+        ),
+        sureness=tuple(sureness([predictions[run.name] for run in row if run.name in predictions]) for row in runs),
+    )
+
+
+def open_test(plan: Plan, *, ledger: Path | None = None, data: Path | None = None, device: str = "auto") -> TestColumn:
+    """Grade all runs of all rungs on the sealed test set, in one look that is declared beforehand.
+
+    Args:
+        plan: of a ladder that has been climbed.
+        ledger: its file; else as `train.judge.ledger_of`.
+        data: where the data are, if not where they are usually found.
+        device: where to predict.
+
+    Raises:
+        UsageError: the rungs are graded with different views, a run diverged, or the data has no test set.
+        SealError: the ledger cannot be written; nothing was opened.
+    """
+    require_one_test_view(plan.rungs)
+    rows = _runs(plan)
+    runs = [run for row in rows for run in row]
+    diverged = [run.name for run in runs if not _finished(run)]
+    if diverged:
+        raise UsageError(f"{', '.join(diverged)} diverged and has no grade; leave its rung out before opening test.")
+    reason = f"ladder {plan.title}: {len(plan.rungs)} rungs x {len(plan.seeds)} seeds, all reported"
+    look = evaluate_on_test(runs, ledger_of(runs[0], ledger), reason=reason, data=data, device=device, comparison=True)
+    by_run = dict(zip(look.runs, look.predictions, strict=True))
+    plain = [[_share(by_run[run.name]) for run in row] for row in rows]
+    first = look.predictions[0]
+    averaged = [[_share(by_run[run.name].with_tta()) for run in row] for row in rows]
+    return TestColumn(
+        look=look.number,
+        repeated=look.repeated,
+        ledger=look.ledger,
+        images=len(first),
+        accuracy=tuple(mean_over_seeds(row, level=look.level) for row in plain),
+        with_tta=None
+        if first.tta_logits is None
+        else tuple(mean_over_seeds(row, level=look.level) for row in averaged),
+        tta=first.tta,
+        differences=tuple(
+            None if rung.baseline is None else paired_difference_over_seeds(plain[rung.baseline], row, level=look.level)
+            for rung, row in zip(plan.rungs, plain, strict=True)
+        ),
+    )
+
+
+def pooled_pairs(predictions: Sequence[Predictions]) -> tuple[tuple[ConfusedPair, ...], int]:
+    """The pairs of classes that several runs mix up, their errors added, and the number of answers behind them."""
+    if not predictions:
+        return (), 0
+    matrix = np.sum([confusion_matrix(one) for one in predictions], axis=0)
+    return worst_pairs(matrix, predictions[0].class_names), sum(len(one) for one in predictions)
+
+
+def lesson_pairs(pairs: Sequence[ConfusedPair]) -> list[tuple[tuple[str, str], int, int]]:
+    """The lesson's two pairs with their rank (1 is worst) and count here; pairs that do not occur are left out."""
+    found = []
+    for wanted in LESSON_PAIRS:
+        for rank, pair in enumerate(pairs, start=1):
+            if {pair.first, pair.second} == set(wanted):
+                found.append((wanted, rank, pair.count))
+    return found
+
+
+def _runs(plan: Plan) -> list[list[Run]]:
+    rows = [[checked_run(plan, rung, seed) for seed in plan.seeds] for rung in plan.rungs]
+    for run in (run for row in rows for run in row):
+        if run.info["status"] not in ("finished", "diverged"):
+            raise RunError(f"{run.folder} is not finished. The command the ladder was begun with goes on with it.")
+    return rows
+
+
+def _finished(run: Run) -> bool:
+    return bool(run.info["status"] == "finished")
+
+
+def _val_predictions(run: Run) -> Predictions:
+    return Predictions.load(run.folder / "predictions_val.npz")
+
+
+def _seed_result(run: Run) -> SeedResult:
+    info = run.info
+    graded = info["val"]["accuracy"] if _finished(run) else None
+    looks = [row["val/accuracy"] for row in run.journal.rows() if row.get("val/accuracy") is not None]
+    return SeedResult(
+        run=run.name,
+        seed=info["seed"],
+        accuracy=None if graded is None else Rate(graded["hits"], graded["n"]),
+        last_accuracy=looks[-1] if looks and graded is not None else None,
+        best_epoch=info.get("best_epoch", 0),
+        initial_weights=info.get("initial_weights_sha256", "not recorded"),
+        seconds=info.get("seconds", 0.0),
+    )
+
+
+def _floor(smoothing: float, run: Run) -> float | None:
+    return smoothing_floor(smoothing, len(run.info["data"]["class_names"])) if smoothing else None
+
+
+def _share(predictions: Predictions) -> float:
+    return float(predictions.correct.mean())

@@ -1,0 +1,1 @@
+"""All that follows from predictions: accuracy, intervals, confusion, calibration, label issues; NumPy only."""

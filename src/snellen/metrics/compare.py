@@ -1,0 +1,289 @@
+"""Is one better than the other? Always image by image, because two models share most of their mistakes.
+
+This compares two *models* on the same images. Two *recipes* are compared over seeds, with
+`intervals.paired_difference_over_seeds`: a difference between single models is partly luck of the seed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snellen.errors import InvalidSetting, UsageError
+from snellen.metrics.classification import require_labels
+from snellen.metrics.intervals import Rate, normal_quantile, student_t_quantile
+from snellen.predict.predictions import Predictions
+from snellen.show import notebook
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """The second model's accuracy minus the first's, on the same images.
+
+    Attributes:
+        first: accuracy of the first model.
+        second: accuracy of the second.
+        low: lower end of the 95 % bootstrap interval of the difference, a fraction.
+        high: its upper end.
+        only_first: images that only the first has right.
+        only_second: images that only the second has right.
+        p_value: exact two-sided McNemar test of "both are equally good".
+    """
+
+    first: Rate
+    second: Rate
+    low: float
+    high: float
+    only_first: int
+    only_second: int
+    p_value: float
+
+    @property
+    def value(self) -> float:
+        """Second minus first, a fraction; 0.01 is one point."""
+        return (self.only_second - self.only_first) / self.first.n
+
+    @property
+    def decided(self) -> bool:
+        """Whether McNemar's test rejects "equally good" at 5 %."""
+        return self.p_value < 0.05
+
+    @property
+    def images_needed(self) -> int | None:
+        """`images_needed` for this pair of models; None where no image tells them apart in either direction."""
+        return images_needed(self.only_first, self.only_second, self.first.n)
+
+    def __str__(self) -> str:
+        points = f"{100 * self.value:+.2f} points ({100 * self.low:+.2f} to {100 * self.high:+.2f}, n={self.first.n})"
+        counts = f"{self.only_first} images only the first has right, {self.only_second} only the second"
+        verdict = f"McNemar p={self.p_value:.2g}, {'decided' if self.decided else 'undecided'}"
+        return f"{points}; {counts}; {verdict}"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the difference, and both accuracies under it."""
+        rows = [("first", self.first.text(2)), ("second", self.second.text(2))]
+        return notebook.block(notebook.headline(str(self)), notebook.table(("", "accuracy"), rows))
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields and what follows from them, fractions."""
+        return {
+            "first": self.first.to_json(),
+            "second": self.second.to_json(),
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "only_first": self.only_first,
+            "only_second": self.only_second,
+            "p_value": self.p_value,
+            "decided": self.decided,
+            "images_needed": self.images_needed,
+        }
+
+
+@dataclass(frozen=True)
+class NamedComparison:
+    """One pair out of several models, its p-value raised for the number of looks."""
+
+    first: str
+    second: str
+    difference: PairedDifference
+    holm_p_value: float
+
+    @property
+    def decided(self) -> bool:
+        """Whether the pair differs at 5 % over all pairs together."""
+        return self.holm_p_value < 0.05
+
+    def to_json(self) -> dict[str, Any]:
+        """Both names, the difference and the raised p-value."""
+        return {
+            "first": self.first,
+            "second": self.second,
+            "difference": self.difference.to_json(),
+            "holm_p_value": self.holm_p_value,
+            "decided": self.decided,
+        }
+
+
+def compare(first: Predictions, second: Predictions, *, draws: int = 10_000, seed: int = 0) -> PairedDifference:
+    """Two models on the same images; rows may come in a different order.
+
+    Args:
+        first: the reference's predictions.
+        second: the other model's.
+        draws: bootstrap resamples of the images.
+        seed: fixed, so that the same files print the same interval.
+
+    Raises:
+        UsageError: the two do not hold the same images with the same labels and classes.
+    """
+    second = aligned(first, second)
+    return paired_difference(first.correct, second.correct, draws=draws, seed=seed)
+
+
+def paired_difference(
+    first: NDArray[np.bool_], second: NDArray[np.bool_], *, draws: int = 10_000, seed: int = 0
+) -> PairedDifference:
+    """As `compare`, from what each model had right: two (N,) bool arrays over the same images in the same order."""
+    assert first.shape == second.shape, "the same images on both sides"
+    n = len(first)
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    # Each image adds -1, 0 or +1, so drawing images with replacement is drawing these three counts.
+    shares = np.array([only_first, only_second, n - only_first - only_second]) / n
+    resampled = np.random.default_rng(seed).multinomial(n, shares, size=draws)
+    low, high = np.quantile((resampled[:, 1] - resampled[:, 0]) / n, (0.025, 0.975))
+    return PairedDifference(
+        first=Rate(int(first.sum()), n),
+        second=Rate(int(second.sum()), n),
+        low=float(low),
+        high=float(high),
+        only_first=only_first,
+        only_second=only_second,
+        p_value=mcnemar_p_value(only_first, only_second),
+    )
+
+
+def compare_all(named: Mapping[str, Predictions]) -> tuple[NamedComparison, ...]:
+    """Every pair of several models, p-values raised by Holm's method; in the order given.
+
+    Raises:
+        UsageError: fewer than two models, or models graded on different images.
+    """
+    if len(named) < 2:
+        raise UsageError(f"A comparison needs at least two models, got {len(named)}.")
+    pairs = list(combinations(named, 2))
+    differences = [compare(named[first], named[second]) for first, second in pairs]
+    raised = holm([difference.p_value for difference in differences])
+    return tuple(
+        NamedComparison(first, second, difference, p_value)
+        for (first, second), difference, p_value in zip(pairs, differences, raised, strict=True)
+    )
+
+
+def aligned(first: Predictions, second: Predictions) -> Predictions:
+    """`second` with its rows in the order of `first`.
+
+    Raises:
+        UsageError: other classes, other images, other labels, or an id that occurs twice.
+    """
+    require_labels(first)
+    require_labels(second)
+    if first.class_names != second.class_names:
+        raise UsageError("These predictions cannot be compared: the two models know different classes.")
+    for name, side in (("first", first), ("second", second)):
+        if len(np.unique(side.ids)) != len(side):
+            raise UsageError(f"These predictions cannot be compared: the {name} holds an image id twice.")
+    same_source = (first.data, first.split) == (second.data, second.split)
+    if not (same_source and np.array_equal(np.sort(first.ids), np.sort(second.ids))):
+        shared = len(np.intersect1d(first.ids, second.ids))
+        raise UsageError(
+            f"These predictions cannot be compared: {first.data or 'unnamed'} {first.split} ({len(first)} images) and "
+            f"{second.data or 'unnamed'} {second.split} ({len(second)} images) share {shared} image ids. "
+            "Grade both models on the same split: snellen evaluate RUN --split val"
+        )
+    order = np.argsort(second.ids)[np.argsort(np.argsort(first.ids))]
+    tta_logits = None if second.tta_logits is None else second.tta_logits[order]
+    second = replace(
+        second,
+        logits=second.logits[order],
+        labels=second.labels[order],
+        ids=second.ids[order],
+        tta_logits=tta_logits,
+    )
+    differing = int((first.labels != second.labels).sum())
+    if differing:
+        raise UsageError(
+            f"These predictions cannot be compared: {differing} of {len(first)} images carry different labels. "
+            "Were the labels changed between the two? Grade both models again."
+        )
+    return second
+
+
+def mcnemar_p_value(only_first: int, only_second: int) -> float:
+    """Exact two-sided p-value that a fair coin splits the images on which two models differ this unevenly.
+
+    Source: McNemar 1947, exact binomial form; advised for models trained once by Dietterich 1998.
+    """
+    n, fewer = only_first + only_second, min(only_first, only_second)
+    log_all = math.lgamma(n + 1) - n * math.log(2)
+    tail = math.fsum(math.exp(log_all - math.lgamma(k + 1) - math.lgamma(n - k + 1)) for k in range(fewer + 1))
+    return min(1.0, 2 * tail)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values raised so that the chance of any false alarm among them stays below the level; order kept.
+
+    Source: Holm 1979.
+    """
+    count = len(p_values)
+    raised, largest = [0.0] * count, 0.0
+    for rank, index in enumerate(sorted(range(count), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (count - rank) * p_values[index]))
+        raised[index] = largest
+    return raised
+
+
+def images_needed(only_first: int, only_second: int, n: int, *, power: float = 0.8, level: float = 0.95) -> int | None:
+    """How many images would decide between two models, if they go on differing as they did on these n.
+
+    A guide, not a promise: a difference that was overestimated by luck needs more.
+
+    Args:
+        only_first: images that only the first has right.
+        only_second: images that only the second has right.
+        n: images in all.
+        power: chance, a fraction, that McNemar's test then decides.
+        level: 1 minus the test's error level.
+
+    Returns:
+        The number of images, or None where the two do equally well: no number would decide.
+
+    Source: Connor 1987 (Biometrics 43), sample size for McNemar's test.
+    """
+    if only_first == only_second:
+        return None
+    discordant, difference = (only_first + only_second) / n, (only_second - only_first) / n
+    z_level, z_power = normal_quantile(0.5 + level / 2), normal_quantile(power)
+    root = z_level * math.sqrt(discordant) + z_power * math.sqrt(discordant - difference**2)
+    return math.ceil((root / difference) ** 2)
+
+
+def seeds_needed(difference: float, sd: float, *, paired: bool, power: float = 0.8, level: float = 0.95) -> int | None:
+    """How many seeds per recipe would show a difference between two recipes.
+
+    Args:
+        difference: the difference to be shown, a fraction; 0.001 is a tenth of a point.
+        sd: over seeds, a fraction: of the differences if `paired`, else of one recipe's scores.
+        paired: whether both recipes are trained with the same seeds and compared seed by seed.
+        power: chance, a fraction, that the t test then decides.
+        level: 1 minus the test's error level.
+
+    Returns:
+        Seeds per recipe, at least 2; None where the difference is 0 or more than 10,000 would be needed.
+
+    Raises:
+        InvalidSetting: `sd` is negative.
+
+    Uses Student's t instead of the normal in the textbook formula, which asks for too few where few suffice.
+    """
+    if sd < 0:
+        raise InvalidSetting(f"sd={sd!r} is not possible: 0 or more.")
+    if difference == 0:
+        return None
+    noise = (1 if paired else 2) * (sd / difference) ** 2
+    z = normal_quantile(0.5 + level / 2) + normal_quantile(power)
+    if noise * z * z > 10_000:
+        return None
+    n = max(2, math.floor(noise * z * z))
+    while True:
+        degrees = n - 1 if paired else 2 * (n - 1)
+        t = student_t_quantile(0.5 + level / 2, degrees) + student_t_quantile(power, degrees)
+        if n >= noise * t * t:
+            return n
+        n += 1

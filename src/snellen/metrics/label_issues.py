@@ -1,0 +1,152 @@
+"""Which labels are probably wrong: confident learning.
+
+A label is doubted where the model is as sure of another class as it usually is of that class. On ten published
+test sets about half of such doubts were confirmed by people (Northcutt, Athalye and Mueller 2021): this is a list
+to look at, never a list to delete. The model must not have been trained on the images it doubts, for it would
+have learned their labels by heart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snellen.errors import UsageError
+from snellen.metrics.classification import require_labels
+from snellen.predict.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class LabelIssues:
+    """Suspected label errors, the most suspicious first.
+
+    Attributes:
+        index: (M,) int64 rows of the predictions (not ids).
+        given: (M,) int64, the label each of them carries.
+        suggested: (M,) int64, the class the model takes it for.
+        self_confidence: (M,) float64, probability of the given label.
+        normalized_margin: (M,) float64 in [-1, 0]: that minus the largest probability of another class; the rank.
+        thresholds: (K,) float64, how sure the model is of a class on images labelled so; NaN for absent classes.
+        confident_joint: (K, K) int64: images labelled `row` that confidently look like `column`.
+        joint: (K, K) float64 summing to 1: estimated share of images labelled `row` that are `column`.
+    """
+
+    index: NDArray[np.int64]
+    given: NDArray[np.int64]
+    suggested: NDArray[np.int64]
+    self_confidence: NDArray[np.float64]
+    normalized_margin: NDArray[np.float64]
+    thresholds: NDArray[np.float64]
+    confident_joint: NDArray[np.int64]
+    joint: NDArray[np.float64]
+
+    @property
+    def estimated_noise(self) -> float:
+        """Estimated share of wrong labels, a fraction."""
+        return float(1 - np.trace(self.joint))
+
+    def to_json(self, limit: int | None = None) -> dict[str, Any]:
+        """The first `limit` doubts as rows, and the estimates."""
+        rows = zip(self.index, self.given, self.suggested, self.self_confidence, self.normalized_margin, strict=True)
+        return {
+            "count": len(self.index),
+            "estimated_noise": self.estimated_noise,
+            "confident_joint": self.confident_joint.tolist(),
+            "doubts": [
+                {
+                    "row": int(row),
+                    "given": int(given),
+                    "suggested": int(suggested),
+                    "self_confidence": float(confidence),
+                    "normalized_margin": float(margin),
+                }
+                for row, given, suggested, confidence, margin in list(rows)[:limit]
+            ],
+        }
+
+
+def label_issues(predictions: Predictions, *, out_of_fold: bool = False) -> LabelIssues:
+    """Rank the labels that confident learning doubts.
+
+    An image is confidently class j if its probability reaches the mean probability of j over images labelled j;
+    among several such classes the most probable counts. It is doubted if that class is not its label and the model
+    would not answer its label either (the second condition is cleanlab's).
+
+    Args:
+        predictions: logits (N, K) and labels (N,); plain view.
+        out_of_fold: set where predictions of training images come from models that did not see them.
+
+    Raises:
+        UsageError: no image, images without label, or training images without `out_of_fold`.
+
+    Source: Northcutt, Jiang and Chuang 2021, "Confident learning", section 3; cleanlab's `confident_learning` filter.
+    """
+    require_labels(predictions)
+    if predictions.split == "train" and not out_of_fold:
+        raise UsageError(
+            "Label doubts need predictions of images that the model was not trained on; these are of its training "
+            "images, which it knows by heart. Use predictions_val.npz, or out-of-fold predictions."
+        )
+    probabilities, labels = predictions.probabilities, predictions.labels
+    thresholds = _thresholds(probabilities, labels)
+    confident = _confident_class(probabilities, thresholds)
+    counted = confident >= 0
+    classes = probabilities.shape[1]
+    cells = np.bincount(labels[counted] * classes + confident[counted], minlength=classes * classes)
+    confident_joint = cells.reshape(classes, classes).astype(np.int64)
+
+    rows = np.flatnonzero(counted & (confident != labels) & (predictions.predicted != labels))
+    own, margin = self_confidence(predictions)[rows], normalized_margin(predictions)[rows]
+    order = np.argsort(margin, kind="stable")
+    rows = rows[order].astype(np.int64)
+    return LabelIssues(
+        index=rows,
+        given=labels[rows],
+        suggested=confident[rows],
+        self_confidence=own[order],
+        normalized_margin=margin[order],
+        thresholds=thresholds,
+        confident_joint=confident_joint,
+        joint=_estimated_joint(confident_joint, labels),
+    )
+
+
+def self_confidence(predictions: Predictions) -> NDArray[np.float64]:
+    """(N,) float64: the probability of each image's given label; low is suspicious."""
+    return np.asarray(np.take_along_axis(predictions.probabilities, predictions.labels[:, None], axis=1)[:, 0])
+
+
+def normalized_margin(predictions: Predictions) -> NDArray[np.float64]:
+    """(N,) float64 in [-1, 1]: probability of the given label minus the largest of the others; low is suspicious."""
+    others = predictions.probabilities.copy()
+    np.put_along_axis(others, predictions.labels[:, None], -np.inf, axis=1)
+    return np.asarray(self_confidence(predictions) - others.max(axis=1))
+
+
+def _thresholds(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(K,) float64: mean probability of each class over the images labelled so; NaN where there are none."""
+    counts = np.bincount(labels, minlength=probabilities.shape[1])
+    own = np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0]
+    sums = np.bincount(labels, weights=own, minlength=probabilities.shape[1])
+    return np.asarray(np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0))
+
+
+def _confident_class(probabilities: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(N,) int64: the most probable class among those that reach their threshold; -1 where none does."""
+    # The mean of equal probabilities can round to just above them; 1e-6 is cleanlab's allowance.
+    reaches = probabilities >= thresholds - 1e-6  # NaN reaches nothing
+    best = np.where(reaches, probabilities, -np.inf).argmax(axis=1)
+    return np.where(reaches.any(axis=1), best, -1).astype(np.int64)
+
+
+def _estimated_joint(confident_joint: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Rows rescaled so that each class weighs what it weighs among the labels; equation 3 of the paper."""
+    counts = np.bincount(labels, minlength=len(confident_joint)).astype(np.float64)
+    joint = confident_joint.astype(np.float64)
+    empty = joint.sum(axis=1) == 0
+    joint[empty, empty] = 1  # nothing is known against a class without confident images
+    joint *= (counts / joint.sum(axis=1))[:, None]
+    return np.asarray(joint / counts.sum())

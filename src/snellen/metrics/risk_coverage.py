@@ -1,0 +1,75 @@
+"""If the model may stay silent when unsure: how often is it wrong on the share that it answers?
+
+Calibration asks whether confidences are true, this asks whether they rank: label smoothing can mend the first and
+harm the second (Xia et al. 2024), so both are reported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snellen.errors import InvalidSetting
+from snellen.metrics.calibration import confidences
+from snellen.metrics.classification import require_labels
+from snellen.predict.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class RiskCoverage:
+    """Error rate among the most confident images, for every number of them.
+
+    Attributes:
+        coverage: (N,) float64, share of images answered, 1/N to 1.
+        risk: (N,) float64, share of those that are wrong; images of equal confidence are counted as in random order.
+        area: mean risk over all coverages, a fraction; lower is better, but it also falls with accuracy.
+        excess_area: area minus that of a ranking that puts every wrong image last; 0 is a perfect ranking.
+    """
+
+    coverage: NDArray[np.float64]
+    risk: NDArray[np.float64]
+    area: float
+    excess_area: float
+
+    def risk_at(self, coverage: float) -> float:
+        """Error rate, a fraction, if only this share of the images, rounded up to whole ones, is answered.
+
+        Raises:
+            InvalidSetting: `coverage` lies outside (0, 1].
+        """
+        if not 0 < coverage <= 1:
+            raise InvalidSetting(f"coverage={coverage!r} is not possible: a fraction above 0 and at most 1.")
+        return float(self.risk[min(int(np.ceil(coverage * len(self.risk) - 1e-9)), len(self.risk)) - 1])
+
+    def to_json(self, points: int = 101) -> dict[str, Any]:
+        """Both areas, and the curve at about `points` evenly spaced coverages."""
+        index = np.unique(np.linspace(0, len(self.risk) - 1, points).round().astype(np.int64))
+        return {
+            "n": len(self.risk),
+            "area": self.area,
+            "excess_area": self.excess_area,
+            "coverage": self.coverage[index].tolist(),
+            "risk": self.risk[index].tolist(),
+        }
+
+
+def risk_coverage(predictions: Predictions) -> RiskCoverage:
+    """Risk for every coverage, the most confident images first, plain view.
+
+    Source: Geifman and El-Yaniv 2017; the excess area is theirs of 2019.
+
+    Raises:
+        UsageError: no image, or images without label.
+    """
+    require_labels(predictions)
+    n, wrong = len(predictions), (~predictions.correct).astype(np.float64)
+    _, group = np.unique(-confidences(predictions), return_inverse=True)
+    # Each image of a tie carries the tie's mean, so that the result does not depend on the order of the rows.
+    mean_of_group = np.bincount(group, weights=wrong) / np.bincount(group)
+    answered = np.arange(1, n + 1)
+    risk = np.cumsum(mean_of_group[np.sort(group)]) / answered
+    best = np.cumsum(np.sort(wrong)) / answered
+    return RiskCoverage(answered / n, risk, float(risk.mean()), float(risk.mean() - best.mean()))

@@ -1,0 +1,1 @@
+"""From a model and pictures to Predictions, the waist of the hourglass."""

@@ -1,0 +1,96 @@
+"""A model's answers to images: the only place where evaluation meets torch.
+
+No random operation can happen here: images are turned into floats by `to_float`, which takes nothing else, and the
+model is in eval mode, which is asserted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from snellen.augment.batched import to_float
+from snellen.data.labeled_images import LabeledImages
+from snellen.predict.predictions import Predictions
+from snellen.predict.tta import views
+from snellen.recipes.recipe import TTA
+
+_BATCH = 500
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Eval mode and no gradients inside; the mode before is restored."""
+    was_training = model.training
+    model.eval()  # first: in train mode batch norm would learn from the images it is graded on
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(was_training)
+
+
+def predict(
+    model: nn.Module,
+    images: LabeledImages,
+    *,
+    tta: TTA = "none",
+    tta_fraction: float = 1.0,
+    bf16: bool = False,
+    batch_size: int = _BATCH,
+) -> Predictions:
+    """Logits of every image, plain and averaged over test-time views. Every image is counted exactly once.
+
+    Args:
+        model: on its device; its mode is left as it was.
+        images: N pictures of the size the model was trained on.
+        tta: the views; with "none" there is only the plain answer.
+        tta_fraction: fraction of images, least confident first, that get all views; the others keep the plain one.
+        bf16: run convolutions and matrix products in bf16.
+        batch_size: images per forward pass; the result does not depend on it beyond rounding.
+    """
+    device = next(model.parameters()).device
+    pixels = torch.from_numpy(images.images)
+    with evaluating(model), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        assert not model.training
+        plain = _logits(model, pixels, device, "none", batch_size)
+        averaged = None
+        if tta != "none":
+            averaged = plain.copy()
+            unsure = _least_confident(plain, tta_fraction)
+            averaged[unsure] = _logits(model, pixels[torch.from_numpy(unsure)], device, tta, batch_size)
+    return Predictions(
+        logits=plain,
+        labels=images.labels,
+        ids=images.ids,
+        class_names=images.class_names,
+        split=images.role,
+        tta=tta,
+        tta_logits=averaged,
+        data=images.name,
+    )
+
+
+def _logits(
+    model: nn.Module, pixels: torch.Tensor, device: torch.device, tta: TTA, batch_size: int
+) -> NDArray[np.float32]:
+    batches = []
+    for batch in torch.split(pixels, batch_size):
+        images = to_float(batch.to(device))
+        batches.append(sum(weight * model(view).float() for weight, view in views(images, tta)))
+    joined = torch.cat(batches) if batches else torch.zeros(0, 1)
+    return joined.cpu().numpy()
+
+
+def _least_confident(logits: NDArray[np.float32], fraction: float) -> NDArray[np.int64]:
+    """Positions, ascending, of the given fraction of rows with the smallest top-1 probability."""
+    top = logits.max(axis=1)
+    spread = np.log(np.exp(logits - top[:, None]).sum(axis=1))  # minus the log of the top-1 probability
+    count = math.ceil(fraction * len(logits))
+    return np.sort(np.argsort(-spread, kind="stable")[:count]).astype(np.int64)

@@ -1,0 +1,166 @@
+"""The waist of the hourglass: what a model said about each image.
+
+Everything above makes predictions, everything below (metrics, confusion, calibration, report, viewer) is a
+NumPy-only function of them. Two places that read the same file cannot disagree.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snellen.errors import RunError
+from snellen.predict.array_file import read_arrays
+from snellen.runs.atomic import write_bytes
+from snellen.show import notebook
+
+_KINDS = {"about": np.uint8, "logits": np.float32, "tta_logits": np.float32, "labels": np.int64, "ids": np.int64}
+_SHOWN = 10
+"""Rows of a notebook's table."""
+
+
+@dataclass(frozen=True, repr=False)
+class Predictions:
+    """Logits with the labels they are to be judged by, one row per image.
+
+    Attributes:
+        logits: (N, K) float32, one plain view of each image.
+        labels: (N,) int64; -1 where no label is known.
+        ids: (N,) int64, positions in the source file, as in `LabeledImages.ids`.
+        class_names: the K names, in logit order.
+        split: "train", "val", "test" or "new".
+        tta: name of the test-time augmentation whose logits are in `tta_logits`; "none" where there are none.
+        tta_logits: (N, K) float32, mean of the log-probabilities' logits over the views, or None.
+        data: name of the data set.
+    """
+
+    logits: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    split: str
+    tta: str = "none"
+    tta_logits: NDArray[np.float32] | None = None
+    data: str = ""
+
+    def __post_init__(self) -> None:
+        count, classes = self.logits.shape
+        assert len(self.labels) == len(self.ids) == count, "one label and one id per row of logits"
+        assert len(self.class_names) == classes, "one name per logit"
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        known = self.labels >= 0
+        right = f", {int(self.correct[known].sum())} of {int(known.sum())} right" if known.any() else ""
+        where = f" of {self.data}" if self.data else ""
+        return f"<Predictions: {len(self)} {self.split} images{where}, {len(self.class_names)} classes{right}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the first images, each with its answer, how sure it is, and its label where one is known."""
+        rows = [
+            (str(self.ids[at]), self.class_names[answer], notebook.bar(sure), f"{100 * sure:.1f} %", self._label(at))
+            for at, answer in enumerate(self.predicted[:_SHOWN])
+            for sure in [float(self.probabilities[at, answer])]
+        ]
+        rest = len(self) - len(rows)
+        table = notebook.table(("image", "answer", "", "sure", "label"), rows, left=3)
+        return notebook.block(
+            notebook.headline(repr(self)[1:-1]), table, notebook.line(f"and {rest:,} more" if rest else "")
+        )
+
+    def _label(self, at: int) -> str:
+        return self.class_names[self.labels[at]] if self.labels[at] >= 0 else "–"
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float64]:
+        """(N, K) float64, softmax of the plain logits."""
+        shifted = self.logits.astype(np.float64) - self.logits.max(axis=1, keepdims=True)
+        exponents = np.exp(shifted)
+        return np.asarray(exponents / exponents.sum(axis=1, keepdims=True))
+
+    @cached_property
+    def predicted(self) -> NDArray[np.int64]:
+        """(N,) int64, the class with the largest plain logit."""
+        return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
+
+    @cached_property
+    def correct(self) -> NDArray[np.bool_]:
+        """(N,) bool, whether the plain top-1 is the label."""
+        return np.asarray(self.predicted == self.labels)
+
+    def with_tta(self) -> Predictions:
+        """The same images judged by the averaged views. Without test-time augmentation: itself."""
+        if self.tta_logits is None:
+            return self
+        return replace(self, logits=self.tta_logits, tta_logits=None)
+
+    def save(self, path: Path) -> None:
+        """Write as .npz without pickle, in one rename."""
+        about = {"class_names": self.class_names, "split": self.split, "tta": self.tta, "data": self.data}
+        arrays: dict[str, Any] = {"logits": self.logits, "labels": self.labels, "ids": self.ids}
+        if self.tta_logits is not None:
+            arrays["tta_logits"] = self.tta_logits
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, about=np.frombuffer(json.dumps(about).encode(), dtype=np.uint8), **arrays)
+        write_bytes(path, buffer.getvalue())
+
+    @staticmethod
+    def load(path: Path) -> Predictions:
+        """Read what `save` wrote.
+
+        Raises:
+            RunError: the file is missing or is not a predictions file.
+        """
+        try:
+            file = read_arrays(path.read_bytes(), _KINDS)
+            about = json.loads(bytes(file["about"]))
+            loaded = Predictions(
+                logits=file["logits"],
+                labels=file["labels"],
+                ids=file["ids"],
+                class_names=_listed(about["class_names"]),
+                split=about["split"],
+                tta=about["tta"],
+                tta_logits=file.get("tta_logits"),
+                data=about["data"],
+            )
+            _require_sound(loaded)
+            return loaded
+        except FileNotFoundError:
+            raise RunError(f"{path} does not exist. Predict first: snellen evaluate {path.parent}") from None
+        except (LookupError, TypeError, ValueError, OSError, RecursionError, AssertionError) as error:
+            raise RunError(f"{path} is not a readable predictions file ({str(error)[:200]}).") from error
+
+
+def _listed(names: Any) -> tuple[Any, ...]:
+    if not isinstance(names, list):
+        raise ValueError("its class names are no list")  # a text is a sequence of letters, too
+    return tuple(names)
+
+
+def _require_sound(stored: Predictions) -> None:
+    """Raise ValueError unless a file says what every reader of it relies on: it may come from anywhere.
+
+    Logits that are no numbers pass: a broken training leaves them, and a guard says so.
+    """
+    texts = (*stored.class_names, stored.split, stored.tta, stored.data)
+    averaged = stored.logits if stored.tta_logits is None else stored.tta_logits
+    faults = {
+        "a name in it is no text": not all(isinstance(text, str) for text in texts),
+        "it has fewer than two classes": len(stored.class_names) < 2,
+        "labels or ids are not one row": stored.labels.ndim != 1 or stored.ids.ndim != 1,
+        "a label is of no class": bool(((stored.labels < -1) | (stored.labels >= len(stored.class_names))).any()),
+        "the averaged logits are of another shape": averaged.shape != stored.logits.shape,
+    }
+    for fault, found in faults.items():
+        if found:
+            raise ValueError(fault)

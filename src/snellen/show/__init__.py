@@ -1,0 +1,1 @@
+"""How numbers look: terminal tables, Matplotlib figures, notebook views, progress."""

@@ -1,0 +1,221 @@
+"""Training curves, as a picture and as numbers: train solid, val dashed, one colour for each run or recipe.
+
+The solid lines are clean: training images without augmentation and against hard labels, because that alone can be
+compared with val. The loss as it was trained on (augmented, perhaps smoothed) is dotted beside it, with the value
+below which smoothing does not let it go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from snellen.show import figures
+
+Rows = Sequence[Mapping[str, Any]]
+
+OVERFIT_GAP = 0.05  # a fraction; the line at which a gap is called overfitting
+
+_COLOURS = ("#2f6f9f", "#c8553d", "#588157", "#7b5ea7", "#b08900", "#444444")  # distinct under colour blindness
+_SERIES = {
+    "train_accuracy": "share of 2,000 training images, not augmented, that are right",
+    "val_accuracy": "share of the val images that are right",
+    "gap": "train_accuracy minus val_accuracy",
+    "train_cross_entropy": "nats, the same training images, hard labels",
+    "val_cross_entropy": "nats, val images, hard labels",
+    "train_loss": "nats, as trained on: augmented images, smoothed labels where the recipe smooths",
+}
+_KEYS = {
+    "train_accuracy": "train/accuracy",
+    "val_accuracy": "val/accuracy",
+    "train_cross_entropy": "train/cross_entropy",
+    "val_cross_entropy": "val/loss",
+    "train_loss": "train/loss",
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of the picture: a run, or several seeds of one recipe.
+
+    Attributes:
+        name: for the legend.
+        journals: the rows of `metrics.jsonl`, one sequence per seed.
+        floor: lowest value the training loss can reach (nats), from `metrics.smoothing_floor`; None if it is 0.
+    """
+
+    name: str
+    journals: tuple[Rows, ...]
+    floor: float | None = None
+
+
+@dataclass(frozen=True)
+class Band:
+    """One series over epochs, taken over seeds.
+
+    Attributes:
+        epochs: those in which every seed has a value, rising.
+        mean: over seeds, one per epoch.
+        low: of the lowest seed.
+        high: of the highest.
+    """
+
+    epochs: tuple[int, ...]
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields as lists."""
+        return {"epochs": list(self.epochs), "mean": list(self.mean), "low": list(self.low), "high": list(self.high)}
+
+
+def band(curve: Curve, series: str) -> Band:
+    """One of the series of `curves_json` over the seeds of a curve."""
+    seeds = [
+        {row["epoch"]: value for row in rows if (value := _value(row, series)) is not None} for rows in curve.journals
+    ]
+    epochs = sorted(set.intersection(*(set(seed) for seed in seeds))) if seeds else []
+    columns = [[seed[epoch] for seed in seeds] for epoch in epochs]
+    return Band(
+        tuple(epochs),
+        tuple(fmean(column) for column in columns),
+        tuple(min(column) for column in columns),
+        tuple(max(column) for column in columns),
+    )
+
+
+def curves_json(curves: Sequence[Curve]) -> dict[str, Any]:
+    """What the picture shows, as numbers: per curve its floor, each seed's series, and their mean, low and high."""
+    return {
+        "series": _SERIES,
+        "band": "mean over seeds, lowest and highest seed",
+        "curves": [
+            {
+                "name": curve.name,
+                "seeds": len(curve.journals),
+                "smoothing_floor": curve.floor,
+                "bands": {series: band(curve, series).to_json() for series in _SERIES},
+                "runs": [_run_json(rows) for rows in curve.journals],
+            }
+            for curve in curves
+        ],
+    }
+
+
+def curves_png(path: Path, runs: Mapping[str, Rows], *, floors: Mapping[str, float] | None = None) -> None:
+    """Draw accuracy, loss and gap over epochs of one or more runs.
+
+    Args:
+        path: the PNG to write.
+        runs: name of the run -> rows of its journal.
+        floors: name of the run -> lowest value its smoothed training loss can reach, in nats.
+
+    Raises:
+        StorageError: the file could not be written.
+    """
+    draw_curves(path, [Curve(name, (rows,), (floors or {}).get(name)) for name, rows in runs.items()])
+
+
+def draw_curves(path: Path, curves: Sequence[Curve], *, headline: str = "") -> None:
+    """Draw accuracy, loss and gap over epochs, each curve as the mean of its seeds inside their range.
+
+    Args:
+        path: the PNG to write.
+        curves: in the order of the legend.
+        headline: above all panels; empty for none.
+
+    Raises:
+        StorageError: the file could not be written.
+    """
+    figure = figures.new_figure(13, 4.4 + 0.25 * bool(headline))
+    accuracy, loss, gap = figure.subplots(1, 3)
+    alone = len(curves) == 1
+    for at, curve in enumerate(curves):
+        colour = _COLOURS[at % len(_COLOURS)]
+        _line(accuracy, band(curve, "train_accuracy"), colour, "-", curve.name, 100)
+        _line(accuracy, band(curve, "val_accuracy"), colour, "--", "", 100)
+        _line(loss, band(curve, "train_cross_entropy"), colour, "-", curve.name)
+        _line(loss, band(curve, "val_cross_entropy"), colour, "--", "")
+        if alone or curve.floor is not None:
+            _line(loss, band(curve, "train_loss"), colour, ":", "")
+        _line(gap, band(curve, "gap"), colour, "-", curve.name, 100)
+    for floor in sorted({curve.floor for curve in curves if curve.floor is not None}):
+        _mark(loss, floor, f"floor of the smoothed loss {floor:.3f}")
+    _mark(gap, 100 * OVERFIT_GAP, "the overfit guard: 5 points")
+    _finish(accuracy, "Accuracy, %", "solid: train, clean images    dashed: val")
+    dotted = "    dotted: as trained" if alone or any(curve.floor is not None for curve in curves) else ""
+    _finish(loss, "Loss, nats", f"solid: train, clean    dashed: val{dotted}")
+    _finish(gap, "Gap, points", "train minus val accuracy")
+    _fit_loss_axis(loss, curves)
+    _legend(figure, accuracy, curves, headline)
+    figures.save_png(figure, path)
+
+
+def _value(row: Mapping[str, Any], series: str) -> float | None:
+    if series != "gap":
+        return row.get(_KEYS[series])
+    train, val = row.get("train/accuracy"), row.get("val/accuracy")
+    return None if train is None or val is None else train - val
+
+
+def _run_json(rows: Rows) -> dict[str, Any]:
+    return {"epochs": [row["epoch"] for row in rows]} | {
+        series: [_value(row, series) for row in rows] for series in _SERIES
+    }
+
+
+def _line(axis: Any, drawn: Band, colour: str, style: str, label: str, scale: float = 1.0) -> None:
+    if not drawn.epochs:
+        return
+    low, mean, high = ([scale * value for value in values] for values in (drawn.low, drawn.mean, drawn.high))
+    marker = "o" if len(drawn.epochs) == 1 else ""  # a line through one point is invisible
+    axis.plot(drawn.epochs, mean, style, color=colour, linewidth=1.6, label=label or "_", marker=marker)
+    if low != high:
+        axis.fill_between(drawn.epochs, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _mark(axis: Any, height: float, words: str) -> None:
+    from matplotlib.patheffects import withStroke
+
+    axis.axhline(height, color=figures.FAINT, linewidth=0.9, linestyle=(0, (1, 2)))
+    # On the left, where lines are far from their goal, and with a halo for those that pass.
+    axis.annotate(
+        words, (0, height), (4, 3), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8.5,
+        color=figures.FAINT, path_effects=[withStroke(linewidth=3, foreground=figures.PAPER)], zorder=5,
+    )  # fmt: skip
+
+
+def _finish(axis: Any, headline: str, detail: str) -> None:
+    figures.title(axis, headline, detail)
+    axis.set_xlabel("epoch", color=figures.FAINT)
+    figures.calm(axis)
+    axis.grid(color=figures.HAIRLINE, linewidth=0.6)
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.margins(x=0.01)
+
+
+def _fit_loss_axis(axis: Any, curves: Sequence[Curve]) -> None:
+    """From 0 to what the lines reach most of the time: one spike of one epoch must not flatten everything else."""
+    values = sorted(
+        value
+        for curve in curves
+        for series in ("train_cross_entropy", "val_cross_entropy", "train_loss")
+        for value in band(curve, series).mean
+    )
+    if values:
+        axis.set_ylim(0, min(1.08 * values[-1], 1.6 * values[int(0.9 * (len(values) - 1))]) or 1.0)
+
+
+def _legend(figure: Any, axis: Any, curves: Sequence[Curve], headline: str) -> None:
+    if headline:
+        figure.suptitle(headline, x=0.012, ha="left", fontsize=13, fontweight="bold", color=figures.INK)
+    if len(curves) > 1:
+        handles, labels = axis.get_legend_handles_labels()
+        figure.legend(
+            handles, labels, loc="outside lower left", ncols=min(len(labels), 4), frameon=False, fontsize=9.5,
+            labelcolor=figures.INK,
+        )  # fmt: skip

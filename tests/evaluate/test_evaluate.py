@@ -1,0 +1,288 @@
+"""Grading: val as often as wanted, test once, through the ledger, in that order."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from snellen.data import catalog
+from snellen.data.dataset import Dataset
+from snellen.data.ledger import Ledger
+from snellen.data.sealed_images import SealedImages
+from snellen.errors import RunError, SealError, StorageError, UsageError
+from snellen.evaluate import evaluate as judge
+from snellen.evaluate.evaluate import evaluate_on_test, evaluate_on_val, ledger_of
+from snellen.evaluate.test_evaluation import TestEvaluation
+from snellen.metrics.classification import accuracy
+from snellen.models.restore import restore, save_weights, weights_hash
+from snellen.predict.predict import predict
+from snellen.predict.predictions import Predictions
+from snellen.recipes.json_form import recipe_hash
+from snellen.runs.run import Run
+
+
+@pytest.fixture
+def ledger(own_run: Run, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    monkeypatch.delenv("SNELLEN_LEDGER", raising=False)
+    return ledger_of(own_run)
+
+
+def sibling(run: Run, seed: int) -> Run:
+    """The same recipe with another seed: other weights beside the run."""
+    folder = run.folder.with_name(f"seed{seed}")
+    shutil.copytree(run.folder, folder)
+    other = Run(folder)
+    other.update_info(seed=seed)
+    model = restore(other)
+    with torch.no_grad():
+        next(model.net.parameters()).mul_(1 + seed / 10)
+    save_weights(other, model)
+    return other
+
+
+def look(runs: list[Run], ledger: Ledger, **options: Any) -> TestEvaluation:
+    return evaluate_on_test(runs, ledger, reason="final number", device="cpu", **options)
+
+
+@pytest.fixture
+def openings(monkeypatch: pytest.MonkeyPatch, tiny_dataset: Dataset) -> list[str]:
+    """One entry for each time the test images are read; the data set is the small eye chart."""
+    opened: list[str] = []
+    assert tiny_dataset.test is not None
+    load = tiny_dataset.test._load
+
+    def counted() -> Any:
+        opened.append("opened")
+        return load()
+
+    sealed = SealedImages(counted, name="eyechart", count=60)
+    dataset = Dataset("eyechart", tiny_dataset.train, sealed, tiny_dataset.source)
+    monkeypatch.setitem(catalog._LOADERS, "eyechart", lambda data, download, progress: dataset)
+    return opened
+
+
+def test_the_first_look_is_on_record_with_its_result(own_run: Run, ledger: Ledger, openings: list[str]) -> None:
+    found = look([own_run], ledger)
+    assert (found.number, found.repeated, len(found.predictions[0])) == (1, False, 60)
+    intent, result = ledger.lines()
+    assert intent.content["candidates"] == [
+        {
+            "run": "tiny",
+            "weights": weights_hash(own_run),
+            "recipe": "tiny",
+            "recipe_sha256": recipe_hash(own_run.recipe),
+            "seed": 0,
+        }
+    ]
+    assert intent.content["tta_fraction"] == own_run.recipe.tta_fraction
+    assert (intent.content["reason"], intent.content["tta"]) == ("final number", "flip")
+    (entry,) = result.content["results"]
+    assert entry["hits"] == int(found.predictions[0].correct.sum())
+    assert entry["hits_tta"] == int(found.predictions[0].with_tta().correct.sum())
+    assert any("First look at this test set" in sentence for sentence in found.sentences())
+    assert openings == ["opened"]
+
+
+def test_test_is_answered_in_the_precision_of_the_run_and_both_kinds_of_hits_are_recorded(
+    own_run: Run, ledger: Ledger, openings: list[str], tiny_dataset: Dataset
+) -> None:
+    test, model, chance = tiny_dataset.test, restore(own_run), torch.Generator().manual_seed(0)
+    assert test is not None
+    hits = hits_tta = 0
+    while hits == hits_tta:  # until it matters which of the two is written down
+        with torch.no_grad():
+            model.net.fc.weight.normal_(generator=chance)
+        expected = predict(model, test._load(), tta="flip")
+        hits, hits_tta = int(expected.correct.sum()), int(expected.with_tta().correct.sum())
+    save_weights(own_run, model)
+    found = look([own_run], ledger).predictions[0]
+    assert own_run.info["precision"] == "fp32"
+    np.testing.assert_array_equal(found.logits, expected.logits)
+    (entry,) = ledger.lines()[1].content["results"]
+    assert (entry["hits"], entry["hits_tta"]) == (hits, hits_tta)
+
+
+def test_asked_again_the_stored_answer_is_shown_and_nothing_is_opened(
+    own_run: Run, ledger: Ledger, openings: list[str]
+) -> None:
+    first, second = look([own_run], ledger), look([own_run], ledger)
+    np.testing.assert_array_equal(first.predictions[0].logits, second.predictions[0].logits)
+    assert (second.number, second.repeated) == (1, True)
+    assert any("not a new look" in sentence for sentence in second.sentences())
+    assert len(ledger.lines()) == 2
+    assert openings == ["opened"]
+
+
+def test_a_second_model_is_a_second_look_and_says_so(own_run: Run, ledger: Ledger, openings: list[str]) -> None:
+    look([own_run], ledger)
+    second = look([sibling(own_run, 1)], ledger)
+    assert second.number == 2
+    assert any("Look 2 at this test set" in sentence for sentence in second.sentences())
+    rate = accuracy(second.predictions[0])
+    assert rate.text(2, level=0.975) in second.grades()[0]
+    assert second.to_json()["runs"][0]["plain"]["accuracy"] == rate.to_json(level=0.975)
+    assert rate.interval(0.975)[0] < rate.interval()[0]
+    assert look([own_run], ledger).number == 1
+    assert openings == ["opened"] * 2
+
+
+def test_stored_answers_that_are_not_those_of_the_ledgers_line_are_refused(
+    own_run: Run, ledger: Ledger, openings: list[str]
+) -> None:
+    answers = look([own_run], ledger).predictions[0]
+    path = own_run.folder / "predictions_test.npz"
+    replace(answers, logits=np.roll(answers.logits, 1, axis=1)).save(path)
+    with pytest.raises(RunError, match="the file was changed. Move it away and ask again; that is no new look"):
+        look([own_run], ledger)
+    path.unlink()
+    assert look([own_run], ledger).number == 1
+    assert openings == ["opened"] * 2
+
+
+def test_several_seeds_are_one_look_with_a_mean(own_run: Run, ledger: Ledger, openings: list[str]) -> None:
+    runs = [own_run, sibling(own_run, 1), sibling(own_run, 2)]
+    found = look(runs, ledger)
+    assert (found.number, len(found.predictions)) == (1, 3)
+    assert openings == ["opened"]
+    shares = [float(one.correct.mean()) for one in found.predictions]
+    assert found.to_json()["mean"] == found.summary(tta=False).to_json()
+    assert f"{100 * float(np.mean(shares)):.2f}" in found.grades()[0]
+    assert look(runs[1:2], ledger).number == 1
+
+
+@pytest.mark.parametrize("changes", [{"epochs": 3.0}, {"name": "other"}, {"tta": "none"}])
+def test_runs_of_different_recipes_are_not_one_look(
+    own_run: Run, ledger: Ledger, openings: list[str], changes: dict[str, Any]
+) -> None:
+    other = sibling(own_run, 1)
+    other.write("recipe.json", {**other.read("recipe.json"), **changes})
+    with pytest.raises(UsageError, match="One look grades one recipe, over seeds; these runs differ"):
+        look([own_run, other], ledger)
+    assert (openings, ledger.lines()) == ([], [])
+
+
+def test_a_note_or_a_promise_does_not_make_another_recipe(own_run: Run, ledger: Ledger, openings: list[str]) -> None:
+    other = sibling(own_run, 1)
+    other.write("recipe.json", {**other.read("recipe.json"), "note": "the same, said otherwise"})
+    assert look([own_run, other], ledger).number == 1
+
+
+def test_the_same_seed_twice_is_no_evidence(own_run: Run, ledger: Ledger, openings: list[str]) -> None:
+    other = sibling(own_run, 1)
+    other.update_info(seed=0)
+    with pytest.raises(UsageError, match=r"repeat a seed \(\[0, 0\]\)"):
+        look([own_run, other], ledger)
+    assert (openings, ledger.lines()) == ([], [])
+
+
+@pytest.mark.parametrize("status", ["training", "interrupted", "diverged"])
+def test_a_run_that_is_not_finished_is_not_graded_on_test(
+    own_run: Run, ledger: Ledger, openings: list[str], status: str
+) -> None:
+    own_run.update_info(status=status)
+    with pytest.raises(RunError, match="is not finished: snellen train --resume"):
+        look([own_run], ledger)
+    assert (openings, ledger.lines()) == ([], [])
+
+
+def test_without_a_ledger_nobody_sees_a_prediction(own_run: Run, openings: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(SealError, match=r"[lL]edger .*ledger\.jsonl cannot be"):
+        look([own_run], Ledger(tmp_path / "file" / "ledger.jsonl"))
+    assert not (own_run.folder / "predictions_test.npz").exists()
+
+
+def test_a_crash_between_intent_and_result_counts_and_leaves_no_predictions(
+    own_run: Run, ledger: Ledger, openings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object, **__: object) -> None:
+        raise RuntimeError("power cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(judge, "predict", crash)
+        with pytest.raises(RuntimeError, match="power cut"):
+            look([own_run], ledger)
+    assert [line.kind for line in ledger.lines()] == ["intent"]
+    assert not (own_run.folder / "predictions_test.npz").exists()
+    assert look([sibling(own_run, 1)], ledger).number == 2
+
+
+def test_predictions_of_the_test_set_never_exist_without_a_result_line(
+    own_run: Run, ledger: Ledger, openings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> str:
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "record", full)
+        with pytest.raises(StorageError):
+            look([own_run], ledger)
+    assert not list(own_run.folder.glob("*_test*"))
+    look([own_run], ledger)
+    assert (own_run.folder / "predictions_test.npz").exists()
+    assert [line.kind for line in ledger.lines()] == ["intent", "intent", "result"]
+
+
+def test_a_lost_predictions_file_is_made_again_without_a_new_look(
+    own_run: Run, ledger: Ledger, openings: list[str]
+) -> None:
+    first = look([own_run], ledger)
+    (own_run.folder / "predictions_test.npz").unlink()
+    again = look([own_run], ledger)
+    assert (again.number, again.repeated) == (1, False)
+    np.testing.assert_array_equal(first.predictions[0].logits, again.predictions[0].logits)
+
+
+def test_weights_changed_after_the_look_are_another_model(own_run: Run, ledger: Ledger, openings: list[str]) -> None:
+    look([own_run], ledger)
+    model = restore(own_run)
+    with torch.no_grad():
+        next(model.net.parameters()).mul_(1.01)
+    save_weights(own_run, model)
+    assert look([own_run], ledger).number == 2
+
+
+def test_a_data_set_without_a_test_half_is_refused(
+    own_run: Run, ledger: Ledger, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = Dataset("eyechart", tiny_dataset.train, None, "here")
+    monkeypatch.setitem(catalog._LOADERS, "eyechart", lambda data, download, progress: dataset)
+    with pytest.raises(UsageError, match="has no test set of its own"):
+        look([own_run], ledger)
+
+
+def test_the_ledger_is_the_one_named_then_the_one_of_the_environment_then_the_one_beside_the_runs(
+    own_run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SNELLEN_LEDGER", str(tmp_path / "env.jsonl"))
+    assert ledger_of(own_run, tmp_path / "named.jsonl").path == tmp_path / "named.jsonl"
+    assert ledger_of(own_run).path == tmp_path / "env.jsonl"
+    monkeypatch.setenv("SNELLEN_LEDGER", "")
+    assert ledger_of(own_run).path == own_run.folder.parent / "ledger.jsonl"
+
+
+def test_val_is_answered_from_the_run_folder(finished_run: Run) -> None:
+    stored = Predictions.load(finished_run.folder / "predictions_val.npz")
+    np.testing.assert_array_equal(evaluate_on_val(finished_run).logits, stored.logits)
+
+
+@pytest.mark.usefixtures("small_eyechart")
+def test_val_with_other_views_is_computed_and_the_plain_answers_agree(own_run: Run) -> None:
+    before = sorted(path.name for path in own_run.folder.iterdir())
+    answers = evaluate_on_val(own_run, device="cpu", tta="ten_crop")
+    assert (answers.tta, answers.split, len(answers)) == ("ten_crop", "val", 30)
+    stored = Predictions.load(own_run.folder / "predictions_val.npz")
+    np.testing.assert_array_equal(answers.logits, stored.logits)
+    assert sorted(path.name for path in own_run.folder.iterdir()) == before
+
+
+def test_a_final_run_has_no_val_to_be_judged_by(own_run: Run) -> None:
+    own_run.update_info(final=True)
+    with pytest.raises(RunError, match="no val images are left to judge it by"):
+        evaluate_on_val(own_run)

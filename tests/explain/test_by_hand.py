@@ -1,0 +1,45 @@
+"""The arithmetic done by hand, on cases small enough to be checked by eye."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from snellen.augment.batched import to_float
+from snellen.explain import by_hand
+from snellen.predict.tta import views as batched_views
+from snellen.recipes.recipe import TTA
+
+
+def test_a_picture_of_two_pixels_is_stored_red_first_and_found_again() -> None:
+    image = np.array([[[1, 2, 3], [4, 5, 6]]], dtype=np.uint8)  # two pixels side by side
+    row = by_hand.planes(image)
+    assert row.tolist() == [1, 4, 2, 5, 3, 6]
+    np.testing.assert_array_equal(by_hand.from_planes(row, (1, 2, 3)), image)
+    np.testing.assert_array_equal(by_hand.from_pixels(image.reshape(-1), (1, 2, 3)), image)
+
+
+def test_a_row_that_is_unfolded_the_wrong_way_is_another_picture(rng: np.random.Generator) -> None:
+    image = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    assert (by_hand.from_pixels(by_hand.planes(image), (4, 4, 3)) != image).any()
+
+
+def test_a_filter_of_ones_sums_its_patch() -> None:
+    patch = np.arange(8.0).reshape(2, 2, 2)
+    weight = np.stack([np.ones((2, 2, 2)), np.zeros((2, 2, 2))])
+    assert by_hand.convolve_at(patch, weight, np.array([0.5, 1.0])).tolist() == [28.5, 1.0]
+
+
+def test_equal_probabilities_rank_in_class_order() -> None:
+    assert by_hand.most_probable(np.array([0.2, 0.4, 0.4, 0.0]), 3) == [1, 2, 0]
+
+
+@pytest.mark.parametrize("tta", ["none", "flip", "shift", "ten_crop"])
+def test_views_are_those_of_the_batch_with_the_same_weights(tta: TTA, rng: np.random.Generator) -> None:
+    image = rng.integers(0, 256, (16, 20, 3), dtype=np.uint8)
+    made = list(batched_views(to_float(torch.from_numpy(image[None])), tta))
+    seen = by_hand.views(image, tta)
+    assert [weight for weight, _ in seen] == [weight for weight, _ in made]
+    for (_, own), (_, batch) in zip(seen, made, strict=True):
+        np.testing.assert_array_equal(by_hand.as_fractions(own), batch[0].numpy())

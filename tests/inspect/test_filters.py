@@ -1,0 +1,32 @@
+"""The first layer as pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from snellen.inspect.filters import first_filters
+from snellen.models.catalog import build
+
+_COMMON = {"image_shape": (32, 32, 3), "num_classes": 3, "mean": (0.5,) * 3, "std": (0.25,) * 3, "seed": 0}
+
+
+def test_zero_is_mid_grey_and_the_largest_weight_is_white() -> None:
+    model = build("small_cnn", widths=(4, 4, 6, 6), **_COMMON)  # type: ignore[arg-type]
+    with torch.no_grad():
+        model.net.conv1.weight.zero_()  # type: ignore[union-attr, operator]
+        model.net.conv1.weight[0, 0, 1, 1] = 0.02  # type: ignore[index, union-attr]
+    pictures = first_filters(model, (32, 32, 3))
+    assert pictures.shape == (4, 3, 3, 3)
+    assert pictures[0, 1, 1].tolist() == [255, 128, 128]
+    assert set(np.unique(pictures[1])) == {128}
+
+
+def test_units_of_an_mlp_are_pictures_of_whole_images_the_strongest_first() -> None:
+    model = build("mlp", widths=(6,), **_COMMON)  # type: ignore[arg-type]
+    with torch.no_grad():
+        model.net.hidden.weight[4] *= 10  # type: ignore[union-attr, operator, index]
+    weights = model.net.hidden.weight.detach()[4].reshape(3, 32, 32).permute(1, 2, 0).numpy()  # type: ignore[union-attr, operator, index]
+    pictures = first_filters(model, (32, 32, 3), limit=2)
+    assert pictures.shape == (2, 32, 32, 3)
+    assert np.corrcoef(pictures[0].ravel(), weights.ravel())[0, 1] > 0.999

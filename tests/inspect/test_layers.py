@@ -1,0 +1,75 @@
+"""Every model has its three depths, and the features before the last layer are what the logits are made of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from snellen.data.labeled_images import LabeledImages
+from snellen.inspect.features import features_of, recorded
+from snellen.inspect.layers import head_of, layers_of
+from snellen.models.catalog import MODELS, build
+from snellen.models.normalized import Classifier
+
+_NARROW = {"mlp": (6,), "plain_cnn": (4, 4, 6), "small_cnn": (4, 4, 6, 6), "resnet18": (4, 4, 6, 6)}
+
+
+def model_called(name: str) -> Classifier:
+    widths = _NARROW.get(name, ())
+    return build(
+        name, image_shape=(32, 32, 3), num_classes=3, mean=(0.5,) * 3, std=(0.25,) * 3, seed=0, widths=widths
+    ).eval()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_has_three_depths_or_no_maps_at_all(name: str) -> None:
+    keys = [depth.key for depth in layers_of(name)]
+    assert keys == ([] if name == "mlp" else ["early", "middle", "late"])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_maps_get_smaller_or_stay_with_depth_and_are_those_of_named_layers(name: str) -> None:
+    model, depths = model_called(name), layers_of(name)
+    with torch.no_grad(), recorded(model, depths) as seen:
+        model(torch.rand(2, 3, 32, 32))
+    sides = [seen[depth.key].shape[-1] for depth in depths]
+    assert sides == sorted(sides, reverse=True)
+    assert all(bool((seen[depth.key] >= 0).all()) for depth in depths if depth.rectify)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_head_turns_the_last_features_into_the_logits(name: str, few_images: LabeledImages) -> None:
+    model = model_called(name)
+    with torch.no_grad():
+        logits = model(torch.from_numpy(few_images.images).permute(0, 3, 1, 2).float() / 255)
+        last = torch.from_numpy(features_of(model, few_images).last)
+        # These divide by their width after the head; a positive factor moves no answer.
+        factor = last.shape[1] if name in ("sprint_net", "marathon_net") else 1
+        torch.testing.assert_close(head_of(model)(last) / factor, logits, rtol=1e-4, atol=1e-5)
+
+
+def test_looking_changes_neither_the_logits_nor_the_mode_and_leaves_no_hook(few_images: LabeledImages) -> None:
+    model, depths = model_called("small_cnn").train(), layers_of("small_cnn")
+    pictures = torch.rand(4, 3, 32, 32)
+    features_of(model, few_images, depths)
+    assert model.training
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+    with torch.no_grad():
+        plain = model.eval()(pictures)
+        with recorded(model, depths):
+            looked = model(pictures)
+    torch.testing.assert_close(looked, plain, rtol=0, atol=0)
+
+
+def test_peaks_stand_where_the_largest_entry_of_each_map_is(few_images: LabeledImages) -> None:
+    model, depths = model_called("plain_cnn"), layers_of("plain_cnn")
+    peaks = features_of(model, few_images, depths).peaks["middle"]
+    with torch.no_grad(), recorded(model, depths) as seen:
+        model(torch.from_numpy(few_images.images).permute(0, 3, 1, 2).float() / 255)
+    maps = seen["middle"].numpy()
+    assert peaks.map_shape == maps.shape[-2:]
+    rows, columns = np.divmod(peaks.position, maps.shape[-1])
+    n, c = np.indices(rows.shape)
+    np.testing.assert_allclose(maps[n, c, rows, columns], maps.max(axis=(2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(peaks.value, maps.max(axis=(2, 3)), rtol=1e-5)

@@ -1,0 +1,84 @@
+"""Where a ladder stands: read from disk, pairs pooled over seeds, test opened in one declared look."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from snellen.data.ledger import Ledger
+from snellen.errors import RunError, UsageError
+from snellen.evaluate.evaluate import evaluate_on_test, ledger_of
+from snellen.ladder.plan import Plan
+from snellen.ladder.results import lesson_pairs, open_test, pooled_pairs, standing_of
+from snellen.predict.predictions import Predictions
+from snellen.runs.run import Run, open_run
+
+
+def predictions(labels: list[int], answers: list[int]) -> Predictions:
+    logits = np.eye(3, dtype=np.float32)[answers]
+    return Predictions(
+        logits, np.array(labels), np.arange(len(labels)), ("cat", "deer", "dog"), "val", data="made"
+    )  # fmt: skip
+
+
+def test_pairs_are_added_over_seeds() -> None:
+    first, second = predictions([0, 0, 2, 1], [2, 0, 2, 0]), predictions([0, 0, 2, 1], [2, 2, 0, 1])
+    pairs, graded = pooled_pairs([first, second])
+    assert [(pair.first, pair.second, pair.first_as_second, pair.second_as_first) for pair in pairs] == [
+        ("cat", "dog", 3, 1),
+        ("cat", "deer", 0, 1),
+    ]
+    assert graded == 8
+
+
+def test_the_lessons_pairs_are_named_with_rank_and_count_where_they_occur() -> None:
+    pairs, _ = pooled_pairs([predictions([0, 1, 1, 2], [2, 0, 0, 2])])
+    assert lesson_pairs(pairs) == [(("cat", "dog"), 2, 1)]
+
+
+def test_the_table_holds_what_the_runs_hold(climbed: Plan) -> None:
+    standing = standing_of(climbed)
+    for rung in standing.rungs:
+        for seed in rung.seeds:
+            info = open_run(climbed.folder / seed.run).info
+            assert seed.accuracy is not None
+            assert seed.accuracy.value == info["val"]["accuracy"]["value"]
+    assert standing.graded == 2 * 30
+    assert standing.top == climbed.rungs[1].name
+    assert [len(curve.journals) for curve in standing.curves] == [2, 2]
+
+
+def test_an_unfinished_run_gives_no_table(own_ladder: Plan) -> None:
+    Run(own_ladder.folder / own_ladder.run_name(own_ladder.rungs[1], 1)).update_info(status="training")
+    with pytest.raises(RunError, match="crop-and-flip-s1 is not finished"):
+        standing_of(own_ladder)
+
+
+@pytest.mark.usefixtures("small_eyechart")
+def test_test_is_opened_once_for_all_rungs_in_the_ledger_of_all_runs(own_ladder: Plan) -> None:
+    ledger = Ledger(own_ladder.folder.parent / "ledger.jsonl")
+    column = open_test(own_ladder, device="cpu")
+    intent, result = ledger.lines()
+    assert (intent.kind, result.kind) == ("intent", "result")
+    declared = {(candidate["recipe"], candidate["seed"]) for candidate in intent.content["candidates"]}
+    assert len(declared) == len(intent.content["candidates"]) == 4
+    assert (column.look, column.repeated, column.images) == (1, False, 60)
+    hits = {entry["run"]: entry["hits"] for entry in result.content["results"]}
+    for rung, summary in zip(own_ladder.rungs, column.accuracy, strict=True):
+        assert summary.mean == pytest.approx(sum(hits[own_ladder.run_name(rung, seed)] for seed in (0, 1)) / 120)
+    again = open_test(own_ladder, device="cpu")
+    assert (again.look, again.repeated, len(ledger.lines())) == (1, True, 2)
+    assert again.accuracy == column.accuracy
+
+
+@pytest.mark.usefixtures("small_eyechart")
+def test_outside_a_declared_comparison_one_look_still_grades_one_recipe(own_ladder: Plan) -> None:
+    runs = [open_run(own_ladder.folder / own_ladder.run_name(rung, 0)) for rung in own_ladder.rungs]
+    with pytest.raises(UsageError, match="One look grades one recipe"):
+        evaluate_on_test(runs, ledger_of(runs[0]), reason="all", device="cpu")
+    assert not list(own_ladder.folder.parent.rglob("ledger.jsonl"))
+
+
+def test_a_single_run_of_a_ladder_writes_into_the_ledger_of_all_runs(own_ladder: Plan) -> None:
+    run = open_run(own_ladder.folder / own_ladder.run_name(own_ladder.rungs[0], 0))
+    assert ledger_of(run).path == own_ladder.folder.parent.resolve() / "ledger.jsonl"

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snellen.errors import InvalidSetting
+from snellen.metrics.confidence_groups import drawers, margins
+
+
+def test_six_images_land_in_their_drawers_sorted_by_what_matters(answers):
+    table = [
+        [0.80, 0.10, 0.10],  # 0 right, sure
+        [0.95, 0.03, 0.02],  # 1 right, surer
+        [0.45, 0.44, 0.11],  # 2 right, a toss-up
+        [0.40, 0.35, 0.25],  # 3 wrong, nervous
+        [0.90, 0.08, 0.02],  # 4 wrong, sure
+        [0.90, 0.0001, 0.0999],  # 5 wrong, as sure, and the truth ruled out
+    ]
+    kept = drawers(answers(table, [0, 0, 0, 1, 1, 1]))
+    assert [drawer.name for drawer in kept] == [
+        "sure and right",
+        "nervous and right",
+        "nervous and wrong",
+        "confidently wrong",
+    ]
+    assert [drawer.index.tolist() for drawer in kept] == [[1, 0], [2], [3], [5, 4]]
+    assert kept[0].share.n == 6
+    assert "at least 50 points" in kept[0].rule
+    assert kept[3].to_json(limit=1)["index"] == [5]
+
+
+def test_a_margin_at_the_threshold_counts_as_sure(votes):
+    # 9 against 1: 0.9 - 0.1 = 0.8
+    kept = drawers(votes([0], [0], 2), sure_margin=float(margins(votes([0], [0], 2))[0]))
+    assert kept[0].share.hits == 1
+
+
+@given(st.integers(0, 10**6), st.integers(1, 60), st.floats(0.05, 0.95))
+@settings(max_examples=40, deadline=None)
+def test_every_image_lies_in_exactly_one_drawer(simulated, seed, n, sure_margin):
+    predictions = simulated(n, classes=4, seed=seed)
+    kept = drawers(predictions, sure_margin=sure_margin)
+    together = np.concatenate([drawer.index for drawer in kept])
+    assert sorted(together.tolist()) == list(range(n))
+    assert sum(drawer.share.hits for drawer in kept[:2]) == predictions.correct.sum()
+
+
+@pytest.mark.parametrize("sure_margin", [0.0, 1.0, 50])
+def test_an_impossible_threshold_is_refused(votes, sure_margin):
+    with pytest.raises(InvalidSetting, match="sure_margin"):
+        drawers(votes([0], [0], 2), sure_margin=sure_margin)
+
+
+def test_a_single_class_leaves_no_doubt(votes):
+    assert margins(votes([0, 0], [0, 0], 1)).tolist() == [1.0, 1.0]

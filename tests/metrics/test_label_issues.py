@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import warnings
+
+import numpy as np
+import pytest
+
+from snellen.errors import UsageError
+from snellen.metrics.label_issues import label_issues, normalized_margin, self_confidence
+
+
+@pytest.fixture(scope="module")
+def with_flips(votes):
+    """2,000 images of a model that is right on about 97 % (82 % at noise 2); and the rows with replaced labels."""
+
+    def build(share: float, noise: float = 1.4):
+        rng = np.random.default_rng(19)
+        truth = rng.integers(0, 10, 2000)
+        labels, rows = truth.copy(), rng.choice(2000, int(share * 2000), replace=False)
+        labels[rows] = (labels[rows] + rng.integers(1, 10, len(rows))) % 10
+        noisy = votes(truth, labels, 10)
+        noisy.logits[:] = 2.4 * noisy.logits + noise * rng.normal(size=(2000, 10))
+        return noisy, set(rows.tolist())
+
+    return build
+
+
+def test_doubts_worked_by_hand(answers):
+    # Labelled a: 0.9, 0.8, 0.1 -> threshold 0.6; labelled b: 0.7, 0.9 -> threshold 0.8.
+    doubts = label_issues(answers([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.3, 0.7], [0.1, 0.9]], [0, 0, 0, 1, 1]))
+    assert doubts.thresholds == pytest.approx([0.6, 0.8])
+    assert doubts.confident_joint.tolist() == [[2, 1], [0, 1]]  # the fourth reaches no threshold
+    assert (doubts.index.tolist(), doubts.given.tolist(), doubts.suggested.tolist()) == ([2], [0], [1])
+    assert doubts.self_confidence == pytest.approx([0.1])
+    assert doubts.normalized_margin == pytest.approx([-0.8])
+    assert doubts.joint == pytest.approx(np.array([[0.4, 0.2], [0.0, 0.4]]))
+    assert doubts.estimated_noise == pytest.approx(0.2)
+
+
+def test_a_label_that_the_model_would_answer_too_is_counted_in_the_joint_but_not_doubted(answers):
+    # Class b is never seen clearly, so 0.4 is confident for it; yet the fourth image is answered a, as labelled.
+    table = [[0.95, 0.03, 0.02]] * 3 + [[0.5, 0.4, 0.1]] + [[0.31, 0.36, 0.33]] * 2
+    doubts = label_issues(answers(table, [0, 0, 0, 0, 1, 1]))
+    assert doubts.confident_joint[0].tolist() == [3, 1, 0]
+    assert len(doubts.index) == 0
+
+
+@pytest.mark.parametrize(("share", "precision", "recall"), [(0.01, 0.9, 0.6), (0.05, 0.95, 0.7), (0.10, 0.95, 0.65)])
+def test_planted_flips_are_found(with_flips, share, precision, recall):
+    noisy, planted = with_flips(share)
+    doubts = label_issues(noisy)
+    first = set(doubts.index[: len(planted)].tolist())
+    assert len(first & planted) / len(first) >= precision
+    assert len(set(doubts.index.tolist()) & planted) / len(planted) >= recall
+
+
+def test_the_most_suspicious_come_first(with_flips):
+    noisy, planted = with_flips(0.05, noise=2.0)
+    doubts = label_issues(noisy)
+    found = [row in planted for row in doubts.index.tolist()]
+    third = len(found) // 3
+    assert np.mean(found[:third]) > np.mean(found[-third:]) + 0.1
+    assert doubts.normalized_margin.tolist() == sorted(doubts.normalized_margin.tolist())
+
+
+def test_doubts_equal_cleanlabs(with_flips):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own imports are not what is tested
+        cleanlab = pytest.importorskip("cleanlab", reason="cleanlab is not installed; it is only this test's oracle")
+        from cleanlab.count import compute_confident_joint, estimate_joint
+        from cleanlab.rank import get_normalized_margin_for_each_label, get_self_confidence_for_each_label
+
+    noisy, _ = with_flips(0.05)
+    labels, probabilities = noisy.labels, noisy.probabilities
+    doubts = label_issues(noisy)
+    np.testing.assert_array_equal(
+        doubts.confident_joint, compute_confident_joint(labels, probabilities, calibrate=False)
+    )  # fmt: skip
+    joint = estimate_joint(labels, probabilities, confident_joint=doubts.confident_joint)
+    assert doubts.joint == pytest.approx(joint, abs=1 / len(labels))  # cleanlab rounds to whole images
+    issues = cleanlab.filter.find_label_issues(labels, probabilities, filter_by="confident_learning", n_jobs=1)
+    np.testing.assert_array_equal(np.sort(doubts.index), np.flatnonzero(issues))
+    assert self_confidence(noisy) == pytest.approx(get_self_confidence_for_each_label(labels, probabilities))
+    cleanlab_margin = get_normalized_margin_for_each_label(labels, probabilities)
+    assert (normalized_margin(noisy) + 1) / 2 == pytest.approx(cleanlab_margin)
+
+
+def test_a_class_without_images_is_never_suggested(simulated):
+    predictions = simulated(300, classes=4, seed=20)
+    labels = np.where(predictions.labels == 3, 0, predictions.labels)
+    doubts = label_issues(dataclasses.replace(predictions, labels=labels))
+    assert np.isnan(doubts.thresholds[3])
+    assert 3 not in doubts.suggested
+    assert doubts.joint.sum() == pytest.approx(1)
+
+
+def test_a_clean_set_has_few_doubts_and_json_counts_them(votes):
+    doubts = label_issues(votes([0, 1, 2], [0, 1, 2], 3))
+    assert json.loads(json.dumps(doubts.to_json(), allow_nan=False))["count"] == 0
+    assert doubts.estimated_noise == pytest.approx(0)
+
+
+def test_json_is_cut_but_counts_all(with_flips):
+    written = label_issues(with_flips(0.05)[0]).to_json(limit=3)
+    assert len(written["doubts"]) == 3
+    assert written["count"] > 3
+
+
+def test_a_models_own_training_images_are_refused_unless_out_of_fold(simulated):
+    trained = simulated(100, split="train")
+    with pytest.raises(UsageError, match="knows by heart"):
+        label_issues(trained)
+    assert label_issues(trained, out_of_fold=True).joint.sum() == pytest.approx(1)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snellen.errors import InvalidSetting
+from snellen.metrics.risk_coverage import risk_coverage
+
+
+def sure(*confidences: float) -> list[list[float]]:
+    return [[c, 1 - c] for c in confidences]
+
+
+def test_the_curve_worked_by_hand(answers):
+    curve = risk_coverage(answers(sure(0.9, 0.6, 0.8, 0.7), [0, 1, 1, 0]))  # by confidence: right, wrong, right, wrong
+    assert curve.coverage.tolist() == [0.25, 0.5, 0.75, 1.0]
+    assert curve.risk.tolist() == pytest.approx([0, 1 / 2, 1 / 3, 2 / 4])
+    assert curve.area == pytest.approx((1 / 2 + 1 / 3 + 1 / 2) / 4)
+    assert curve.excess_area == pytest.approx(curve.area - (1 / 3 + 2 / 4) / 4)
+
+
+def test_the_risk_at_a_coverage_is_that_of_the_next_whole_image(answers):
+    curve = risk_coverage(answers(sure(0.9, 0.6, 0.8, 0.7), [0, 1, 1, 0]))
+    assert curve.risk_at(0.25) == 0
+    assert curve.risk_at(0.26) == 0.5
+    assert curve.risk_at(1.0) == 0.5
+
+
+def test_a_ranking_that_puts_every_error_last_has_no_excess(answers):
+    assert risk_coverage(answers(sure(0.9, 0.8, 0.6), [0, 0, 1])).excess_area == pytest.approx(0)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 40))
+@settings(max_examples=40, deadline=None)
+def test_the_curve_ends_at_the_error_rate_and_ignores_the_order_also_among_ties(answers, seed, n):
+    rng = np.random.default_rng(seed)
+    table, labels = sure(*rng.choice([0.6, 0.7, 0.9], n)), rng.integers(0, 2, n)
+    curve, order = risk_coverage(answers(table, labels)), rng.permutation(n)
+    other = risk_coverage(answers([table[i] for i in order], labels[order]))
+    assert other.risk == pytest.approx(curve.risk)
+    assert curve.risk[-1] == pytest.approx((labels != 0).mean())
+    assert curve.excess_area >= -1e-12
+
+
+def test_json_keeps_both_ends_of_a_long_curve(simulated):
+    written = json.loads(json.dumps(risk_coverage(simulated(500)).to_json(points=11), allow_nan=False))
+    assert len(written["coverage"]) == 11
+    assert (written["coverage"][0], written["coverage"][-1]) == (1 / 500, 1.0)
+
+
+@pytest.mark.parametrize("coverage", [0.0, 1.1])
+def test_an_impossible_coverage_is_refused(simulated, coverage):
+    with pytest.raises(InvalidSetting, match="coverage"):
+        risk_coverage(simulated(5)).risk_at(coverage)

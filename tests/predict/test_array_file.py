@@ -1,0 +1,166 @@
+"""Predictions files from anywhere: only the arrays expected, no larger than they are, and nothing is run."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.fuzz.harness import watched
+
+from snellen.errors import RunError
+from snellen.predict import array_file
+from snellen.predict.array_file import read_arrays
+from snellen.predict.predictions import Predictions
+
+ABOUT = {"class_names": ["a", "b", "c"], "split": "val", "tta": "flip", "data": "d"}
+WHOLE: dict[str, Any] = {
+    "about": np.frombuffer(json.dumps(ABOUT).encode(), dtype=np.uint8),
+    "logits": np.arange(12, dtype=np.float32).reshape(4, 3),
+    "tta_logits": np.ones((4, 3), dtype=np.float32),
+    "labels": np.array([0, 1, 2, -1]),
+    "ids": np.arange(4),
+}
+
+
+def packed(arrays: dict[str, Any], *, pickled: bool = False) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=pickled, **arrays)
+    return buffer.getvalue()
+
+
+def about(**changes: Any) -> dict[str, Any]:
+    return {"about": np.frombuffer(json.dumps({**ABOUT, **changes}).encode(), dtype=np.uint8)}
+
+
+def refusal(content: bytes, folder: Path) -> str:
+    """The sentence with which a predictions file of this content is refused."""
+    path = folder / "predictions_val.npz"
+    path.write_bytes(content)
+    with pytest.raises(RunError, match=r"is not a readable predictions file") as refused, watched(folder):
+        Predictions.load(path)
+    assert len(str(refused.value)) < 600
+    return str(refused.value)
+
+
+def test_a_whole_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "whole.npz").write_bytes(packed(WHOLE))
+    stored = Predictions.load(tmp_path / "whole.npz")
+    np.testing.assert_array_equal(stored.logits, WHOLE["logits"])
+    stored.logits[:] = 0  # as before: the reader of a file may change what it read
+
+
+def test_arrays_by_columns_and_further_arrays_change_nothing() -> None:
+    turned = np.asfortranarray(WHOLE["logits"])
+    read = read_arrays(packed({"logits": turned, "more": np.zeros(3)}), {"logits": np.float32, "ids": np.int64})
+    assert list(read) == ["logits"]
+    np.testing.assert_array_equal(read["logits"], turned)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"logits": np.zeros((4, 3))}, "logits is of float64; it must be float32"),
+        ({"logits": np.zeros(4, dtype=np.float32)}, "not enough values"),
+        ({"logits": np.zeros((4, 2), dtype=np.float32)}, "one name per logit"),
+        ({"labels": np.array(["a", "b", "c", "d"])}, "labels is of <U1"),
+        ({"labels": np.zeros((4, 1), dtype=np.int64)}, "not one row"),
+        ({"labels": np.array([0, 1, 2, 3])}, "a label is of no class"),
+        ({"labels": np.array([0, 1, 2, -2])}, "a label is of no class"),
+        ({"labels": np.arange(3)}, "one label and one id"),
+        ({"ids": np.zeros((4, 4), dtype=np.int64)}, "not one row"),
+        ({"tta_logits": np.ones((4, 2), dtype=np.float32)}, "of another shape"),
+        ({"tta_logits": np.ones((4, 3), dtype=np.complex64)}, "tta_logits is of complex64"),
+        (about(class_names="abc"), "no list"),
+        (about(class_names=["a", "b", 3]), "no text"),
+        (about(split=None), "no text"),
+        (about(data=["d"]), "no text"),
+        ({"about": np.frombuffer(b"[" * 100_000, dtype=np.uint8)}, "recursion|deep"),
+        ({"about": np.frombuffer(b"[]", dtype=np.uint8)}, "indices"),
+        ({"about": np.frombuffer(b"\xff", dtype=np.uint8)}, "decode"),
+        ({"labels": np.array([("a", 1)], dtype="U1,i4")}, "labels is of"),
+        ({"ids": np.array([1, 2, 3, 4], dtype="M8[s]")}, "ids is of datetime64"),
+    ],
+)
+def test_an_array_of_another_kind_or_shape_is_named(changes: dict[str, Any], why: str, tmp_path: Path) -> None:
+    sentence = refusal(packed({**WHOLE, **changes}), tmp_path)
+    assert any(each in sentence for each in why.split("|")), sentence
+
+
+@pytest.mark.parametrize("name", ["about", "logits", "labels", "ids"])
+def test_a_missing_array_is_named(name: str, tmp_path: Path) -> None:
+    assert name in refusal(packed({key: value for key, value in WHOLE.items() if key != name}), tmp_path)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_an_array_of_objects_is_refused_and_its_pickle_is_not_run(name: str, tmp_path: Path) -> None:
+    class Calls:
+        def __reduce__(self) -> Any:
+            return os.mkdir, (str(tmp_path / "canary"),)
+
+    assert "object" in refusal(packed({**WHOLE, name: np.array([Calls()], dtype=object)}, pickled=True), tmp_path)
+    assert not (tmp_path / "canary").exists()
+
+
+def with_header(text: str) -> bytes:
+    """An archive whose `logits` have this header and no values."""
+    buffer = io.BytesIO(packed(WHOLE))
+    member = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
+    with zipfile.ZipFile(buffer, "a") as file, pytest.warns(UserWarning, match="Duplicate"):
+        file.writestr("logits.npy", member)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776, 3), }\n",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 3), 'x': 1}\n",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2**60,), }\n",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (",
+        "{'descr': '|O', 'fortran_order': False, 'shape': (3,), }\n",
+        "[" * 9_000,
+        "__import__('os').mkdir('x')\n",
+        "{'descr': [('a', '<f4')] * 10**9, 'fortran_order': False, 'shape': (3,), }\n",
+    ],
+    ids=["terabytes", "negative", "power", "cut", "objects", "deep", "call", "long"],
+)
+def test_a_header_that_promises_anything_costs_nothing(text: str, tmp_path: Path) -> None:
+    refusal(with_header(text), tmp_path)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 100, 600, -30, -1])
+def test_a_cut_file_is_refused(cut: int, tmp_path: Path) -> None:
+    refusal(packed(WHOLE)[:cut], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"not an archive", pickle.dumps(WHOLE), b"\x93NUMPY\x01\x00\x10\x00", b"PK\x05\x06" + bytes(18)],
+    ids=["text", "pickle", "one array", "empty archive"],
+)
+def test_another_kind_of_file_is_refused(content: bytes, tmp_path: Path) -> None:
+    refusal(content, tmp_path)
+
+
+def test_an_archive_that_unfolds_without_end_is_refused_before_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(array_file, "MAX_BYTES", 10_000)
+    bomb = packed({**WHOLE, "logits": np.zeros((400, 30), dtype=np.float32)})
+    assert len(bomb) < 10_000
+    assert "at most 10,000 are read" in refusal(bomb, tmp_path)
+
+
+def test_an_archive_packed_in_another_way_is_refused(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_LZMA) as file:
+        file.writestr("about.npy", b"x")
+    assert "in a way that NumPy never does" in refusal(buffer.getvalue(), tmp_path)

@@ -1,0 +1,132 @@
+"""Predictions: every image once, nothing learnt, nothing random."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from snellen.augment.batched import to_float
+from snellen.data.dataset import Dataset
+from snellen.data.labeled_images import LabeledImages
+from snellen.models.catalog import build
+from snellen.predict.predict import evaluating, predict
+from snellen.predict.tta import view_count, views
+from snellen.recipes.recipe import TTA
+
+TTAS: tuple[TTA, ...] = ("none", "flip", "shift", "ten_crop")
+
+
+@pytest.fixture(scope="module")
+def model() -> nn.Module:
+    return build(
+        "small_cnn",
+        image_shape=(32, 32, 3),
+        num_classes=10,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.25, 0.25, 0.25),
+        seed=0,
+        widths=(4, 4, 8, 8),
+    ).eval()
+
+
+@pytest.fixture(scope="module")
+def pictures(tiny_dataset: Dataset) -> LabeledImages:
+    return tiny_dataset.train.take(np.arange(70, dtype=np.int64)[::-1], "val")
+
+
+def test_each_image_is_answered_once_in_its_own_row(model: nn.Module, pictures: LabeledImages) -> None:
+    answers = predict(model, pictures, batch_size=16)
+    with torch.inference_mode():
+        one_by_one = [model(to_float(torch.from_numpy(image[None])))[0].numpy() for image in pictures.images]
+    np.testing.assert_allclose(answers.logits, np.stack(one_by_one), atol=1e-5)
+    np.testing.assert_array_equal(answers.ids, pictures.ids)
+    np.testing.assert_array_equal(answers.labels, pictures.labels)
+    assert (answers.class_names, answers.split, answers.data) == (pictures.class_names, "val", "eyechart")
+    assert (answers.tta, answers.tta_logits) == ("none", None)
+
+
+@pytest.mark.parametrize("tta", TTAS)
+def test_the_batch_size_does_not_matter_beyond_rounding(model: nn.Module, pictures: LabeledImages, tta: TTA) -> None:
+    whole = predict(model, pictures, tta=tta, batch_size=500)
+    for size in (1, 23, 70):
+        other = predict(model, pictures, tta=tta, batch_size=size)
+        np.testing.assert_allclose(other.logits, whole.logits, atol=1e-5)
+        np.testing.assert_allclose(other.with_tta().logits, whole.with_tta().logits, atol=1e-5)
+
+
+def test_asking_twice_gives_the_same_bits(model: nn.Module, pictures: LabeledImages) -> None:
+    first, second = (predict(model, pictures, tta="shift") for _ in range(2))
+    np.testing.assert_array_equal(first.logits, second.logits)
+    np.testing.assert_array_equal(first.with_tta().logits, second.with_tta().logits)
+
+
+@pytest.mark.parametrize("tta", TTAS[1:])
+def test_the_views_are_averaged_by_their_weights_beside_the_plain_answer(
+    model: nn.Module, pictures: LabeledImages, tta: TTA
+) -> None:
+    answers = predict(model, pictures, tta=tta)
+    images = to_float(torch.from_numpy(pictures.images))
+    with torch.inference_mode():
+        by_hand = sum(weight * model(view) for weight, view in views(images, tta))
+    assert answers.tta_logits is not None
+    np.testing.assert_allclose(answers.tta_logits, np.asarray(by_hand), atol=1e-5)
+    np.testing.assert_array_equal(answers.logits, predict(model, pictures).logits)
+
+
+def test_only_the_least_confident_get_the_further_views(model: nn.Module, pictures: LabeledImages) -> None:
+    every, some = (predict(model, pictures, tta="flip", tta_fraction=share) for share in (1.0, 0.25))
+    confidence = some.probabilities.max(axis=1)
+    unsure = np.argsort(confidence, kind="stable")[:18]  # a quarter of 70, rounded up
+    sure = np.setdiff1d(np.arange(70), unsure)
+    assert some.tta_logits is not None
+    assert every.tta_logits is not None
+    np.testing.assert_array_equal(some.tta_logits[sure], some.logits[sure])
+    np.testing.assert_allclose(some.tta_logits[unsure], every.tta_logits[unsure], atol=1e-5)
+    assert (some.tta_logits[unsure] != some.logits[unsure]).any(axis=1).all()
+
+
+def test_the_further_views_cost_only_the_unsure_images(pictures: LabeledImages) -> None:
+    counted = []
+
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(1, 10)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            counted.append(len(images))
+            return self.head(images.mean(dim=(1, 2, 3))[:, None])
+
+    predict(Counting(), pictures, tta="ten_crop", tta_fraction=0.1)
+    assert sum(counted) == 70 + 7 * view_count("ten_crop")
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_model_is_asked_in_eval_mode_learns_nothing_and_keeps_its_mode(
+    model: nn.Module, pictures: LabeledImages, training: bool
+) -> None:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    evaluated = predict(model.eval(), pictures).logits
+    answers = predict(model.train(training), pictures)
+    np.testing.assert_array_equal(answers.logits, evaluated)
+    assert model.training is training
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+    model.eval()
+
+
+def test_the_mode_comes_back_also_after_an_error(model: nn.Module) -> None:
+    model.train()
+    with pytest.raises(ZeroDivisionError), evaluating(model):
+        assert not model.training
+        raise ZeroDivisionError
+    assert model.training
+    model.eval()
+
+
+def test_in_bf16_the_answers_are_close_and_still_float32(model: nn.Module, pictures: LabeledImages) -> None:
+    exact, rough = predict(model, pictures), predict(model, pictures, bf16=True)
+    assert rough.logits.dtype == np.float32
+    assert 0 < np.abs(rough.logits - exact.logits).max() < 0.05

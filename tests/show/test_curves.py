@@ -1,0 +1,156 @@
+"""Training curves: a readable picture from any journal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from snellen.errors import StorageError
+from snellen.show import figures
+from snellen.show.curves import Curve, band, curves_json, curves_png, draw_curves
+
+ROWS: list[dict[str, Any]] = [
+    {
+        "epoch": 1,
+        "train/loss": 2.0,
+        "train/accuracy": 0.3,
+        "train/cross_entropy": 1.9,
+        "val/loss": 1.8,
+        "val/accuracy": 0.35,
+    },
+    {"epoch": 2, "train/loss": 1.0},  # an epoch without a look at val
+    {
+        "epoch": 3,
+        "train/loss": 0.75,
+        "train/accuracy": 0.8,
+        "train/cross_entropy": 0.4,
+        "val/loss": 0.9,
+        "val/accuracy": 0.7,
+    },
+]
+BETTER = [{**row, "val/accuracy": row["val/accuracy"] + 0.1} if "val/accuracy" in row else row for row in ROWS]
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The figures as they were before they became pixels."""
+    kept: list[Any] = []
+    save = figures.save_png
+
+    def keep(figure: Any, path: Path) -> None:
+        kept.append(figure)
+        save(figure, path)
+
+    monkeypatch.setattr(figures, "save_png", keep)
+    return kept
+
+
+def lines(figure: Any, panel: int, style: str) -> list[list[tuple[float, float]]]:
+    """Points of the lines of one style in a panel: 0 accuracy, 1 loss, 2 gap. Level marks are left out."""
+    drawn = [line for line in figure.axes[panel].get_lines() if line.get_linestyle() == style]
+    found = [[(float(x), pytest.approx(float(y))) for x, y in line.get_xydata()] for line in drawn]
+    return [points for points in found if points[0][0] != 0.0]  # a level mark runs from 0 to 1 of the panel's width
+
+
+def words(figure: Any, panel: int) -> str:
+    return " | ".join(text.get_text() for text in figure.axes[panel].texts)
+
+
+def test_accuracy_is_in_percent_train_solid_and_val_dashed(tmp_path: Path, drawn: list[Any]) -> None:
+    curves_png(tmp_path / "curves.png", {"mine": ROWS})
+    assert lines(drawn[0], 0, "-") == [[(1, 30.0), (3, 80.0)]]
+    assert lines(drawn[0], 0, "--") == [[(1, 35.0), (3, 70.0)]]
+
+
+def test_the_loss_as_trained_is_dotted_beside_the_comparable_ones(tmp_path: Path, drawn: list[Any]) -> None:
+    curves_png(tmp_path / "curves.png", {"mine": ROWS})
+    assert lines(drawn[0], 1, "-") == [[(1, 1.9), (3, 0.4)]]
+    assert lines(drawn[0], 1, "--") == [[(1, 1.8), (3, 0.9)]]
+    assert lines(drawn[0], 1, ":") == [[(1, 2.0), (2, 1.0), (3, 0.75)]]
+
+
+def test_the_gap_is_train_minus_val_in_points_with_the_guards_line(tmp_path: Path, drawn: list[Any]) -> None:
+    curves_png(tmp_path / "curves.png", {"mine": ROWS})
+    assert lines(drawn[0], 2, "-") == [[(1, -5.0), (3, 10.0)]]
+    assert "5 points" in words(drawn[0], 2)
+
+
+def test_the_floor_of_a_smoothed_loss_is_marked_and_only_then(tmp_path: Path, drawn: list[Any]) -> None:
+    curves_png(tmp_path / "a.png", {"mine": ROWS}, floors={"mine": 0.50029})
+    curves_png(tmp_path / "b.png", {"mine": ROWS})
+    assert "floor of the smoothed loss 0.500" in words(drawn[0], 1)
+    assert "floor" not in words(drawn[1], 1)
+
+
+def test_seeds_are_one_line_inside_their_range() -> None:
+    both = band(Curve("two seeds", (ROWS, BETTER)), "val_accuracy")
+    assert both.epochs == (1, 3)
+    assert both.mean == pytest.approx((0.40, 0.75))
+    assert both.low == pytest.approx((0.35, 0.70))
+    assert both.high == pytest.approx((0.45, 0.80))
+
+
+def test_an_epoch_that_one_seed_did_not_reach_is_no_part_of_the_mean() -> None:
+    assert band(Curve("one stopped", (ROWS, ROWS[:1])), "val_accuracy").epochs == (1,)
+    assert band(Curve("one never began", (ROWS, [])), "val_accuracy").epochs == ()
+
+
+def test_the_same_numbers_are_there_as_json(tmp_path: Path) -> None:
+    content = json.loads(json.dumps(curves_json([Curve("smoothed", (ROWS, BETTER), 0.5)]), allow_nan=False))
+    (curve,) = content["curves"]
+    assert (curve["name"], curve["seeds"], curve["smoothing_floor"]) == ("smoothed", 2, 0.5)
+    assert curve["bands"]["gap"]["mean"] == pytest.approx([-0.10, 0.05])
+    assert curve["runs"][1]["val_accuracy"] == [pytest.approx(0.45), None, pytest.approx(0.8)]
+    assert set(content["series"]) == set(curve["bands"])
+
+
+def test_several_curves_show_only_what_can_be_compared(tmp_path: Path, drawn: list[Any]) -> None:
+    draw_curves(tmp_path / "curves.png", [Curve("plain", (ROWS,)), Curve("smoothed", (BETTER,), 0.5)], headline="two")
+    assert len(lines(drawn[0], 1, "-")) == 2
+    assert len(lines(drawn[0], 1, ":")) == 1  # the loss as trained, of the smoothed one, beside its floor
+    assert [text.get_text() for text in drawn[0].legends[0].get_texts()] == ["plain", "smoothed"]
+
+
+def test_one_spike_does_not_flatten_the_loss(tmp_path: Path, drawn: list[Any]) -> None:
+    rows = [{"epoch": epoch, "val/loss": 300.0 if epoch == 2 else 1.0} for epoch in range(1, 31)]
+    curves_png(tmp_path / "curves.png", {"restless": rows})
+    assert drawn[0].axes[1].get_ylim() == (0, pytest.approx(1.6))
+
+
+def test_the_picture_can_be_opened_and_is_not_blank(tmp_path: Path) -> None:
+    curves_png(tmp_path / "curves.png", {"mine": ROWS})
+    with Image.open(tmp_path / "curves.png") as image:
+        assert image.format == "PNG"
+        assert len(np.unique(np.asarray(image.convert("L")))) > 20
+
+
+def test_several_runs_are_told_apart_by_name_and_colour_also_when_there_are_many(
+    tmp_path: Path, drawn: list[Any]
+) -> None:
+    curves_png(tmp_path / "curves.png", {f"run{number}": ROWS for number in range(8)})
+    assert len(lines(drawn[0], 0, "--")) == 8
+    assert [text.get_text() for text in drawn[0].legends[0].get_texts()][7] == "run7"
+    assert len({line.get_color() for line in drawn[0].axes[0].get_lines()}) == 6
+
+
+@pytest.mark.parametrize("rows", [[], [{"epoch": 1, "train/loss": 2.0}], [{"epoch": 1, "train/loss": None}]])
+def test_a_run_with_little_to_show_still_gives_a_picture(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+    curves_png(tmp_path / "curves.png", {"short": rows})
+    with Image.open(tmp_path / "curves.png") as image:
+        image.verify()
+
+
+def test_a_line_through_one_point_is_a_dot(tmp_path: Path, drawn: list[Any]) -> None:
+    curves_png(tmp_path / "curves.png", {"short": ROWS[:1]})
+    assert {line.get_marker() for line in drawn[0].axes[0].get_lines()} == {"o"}
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(StorageError, match="Cannot write"):
+        curves_png(tmp_path / "file" / "curves.png", {"mine": ROWS})

@@ -1,0 +1,128 @@
+"""What a training needs is checked before the first step, and before a folder is made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from snellen.data.dataset import Dataset
+from snellen.data.eyechart import make_eyechart
+from snellen.data.pixel_statistics import measure
+from snellen.errors import DataError, InvalidSetting, UnknownName
+from snellen.recipes.recipe import Freeze, Muon, Recipe, Resolution
+from snellen.train.fit import fit
+from snellen.train.setup import TrainingSetup, prepare, resume_setup
+
+
+def prepared(recipe: Recipe, dataset: Dataset, **changes: Any) -> TrainingSetup:
+    return prepare(recipe, dataset, **({"seed": 0, "device": "cpu", "precision": "fp32"} | changes))
+
+
+def test_statistics_come_from_the_training_images_and_not_from_val(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
+    job = prepared(tiny_recipe, tiny_dataset)
+    assert job.splits.val is not None
+    assert (len(job.splits.train), len(job.splits.val)) == (270, 30)
+    assert not set(job.splits.train.ids) & set(job.splits.val.ids)
+    expected = job.splits.train.images.reshape(-1, 3) / 255
+    np.testing.assert_allclose(job.statistics.mean, expected.mean(axis=0))
+    np.testing.assert_allclose(job.statistics.std, expected.std(axis=0))
+    assert job.statistics == measure(job.splits.train)
+
+
+def test_a_final_training_has_all_images_and_no_val(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
+    job = prepared(tiny_recipe, tiny_dataset, final=True)
+    assert job.final
+    assert job.splits.val is None
+    assert sorted(job.splits.train.ids) == list(range(300))
+
+
+def test_equal_seeds_begin_with_equal_weights(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
+    def weights(seed: int) -> torch.Tensor:
+        return torch.cat([p.flatten() for p in prepared(tiny_recipe, tiny_dataset, seed=seed).new_model().parameters()])
+
+    assert torch.equal(weights(0), weights(0))
+    assert not torch.equal(weights(0), weights(1))
+
+
+def test_the_description_is_json_and_says_what_was_trained_on(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
+    about = json.loads(json.dumps(prepared(tiny_recipe, tiny_dataset).describe(), allow_nan=False))
+    assert about["data"]["train"]["count"] == 270
+    assert about["data"]["val"]["per_class"] == [3] * 10
+    assert (about["seed"], about["final"], about["device"], about["precision"]) == (0, False, "cpu", "fp32")
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "sentence"),
+    [
+        ({}, {"seed": -1}, "--seed -1 is not possible"),
+        ({}, {"seed": 2**32}, "--seed 4294967296 is not possible"),
+        ({}, {"device": "tpu"}, "--device tpu is not available here"),
+        ({}, {"precision": "fp8"}, "--precision fp8 is not possible"),
+        ({"widths": (4,)}, {}, r"widths=\(4,\) is not possible for small_cnn"),
+        ({"stem": "stock"}, {}, "option of model 'small_cnn'"),
+        ({"freezes": (Freeze(prefix="net.convl", after=0.5),)}, {}, "Unknown parameter in freezes.prefix 'net.convl'"),
+        (
+            {"model": "mlp", "widths": (), "resolutions": (Resolution(side=24, until=0.5),)},
+            {},
+            "resolutions.side=24 is not possible: mlp for images of 32x32 px",
+        ),
+        (
+            {"model": "sprint_net", "widths": (24, 24, 24), "resolutions": (Resolution(side=8, until=0.5),)},
+            {},
+            "resolutions.side=8 is not possible: sprint_net",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_a_folder_is_made(
+    tmp_path: Path,
+    tiny_recipe: Recipe,
+    tiny_dataset: Dataset,
+    changes: dict[str, Any],
+    options: dict[str, Any],
+    sentence: str,
+) -> None:
+    with pytest.raises((InvalidSetting, UnknownName), match=sentence):
+        fit(
+            tiny_recipe.replace(**changes),
+            tiny_dataset,
+            runs=tmp_path / "runs",
+            **({"device": "cpu", "precision": "fp32"} | options),
+        )
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_unknown_model_names_the_nearest(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
+    with pytest.raises(UnknownName, match="Did you mean 'resnet18'"):
+        prepared(tiny_recipe.replace(model="resnet-18", widths=()), tiny_dataset)
+
+
+def test_going_on_with_other_data_is_refused(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
+    info = prepared(tiny_recipe, tiny_dataset).describe()
+    resume_setup(info, tiny_recipe, tiny_dataset)
+    with pytest.raises(DataError, match="Resume with the same data, or train a new run"):
+        resume_setup(info, tiny_recipe, make_eyechart(seed=1, train=300, test=60))
+
+
+def test_muon_is_not_for_a_model_without_filters(tmp_path: Path, tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
+    recipe = tiny_recipe.replace(model="mlp", widths=(), optimizer=Muon())
+    with pytest.raises(InvalidSetting, match="use sgd"):
+        fit(recipe, tiny_dataset, device="cpu", precision="fp32", runs=tmp_path)
+
+
+def test_a_resumed_training_runs_on_as_many_threads_as_it_began_with(
+    tiny_recipe: Recipe, tiny_dataset: Dataset
+) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        about = prepared(tiny_recipe, tiny_dataset).describe()
+        torch.set_num_threads(1)
+        resume_setup(about, tiny_recipe, tiny_dataset)
+        assert (about["threads"], torch.get_num_threads()) == (2, 2)
+    finally:
+        torch.set_num_threads(before)
