@@ -33,7 +33,7 @@ LAYERS = (
     ("models", "augment", "data", "trackers"),
     ("runs",),  # a run folder holds its recipe, so of the last two rooms one knows the other
     ("recipes",),
-    ("errors", "version"),
+    ("errors", "serialize", "version"),
 )
 PLACE = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
 LONGEST_FILE, LONGEST_FUNCTION, LONGEST_LOOP = 400, 50, 120

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from snellen.recipes.json_form import to_json
 from snellen.recipes.recipe import Recipe
+from snellen.serialize import to_json
 from snellen.show import figures
 from snellen.train import fit as fitting
 

@@ -16,8 +16,9 @@ import pytest
 from snellen.data import catalog
 from snellen.evaluate import grade
 from snellen.recipes.catalog import RECIPES
-from snellen.recipes.json_form import from_json, to_json
+from snellen.recipes.json_form import from_json
 from snellen.runs.run import Run, open_run
+from snellen.serialize import to_json
 from snellen.train import fit
 
 Snellen = Callable[..., Any]

@@ -23,8 +23,8 @@ from snellen.data.eyechart import make_eyechart
 from snellen.data.ledger import Candidate, Ledger, TestSet
 from snellen.models.restore import weights_hash
 from snellen.recipes.catalog import RECIPES
-from snellen.recipes.json_form import to_json
 from snellen.recipes.recipe import SGD, Recipe
+from snellen.serialize import to_json
 from snellen.train.fit import fit
 
 _RUN_FILES = (

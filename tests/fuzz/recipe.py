@@ -8,7 +8,8 @@ from random import Random
 from tests.fuzz import harness
 from tests.fuzz.edits import edited_json
 
-from snellen.recipes.json_form import from_json, read_recipe, recipe_hash, to_json, with_settings
+from snellen.recipes.json_form import from_json, read_recipe, recipe_hash, with_settings
+from snellen.serialize import to_json
 
 FOLDER = harness.own_folder()
 

@@ -6,9 +6,10 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import Candidate, Ledger, TestSet
 from snellen.guards.looks import looked_at
 from snellen.recipes.cifar10 import PLAIN, SMALL_CNN
-from snellen.recipes.json_form import recipe_hash, to_json
+from snellen.recipes.json_form import recipe_hash
 from snellen.recipes.recipe import Recipe
 from snellen.runs.atomic import write_json
+from snellen.serialize import to_json
 
 LATER, EARLIER = "2999-01-01T00:00:00+00:00", "1999-01-01T00:00:00+00:00"
 

@@ -20,7 +20,7 @@ from snellen.ladder.rungs import (
     with_shared_settings,
 )
 from snellen.recipes.cifar10 import SMALL_CNN, SMALL_CNN_BASELINE, SPRINT
-from snellen.recipes.json_form import to_json
+from snellen.serialize import to_json
 
 
 def fields(rungs: tuple[Rung, ...]) -> list[set[str]]:

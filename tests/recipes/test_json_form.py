@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from snellen.errors import InvalidSetting, UsageError
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.cifar10 import SPRINT
-from snellen.recipes.json_form import _chosen, from_json, read_recipe, recipe_hash, to_json, with_settings
+from snellen.recipes.json_form import _chosen, from_json, read_recipe, recipe_hash, with_settings
 from snellen.recipes.recipe import (
     SGD,
     Augment,
@@ -26,6 +26,7 @@ from snellen.recipes.recipe import (
     Resolution,
     Schedule,
 )
+from snellen.serialize import to_json
 
 _PART = st.floats(0, 0.99)
 _INNER = st.floats(0.01, 0.99)

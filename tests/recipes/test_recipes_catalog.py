@@ -11,8 +11,8 @@ import torch
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting, UnknownName
 from snellen.recipes.catalog import RECIPES, default_recipe, find_recipe
-from snellen.recipes.json_form import to_json
 from snellen.recipes.recipe import SGD, Augment, Muon, Recipe, Schedule
+from snellen.serialize import to_json
 from snellen.train.optimizers import build_optimizers
 from snellen.train.setup import prepare
 from snellen.train.step import update

@@ -31,10 +31,10 @@ from snellen.data.eyechart import make_eyechart
 from snellen.data.ledger import Ledger
 from snellen.errors import SnellenError
 from snellen.predict.predictions import Predictions
-from snellen.recipes.json_form import to_json
 from snellen.recipes.recipe import SGD, Augment, Average, DataPruning, Freeze, Muon, Recipe, Resolution, Schedule
 from snellen.runs.redact_paths import redact_paths
 from snellen.runs.run import open_run
+from snellen.serialize import to_json
 from snellen.train import loop
 
 RUN = Path("runs", "run")

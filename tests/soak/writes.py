@@ -15,9 +15,9 @@ from tests.soak.training import PLAIN, RUN, attempt, content, differences, go_on
 from snellen.data import catalog
 from snellen.data.ledger import Candidate, Ledger, TestSet
 from snellen.evaluate.evaluate import evaluate_on_test, ledger_of
-from snellen.recipes.json_form import to_json
 from snellen.runs.journal import Journal
 from snellen.runs.run import Run, create_run, open_run
+from snellen.serialize import to_json
 from snellen.train import fit as fit_file
 from snellen.train.fit import resume
 from snellen.train.loop import initial_state

@@ -19,9 +19,9 @@ from snellen.data.eyechart import make_eyechart
 from snellen.errors import DataError, InvalidSetting, RunError
 from snellen.models.restore import weights_hash
 from snellen.predict.predictions import Predictions
-from snellen.recipes.json_form import to_json
 from snellen.recipes.recipe import DataPruning, Recipe
 from snellen.runs.run import Run, open_run
+from snellen.serialize import to_json
 from snellen.train.ddp import ALONE, Workers, launched
 from snellen.train.ddp_run import require_same
 from snellen.train.fit import fit, resume

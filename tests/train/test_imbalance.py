@@ -17,8 +17,9 @@ from torch.nn import functional
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import InvalidSetting
-from snellen.recipes.json_form import from_json, to_json, with_settings
+from snellen.recipes.json_form import from_json, with_settings
 from snellen.recipes.recipe import SGD, Augment, Recipe, Sampling
+from snellen.serialize import to_json
 from snellen.train.batches import Batches, _balanced
 from snellen.train.fit import fit
 from snellen.train.optimizers import build_optimizers

@@ -17,9 +17,10 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.errors import DataError, InvalidSetting, UsageError
 from snellen.evaluate.compare_runs import compare_runs
 from snellen.recipes.catalog import default_recipe, find_recipe
-from snellen.recipes.json_form import to_json, with_settings
+from snellen.recipes.json_form import with_settings
 from snellen.recipes.recipe import Recipe
 from snellen.runs import run as runs_on_disk
+from snellen.serialize import to_json
 from snellen.show import notebook
 from snellen.show.progress import Progress
 from snellen.train.fit import fit as fit_run

@@ -9,8 +9,8 @@ from typing import Annotated
 import tyro
 
 from snellen.recipes.catalog import RECIPES, find_recipe
-from snellen.recipes.json_form import to_json
 from snellen.recipes.recipe import Expect
+from snellen.serialize import to_json
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import tyro
 from snellen.cli.own_pictures import OwnPictures
 from snellen.errors import UsageError
 from snellen.recipes.catalog import default_recipe, find_recipe
-from snellen.recipes.json_form import to_json, with_settings
+from snellen.recipes.json_form import with_settings
 from snellen.recipes.recipe import Recipe
+from snellen.serialize import to_json
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 from snellen.data.pictures import PictureForm
 from snellen.metrics.intervals import Rate
 from snellen.models.restore import weights_hash
-from snellen.recipes.json_form import to_json
 from snellen.runs.run import Run
+from snellen.serialize import to_json
 from snellen.version import VERSION
 
 

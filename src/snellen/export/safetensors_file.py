@@ -11,7 +11,7 @@ from snellen.errors import RunError
 from snellen.models.catalog import build
 from snellen.models.normalized import Classifier
 from snellen.models.restore import with_weights
-from snellen.runs.strict_json import read_json
+from snellen.serialize import read_json
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 

@@ -14,9 +14,10 @@ from typing import Any
 
 from snellen.errors import InvalidSetting, RunError, SnellenError, UsageError
 from snellen.ladder.rungs import Rung, changes
-from snellen.recipes.json_form import from_json, to_json
+from snellen.recipes.json_form import from_json
 from snellen.recipes.recipe import Recipe
 from snellen.runs.atomic import write_json
+from snellen.serialize import to_json
 
 _FORMAT = 1
 _MOST_SEEDS = 1_000

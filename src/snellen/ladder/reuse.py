@@ -13,8 +13,9 @@ from pathlib import Path
 from snellen.errors import SnellenError, StorageError, UsageError
 from snellen.ladder.plan import Plan
 from snellen.ladder.rungs import Rung
-from snellen.recipes.json_form import recipe_hash, to_json
+from snellen.recipes.json_form import recipe_hash
 from snellen.runs.run import Run
+from snellen.serialize import to_json
 
 
 def copy_trained(plan: Plan, rung: Rung, seed: int, others: Sequence[Path]) -> bool:

@@ -14,8 +14,9 @@ from typing import Any
 from snellen.errors import UsageError, unknown_name
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.cifar10 import SMALL_CNN, SMALL_CNN_AUGMENTED, SMALL_CNN_BASELINE
-from snellen.recipes.json_form import to_json, with_settings
+from snellen.recipes.json_form import with_settings
 from snellen.recipes.recipe import Recipe
+from snellen.serialize import to_json
 
 _TITLES = ("name", "note", "expect")  # what a recipe says about itself, not what it does
 

@@ -20,21 +20,11 @@ from typing import Any, Literal, get_args, get_origin
 
 from snellen.errors import InvalidSetting, UsageError
 from snellen.recipes.recipe import Recipe
+from snellen.serialize import to_json
 
 _MAX_BYTES = 1_000_000  # a recipe is a page of text; anything larger is something else
 _SHORT = reprlib.Repr()  # a wrong value may be a megabyte long; its message stays a sentence
 _SHORT.maxstring = _SHORT.maxother = 60
-
-
-def to_json(value: Any) -> Any:
-    """A recipe, or any dataclass inside one, as plain JSON values. Fields of a union carry their `kind`."""
-    if dataclasses.is_dataclass(value):
-        fields = {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        kind = getattr(type(value), "kind", None)
-        return {"kind": kind, **fields} if kind else fields
-    if isinstance(value, tuple):
-        return [to_json(item) for item in value]
-    return value
 
 
 def from_json(content: Any) -> Recipe:

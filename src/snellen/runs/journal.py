@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from snellen.runs.atomic import append_line, write_text
-from snellen.runs.strict_json import read_json
+from snellen.serialize import read_json
 
 Row = dict[str, Any]
 

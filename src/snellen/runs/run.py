@@ -32,12 +32,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from snellen.errors import RunError
-from snellen.recipes.json_form import read_recipe, to_json
+from snellen.recipes.json_form import read_recipe
 from snellen.recipes.recipe import Recipe
 from snellen.runs.atomic import clear_leftovers, make_folder, storage_error, sync_folder, write_json
 from snellen.runs.description import describes_run
 from snellen.runs.journal import Journal
-from snellen.runs.strict_json import read_json
+from snellen.serialize import read_json, to_json
 
 _FORMAT = 1
 _MAX_JSON_BYTES = 50_000_000

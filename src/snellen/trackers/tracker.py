@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from snellen.errors import RunError
-from snellen.recipes.json_form import to_json
 from snellen.runs.journal import Row
 from snellen.runs.redact_paths import redact_paths
 from snellen.runs.run import Run
+from snellen.serialize import to_json
 
 Plain = bool | int | float | str | None
 _FILES = ("recipe.json", "metrics.jsonl", "scorecard_val.json", "curves.png", "confusion.png")
