@@ -5,7 +5,7 @@ import json
 import pytest
 
 from snellen.cli.main import main
-from snellen.guards.guard import GUARDS, read_verdicts
+from snellen.guards.guard import GUARDS, read_guards
 
 
 def printed(capsys):
@@ -17,7 +17,7 @@ def test_a_data_set_is_judged_before_anything_is_trained(capsys):
     assert main(["doctor", "eyechart", "--json"]) == 0
     report = printed(capsys)
     assert report["subject"] == "eyechart"
-    assert {verdict["name"]: verdict["passed"] for verdict in report["verdicts"]}["pixel-order"] is True
+    assert {result["name"]: result["passed"] for result in report["results"]}["pixel-order"] is True
 
 
 @pytest.mark.usefixtures("small_eyechart")
@@ -27,15 +27,15 @@ def test_a_run_is_judged_again_and_its_verdicts_are_replaced(own_run, capsys):
     out = capsys.readouterr().out
     assert "✗ finite-loss  error:" in out
     assert "→ Train again" in out
-    assert {verdict.name: verdict.passed for verdict in read_verdicts(own_run)}["finite-loss"] is False
+    assert {result.name: result.passed for result in read_guards(own_run)}["finite-loss"] is False
 
 
 @pytest.mark.usefixtures("small_eyechart")
 def test_notes_alone_are_no_failure(own_run, capsys, monkeypatch):
     from snellen.guards import check
-    from snellen.guards.guard import Verdict
+    from snellen.guards.guard import GuardResult
 
-    note = Verdict("overfit-gap", False, "9 points", "less", "note")
+    note = GuardResult("overfit-gap", False, "9 points", "less", "note")
     monkeypatch.setattr(check, "check_run", lambda *args, **kwargs: (note,))
     assert main(["doctor", str(own_run.folder), "--json"]) == 0
 
@@ -51,7 +51,7 @@ def test_a_run_whose_data_are_away_is_judged_by_its_folder(own_run, capsys, monk
     monkeypatch.delenv("SNELLEN_DATA", raising=False)
     own_run.update_info(data=own_run.info["data"] | {"name": "cifar10"})
     main(["doctor", str(own_run.folder), "--data", str(tmp_path), "--json"])
-    passed = {verdict["name"]: verdict["passed"] for verdict in printed(capsys)["verdicts"]}
+    passed = {result["name"]: result["passed"] for result in printed(capsys)["results"]}
     assert passed["pixel-order"] is None
     assert passed["finite-loss"] is not None
 

@@ -65,8 +65,8 @@ def test_from_a_folder_to_a_grade_on_record(snellen: Snellen, trained: str, lett
     kinds = [line["kind"] for line in snellen("ledger", "--json").json["lines"]]
     assert kinds == ["intent", "result"]
 
-    verdicts = json.loads((tmp_path / "runs/first/guards.json").read_text())["verdicts"]
-    assert {"exact-duplicates", "near-duplicates", "test-twins"} <= {verdict["name"] for verdict in verdicts}
+    verdicts = json.loads((tmp_path / "runs/first/guards.json").read_text())["results"]
+    assert {"exact-duplicates", "near-duplicates", "test-duplicates"} <= {verdict["name"] for verdict in verdicts}
     assert snellen("doctor", "runs/first", "--json").code in (0, 1)
     assert snellen("report", "runs/first").code == 0
 
@@ -106,7 +106,7 @@ def test_a_picture_in_train_and_test_is_said_before_training(snellen: Snellen, t
         write_folder(letters, tmp_path / "mine" / part, kinds=("rgb.png",))
     trained = snellen("train", "mine", "--size", "16", *QUICK)
     assert trained.code == 0
-    assert trained.err.index("test-twins error: 60 of 60 test pictures are in train or val") < trained.err.index(
+    assert trained.err.index("test-duplicates error: 60 of 60 test pictures are in train or val") < trained.err.index(
         "epoch"
     )
     assert "60 of 60 val images are also in train" in trained.err
@@ -154,7 +154,7 @@ def test_the_doctor_and_a_ladder_read_the_pictures_as_a_training_does(
 ) -> None:
     as_trained = ("--size", "16", "--fit", "pad", "--test-fraction", "0.15")
     judged = snellen("doctor", letters, *as_trained, "--json").json
-    assert {one["name"] for one in judged["verdicts"] if one["passed"] is False} <= {"near-duplicates"}
+    assert {one["name"] for one in judged["results"] if one["passed"] is False} <= {"near-duplicates"}
     steps = ("--rungs", "mlp", "plain", "--seeds", "1", "--set", "epochs=0.1", "--device", "cpu", "--precision", "fp32")
     assert snellen("ladder", letters, *as_trained, *steps, "--name", "mine", "--json").code == 0
     (first, _) = sorted(path for path in (tmp_path / "runs" / "ladder-mine").iterdir() if path.is_dir())

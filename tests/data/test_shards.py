@@ -145,14 +145,16 @@ def test_broken_pictures_are_listed_and_the_others_are_learned_from(tmp_path: Pa
 
 def test_a_copy_in_the_test_part_is_found(tmp_path: Path, no_cache: None) -> None:
     from snellen.data.splits import split
-    from snellen.guards.copies import check_copies
+    from snellen.guards.duplicates import check_duplicates
 
     write_tar(tmp_path / "in" / "train-0.tar", samples(range(60), 20))
     write_tar(tmp_path / "in" / "test-0.tar", samples(range(58, 70), 20))
     dataset = load_folder(tmp_path / "in", READING)
-    (twins,) = (verdict for verdict in check_copies(split(dataset), dataset.files) if verdict.name == "test-twins")
-    assert twins.passed is False
-    assert "2 of 12 test pictures are in train or val to the pixel" in twins.evidence
+    (duplicates,) = (
+        verdict for verdict in check_duplicates(split(dataset), dataset.files) if verdict.name == "test-duplicates"
+    )
+    assert duplicates.passed is False
+    assert "2 of 12 test pictures are in train or val to the pixel" in duplicates.evidence
 
 
 def test_beside_class_folders_a_tar_is_a_file_like_any_other(tmp_path: Path) -> None:

@@ -39,10 +39,10 @@ def test_it_says_what_was_trained_on_what_and_where(card: str, finished_run: Run
 
 
 def test_guards_that_failed_are_named(card: str, finished_run: Run) -> None:
-    verdicts = finished_run.read("guards.json")
-    assert verdicts["summary"] in card
-    for verdict in verdicts["verdicts"]:
-        assert (verdict["evidence"] in card) is (verdict["passed"] is not True)
+    results = finished_run.read("guards.json")
+    assert results["summary"] in card
+    for result in results["results"]:
+        assert (result["evidence"] in card) is (result["passed"] is not True)
 
 
 def test_without_a_ledger_line_there_is_no_test_number(card: str) -> None:

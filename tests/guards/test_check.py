@@ -7,31 +7,31 @@ import torch
 from snellen.data.ledger import Ledger
 from snellen.data.splits import split
 from snellen.guards.check import check_data, check_run
-from snellen.guards.guard import GUARDS, read_verdicts
+from snellen.guards.guard import GUARDS, read_guards
 
 CPU = torch.device("cpu")
 
 
-def by_name(verdicts):
-    assert len({verdict.name for verdict in verdicts}) == len(verdicts)
-    return {verdict.name: verdict for verdict in verdicts}
+def by_name(results):
+    assert len({result.name for result in results}) == len(results)
+    return {result.name: result for result in results}
 
 
 def test_together_the_two_checks_ask_every_guard(letters, finished_run):
-    asked = {verdict.name for verdict in (*check_data(*letters), *read_verdicts(finished_run))}
+    asked = {result.name for result in (*check_data(*letters), *read_guards(finished_run))}
     assert asked == set(GUARDS)
 
 
 def test_a_sound_data_set_fails_nothing(letters):
-    assert not [verdict for verdict in check_data(*letters) if verdict.passed is False]
+    assert not [result for result in check_data(*letters) if result.passed is False]
 
 
 def test_training_leaves_its_verdicts_in_the_run_folder_and_none_accuses_the_machinery(finished_run):
-    verdicts = by_name(read_verdicts(finished_run))
-    for name in ("pixel-statistics", "repeatable-evaluation", "blind-start", "small-image-stem", "pixel-order"):
-        assert verdicts[name].passed, verdicts[name]
-    assert "as on file" in verdicts["repeatable-evaluation"].evidence
-    assert not any("guard itself failed" in verdict.evidence for verdict in verdicts.values())
+    results = by_name(read_guards(finished_run))
+    for name in ("pixel-statistics", "repeatable-evaluation", "initial-loss", "small-image-stem", "pixel-order"):
+        assert results[name].passed, results[name]
+    assert "as on file" in results["repeatable-evaluation"].evidence
+    assert not any("guard itself failed" in result.evidence for result in results.values())
 
 
 @pytest.fixture
@@ -49,17 +49,17 @@ def check(own_run, tiny_dataset):
 def test_a_diverged_run_without_weights_is_still_judged(check, own_run):
     own_run.update_info(status="diverged")
     (own_run.folder / "weights.safetensors").unlink()
-    verdicts = check()
-    assert verdicts["finite-loss"].passed is False
-    assert verdicts["repeatable-evaluation"].passed is None
-    assert verdicts["pixel-order"].passed
-    assert by_name(read_verdicts(own_run)) == verdicts
+    results = check()
+    assert results["finite-loss"].passed is False
+    assert results["repeatable-evaluation"].passed is None
+    assert results["pixel-order"].passed
+    assert by_name(read_guards(own_run)) == results
 
 
 def test_without_the_images_the_journal_is_still_judged(check):
-    verdicts = check(images=False)
-    assert verdicts["pixel-order"].passed is None
-    assert verdicts["finite-loss"].passed is not None
+    results = check(images=False)
+    assert results["pixel-order"].passed is None
+    assert results["finite-loss"].passed is not None
 
 
 def test_statistics_changed_after_training_are_seen_in_the_weights_themselves(check, own_run):
@@ -70,9 +70,9 @@ def test_statistics_changed_after_training_are_seen_in_the_weights_themselves(ch
     tensors["normalize.mean"] = torch.tensor([0.485, 0.456, 0.406])
     tensors["normalize.std"] = torch.tensor([0.229, 0.224, 0.225])
     save_file(tensors, path)
-    verdicts = check()
-    assert "ImageNet" in verdicts["pixel-statistics"].evidence
-    assert verdicts["repeatable-evaluation"].passed is False
+    results = check()
+    assert "ImageNet" in results["pixel-statistics"].evidence
+    assert results["repeatable-evaluation"].passed is False
 
 
 def test_a_broken_journal_does_not_break_the_check(check, own_run):

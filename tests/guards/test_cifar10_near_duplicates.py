@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from snellen.errors import DataError, UsageError
-from snellen.guards.cifar10_near_duplicates import accuracy_without_twins, find_twins, twins_known
+from snellen.guards.cifar10_near_duplicates import (
+    accuracy_without_duplicates,
+    cifar10_test_duplicates,
+    listed_near_duplicates,
+)
 from snellen.predict.predictions import Predictions
 
 HEADER = "TestID,TrainID,Distance,Judgment\n"
@@ -17,23 +21,23 @@ def answers(correct, *, split="test", ids=None):
     return Predictions(logits, labels, ids.astype(np.int64), ("a", "b"), split, data="cifar10")
 
 
-def test_accuracy_with_and_without_twins_worked_by_hand():
-    report = accuracy_without_twins(answers([True, True, False, True]), frozenset({0, 3, 77}))
+def test_accuracy_with_and_without_near_duplicates_worked_by_hand():
+    report = accuracy_without_duplicates(answers([True, True, False, True]), frozenset({0, 3, 77}))
     assert (report.all_images.hits, report.all_images.n) == (3, 4)
     assert (report.without.hits, report.without.n) == (1, 2)
-    assert report.twins is not None
-    assert (report.twins.hits, report.twins.n) == (2, 2)
+    assert report.listed is not None
+    assert (report.listed.hits, report.listed.n) == (2, 2)
     assert "of those 2, 2 are right" in str(report)
 
 
-def test_twins_are_told_by_id_not_by_position():
-    report = accuracy_without_twins(answers([True, False], ids=[9, 4]), frozenset({4}))
+def test_near_duplicates_are_told_by_id_not_by_position():
+    report = accuracy_without_duplicates(answers([True, False], ids=[9, 4]), frozenset({4}))
     assert (report.without.hits, report.without.n) == (1, 1)
 
 
 def test_val_predictions_are_refused():
     with pytest.raises(UsageError, match="test images"):
-        accuracy_without_twins(answers([True], split="val"), frozenset({0}))
+        accuracy_without_duplicates(answers([True], split="val"), frozenset({0}))
 
 
 @pytest.mark.parametrize("place", ["", "reference", "cifar-10-batches-py"])
@@ -41,7 +45,7 @@ def test_the_list_is_found_in_and_beside_the_data(tmp_path, place):
     folder = tmp_path / place
     folder.mkdir(exist_ok=True)
     (folder / "duplicates_cifar10.csv").write_text(HEADER + "5,7,0.1,1\n6,8,0.2,2\n")
-    assert find_twins(tmp_path) == {5, 6}
+    assert listed_near_duplicates(tmp_path) == {5, 6}
 
 
 def test_the_list_is_found_from_the_folder_of_the_batches(tmp_path):
@@ -49,35 +53,35 @@ def test_the_list_is_found_from_the_folder_of_the_batches(tmp_path):
     batches.mkdir()
     (tmp_path / "reference").mkdir()
     (tmp_path / "reference" / "cifair_duplicates_cifar10.csv").write_text(HEADER + "5,7,0.1,1\n")
-    assert find_twins(batches) == {5}
+    assert listed_near_duplicates(batches) == {5}
 
 
 def test_without_a_list_nothing_is_claimed(tmp_path):
-    assert find_twins(tmp_path) is None
-    assert twins_known("cifar10", None, None).passed is None
+    assert listed_near_duplicates(tmp_path) is None
+    assert cifar10_test_duplicates("cifar10", None, None).passed is None
 
 
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n", HEADER + "x,1,2,3\n", HEADER + "10000,1,2,3\n", "\xff" * 20])
 def test_a_file_that_is_not_the_list_is_refused(tmp_path, content):
     (tmp_path / "duplicates_cifar10.csv").write_bytes(content.encode("latin-1"))
     with pytest.raises(DataError):
-        find_twins(tmp_path)
+        listed_near_duplicates(tmp_path)
 
 
 def test_what_is_known_before_and_after_the_test_set_was_opened():
-    twins = frozenset({0, 1})
-    before = twins_known("cifar10", twins, None)
+    listed = frozenset({0, 1})
+    before = cifar10_test_duplicates("cifar10", listed, None)
     assert (before.passed, before.severity) == (False, "note")
-    after = twins_known("cifar10", twins, answers([True, True, False]))
+    after = cifar10_test_duplicates("cifar10", listed, answers([True, True, False]))
     assert "without the 2 images" in after.evidence
-    untouched = twins_known("cifar10", twins, answers([True], ids=[5]))
+    untouched = cifar10_test_duplicates("cifar10", listed, answers([True], ids=[5]))
     assert untouched.passed
-    assert twins_known("eyechart", twins, None).passed is None
+    assert cifar10_test_duplicates("eyechart", listed, None).passed is None
 
 
 @pytest.mark.cifar10
 def test_the_published_list_has_286_test_images(cifar10_folder):
-    twins = find_twins(cifar10_folder)
-    if twins is None:
+    listed = listed_near_duplicates(cifar10_folder)
+    if listed is None:
         pytest.skip("duplicates_cifar10.csv does not lie beside CIFAR-10")
-    assert len(twins) == 286
+    assert len(listed) == 286

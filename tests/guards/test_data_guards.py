@@ -11,11 +11,11 @@ from snellen.data.splits import split
 from snellen.guards.data_guards import (
     balanced_weights,
     class_balance,
-    exact_duplicates,
     labels_match_images,
     pixel_order,
     pixel_statistics,
 )
+from snellen.guards.duplicates import exact_duplicates
 
 
 def scrambled(images):
@@ -35,9 +35,9 @@ def test_letters_as_they_are_have_their_pixels_in_order(train):
 @pytest.mark.parametrize("colour", [lambda images: images, grey])
 def test_channels_first_bytes_that_were_reshaped_are_seen_and_the_remedy_undoes_it(train, colour):
     wrong = scrambled(colour(train.images))
-    verdict = pixel_order(replace(train, images=wrong))
-    assert verdict.passed is False
-    assert "transpose(0, 2, 3, 1)" in verdict.remedy
+    result = pixel_order(replace(train, images=wrong))
+    assert result.passed is False
+    assert "transpose(0, 2, 3, 1)" in result.remedy
     mended = wrong.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     np.testing.assert_array_equal(mended, colour(train.images))
 
@@ -53,10 +53,10 @@ def test_shuffled_pixels_and_noise_are_seen(train, rng):
 def test_equal_classes_are_balanced_and_a_rare_one_is_not(train):
     assert class_balance(train).passed
     rare = train.take(np.flatnonzero((train.labels != 3) | (np.arange(len(train)) % 5 == 0)), "train")
-    verdict = class_balance(rare)
-    assert verdict.passed is False
-    assert repr(train.class_names[3]) in verdict.evidence
-    assert "--per-class" in verdict.remedy
+    result = class_balance(rare)
+    assert result.passed is False
+    assert repr(train.class_names[3]) in result.evidence
+    assert "--per-class" in result.remedy
 
 
 def test_a_class_without_images_is_no_division_by_zero(train):
@@ -91,9 +91,9 @@ def test_different_pictures_are_no_duplicates(train, val):
 
 def test_a_picture_in_train_and_val_is_found(train, val):
     copied = replace(val, images=np.concatenate([train.images[5:6], val.images[1:]]))
-    verdict = exact_duplicates(train, copied)
-    assert (verdict.passed, verdict.severity) == (False, "warning")
-    assert "1 of 300 val images" in verdict.evidence
+    result = exact_duplicates(train, copied)
+    assert (result.passed, result.severity) == (False, "warning")
+    assert "1 of 300 val images" in result.evidence
 
 
 def test_one_picture_under_two_labels_is_found_under_one_label_it_is_let_pass(train):
@@ -119,9 +119,9 @@ def test_measured_statistics_pass(train):
     ],
 )
 def test_famous_constants_are_recognised(train, mean, std, said):
-    verdict = pixel_statistics(mean, std, measured_on="train", train=train)
-    assert verdict.passed is False
-    assert said in verdict.evidence
+    result = pixel_statistics(mean, std, measured_on="train", train=train)
+    assert result.passed is False
+    assert said in result.evidence
 
 
 def test_two_hundredths_off_is_too_much_and_one_is_not(train):

@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from snellen.errors import DataError, RunError
-from snellen.guards.guard import Verdict, judge, read_verdicts, summary, unjudged, write_verdicts
+from snellen.guards.guard import GuardResult, ask_guards, read_guards, summary, unjudged, write_guards
 from snellen.runs.run import Run
 
-PASSED = Verdict("pixel-order", True, "fine")
-FAILED = Verdict("overfit-gap", False, "9 points", "--set epochs=1", "note")
-UNKNOWN = unjudged("blind-start", "no images")
+PASSED = GuardResult("pixel-order", True, "fine")
+FAILED = GuardResult("overfit-gap", False, "9 points", "--set epochs=1", "note")
+UNKNOWN = unjudged("initial-loss", "no images")
 
 
 def test_counts_name_the_failures():
@@ -19,8 +19,8 @@ def test_counts_name_the_failures():
 
 
 def test_what_is_written_is_read(tmp_path):
-    write_verdicts(Run(tmp_path), [PASSED, FAILED, UNKNOWN], processor_seconds=0.25)
-    assert read_verdicts(Run(tmp_path)) == (PASSED, FAILED, UNKNOWN)
+    write_guards(Run(tmp_path), [PASSED, FAILED, UNKNOWN], processor_seconds=0.25)
+    assert read_guards(Run(tmp_path)) == (PASSED, FAILED, UNKNOWN)
 
 
 @pytest.mark.parametrize(
@@ -28,29 +28,29 @@ def test_what_is_written_is_read(tmp_path):
     [
         "[]",
         "{}",
-        '{"verdicts": 3}',
-        '{"verdicts": [{"name": "pixel-order"}]}',
-        '{"verdicts": [{"name": "unheard-of", "passed": true, "evidence": "x"}]}',
-        '{"verdicts": [{"name": "pixel-order", "passed": "yes", "evidence": "x"}]}',
-        '{"verdicts": [{"name": "pixel-order", "passed": true, "evidence": 4}]}',
-        '{"verdicts": [{"name": [], "passed": true, "evidence": "x"}]}',
-        '{"verdicts": [{"name": "pixel-order", "passed": true, "evidence": "x", "severity": "fatal"}]}',
+        '{"results": 3}',
+        '{"results": [{"name": "pixel-order"}]}',
+        '{"results": [{"name": "unheard-of", "passed": true, "evidence": "x"}]}',
+        '{"results": [{"name": "pixel-order", "passed": "yes", "evidence": "x"}]}',
+        '{"results": [{"name": "pixel-order", "passed": true, "evidence": 4}]}',
+        '{"results": [{"name": [], "passed": true, "evidence": "x"}]}',
+        '{"results": [{"name": "pixel-order", "passed": true, "evidence": "x", "severity": "fatal"}]}',
     ],
 )
 def test_a_file_that_holds_no_verdicts_is_refused_in_one_sentence(tmp_path, content):
     (tmp_path / "guards.json").write_text(content)
     with pytest.raises(RunError):
-        read_verdicts(Run(tmp_path))
+        read_guards(Run(tmp_path))
 
 
 def test_a_guard_that_breaks_is_a_verdict_and_the_others_are_still_asked():
-    def broken() -> Verdict:
+    def broken() -> GuardResult:
         raise ZeroDivisionError("oh")
 
-    def refused() -> Verdict:
+    def refused() -> GuardResult:
         raise DataError("There is nothing.")
 
-    first, second, third = judge({"blind-start": broken, "overfit-gap": refused, "pixel-order": lambda: PASSED})
+    first, second, third = ask_guards({"initial-loss": broken, "overfit-gap": refused, "pixel-order": lambda: PASSED})
     assert first.passed is None
     assert "ZeroDivisionError: oh" in first.evidence
     assert second == unjudged("overfit-gap", "There is nothing.")
@@ -59,4 +59,4 @@ def test_a_guard_that_breaks_is_a_verdict_and_the_others_are_still_asked():
 
 def test_a_failure_without_a_remedy_cannot_be_made():
     with pytest.raises(AssertionError, match="way out"):
-        Verdict("pixel-order", False, "wrong")
+        GuardResult("pixel-order", False, "wrong")

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from snellen.errors import InvalidSetting
-from snellen.guards.model_guards import blind_start, repeatable_evaluation, small_image_stem, untrained
+from snellen.guards.model_guards import initial_loss, repeatable_evaluation, small_image_stem, untrained
 from snellen.models.catalog import build
 from snellen.models.resnet18 import ResNet18
 from snellen.predict.predict import predict
@@ -40,9 +40,9 @@ def test_a_plain_model_answers_the_same_twice_and_is_left_in_its_mode(val):
 
 
 def test_dropout_that_ignores_eval_is_seen(val):
-    verdict = repeatable_evaluation(StubbornDropout(fresh("small_cnn", val, **SMALL)), val)
-    assert verdict.passed is False
-    assert "model.eval()" in verdict.remedy
+    result = repeatable_evaluation(StubbornDropout(fresh("small_cnn", val, **SMALL)), val)
+    assert result.passed is False
+    assert "model.eval()" in result.remedy
 
 
 def test_batch_statistics_in_evaluation_are_seen(val):
@@ -50,9 +50,9 @@ def test_batch_statistics_in_evaluation_are_seen(val):
     for name in ("bn1", "bn2", "bn3", "bn4"):
         own = getattr(model.net, name)
         setattr(model.net, name, nn.BatchNorm2d(own.num_features, track_running_stats=False))
-    verdict = repeatable_evaluation(model, val)
-    assert verdict.passed is False
-    assert "track_running_stats" in verdict.remedy
+    result = repeatable_evaluation(model, val)
+    assert result.passed is False
+    assert "track_running_stats" in result.remedy
 
 
 def test_answers_on_file_to_augmented_images_are_seen(val):
@@ -60,16 +60,16 @@ def test_answers_on_file_to_augmented_images_are_seen(val):
     from dataclasses import replace
 
     mirrored = replace(val, images=np.ascontiguousarray(val.images[:, :, ::-1]))
-    verdict = repeatable_evaluation(model, val, stored=predict(model, mirrored))
-    assert verdict.passed is False
-    assert "on file" in verdict.evidence
+    result = repeatable_evaluation(model, val, stored=predict(model, mirrored))
+    assert result.passed is False
+    assert "on file" in result.evidence
 
 
 def test_answers_on_file_to_other_images_are_not_compared(val, train):
     model = fresh("small_cnn", val, **SMALL)
-    verdict = repeatable_evaluation(model, val, stored=predict(model, train.take(np.arange(5), "train")))
-    assert verdict.passed
-    assert "on file" not in verdict.evidence
+    result = repeatable_evaluation(model, val, stored=predict(model, train.take(np.arange(5), "train")))
+    assert result.passed
+    assert "on file" not in result.evidence
 
 
 def test_a_model_whose_answers_are_no_numbers_does_not_pass(val):
@@ -89,9 +89,9 @@ def test_resnet18_keeps_positions_with_the_small_stem_and_loses_them_with_the_st
     small = ResNet18(3, 10, widths=widths, stem="small", residual=True)
     stock = ResNet18(3, 10, widths=widths, stem="stock", residual=True)
     assert small_image_stem(small, (32, 32, 3)).passed
-    verdict = small_image_stem(stock, (32, 32, 3))
-    assert verdict.passed is False
-    assert "32 px a side become 16, then 8, after the first convolutions and 1 in the end" in verdict.evidence
+    result = small_image_stem(stock, (32, 32, 3))
+    assert result.passed is False
+    assert "32 px a side become 16, then 8, after the first convolutions and 1 in the end" in result.evidence
     assert small_image_stem(stock, (64, 64, 3)).passed
 
 
@@ -107,26 +107,26 @@ def test_an_mlp_has_no_positions_to_lose(val):
 @pytest.mark.parametrize("name", ["mlp", "plain", "small_cnn", "sprint", "glance"])
 def test_every_small_recipe_starts_as_a_blind_guess(train, val, name):
     model = untrained(RECIPES[name], train, mean=[0.5] * 3, std=[0.28] * 3, seed=1)
-    assert blind_start(model, val).passed
+    assert initial_loss(model, val).passed
 
 
 def test_a_last_layer_a_hundred_times_too_large_is_seen(val):
     model = fresh("small_cnn", val, **SMALL)
     with torch.no_grad():
         model.get_parameter("net.fc.weight").mul_(100)
-    verdict = blind_start(model, val)
-    assert verdict.passed is False
-    assert "ln 10 = 2.30" in verdict.evidence
+    result = initial_loss(model, val)
+    assert result.passed is False
+    assert "ln 10 = 2.30" in result.evidence
 
 
 def test_images_that_were_not_scaled_are_seen_where_nothing_normalises_inside(val):
     model = fresh("plain_cnn", val)
     model.normalize.std.div_(255 * 4)
-    assert blind_start(model, val).passed is False
+    assert initial_loss(model, val).passed is False
 
 
 def test_a_loss_that_is_no_number_is_no_blind_guess(val):
     model = fresh("small_cnn", val, **SMALL)
     with torch.no_grad():
         model.get_parameter("net.fc.bias").fill_(float("nan"))
-    assert blind_start(model, val).passed is False
+    assert initial_loss(model, val).passed is False

@@ -37,5 +37,5 @@ def test_each_run_becomes_a_file_that_names_no_folder_of_this_disk(
 
 
 def test_what_a_guard_says_of_a_file_is_kept_without_its_folder(own_run: Run) -> None:
-    own_run.write("guards.json", {"verdicts": [{"evidence": "as far as /srv/data/runs/ledger.jsonl knows"}]})
-    assert evidence(own_run)["guards"]["verdicts"] == [{"evidence": "as far as ledger.jsonl knows"}]
+    own_run.write("guards.json", {"results": [{"evidence": "as far as /srv/data/runs/ledger.jsonl knows"}]})
+    assert evidence(own_run)["guards"]["results"] == [{"evidence": "as far as ledger.jsonl knows"}]

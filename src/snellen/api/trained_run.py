@@ -12,7 +12,7 @@ from snellen.data.pictures import Fit, PictureForm
 from snellen.errors import InvalidSetting, RunError, UsageError
 from snellen.evaluate.evaluate import evaluate_on_test, evaluate_on_val, ledger_of
 from snellen.export.write import Export, Format, export_run
-from snellen.guards.guard import Verdict, read_verdicts, summary
+from snellen.guards.guard import GuardResult, read_guards, summary
 from snellen.metrics.intervals import Rate
 from snellen.metrics.scorecard import Scorecard, scorecard
 from snellen.models.device import choose_device
@@ -150,9 +150,9 @@ class TrainedRun:
         """The trained network, in eval mode: (N, C, H, W) float32 in [0, 1] in, logits out."""
         return restore(self.run, choose_device(device))
 
-    def guards(self) -> tuple[Verdict, ...]:
+    def guards(self) -> tuple[GuardResult, ...]:
         """What was looked for: each known mistake with its verdict and evidence."""
-        return read_verdicts(self.run)
+        return read_guards(self.run)
 
     def export(self, *formats: Format, out: str | Path | None = None, data: str | Path | None = None) -> Export:
         """Files for other tools, compared before they are written: `run.export("onnx", "int8")`.

@@ -15,7 +15,7 @@ from snellen.errors import DataError, DataNotFound, UsageError
 
 if TYPE_CHECKING:
     from snellen.data.labeled_images import LabeledImages
-    from snellen.guards.guard import Verdict
+    from snellen.guards.guard import GuardResult
     from snellen.runs.run import Run
 
 
@@ -26,7 +26,7 @@ class Args:
     subject: Annotated[str | None, tyro.conf.Positional] = None
     """A data set (cifar10, eyechart, a folder of your own pictures) or the folder of a run."""
     show: str | None = None
-    """Make this guard's mistake on purpose and show its verdict; --show list names them all."""
+    """Make this guard's mistake on purpose and show its result; --show list names them all."""
     data: Path | None = None
     """Where the data are; else $SNELLEN_DATA, ./data and the cache are searched."""
     ledger: Path | None = None
@@ -45,12 +45,12 @@ def run(args: Args) -> int:
         return _show(args, args.show)
     if args.subject is None:
         raise UsageError("Whose doctor? snellen doctor cifar10, or snellen doctor runs/NAME")
-    verdicts = _judge(args, args.subject)
-    _print(verdicts, args.subject, as_json=args.json)
-    return int(any(verdict.passed is False and verdict.severity != "note" for verdict in verdicts))
+    results = _judge(args, args.subject)
+    _print(results, args.subject, as_json=args.json)
+    return int(any(result.passed is False and result.severity != "note" for result in results))
 
 
-def _judge(args: Args, subject: str) -> Sequence[Verdict]:
+def _judge(args: Args, subject: str) -> Sequence[GuardResult]:
     from snellen.data.catalog import NAMES, load
 
     if (Path(subject) / "run.json").is_file():
@@ -69,7 +69,7 @@ def _judge(args: Args, subject: str) -> Sequence[Verdict]:
     return check_data(parts.train, parts.val, data=args.data, test=parts.test, files=dataset.files)
 
 
-def _judge_run(args: Args, folder: Path) -> Sequence[Verdict]:
+def _judge_run(args: Args, folder: Path) -> Sequence[GuardResult]:
     if args.own_pictures != OwnPictures():
         raise UsageError(
             f"--size, --fit, --test-fraction and --strict have no effect on {folder}, whose pictures are read as they "
@@ -120,22 +120,22 @@ def _show(args: Args, name: str) -> int:
         return 0
     from snellen.guards.show import MISTAKES, show
 
-    verdict = show(name)
+    result = show(name)
     if not args.json:
         print(f"mistake  {MISTAKES[name].sentence}")
-    _print([verdict], name, as_json=args.json)
+    _print([result], name, as_json=args.json)
     return 0
 
 
-def _print(verdicts: Sequence[Verdict], subject: str, *, as_json: bool) -> None:
+def _print(results: Sequence[GuardResult], subject: str, *, as_json: bool) -> None:
     from rich.console import Console
 
     from snellen.guards.guard import summary
-    from snellen.show.terminal import show_verdicts
+    from snellen.show.terminal import show_guard_results
 
     if as_json:
-        entries = [verdict.to_json() for verdict in verdicts]
-        print(json.dumps({"subject": subject, "summary": summary(verdicts), "verdicts": entries}, ensure_ascii=False))
+        entries = [result.to_json() for result in results]
+        print(json.dumps({"subject": subject, "summary": summary(results), "results": entries}, ensure_ascii=False))
         return
     console = Console(highlight=False)
-    show_verdicts(console, verdicts, passed=True)
+    show_guard_results(console, results, passed=True)

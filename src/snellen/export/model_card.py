@@ -8,7 +8,7 @@ from typing import Any
 from snellen.data.ledger import Ledger
 from snellen.errors import RunError
 from snellen.export.parity import Parity
-from snellen.guards.guard import read_verdicts, summary
+from snellen.guards.guard import read_guards, summary
 from snellen.metrics.calibration import calibration
 from snellen.metrics.intervals import Rate
 from snellen.metrics.scorecard import Scorecard, scorecard
@@ -131,14 +131,14 @@ def _files(parities: Sequence[Parity], sizes: dict[str, int]) -> list[str]:
 
 def _guards(run: Run) -> list[str]:
     try:
-        verdicts = read_verdicts(run)
+        results = read_guards(run)
     except RunError:
         return ["The guards were not asked. Ask them: `snellen doctor RUN`."]
-    failed = [verdict for verdict in verdicts if verdict.passed is False]
-    unknown = [verdict for verdict in verdicts if verdict.passed is None]
-    lines = [f"**{verdict.name}** failed ({verdict.severity}): {verdict.evidence}" for verdict in failed]
-    lines += [f"{verdict.name} could not be judged: {verdict.evidence}" for verdict in unknown]
-    return [f"{summary(verdicts)}.", *([_bullets(lines)] if lines else [])]
+    failed = [result for result in results if result.passed is False]
+    unknown = [result for result in results if result.passed is None]
+    lines = [f"**{result.name}** failed ({result.severity}): {result.evidence}" for result in failed]
+    lines += [f"{result.name} could not be judged: {result.evidence}" for result in unknown]
+    return [f"{summary(results)}.", *([_bullets(lines)] if lines else [])]
 
 
 def _limits(facts: dict[str, Any], predictions: Predictions | None) -> list[str]:

@@ -1,1 +1,1 @@
-"""Each known gotcha as an automatic verdict with evidence and remedy."""
+"""Each known gotcha as an automatic result with evidence and remedy."""

@@ -14,20 +14,17 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import Ledger
 from snellen.data.sealed_images import SealedImages
 from snellen.errors import RunError
-from snellen.guards.cifar10_near_duplicates import find_twins, twins_known
-from snellen.guards.copies import copies_in_test
+from snellen.guards.cifar10_near_duplicates import cifar10_test_duplicates, listed_near_duplicates
 from snellen.guards.data_guards import (
     class_balance,
-    exact_duplicates,
     labels_match_images,
     pixel_order,
     pixel_statistics,
 )
-from snellen.guards.guard import Verdict, judge, unjudged, write_verdicts
-from snellen.guards.looks import looked_at
-from snellen.guards.model_guards import blind_start, repeatable_evaluation, small_image_stem, untrained
-from snellen.guards.near_duplicates import near_duplicates
-from snellen.guards.training_guards import class_answers, finite_loss, overfit_gap, stuck_at_chance
+from snellen.guards.duplicates import duplicates_in_test, exact_duplicates, near_duplicates
+from snellen.guards.guard import GuardResult, ask_guards, unjudged, write_guards
+from snellen.guards.model_guards import initial_loss, repeatable_evaluation, small_image_stem, untrained
+from snellen.guards.run_guards import class_answers, finite_loss, overfit_gap, stuck_at_chance, used_once
 from snellen.models.restore import restore
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
@@ -40,27 +37,27 @@ def check_data(
     data: Path | None = None,
     test: SealedImages | None = None,
     files: Sequence[str] = (),
-) -> tuple[Verdict, ...]:
-    """What can be known before training. The search for near-copies takes seconds, the rest under one.
+) -> tuple[GuardResult, ...]:
+    """What can be known before training. The search for near-duplicates takes seconds, the rest under one.
 
     Args:
         train: after the split.
         val: likewise.
-        data: folder given with --data, where the list of test twins is looked for.
+        data: folder given with --data, where the list of near-duplicates is looked for.
         test: a user's own test part, searched for copies while it stays sealed; None for data known by name.
         files: the name of the file each id stands for; empty where there are none.
     """
     own = bool(files)
-    return judge(
+    return ask_guards(
         {
             "pixel-order": partial(pixel_order, train),
             "class-balance": partial(class_balance, train),
             "labels-match-images": partial(labels_match_images, train),
             "exact-duplicates": partial(exact_duplicates, train, val, files),
             "near-duplicates": partial(near_duplicates, train, val, files),
-            "test-twins": partial(copies_in_test, train, val, test, files)
+            "test-duplicates": partial(duplicates_in_test, train, val, test, files)
             if own
-            else lambda: twins_known(train.name, find_twins(data), None),
+            else lambda: cifar10_test_duplicates(train.name, listed_near_duplicates(data), None),
         }
     )
 
@@ -73,8 +70,8 @@ def check_run(
     ledger: Ledger,
     device: torch.device,
     data: Path | None = None,
-    before: Sequence[Verdict] = (),
-) -> tuple[Verdict, ...]:
+    before: Sequence[GuardResult] = (),
+) -> tuple[GuardResult, ...]:
     """Judge a run and write guards.json into its folder. Never raises because of what a guard finds.
 
     Args:
@@ -83,21 +80,21 @@ def check_run(
         val: its val images; None after a final training.
         ledger: where looks at test sets are written.
         device: where the model answers.
-        data: folder given with --data, where the list of test twins is looked for.
-        before: what was found before the training; it stands in place of the same guards' verdicts now.
+        data: folder given with --data, where the list of near-duplicates is looked for.
+        before: what was found before the training; it stands in place of the same guards' results now.
 
     Raises:
         StorageError: guards.json cannot be written.
     """
     started = time.process_time()
-    known = {verdict.name for verdict in before}
-    now = (*_journal_verdicts(run, ledger, data), *_image_verdicts(run, train, val, device))
-    verdicts = (*(verdict for verdict in now if verdict.name not in known), *before)
-    write_verdicts(run, verdicts, processor_seconds=time.process_time() - started)
-    return verdicts
+    known = {result.name for result in before}
+    now = (*_journal_results(run, ledger, data), *_image_results(run, train, val, device))
+    results = (*(result for result in now if result.name not in known), *before)
+    write_guards(run, results, processor_seconds=time.process_time() - started)
+    return results
 
 
-def _journal_verdicts(run: Run, ledger: Ledger, data: Path | None) -> tuple[Verdict, ...]:
+def _journal_results(run: Run, ledger: Ledger, data: Path | None) -> tuple[GuardResult, ...]:
     """Those that need nothing but the run folder and the ledger."""
     info, rows = run.info, run.journal.rows()
     stored = _stored(run, "val")
@@ -113,7 +110,7 @@ def _journal_verdicts(run: Run, ledger: Ledger, data: Path | None) -> tuple[Verd
         "stuck-at-chance": lambda: stuck_at_chance(rows, val_per_class=val["per_class"] if val else []),
         "overfit-gap": lambda: overfit_gap(rows, best_epoch=info.get("best_epoch"), recipe=run.recipe),
         "class-answers": lambda: class_answers(stored) if stored else unjudged("class-answers", _NO_VAL),
-        "test-once": lambda: looked_at(
+        "test-once": lambda: used_once(
             ledger,
             data=name,
             recipe=run.recipe,
@@ -122,8 +119,8 @@ def _journal_verdicts(run: Run, ledger: Ledger, data: Path | None) -> tuple[Verd
         ),
     }
     if tested is not None and name == "cifar10":
-        guards["test-twins"] = lambda: twins_known(name, find_twins(data), tested)
-    return judge(guards)
+        guards["test-duplicates"] = lambda: cifar10_test_duplicates(name, listed_near_duplicates(data), tested)
+    return ask_guards(guards)
 
 
 _NO_VAL = "There are no answers to val images; a final training keeps no val split."
@@ -131,7 +128,7 @@ _NEED_IMAGES = (
     "pixel-statistics",
     "repeatable-evaluation",
     "small-image-stem",
-    "blind-start",
+    "initial-loss",
     "pixel-order",
     "class-balance",
     "labels-match-images",
@@ -140,9 +137,9 @@ _NEED_IMAGES = (
 _NO_IMAGES = "The images are not at hand; name their folder with --data."
 
 
-def _image_verdicts(
+def _image_results(
     run: Run, train: LabeledImages | None, val: LabeledImages | None, device: torch.device
-) -> tuple[Verdict, ...]:
+) -> tuple[GuardResult, ...]:
     """Those that need the images, the weights, or both."""
     if train is None:
         return tuple(unjudged(name, _NO_IMAGES) for name in _NEED_IMAGES)
@@ -151,9 +148,9 @@ def _image_verdicts(
     try:
         model = restore(run, device)
     except RunError as error:
-        verdicts = tuple(unjudged(name, str(error)) for name in ("pixel-statistics", "repeatable-evaluation"))
+        results = tuple(unjudged(name, str(error)) for name in ("pixel-statistics", "repeatable-evaluation"))
     else:
-        verdicts = judge(
+        results = ask_guards(
             {
                 "pixel-statistics": lambda: pixel_statistics(
                     model.normalize.mean.tolist(),
@@ -167,10 +164,10 @@ def _image_verdicts(
             }
         )
     fresh = partial(untrained, recipe, train, mean=mean, std=std, seed=int(info["seed"]))
-    return verdicts + judge(
+    return results + ask_guards(
         {
             "small-image-stem": lambda: small_image_stem(fresh(), train.image_shape),
-            "blind-start": lambda: blind_start(fresh().to(device), val or train),
+            "initial-loss": lambda: initial_loss(fresh().to(device), val or train),
             "pixel-order": partial(pixel_order, train),
             "class-balance": partial(class_balance, train),
             "labels-match-images": partial(labels_match_images, train),

@@ -1,4 +1,4 @@
-"""CIFAR-10's test images that have a near-copy in train, and what accuracy is without them.
+"""CIFAR-10's test images that have a near-duplicate in train, and what accuracy is without them.
 
 The list is that of Barz and Denzler, "Do we train on test data? Purging CIFAR of near-duplicates", 2020: 286 test
 images, found by the features of a network and judged by eye. It carries no licence, so it is not part of this
@@ -17,7 +17,7 @@ import numpy as np
 
 from snellen.data.search import CIFAR10_FOLDERS, places
 from snellen.errors import DataError, UsageError
-from snellen.guards.guard import Verdict, unjudged
+from snellen.guards.guard import GuardResult, unjudged
 from snellen.metrics.classification import accuracy
 from snellen.metrics.intervals import Rate
 from snellen.predict.predictions import Predictions
@@ -28,38 +28,38 @@ _TEST_IMAGES = 10_000
 
 
 @dataclass(frozen=True)
-class TwinAccuracy:
-    """Accuracy with and without the images that have a twin in train.
+class AccuracyWithoutDuplicates:
+    """Accuracy with and without the images that have a near-duplicate in train.
 
     Attributes:
         all_images: over all images.
-        without: over those that have no known twin.
-        twins: over those that have one; None if none of them was graded.
+        without: over those that have no known near-duplicate.
+        listed: over those that have one; None if none of them was graded.
     """
 
     all_images: Rate
     without: Rate
-    twins: Rate | None
+    listed: Rate | None
 
     def __str__(self) -> str:
-        if self.twins is None:
-            return f"{self.all_images.text(2)}; none of these images has a known near-copy in train"
+        if self.listed is None:
+            return f"{self.all_images.text(2)}; none of these images has a known near-duplicate in train"
         return (
-            f"{self.all_images.text(2)}; without the {self.twins.n} images that have a near-copy in train "
-            f"{self.without.text(2)}; of those {self.twins.n}, {self.twins.hits} are right"
+            f"{self.all_images.text(2)}; without the {self.listed.n} images that have a near-duplicate in train "
+            f"{self.without.text(2)}; of those {self.listed.n}, {self.listed.hits} are right"
         )
 
     def to_json(self) -> dict[str, Any]:
         """The three rates with their intervals."""
         return {
             "all": self.all_images.to_json(),
-            "without_twins": self.without.to_json(),
-            "twins": self.twins and self.twins.to_json(),
+            "without_near_duplicates": self.without.to_json(),
+            "listed": self.listed and self.listed.to_json(),
         }
 
 
-def find_twins(data: Path | None = None) -> frozenset[int] | None:
-    """Ids of CIFAR-10's test images with a near-copy in train, or None where the list is not at hand.
+def listed_near_duplicates(data: Path | None = None) -> frozenset[int] | None:
+    """Ids of CIFAR-10's test images with a near-duplicate in train, or None where the list is not at hand.
 
     Args:
         data: the folder given with --data; None looks in $SNELLEN_DATA, ./data and the cache.
@@ -70,44 +70,50 @@ def find_twins(data: Path | None = None) -> frozenset[int] | None:
     return next((_read(path) for path in _candidates(data) if path.is_file()), None)
 
 
-def accuracy_without_twins(predictions: Predictions, twins: frozenset[int]) -> TwinAccuracy:
-    """Plain accuracy of test predictions with and without the images whose ids are in `twins`.
+def accuracy_without_duplicates(predictions: Predictions, listed: frozenset[int]) -> AccuracyWithoutDuplicates:
+    """Plain accuracy of test predictions with and without the images whose ids are in `listed`.
 
     Raises:
-        UsageError: these are not predictions of a test set, or no image is left without its twin.
+        UsageError: these are not predictions of a test set, or no image is left without a near-duplicate.
     """
     if predictions.split != "test":
-        raise UsageError(f"The list of twins is about the test images; these predictions are of {predictions.split!r}.")
-    is_twin = np.isin(predictions.ids, np.array(sorted(twins), dtype=np.int64))
-    hits, count = int(predictions.correct[is_twin].sum()), int(is_twin.sum())
+        raise UsageError(
+            f"The list of near-duplicates is about the test images; these predictions are of {predictions.split!r}."
+        )
+    is_listed = np.isin(predictions.ids, np.array(sorted(listed), dtype=np.int64))
+    hits, count = int(predictions.correct[is_listed].sum()), int(is_listed.sum())
     every = accuracy(predictions)
-    return TwinAccuracy(every, Rate(every.hits - hits, every.n - count), Rate(hits, count) if count else None)
+    return AccuracyWithoutDuplicates(
+        every, Rate(every.hits - hits, every.n - count), Rate(hits, count) if count else None
+    )
 
 
-def twins_known(name: str, twins: frozenset[int] | None, predictions: Predictions | None) -> Verdict:
-    """What is known about near-copies between train and test of the data set `name`.
+def cifar10_test_duplicates(name: str, listed: frozenset[int] | None, predictions: Predictions | None) -> GuardResult:
+    """What is known about near-duplicates between train and test of the data set `name`.
 
     Args:
         name: of the data set.
-        twins: from `find_twins`.
+        listed: from `listed_near_duplicates`.
         predictions: of the test set, if it has been opened; nothing is opened here.
     """
-    guard = "test-twins"
+    guard = "test-duplicates"
     if name != "cifar10":
-        return unjudged(guard, f"There is no published list of near-copies for {name}, and its test set stays sealed.")
-    if twins is None:
+        return unjudged(
+            guard, f"There is no published list of near-duplicates for {name}, and its test set stays sealed."
+        )
+    if listed is None:
         return unjudged(
             guard,
-            "286 test images are known to have a near-copy in train; their list is not here. Put duplicates_cifar10.csv"
-            " (https://github.com/cvjena/cifair, folder meta) beside the data.",
+            "286 test images are known to have a near-duplicate in train; their list is not here. Put "
+            "duplicates_cifar10.csv (https://github.com/cvjena/cifair, folder meta) beside the data.",
         )
     remedy = "Quote test accuracy with and without them: once the test set was opened, snellen doctor RUN prints both."
     if predictions is None:
-        share = 100 * len(twins) / _TEST_IMAGES
-        evidence = f"{len(twins)} of 10,000 test images ({share:.1f} %) have a published near-copy in train."
-        return Verdict(guard, False, evidence, remedy, "note")
-    graded = accuracy_without_twins(predictions, twins)
-    return Verdict(guard, graded.twins is None, f"Test accuracy {graded}.", "Quote both.", "note")
+        share = 100 * len(listed) / _TEST_IMAGES
+        evidence = f"{len(listed)} of 10,000 test images ({share:.1f} %) have a published near-duplicate in train."
+        return GuardResult(guard, False, evidence, remedy, "note")
+    graded = accuracy_without_duplicates(predictions, listed)
+    return GuardResult(guard, graded.listed is None, f"Test accuracy {graded}.", "Quote both.", "note")
 
 
 def _candidates(data: Path | None) -> Iterator[Path]:
@@ -123,11 +129,13 @@ def _candidates(data: Path | None) -> Iterator[Path]:
 def _read(path: Path) -> frozenset[int]:
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise DataError(f"{path} has {path.stat().st_size} bytes; the list of twins has about 10,000.")
+            raise DataError(f"{path} has {path.stat().st_size} bytes; the list of near-duplicates has about 10,000.")
         with path.open(newline="", encoding="utf-8") as file:
             ids = frozenset(int(row["TestID"]) for row in csv.DictReader(file))
     except (KeyError, TypeError, ValueError, OSError, csv.Error) as error:
-        raise DataError(f"{path} is not the list of near-copies: it has no column TestID of whole numbers.") from error
+        raise DataError(
+            f"{path} is not the list of near-duplicates: it has no column TestID of whole numbers."
+        ) from error
     if not ids or min(ids) < 0 or max(ids) >= _TEST_IMAGES:
         raise DataError(f"{path} names no test images, or some outside 0..{_TEST_IMAGES - 1}.")
     return ids

@@ -1,7 +1,6 @@
-"""Guards that look at labelled images alone: the order of pixels, the labels, the classes, the copies.
+"""Guards that look at labelled images alone: the order of pixels, the labels, the classes, the statistics.
 
-All of them see samples where samples are enough, so that 50,000 images take well under a second (the content hashes
-of `exact-duplicates` are those the split has made already).
+All of them see samples where samples are enough, so that 50,000 images take well under a second.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from numpy.typing import NDArray
 
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pixel_statistics import channel_histograms
-from snellen.guards.guard import Verdict, unjudged
-from snellen.guards.near_duplicates import directions, named
+from snellen.guards.duplicates import directions
+from snellen.guards.guard import GuardResult, unjudged
 
 _SAMPLE = 1_000
 _MOST_IMBALANCE = 3.0  # largest class over smallest; below it, plain and balanced accuracy say much the same
@@ -29,7 +28,7 @@ _KNOWN_CONSTANTS = {
 }
 
 
-def pixel_order(images: LabeledImages) -> Verdict:
+def pixel_order(images: LabeledImages) -> GuardResult:
     """Whether neighbours on the picture are neighbours in the world.
 
     Two signs: the same bytes read channels first are smoother than as they are given (someone reshaped instead of
@@ -46,7 +45,7 @@ def pixel_order(images: LabeledImages) -> Verdict:
     if channels > 1:
         reread = _roughness(given.reshape(-1, channels, height, width).transpose(0, 2, 3, 1))
         if reread < 0.75 * here:
-            return Verdict(
+            return GuardResult(
                 name, False,
                 f"Neighbouring pixels differ by {here:.0f} of 255 as given, by {reread:.0f} if the same bytes are read "
                 "channels first.",
@@ -55,13 +54,13 @@ def pixel_order(images: LabeledImages) -> Verdict:
                 "error",
             )  # fmt: skip
     if here > 0.75 * far:
-        return Verdict(
+        return GuardResult(
             name, False,
             f"Neighbouring pixels differ by {here:.0f} of 255, pixels far apart by {far:.0f}: nothing is drawn here.",
             "Look at them (snellen data info NAME writes a contact sheet): the pixels are shuffled, or it is noise.",
             "error",
         )  # fmt: skip
-    return Verdict(name, True, f"Neighbouring pixels differ by {here:.0f} of 255, pixels far apart by {far:.0f}.")
+    return GuardResult(name, True, f"Neighbouring pixels differ by {here:.0f} of 255, pixels far apart by {far:.0f}.")
 
 
 def _sample(images: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
@@ -80,22 +79,24 @@ def _distant_difference(images: NDArray[np.uint8]) -> float:
     return float(np.abs(pixels[:, one] - pixels[:, other]).mean())
 
 
-def class_balance(images: LabeledImages) -> Verdict:
+def class_balance(images: LabeledImages) -> GuardResult:
     """Whether the largest class has at most three times as many pictures as the smallest."""
     counts = images.counts
     most, least = int(counts.argmax()), int(counts.argmin())
     share = counts[most] / max(1, counts.sum())
     if counts[most] == counts[least]:
-        return Verdict("class-balance", True, f"Each of the {images.num_classes} classes has {counts[most]:,} images.")
+        return GuardResult(
+            "class-balance", True, f"Each of the {images.num_classes} classes has {counts[most]:,} images."
+        )
     evidence = (
         f"{images.class_names[least]!r} has {counts[least]:,} images, {images.class_names[most]!r} {counts[most]:,}; "
         f"always answering {images.class_names[most]!r} is right for {100 * share:.1f} %."
     )
     if counts[most] <= _MOST_IMBALANCE * counts[least]:
-        return Verdict("class-balance", True, evidence)
+        return GuardResult("class-balance", True, evidence)
     weights = balanced_weights(counts)
     shown = ", ".join(f"{images.class_names[k]} {weights[k]:.3g}" for k in np.argsort(-weights)[:5])
-    return Verdict(
+    return GuardResult(
         "class-balance", False, evidence,
         "Read balanced accuracy and recall per class, not accuracy: snellen evaluate RUN --per-class. Collect more of "
         "the rare classes, or give each class the same say: --set class_weights=balanced (in the loss; largest first: "
@@ -108,7 +109,7 @@ def balanced_weights(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.where(counts > 0, counts.sum() / (len(counts) * np.maximum(counts, 1)), 0.0)
 
 
-def labels_match_images(images: LabeledImages) -> Verdict:
+def labels_match_images(images: LabeledImages) -> GuardResult:
     """Whether the nearest picture (8x8 thumbnail, colour and brightness removed) shares the label more than by chance.
 
     A whole shift or shuffle of the labels is seen; a few wrong ones among many are not.
@@ -129,8 +130,8 @@ def labels_match_images(images: LabeledImages) -> Verdict:
         f"{len(queries)} (chance: {100 * chance:.1f} %)."
     )
     if agreement > chance + 4 * spread:
-        return Verdict(name, True, evidence)
-    return Verdict(
+        return GuardResult(name, True, evidence)
+    return GuardResult(
         name, False, evidence,
         "Were images and labels sorted or shuffled apart from each other? Look at pictures under their labels: snellen "
         "data info NAME writes a contact sheet. If the labels are right, raw pixels say nothing about these classes.",
@@ -138,41 +139,9 @@ def labels_match_images(images: LabeledImages) -> Verdict:
     )  # fmt: skip
 
 
-def exact_duplicates(train: LabeledImages, val: LabeledImages | None, files: Sequence[str] = ()) -> Verdict:
-    """Whether a picture is in train under two labels, or in train and in val; equal means every pixel is equal.
-
-    Args:
-        train: the training images.
-        val: None after a final training.
-        files: the name of the file each id stands for; empty where there are none.
-    """
-    name = "exact-duplicates"
-    order = np.lexsort((train.labels, train.content_hashes))
-    hashes, labels = train.content_hashes[order], train.labels[order]
-    equal = hashes[1:] == hashes[:-1]
-    copies, contradicting = int(equal.sum()), int((equal & (labels[1:] != labels[:-1])).sum())
-    across = 0 if val is None else int(np.isin(val.content_hashes, train.content_hashes).sum())
-    evidence = f"{copies} copies within train, {contradicting} of them under another label" + (
-        "." if val is None else f"; {across} of {len(val):,} val images are also in train."
-    )
-    if not contradicting and not across:
-        return Verdict(name, True, evidence)
-    if files:
-        twice = order[1:][equal & (labels[1:] != labels[:-1])] if contradicting else _first_copies(train, val)
-        evidence += f" For example {', '.join(named(place, files) for place in train.ids[twice[:3]].tolist())}."
-    return Verdict(
-        name, False, evidence,
-        "Remove the copies before the split; what is in train and in val is remembered, not recognised. Of a picture "
-        "under two labels at most one is right.",
-        "error" if val is not None and across > 0.01 * len(val) else "warning",
-    )  # fmt: skip
-
-
-def _first_copies(train: LabeledImages, val: LabeledImages | None) -> NDArray[np.int64]:
-    return np.flatnonzero(np.isin(train.content_hashes, val.content_hashes)) if val else np.zeros(0, dtype=np.int64)
-
-
-def pixel_statistics(mean: Sequence[float], std: Sequence[float], *, measured_on: str, train: LabeledImages) -> Verdict:
+def pixel_statistics(
+    mean: Sequence[float], std: Sequence[float], *, measured_on: str, train: LabeledImages
+) -> GuardResult:
     """Whether a model's normalisation fits the images it was trained on.
 
     Args:
@@ -184,7 +153,7 @@ def pixel_statistics(mean: Sequence[float], std: Sequence[float], *, measured_on
     name, train_again = "pixel-statistics", "Train again and let them be measured: snellen train DATA does, on train."
     text = f"mean {_figures(mean)}, std {_figures(std)}"
     if measured_on not in ("train", "train+val") or (measured_on == "train+val" and train.role == "train"):
-        return Verdict(
+        return GuardResult(
             name, False, f"{text} come from {measured_on!r}; the model was trained on {train.role!r}.", train_again,
             "error",
         )  # fmt: skip
@@ -193,10 +162,10 @@ def pixel_statistics(mean: Sequence[float], std: Sequence[float], *, measured_on
     own = f"the training images have mean {_figures(own_mean)}, std {_figures(own_std)}"
     for whose, (known_mean, known_std) in _KNOWN_CONSTANTS.items():
         if len(mean) == 3 and _within(mean, known_mean) and _within(std, known_std) and away > 1e-3:
-            return Verdict(name, False, f"These are {whose}: {text}; {own}.", train_again)
+            return GuardResult(name, False, f"These are {whose}: {text}; {own}.", train_again)
     if away > _TOLERANCE:
-        return Verdict(name, False, f"{text}; {own}: up to {away:.3f} apart.", train_again)
-    return Verdict(name, True, f"{text}, measured on {measured_on}; at most {away:.3f} from a recount.")
+        return GuardResult(name, False, f"{text}; {own}: up to {away:.3f} apart.", train_again)
+    return GuardResult(name, True, f"{text}, measured on {measured_on}; at most {away:.3f} from a recount.")
 
 
 def _moments(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,4 +1,4 @@
-"""A guard's verdict: what was found, how that is known, and what to do about it.
+"""A guard's result: what was found, how that is known, and what to do about it.
 
 A guard looks for one known mistake and says yes, no, or "could not be judged" with the reason; it never stops a
 training. The names here are the headings of docs/gotchas.md and what `snellen doctor --show NAME` takes.
@@ -22,11 +22,11 @@ GUARDS: dict[str, str] = {
     "class-balance": "no class is much rarer than another",
     "labels-match-images": "pictures that look alike tend to have the same label",
     "exact-duplicates": "no picture is in train twice under two labels, or in train and val",
-    "near-duplicates": "few val pictures have a near-copy in train",
-    "test-twins": "the test pictures have no near-copies in train",
+    "near-duplicates": "few val pictures have a near-duplicate in train",
+    "test-duplicates": "the test pictures have no near-duplicates in train",
     "pixel-statistics": "the images are normalised by the training images' own mean and deviation",
     "small-image-stem": "the network does not shrink small images away",
-    "blind-start": "the untrained network's loss is that of a blind guess",
+    "initial-loss": "the untrained network's loss is that of a blind guess",
     "finite-loss": "the loss stayed finite and fell",
     "stuck-at-chance": "val accuracy is above chance",
     "overfit-gap": "train accuracy is at most 5 points above val",
@@ -38,7 +38,7 @@ GUARDS: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GuardResult:
     """What one guard found.
 
     Attributes:
@@ -64,17 +64,17 @@ class Verdict:
         return dataclasses.asdict(self)
 
 
-def unjudged(name: str, reason: str) -> Verdict:
-    """The verdict of a guard that could not look."""
-    return Verdict(name, None, reason)
+def unjudged(name: str, reason: str) -> GuardResult:
+    """The result of a guard that could not look."""
+    return GuardResult(name, None, reason)
 
 
-def judge(guards: dict[str, Callable[[], Verdict]]) -> tuple[Verdict, ...]:
-    """Ask each guard by name. One that breaks is a verdict of its own, and does not break the training it watches."""
+def ask_guards(guards: dict[str, Callable[[], GuardResult]]) -> tuple[GuardResult, ...]:
+    """Ask each guard by name. One that breaks is a result of its own, and does not break the training it watches."""
     return tuple(_ask(name, guard) for name, guard in guards.items())
 
 
-def _ask(name: str, guard: Callable[[], Verdict]) -> Verdict:
+def _ask(name: str, guard: Callable[[], GuardResult]) -> GuardResult:
     try:
         return guard()
     except SnellenError as error:
@@ -83,11 +83,11 @@ def _ask(name: str, guard: Callable[[], Verdict]) -> Verdict:
         return unjudged(name, f"The guard itself failed: {type(error).__name__}: {error}")
 
 
-def summary(verdicts: Sequence[Verdict]) -> str:
+def summary(results: Sequence[GuardResult]) -> str:
     """One line: "11 guards passed, 1 failed (overfit-gap), 2 could not be judged"."""
-    failed = [verdict.name for verdict in verdicts if verdict.passed is False]
-    passed = sum(verdict.passed is True for verdict in verdicts)
-    unknown = sum(verdict.passed is None for verdict in verdicts)
+    failed = [result.name for result in results if result.passed is False]
+    passed = sum(result.passed is True for result in results)
+    unknown = sum(result.passed is None for result in results)
     parts = [f"{passed} guards passed" if passed != 1 else "1 guard passed"]
     if failed:
         parts.append(f"{len(failed)} failed ({', '.join(failed)})")
@@ -96,42 +96,42 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     return ", ".join(parts)
 
 
-def write_verdicts(run: Run, verdicts: Sequence[Verdict], *, processor_seconds: float) -> None:
+def write_guards(run: Run, results: Sequence[GuardResult], *, processor_seconds: float) -> None:
     """Write `guards.json` into the run folder, in one rename.
 
     Args:
         run: that was judged.
-        verdicts: on it.
+        results: on it.
         processor_seconds: what asking them took, over all threads.
     """
     run.write(
         "guards.json",
         {
-            "summary": summary(verdicts),
+            "summary": summary(results),
             "processor_seconds": round(processor_seconds, 4),
-            "verdicts": [verdict.to_json() for verdict in verdicts],
+            "results": [result.to_json() for result in results],
         },
     )
 
 
-def read_verdicts(run: Run) -> tuple[Verdict, ...]:
-    """What `write_verdicts` wrote.
+def read_guards(run: Run) -> tuple[GuardResult, ...]:
+    """What `write_guards` wrote.
 
     Raises:
         RunError: there is no guards.json, or it holds something else.
     """
     try:
-        return tuple(_from_json(entry) for entry in run.read("guards.json")["verdicts"])
+        return tuple(_from_json(entry) for entry in run.read("guards.json")["results"])
     except (KeyError, TypeError, AssertionError) as error:
         raise RunError(
-            f"{run.folder / 'guards.json'} holds no verdicts. Make it again: snellen doctor {run.typed}"
+            f"{run.folder / 'guards.json'} holds no results. Make it again: snellen doctor {run.typed}"
         ) from error
 
 
-def _from_json(entry: dict[str, Any]) -> Verdict:
-    verdict = Verdict(**entry)
-    texts = (verdict.name, verdict.evidence, verdict.remedy, verdict.severity)
-    known = verdict.severity in get_args(Severity) and any(verdict.passed is each for each in (True, False, None))
+def _from_json(entry: dict[str, Any]) -> GuardResult:
+    result = GuardResult(**entry)
+    texts = (result.name, result.evidence, result.remedy, result.severity)
+    known = result.severity in get_args(Severity) and any(result.passed is each for each in (True, False, None))
     if not all(isinstance(text, str) for text in texts) or not known:
-        raise TypeError("not a verdict")
-    return verdict
+        raise TypeError("not a result")
+    return result

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from snellen.augment.batched import to_float
 from snellen.data.labeled_images import LabeledImages
-from snellen.guards.guard import Verdict, unjudged
+from snellen.guards.guard import GuardResult, unjudged
 from snellen.models.catalog import build
 from snellen.models.normalized import Classifier
 from snellen.models.summary import describe_layers
@@ -28,7 +28,7 @@ _WHITENING_IMAGES = 500
 
 def repeatable_evaluation(
     model: nn.Module, images: LabeledImages, *, stored: Predictions | None = None, bf16: bool = False
-) -> Verdict:
+) -> GuardResult:
     """Whether a model gives the same image the same logits: twice, alone as in a batch, and as it was graded.
 
     Chance in the forward pass (dropout left on, augmentation inside the model) breaks the first; batch statistics the
@@ -50,7 +50,7 @@ def repeatable_evaluation(
     on_cpu = next(model.parameters()).device.type == "cpu"
     apart = float(np.abs(first - second).max())
     if not apart <= (0.0 if on_cpu else rounding):
-        return Verdict(
+        return GuardResult(
             name, False, f"The same {len(few)} images asked twice: logits up to {apart:.3g} apart.",
             "Something in the model draws numbers: dropout that ignores model.eval(), or augmentation in forward(). "
             "Random changes belong into the recipe's augment, which evaluation never sees.",
@@ -58,7 +58,7 @@ def repeatable_evaluation(
         )  # fmt: skip
     apart = float(np.abs(first[: len(one)] - alone).max())
     if not apart <= rounding:
-        return Verdict(
+        return GuardResult(
             name, False, f"An image alone and in a batch of {len(few)}: logits up to {apart:.3g} apart.",
             "An answer depends on the other images of its batch: batch norm without running statistics. Build it with "
             "track_running_stats=True.",
@@ -68,14 +68,14 @@ def repeatable_evaluation(
     if stored is not None and len(where):
         apart = float(np.abs(first - stored.logits[where]).max())
         if not apart <= rounding:
-            return Verdict(
+            return GuardResult(
                 name, False, f"Logits on file are up to {apart:.3g} from what the weights answer now.",
                 "The grades are of other weights or other (augmented?) images. Remove predictions_val.npz, "
                 "then grade again: snellen evaluate RUN",
                 "error",
             )  # fmt: skip
     filed = ", and as on file" if len(where) else ""
-    return Verdict(name, True, f"{len(few)} images asked twice: equal logits; alone as in a batch{filed}.")
+    return GuardResult(name, True, f"{len(few)} images asked twice: equal logits; alone as in a batch{filed}.")
 
 
 def _rows(stored: Predictions | None, images: LabeledImages) -> np.ndarray:
@@ -87,7 +87,7 @@ def _rows(stored: Predictions | None, images: LabeledImages) -> np.ndarray:
     return np.array(found if len(found) == len(images) else [], dtype=np.int64)
 
 
-def small_image_stem(model: nn.Module, image_shape: tuple[int, int, int]) -> Verdict:
+def small_image_stem(model: nn.Module, image_shape: tuple[int, int, int]) -> GuardResult:
     """Whether a network keeps enough positions of a picture under 64 pixels.
 
     It fails if the second convolution already sees a quarter of the side or less, or the last one a single position.
@@ -102,8 +102,8 @@ def small_image_stem(model: nn.Module, image_shape: tuple[int, int, int]) -> Ver
         f"{side} px a side become {maps[0]}, then {early}, after the first convolutions and {maps[-1]} in the end."
     )
     if side >= _SMALL_SIDE or (maps[-1] > 1 and early > side / 4):
-        return Verdict(name, True, evidence)
-    return Verdict(
+        return GuardResult(name, True, evidence)
+    return GuardResult(
         name, False, evidence,
         "This stem is made for 224 px. Take the one for small images (3x3, stride 1, no pool: --set stem=small), or "
         "enlarge the images; it costs 15 times the arithmetic in ResNet-18.",
@@ -122,13 +122,13 @@ def untrained(recipe: Recipe, images: LabeledImages, *, mean: list[float], std: 
     return model
 
 
-def blind_start(model: nn.Module, images: LabeledImages) -> Verdict:
+def initial_loss(model: nn.Module, images: LabeledImages) -> GuardResult:
     """Whether an untrained model's loss is ln K: it knows nothing yet, and should not be sure of anything.
 
     The loss is that of the first step, in train mode and without smoothing, on 32 images. The model's batch statistics
     are moved by it: ask a fresh one. Labels do not matter here; shuffled ones are found by `labels-match-images`.
     """
-    name = "blind-start"
+    name = "initial-loss"
     at = np.linspace(0, len(images) - 1, min(_ASKED, len(images)), dtype=np.int64)
     if len(at) < 2:
         return unjudged(name, "It takes two images.")
@@ -139,8 +139,8 @@ def blind_start(model: nn.Module, images: LabeledImages) -> Verdict:
     blind = log(images.num_classes)
     evidence = f"Loss before the first step {loss:.2f}; a blind guess has ln {images.num_classes} = {blind:.2f}."
     if abs(loss - blind) <= _BLIND_TOLERANCE:  # not so for NaN
-        return Verdict(name, True, evidence)
-    return Verdict(
+        return GuardResult(name, True, evidence)
+    return GuardResult(
         name, False, evidence,
         "Are the images normalised (0 to 1, then mean and deviation), and is the last layer's scale that of a fresh "
         "layer? A net that begins sure of itself spends its first epoch unlearning.",

@@ -1,7 +1,7 @@
 """Each guard's mistake, made on purpose with a few eyechart letters: `snellen doctor --show NAME`.
 
 Nothing is acted: pictures are really scrambled, models really trained (for a second), ledgers really written, and the
-verdict is the guard's own.
+result is the guard's own.
 """
 
 from __future__ import annotations
@@ -23,19 +23,17 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import Candidate, Ledger, TestSet
 from snellen.data.splits import split
 from snellen.errors import unknown_name
-from snellen.guards.cifar10_near_duplicates import twins_known
+from snellen.guards.cifar10_near_duplicates import cifar10_test_duplicates
 from snellen.guards.data_guards import (
     class_balance,
-    exact_duplicates,
     labels_match_images,
     pixel_order,
     pixel_statistics,
 )
-from snellen.guards.guard import Verdict
-from snellen.guards.looks import looked_at
-from snellen.guards.model_guards import blind_start, repeatable_evaluation, small_image_stem
-from snellen.guards.near_duplicates import near_duplicates
-from snellen.guards.training_guards import class_answers, finite_loss, overfit_gap, stuck_at_chance
+from snellen.guards.duplicates import exact_duplicates, near_duplicates
+from snellen.guards.guard import GuardResult
+from snellen.guards.model_guards import initial_loss, repeatable_evaluation, small_image_stem
+from snellen.guards.run_guards import class_answers, finite_loss, overfit_gap, stuck_at_chance, used_once
 from snellen.metrics.classification import hard_cross_entropy
 from snellen.models.catalog import build
 from snellen.models.normalized import Classifier
@@ -54,10 +52,10 @@ class Mistake:
     """A mistake in one sentence, and the function that makes it and asks the guard."""
 
     sentence: str
-    make: Callable[[], Verdict]
+    make: Callable[[], GuardResult]
 
 
-def show(name: str) -> Verdict:
+def show(name: str) -> GuardResult:
     """Make the mistake that the guard `name` looks for, and ask it. Takes a few seconds.
 
     Raises:
@@ -74,7 +72,7 @@ def _letters(count: int = 1_200) -> tuple[LabeledImages, LabeledImages]:
     return parts.train, parts.val
 
 
-def _scrambled() -> Verdict:
+def _scrambled() -> GuardResult:
     train, _ = _letters()
     channels_first = np.ascontiguousarray(train.images.transpose(0, 3, 1, 2))
     return pixel_order(replace(train, images=channels_first.reshape(train.images.shape)))
@@ -90,12 +88,12 @@ def _shuffled(images: LabeledImages) -> LabeledImages:
     return replace(images, labels=np.random.default_rng(0).permutation(images.labels))
 
 
-def _copied() -> Verdict:
+def _copied() -> GuardResult:
     train, val = _letters()
     return exact_duplicates(train, _with_first(val, train.images[:30], train.labels[:30]))
 
 
-def _nearly_copied() -> Verdict:
+def _nearly_copied() -> GuardResult:
     train, val = _letters()
     moved = np.roll(train.images[:30], 1, axis=2).astype(np.int16) + 12
     copies = np.clip(moved, 0, 255).astype(np.uint8)
@@ -111,32 +109,32 @@ def _with_first(images: LabeledImages, first: NDArray[np.uint8], labels: NDArray
     )
 
 
-def _known_twins() -> Verdict:
+def _listed_duplicates() -> GuardResult:
     labels = np.arange(1_000, dtype=np.int64) % 10
-    answers = np.where(np.arange(1_000) % 20 == 7, (labels + 1) % 10, labels)  # 95 % right; the twins all are
+    answers = np.where(np.arange(1_000) % 20 == 7, (labels + 1) % 10, labels)  # 95 % right; the listed all are
     logits = np.eye(10, dtype=np.float32)[answers]
     names = tuple("0123456789")
     made_up = Predictions(logits, labels, np.arange(1_000, dtype=np.int64), names, "test", data="cifar10")
-    return twins_known("cifar10", frozenset(range(0, 1_000, 25)), made_up)
+    return cifar10_test_duplicates("cifar10", frozenset(range(0, 1_000, 25)), made_up)
 
 
-def _foreign_statistics() -> Verdict:
+def _foreign_statistics() -> GuardResult:
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     return pixel_statistics(mean, std, measured_on="train", train=_letters()[0])
 
 
-def _stock_stem() -> Verdict:
+def _stock_stem() -> GuardResult:
     # Built by hand: `catalog.build` refuses this stem for images under 64 px.
     net = ResNet18(3, 10, widths=(8, 16, 32, 64), stem="stock", residual=True)
     return small_image_stem(net, (32, 32, 3))
 
 
-def _sure_of_itself() -> Verdict:
+def _sure_of_itself() -> GuardResult:
     train, val = _letters()
     model = _model("small_cnn", train, widths=(8, 8, 16, 16))
     with torch.no_grad():
         model.get_parameter("net.fc.weight").mul_(100)
-    return blind_start(model, val)
+    return initial_loss(model, val)
 
 
 class _Jittery(nn.Module):
@@ -153,43 +151,43 @@ class _Jittery(nn.Module):
         return logits
 
 
-def _augmented_evaluation() -> Verdict:
+def _augmented_evaluation() -> GuardResult:
     train, val = _letters()
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
         return repeatable_evaluation(_Jittery(_model("small_cnn", train, widths=(8, 8, 16, 16))), val)
 
 
-def _looked_twice() -> Verdict:
+def _looked_twice() -> GuardResult:
     train, _ = _letters(200)
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(Path(folder) / "ledger.jsonl")
         for weights in ("one", "another"):
             tried = Candidate(run=weights, weights=weights, recipe="shown", seed=0, recipe_sha256=weights)
             ledger.intend(TestSet.of(train), [tried], tta="none", reason="which is better?", version="0")
-        verdict = looked_at(ledger, data="eyechart", recipe=_RECIPE, started="", runs=Path(folder))
-    return replace(verdict, evidence=verdict.evidence.replace(str(ledger.path), ledger.path.name))
+        result = used_once(ledger, data="eyechart", recipe=_RECIPE, started="", runs=Path(folder))
+    return replace(result, evidence=result.evidence.replace(str(ledger.path), ledger.path.name))
 
 
-def _diverged() -> Verdict:
+def _diverged() -> GuardResult:
     rows, _ = _brief_training(*_letters(), lr=1e4)
     return finite_loss(rows, status="training")
 
 
-def _memorised_few() -> Verdict:
+def _memorised_few() -> GuardResult:
     train, val = _letters()
     few = train.take(np.arange(200, dtype=np.int64), "train")
     rows, _ = _brief_training(few, val, lr=0.01)
     return overfit_gap(rows, best_epoch=None, recipe=_RECIPE)
 
 
-def _learnt_noise() -> Verdict:
+def _learnt_noise() -> GuardResult:
     train, val = _letters()
     rows, _ = _brief_training(_shuffled(train), val, lr=0.01)
     return stuck_at_chance(rows, val_per_class=val.counts.tolist())
 
 
-def _ignored_rare() -> Verdict:
+def _ignored_rare() -> GuardResult:
     train = _rare_letters()
     _, model = _brief_training(train, train, lr=0.01, steps=5)
     return class_answers(predict(model, train))
@@ -207,10 +205,12 @@ MISTAKES: dict[str, Mistake] = {
     "near-duplicates": Mistake(
         "Thirty training pictures, a pixel to the right and a little brighter, are put into val.", _nearly_copied
     ),
-    "test-twins": Mistake("Made-up answers to 1,000 test images, 40 of which are said to have a twin.", _known_twins),
+    "test-duplicates": Mistake(
+        "Made-up answers to 1,000 test images, 40 of which are said to have a near-duplicate.", _listed_duplicates
+    ),
     "pixel-statistics": Mistake("A model is given ImageNet's mean and deviation.", _foreign_statistics),
     "small-image-stem": Mistake("A ResNet-18 with the stem for 224 px is built by hand for 32 px.", _stock_stem),
-    "blind-start": Mistake("The untrained last layer is multiplied by 100.", _sure_of_itself),
+    "initial-loss": Mistake("The untrained last layer is multiplied by 100.", _sure_of_itself),
     "finite-loss": Mistake("An MLP is trained with learning rate 10,000.", _diverged),
     "stuck-at-chance": Mistake("An MLP is trained on shuffled labels.", _learnt_noise),
     "overfit-gap": Mistake("An MLP is trained on 200 pictures, without augmentation.", _memorised_few),

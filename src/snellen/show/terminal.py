@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from snellen.guards.guard import Verdict, read_verdicts, summary
+from snellen.guards.guard import GuardResult, read_guards, summary
 from snellen.metrics.confidence import Confidence, confidence
 from snellen.metrics.confusion import confusion_matrix, confusion_terminal, worst_pairs
 from snellen.metrics.scorecard import Scorecard, scorecard
@@ -100,21 +100,21 @@ def show_accuracy(console: Console, card: Scorecard, label: str) -> None:
 def show_guards(console: Console, run: Run) -> None:
     """Print how many guards passed, and those that did not in full; nothing where none was asked."""
     if (run.folder / "guards.json").exists():
-        show_verdicts(console, read_verdicts(run), passed=False)
+        show_guard_results(console, read_guards(run), passed=False)
 
 
-def show_verdicts(console: Console, verdicts: Sequence[Verdict], *, passed: bool) -> None:
+def show_guard_results(console: Console, results: Sequence[GuardResult], *, passed: bool) -> None:
     """Print one line of counts, then each failure with evidence and remedy; `passed` prints the others as well."""
-    console.print(Text.assemble((f"{'guards':<9}", "bold"), summary(verdicts)), soft_wrap=True)
-    for verdict in verdicts:
-        if verdict.passed is False:
-            style = {"error": "bold red", "warning": "yellow"}.get(verdict.severity, "")
-            found = f"  {verdict.severity}: {verdict.evidence}"
-            console.print(Text.assemble((f"  ✗ {verdict.name}", style), found), soft_wrap=True)
-            console.print(Text(f"    → {verdict.remedy}"), soft_wrap=True)
+    console.print(Text.assemble((f"{'guards':<9}", "bold"), summary(results)), soft_wrap=True)
+    for result in results:
+        if result.passed is False:
+            style = {"error": "bold red", "warning": "yellow"}.get(result.severity, "")
+            found = f"  {result.severity}: {result.evidence}"
+            console.print(Text.assemble((f"  ✗ {result.name}", style), found), soft_wrap=True)
+            console.print(Text(f"    → {result.remedy}"), soft_wrap=True)
         elif passed:
-            mark = "✓" if verdict.passed else "?"
-            console.print(Text.assemble(f"  {mark} {verdict.name}", (f"  {verdict.evidence}", "dim")), soft_wrap=True)
+            mark = "✓" if result.passed else "?"
+            console.print(Text.assemble(f"  {mark} {result.name}", (f"  {result.evidence}", "dim")), soft_wrap=True)
 
 
 def show_next(console: Console, run: Run) -> None:

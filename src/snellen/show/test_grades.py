@@ -1,4 +1,4 @@
-"""How a look at the test set is shown: grades with the look's number, confidence, and what near-copies in train do."""
+"""How a look at the test set is shown: grades with the look's number, confidence, and near-duplicates in train."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from rich.text import Text
 
 from snellen.evaluate.grade import val_answers
 from snellen.evaluate.test_evaluation import TestEvaluation
-from snellen.guards.cifar10_near_duplicates import TwinAccuracy, accuracy_without_twins, find_twins, twins_known
+from snellen.guards.cifar10_near_duplicates import (
+    AccuracyWithoutDuplicates,
+    accuracy_without_duplicates,
+    cifar10_test_duplicates,
+    listed_near_duplicates,
+)
 from snellen.metrics.confidence import confidence
 from snellen.metrics.intervals import mean_over_seeds
 from snellen.metrics.scorecard import class_table, scorecard
@@ -34,7 +39,7 @@ def show_look(
     if len(runs) == 1:
         show_mixed_up(console, look.predictions[0])
         show_confidence(console, confidence(look.predictions[0], val=val_answers(runs[0].folder)))
-    for label, sentence in _twin_lines(look, runs, data):
+    for label, sentence in _near_duplicate_lines(look, runs, data):
         show_line(console, label, sentence)
     console.print()
     for sentence in look.sentences():
@@ -42,28 +47,32 @@ def show_look(
 
 
 def look_json(look: TestEvaluation, runs: Sequence[Run], *, data: Path | None) -> dict[str, Any]:
-    """The look with each run's confidence and, where the list is at hand, its accuracy without near-copies."""
+    """The look with each run's confidence and, where the list is at hand, its accuracy without near-duplicates."""
     found = look.to_json()
-    twins = _without_twins(look, runs, data)
+    without = _without_near_duplicates(look, runs, data)
     for at, (run, predictions) in enumerate(zip(runs, look.predictions, strict=True)):
         found["runs"][at]["confidence"] = confidence(predictions, val=val_answers(run.folder)).to_json()
-        found["runs"][at]["near_copies"] = twins[at].to_json() if twins else None
+        found["runs"][at]["near_duplicates"] = without[at].to_json() if without else None
     return found
 
 
-def _without_twins(look: TestEvaluation, runs: Sequence[Run], data: Path | None) -> list[TwinAccuracy]:
-    """Per run, where the data set is CIFAR-10 and the published list of near-copies is beside it; else empty."""
-    twins = find_twins(data) if runs[0].info["data"]["name"] == "cifar10" else None
-    return [] if twins is None else [accuracy_without_twins(predictions, twins) for predictions in look.predictions]
+def _without_near_duplicates(
+    look: TestEvaluation, runs: Sequence[Run], data: Path | None
+) -> list[AccuracyWithoutDuplicates]:
+    """Per run, where the data set is CIFAR-10 and the published list of near-duplicates is beside it; else empty."""
+    listed = listed_near_duplicates(data) if runs[0].info["data"]["name"] == "cifar10" else None
+    return (
+        [] if listed is None else [accuracy_without_duplicates(predictions, listed) for predictions in look.predictions]
+    )
 
 
-def _twin_lines(look: TestEvaluation, runs: Sequence[Run], data: Path | None) -> list[tuple[str, str]]:
+def _near_duplicate_lines(look: TestEvaluation, runs: Sequence[Run], data: Path | None) -> list[tuple[str, str]]:
     name = str(runs[0].info["data"]["name"])
-    graded = _without_twins(look, runs, data)
+    graded = _without_near_duplicates(look, runs, data)
     if not graded:
-        return [("copies", twins_known(name, None, None).evidence)] if name == "cifar10" else []
+        return [("copies", cifar10_test_duplicates(name, None, None).evidence)] if name == "cifar10" else []
     if len(graded) == 1:
         return [("copies", str(graded[0]))]
     without = mean_over_seeds([one.without.value for one in graded], level=look.level)
-    count = graded[0].twins.n if graded[0].twins else 0
-    return [("copies", f"without the {count} images that have a near-copy in train {without}, plain")]
+    count = graded[0].listed.n if graded[0].listed else 0
+    return [("copies", f"without the {count} images that have a near-duplicate in train {without}, plain")]

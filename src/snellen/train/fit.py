@@ -16,8 +16,8 @@ from snellen.errors import RunError, StorageError, TrainingDiverged
 from snellen.evaluate.evaluate import ledger_of
 from snellen.evaluate.grade import grade
 from snellen.guards.check import check_run
-from snellen.guards.copies import check_copies
-from snellen.guards.guard import Verdict
+from snellen.guards.duplicates import check_duplicates
+from snellen.guards.guard import GuardResult
 from snellen.metrics.classification import smoothing_floor
 from snellen.models.restore import restore
 from snellen.recipes.recipe import Recipe
@@ -191,7 +191,7 @@ def _lead(job: TrainingSetup, run: Run, progress: Progress, followers: Sequence[
         run.update_info(status="training", **workers.describe())
         try:
             with stop.at_once():  # the loop, which has something to save, does otherwise
-                copies = check_copies(job.splits, job.files) if job.loading else ()
+                copies = check_duplicates(job.splits, job.files) if job.loading else ()
                 _warn(copies, progress)
                 hand_out(run, workers)
                 state = train(job, run, progress, follow, workers)
@@ -213,8 +213,10 @@ def _lead(job: TrainingSetup, run: Run, progress: Progress, followers: Sequence[
         run.update_info(status="finished")
 
 
-def _grade(job: TrainingSetup, run: Run, state: TrainingState, copies: Sequence[Verdict], progress: Progress) -> None:
-    """Write curves, grades and verdicts into the folder of a run whose training has ended."""
+def _grade(
+    job: TrainingSetup, run: Run, state: TrainingState, copies: Sequence[GuardResult], progress: Progress
+) -> None:
+    """Write curves, grades and results into the folder of a run whose training has ended."""
     smoothing = job.recipe.label_smoothing
     floors = {run.name: smoothing_floor(smoothing, job.splits.train.num_classes)} if smoothing else {}
     curves_png(run.folder / "curves.png", {run.name: run.journal.rows()}, floors=floors)
@@ -242,12 +244,12 @@ def _grade(job: TrainingSetup, run: Run, state: TrainingState, copies: Sequence[
     )
 
 
-def _warn(verdicts: Sequence[Verdict], progress: Progress) -> None:
+def _warn(results: Sequence[GuardResult], progress: Progress) -> None:
     """Say before the training, while there is time to mend it, what is on both sides of a split."""
-    for verdict in verdicts:
-        if verdict.passed is False:
-            progress.say(f"[yellow]{verdict.name}[/yellow] {verdict.severity}: {escape(verdict.evidence)}")
-            progress.say(f"  → {escape(verdict.remedy)}")
+    for result in results:
+        if result.passed is False:
+            progress.say(f"[yellow]{result.name}[/yellow] {result.severity}: {escape(result.evidence)}")
+            progress.say(f"  → {escape(result.remedy)}")
 
 
 def _compare_with_expectation(job: TrainingSetup, accuracy: dict[str, Any], progress: Progress) -> None:

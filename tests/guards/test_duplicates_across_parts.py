@@ -11,8 +11,8 @@ import pytest
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.sealed_images import SealedImages
 from snellen.data.splits import Splits
-from snellen.guards import copies
-from snellen.guards.copies import check_copies, copies_in_test
+from snellen.guards import duplicates
+from snellen.guards.duplicates import check_duplicates, duplicates_in_test
 
 FILES = tuple(f"bird{number}.jpg" for number in range(100))
 
@@ -50,39 +50,41 @@ def splits() -> Splits:
 
 
 def by_name(found: Any) -> dict[str, Any]:
-    return {verdict.name: verdict for verdict in found}
+    return {result.name: result for result in found}
 
 
 def test_parts_without_copies_pass(splits: Splits) -> None:
-    found = by_name(check_copies(splits, FILES))
-    assert list(found) == ["exact-duplicates", "near-duplicates", "test-twins"]
-    assert [verdict.passed for verdict in found.values()] == [True, True, True]
-    assert found["test-twins"].evidence.startswith("0 of 20 test pictures are in train or val to the pixel, 0 more")
+    found = by_name(check_duplicates(splits, FILES))
+    assert list(found) == ["exact-duplicates", "near-duplicates", "test-duplicates"]
+    assert [result.passed for result in found.values()] == [True, True, True]
+    assert found["test-duplicates"].evidence.startswith(
+        "0 of 20 test pictures are in train or val to the pixel, 0 more"
+    )
 
 
 @pytest.mark.parametrize(("which", "name"), [("train", "bird7.jpg"), ("val", "bird47.jpg")])
 def test_a_test_picture_that_is_in_train_or_val_is_found_and_named(splits: Splits, which: str, name: str) -> None:
     test = smooth(20, 3)
     test[4] = getattr(splits, which).images[7]
-    verdict = by_name(check_copies(replace(splits, test=sealed(test)), FILES))["test-twins"]
-    assert (verdict.passed, verdict.severity) == (False, "error")
-    assert "1 of 20 test pictures are in train or val to the pixel, 0 more nearly" in verdict.evidence
-    assert name in verdict.evidence
+    result = by_name(check_duplicates(replace(splits, test=sealed(test)), FILES))["test-duplicates"]
+    assert (result.passed, result.severity) == (False, "error")
+    assert "1 of 20 test pictures are in train or val to the pixel, 0 more nearly" in result.evidence
+    assert name in result.evidence
 
 
 def test_a_brightened_copy_is_a_near_copy(splits: Splits) -> None:
     test = smooth(20, 3)
     test[4] = np.clip(splits.train.images[7].astype(int) + 12, 0, 255)
-    verdict = by_name(check_copies(replace(splits, test=sealed(test)), FILES))["test-twins"]
-    assert (verdict.passed, verdict.severity) == (False, "warning")
-    assert "0 of 20 test pictures are in train or val to the pixel, 1 more nearly" in verdict.evidence
-    assert "bird7.jpg" in verdict.evidence
+    result = by_name(check_duplicates(replace(splits, test=sealed(test)), FILES))["test-duplicates"]
+    assert (result.passed, result.severity) == (False, "warning")
+    assert "0 of 20 test pictures are in train or val to the pixel, 1 more nearly" in result.evidence
+    assert "bird7.jpg" in result.evidence
 
 
 def test_copies_between_train_and_val_are_named_by_file(splits: Splits) -> None:
     assert splits.val is not None
     splits.val.images[3] = splits.train.images[9]
-    found = by_name(check_copies(splits, FILES))
+    found = by_name(check_duplicates(splits, FILES))
     assert not found["exact-duplicates"].passed
     assert "bird9.jpg" in found["exact-duplicates"].evidence
     assert "bird43.jpg~bird9.jpg" in found["near-duplicates"].evidence
@@ -90,27 +92,27 @@ def test_copies_between_train_and_val_are_named_by_file(splits: Splits) -> None:
 
 def test_a_picture_under_two_labels_is_named(splits: Splits) -> None:
     splits.train.images[1] = splits.train.images[0]
-    verdict = by_name(check_copies(splits, FILES))["exact-duplicates"]
-    assert "1 of them under another label" in verdict.evidence
-    assert "bird1.jpg" in verdict.evidence or "bird0.jpg" in verdict.evidence
+    result = by_name(check_duplicates(splits, FILES))["exact-duplicates"]
+    assert "1 of them under another label" in result.evidence
+    assert "bird1.jpg" in result.evidence or "bird0.jpg" in result.evidence
 
 
 def test_a_final_training_is_compared_with_test(splits: Splits) -> None:
     test = smooth(20, 3)
     test[4] = splits.train.images[7]
     final = Splits(replace(splits.train, role="train+val"), None, sealed(test))
-    assert by_name(check_copies(final, FILES))["test-twins"].passed is False
+    assert by_name(check_duplicates(final, FILES))["test-duplicates"].passed is False
 
 
 def test_many_pictures_are_compared_to_the_pixel_only(splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copies, "MOST_COMPARED", 79)
-    found = by_name(check_copies(splits, FILES))
+    monkeypatch.setattr(duplicates, "MOST_COMPARED", 79)
+    found = by_name(check_duplicates(splits, FILES))
     assert found["near-duplicates"].passed is None
     assert "snellen doctor DATA" in found["near-duplicates"].evidence
-    assert found["test-twins"].evidence == "0 of 20 test pictures are in train or val to the pixel."
+    assert found["test-duplicates"].evidence == "0 of 20 test pictures are in train or val to the pixel."
 
 
 def test_a_test_set_that_does_not_allow_it_is_not_searched(splits: Splits) -> None:
     closed = SealedImages(lambda: splits.train, name="birds", count=40)
-    assert copies_in_test(splits.train, splits.val, closed).passed is None
-    assert copies_in_test(splits.train, splits.val, None).passed is None
+    assert duplicates_in_test(splits.train, splits.val, closed).passed is None
+    assert duplicates_in_test(splits.train, splits.val, None).passed is None

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snellen.guards.training_guards import class_answers, finite_loss, overfit_gap, stuck_at_chance
+from snellen.guards.run_guards import class_answers, finite_loss, overfit_gap, stuck_at_chance
 from snellen.predict.predictions import Predictions
 from snellen.recipes.cifar10 import RESNET18, SMALL_CNN_BASELINE
 from snellen.recipes.json_form import with_settings
@@ -23,9 +23,9 @@ def test_a_falling_loss_passes_and_a_rising_one_does_not():
 
 @pytest.mark.parametrize("rows", [[], [row(1)], [row(1, loss=float("nan"))]])
 def test_a_diverged_run_fails_however_far_it_came(rows):
-    verdict = finite_loss(rows, status="diverged")
-    assert (verdict.passed, verdict.severity) == (False, "error")
-    assert "--set optimizer.lr" in verdict.remedy
+    result = finite_loss(rows, status="diverged")
+    assert (result.passed, result.severity) == (False, "error")
+    assert "--set optimizer.lr" in result.remedy
 
 
 def test_answers_that_are_no_numbers_fail():
@@ -86,9 +86,9 @@ def test_a_gap_alone_is_a_note_and_a_rising_val_loss_a_warning():
     still = [row(1, train=1.0, val_loss=0.5), row(2, train=1.0, val_loss=0.51)]
     rising = [row(1, train=1.0, val_loss=0.5), row(2, train=1.0, val_loss=0.9)]
     assert overfit_gap(still, best_epoch=2, recipe=RESNET18).severity == "note"
-    verdict = overfit_gap(rising, best_epoch=2, recipe=RESNET18)
-    assert verdict.severity == "warning"
-    assert "from 0.50 (epoch 1) to 0.90" in verdict.evidence
+    result = overfit_gap(rising, best_epoch=2, recipe=RESNET18)
+    assert result.severity == "warning"
+    assert "from 0.50 (epoch 1) to 0.90" in result.evidence
 
 
 def answers(labels, said):
@@ -102,9 +102,9 @@ def test_right_answers_in_every_class_pass():
 
 
 def test_a_class_that_is_never_answered_is_named():
-    verdict = class_answers(answers([0, 1, 2] * 50, [0, 1, 1] * 50))
-    assert verdict.passed is False
-    assert "never answered: cat" in verdict.evidence
+    result = class_answers(answers([0, 1, 2] * 50, [0, 1, 1] * 50))
+    assert result.passed is False
+    assert "never answered: cat" in result.evidence
 
 
 def test_accuracy_that_only_repeats_the_largest_class_fails():
@@ -114,13 +114,13 @@ def test_accuracy_that_only_repeats_the_largest_class_fails():
 def test_accuracy_far_above_the_mean_over_classes_fails():
     labels = [0] * 900 + [1] * 50 + [2] * 50
     said = [0] * 900 + [1] * 25 + [0] * 25 + [2] * 25 + [0] * 25
-    verdict = class_answers(answers(labels, said))
-    assert verdict.passed is False
-    assert "mean over classes 66.7 %" in verdict.evidence
+    result = class_answers(answers(labels, said))
+    assert result.passed is False
+    assert "mean over classes 66.7 %" in result.evidence
 
 
 def test_a_class_of_three_images_may_go_unanswered():
     labels = [0] * 100 + [1] * 100 + [2] * 3
     said = [0] * 100 + [1] * 100 + [0] * 3
-    verdict = class_answers(answers(labels, said))
-    assert "every class" in verdict.evidence
+    result = class_answers(answers(labels, said))
+    assert "every class" in result.evidence

@@ -7,7 +7,7 @@ import pytest
 
 from snellen.data.cifar10 import read
 from snellen.data.splits import split
-from snellen.guards.near_duplicates import directions, find_near_copies, near_duplicates
+from snellen.guards.duplicates import directions, find_near_duplicates, near_duplicates
 
 
 def brighter(images):
@@ -29,8 +29,8 @@ def shifted(images):
     ],
 )
 def test_changed_copies_are_found_with_their_originals(train, change, least):
-    found = find_near_copies(train.images, change(train.images[100:200]))
-    right = found.twins == 100 + found.queries
+    found = find_near_duplicates(train.images, change(train.images[100:200]))
+    right = found.references == 100 + found.queries
     assert right.mean() > 0.95
     assert right.sum() >= least * 100
 
@@ -39,8 +39,8 @@ def test_mirror_images_are_only_found_where_they_are_asked_for(train):
     mirrored = train.images[:50, :, ::-1]
     found = {}
     for asked in (True, False):
-        pairs = find_near_copies(train.images, mirrored, mirrored=asked)
-        found[asked] = int((pairs.twins == pairs.queries).sum())
+        pairs = find_near_duplicates(train.images, mirrored, mirrored=asked)
+        found[asked] = int((pairs.references == pairs.queries).sum())
     assert found[True] == 50
     assert found[False] < 25
 
@@ -48,35 +48,35 @@ def test_mirror_images_are_only_found_where_they_are_asked_for(train):
 def test_different_letters_pass_and_a_tenth_of_copies_does_not(train, val):
     assert near_duplicates(train, val).passed
     copied = replace(val, images=np.concatenate([brighter(train.images[:30]), val.images[30:]]))
-    verdict = near_duplicates(train, copied)
-    assert verdict.passed is False
-    assert "30 of 300 val images (10.0 %)" in verdict.evidence
-    assert verdict.severity == "warning"
+    result = near_duplicates(train, copied)
+    assert result.passed is False
+    assert "30 of 300 val images (10.0 %)" in result.evidence
+    assert result.severity == "warning"
 
 
 def test_without_val_there_is_nothing_to_compare(train):
     assert near_duplicates(train, None).passed is None
 
 
-def test_blank_pictures_have_no_direction_and_no_twins():
+def test_blank_pictures_have_no_direction_and_no_near_duplicates():
     blank = np.full((3, 32, 32, 3), 200, dtype=np.uint8)
     assert not directions(blank).any()
-    assert len(find_near_copies(blank, blank).queries) == 0
+    assert len(find_near_duplicates(blank, blank).queries) == 0
 
 
 @pytest.mark.parametrize("shape", [(16, 16, 1), (8, 8, 3), (37, 50, 3), (5, 40, 3)])
-def test_pictures_of_any_size_are_their_own_twins(shape, rng):
+def test_pictures_of_any_size_are_their_own_near_duplicates(shape, rng):
     coarse = rng.integers(0, 256, (20, *shape), dtype=np.uint8)
-    found = find_near_copies(coarse, coarse, mirrored=False)
-    np.testing.assert_array_equal(found.twins, found.queries)
+    found = find_near_duplicates(coarse, coarse, mirrored=False)
+    np.testing.assert_array_equal(found.references, found.queries)
     assert len(found.queries) == 20
 
 
 @pytest.mark.cifar10
-def test_cifar10_has_three_percent_of_near_copies_all_with_the_right_label(cifar10_folder):
+def test_cifar10_has_three_percent_of_near_duplicates_all_with_the_right_label(cifar10_folder):
     parts = split(read(cifar10_folder))
     assert parts.val is not None
-    found = find_near_copies(parts.train.images, parts.val.images)
+    found = find_near_duplicates(parts.train.images, parts.val.images)
     assert 130 <= len(found.queries) <= 190
-    agree = parts.train.labels[found.twins] == parts.val.labels[found.queries]
+    agree = parts.train.labels[found.references] == parts.val.labels[found.queries]
     assert agree.mean() > 0.97

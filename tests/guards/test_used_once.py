@@ -4,7 +4,7 @@ import pytest
 
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import Candidate, Ledger, TestSet
-from snellen.guards.looks import looked_at
+from snellen.guards.run_guards import used_once
 from snellen.recipes.cifar10 import PLAIN, SMALL_CNN
 from snellen.recipes.json_form import recipe_hash
 from snellen.recipes.recipe import Recipe
@@ -35,65 +35,65 @@ def look_of_before_recipes_had_hashes(ledger: Ledger, images: LabeledImages, wei
     ledger._append(content)
 
 
-def verdict(ledger, *, started=EARLIER, recipe=PLAIN, data="few"):
-    return looked_at(ledger, data=data, recipe=recipe, started=started, runs=ledger.path.parent)
+def result(ledger, *, started=EARLIER, recipe=PLAIN, data="few"):
+    return used_once(ledger, data=data, recipe=recipe, started=started, runs=ledger.path.parent)
 
 
 def test_an_untouched_test_set_passes(ledger):
-    assert verdict(ledger).passed
+    assert result(ledger).passed
 
 
 def test_one_choice_passes_also_when_it_is_looked_at_again_or_has_several_seeds(ledger, few_images):
     look(ledger, few_images, "a", "b", "c")
     look(ledger, few_images, "a")
-    assert verdict(ledger).passed
+    assert result(ledger).passed
 
 
 def test_two_choices_do_not(ledger, few_images):
     look(ledger, few_images, "a")
     look(ledger, few_images, "b")
-    assert verdict(ledger).passed is False
-    assert "2 choices" in verdict(ledger).evidence
+    assert result(ledger).passed is False
+    assert "2 choices" in result(ledger).evidence
 
 
 def test_looks_at_another_data_set_do_not_count(ledger, few_images):
     look(ledger, few_images, "a")
     look(ledger, few_images, "b")
-    assert verdict(ledger, data="other").passed
+    assert result(ledger, data="other").passed
 
 
 def test_a_run_begun_after_a_look_at_another_recipe_is_tuned_on_test(ledger, few_images):
     look(ledger, few_images, "a", recipe=PLAIN)
-    after = verdict(ledger, started=LATER, recipe=SMALL_CNN)
+    after = result(ledger, started=LATER, recipe=SMALL_CNN)
     assert after.passed is False
     assert "began after a look" in after.evidence
 
 
 def test_a_further_seed_of_the_recipe_that_was_looked_at_is_not(ledger, few_images):
     look(ledger, few_images, "a", recipe=PLAIN.replace(name="as it was called then", note="then"))
-    assert verdict(ledger, started=LATER, recipe=PLAIN).passed
+    assert result(ledger, started=LATER, recipe=PLAIN).passed
 
 
 def test_a_changed_recipe_of_the_same_name_is_another(ledger, few_images):
     look(ledger, few_images, "a", recipe=PLAIN.replace(epochs=PLAIN.epochs + 1))
-    assert verdict(ledger, started=LATER, recipe=PLAIN).passed is False
+    assert result(ledger, started=LATER, recipe=PLAIN).passed is False
 
 
 def test_an_old_line_is_compared_by_the_recipe_in_its_runs_folder(ledger, few_images, tmp_path):
     look_of_before_recipes_had_hashes(ledger, few_images, "a", PLAIN)
-    assert verdict(ledger, started=LATER, recipe=PLAIN).passed is False
+    assert result(ledger, started=LATER, recipe=PLAIN).passed is False
     (tmp_path / "run-a").mkdir()
     write_json(tmp_path / "run-a" / "recipe.json", to_json(PLAIN.replace(note="as it was then")))
-    assert verdict(ledger, started=LATER, recipe=PLAIN).passed
+    assert result(ledger, started=LATER, recipe=PLAIN).passed
 
 
 def test_a_time_that_cannot_be_read_accuses_nobody(ledger, few_images):
     look(ledger, few_images, "a")
-    assert verdict(ledger, started="yesterday").passed
+    assert result(ledger, started="yesterday").passed
 
 
 def test_an_edited_ledger_is_seen(ledger, few_images):
     look(ledger, few_images, "a")
     ledger.path.write_text(ledger.path.read_text().replace("to know", "no reason"))
-    assert verdict(ledger).severity == "error"
-    assert verdict(ledger).passed is False
+    assert result(ledger).severity == "error"
+    assert result(ledger).passed is False

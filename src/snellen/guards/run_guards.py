@@ -1,11 +1,16 @@
-"""Guards that look at how a training went: its journal and its answers on val. NumPy at most."""
+"""Guards that read what a run left behind: its journal, its answers on val, and the ledger. NumPy at most."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from math import isfinite, sqrt
+from pathlib import Path
+from typing import Any
 
-from snellen.guards.guard import Verdict, unjudged
+from snellen.data.ledger import Ledger, Line
+from snellen.errors import SnellenError
+from snellen.guards.guard import GuardResult, unjudged
 from snellen.metrics.classification import (
     accuracy,
     balanced_accuracy,
@@ -14,6 +19,7 @@ from snellen.metrics.classification import (
     never_predicted,
 )
 from snellen.predict.predictions import Predictions
+from snellen.recipes.json_form import read_recipe, recipe_hash
 from snellen.recipes.recipe import Recipe
 from snellen.runs.journal import Row
 
@@ -23,7 +29,7 @@ _RISING = 1.1  # val loss this far above its lowest value is more than its noise
 _LEAST_PER_CLASS = 10  # val images; a class with fewer may go unanswered by chance
 
 
-def finite_loss(rows: Sequence[Row], *, status: str, logits_finite: bool = True) -> Verdict:
+def finite_loss(rows: Sequence[Row], *, status: str, logits_finite: bool = True) -> GuardResult:
     """Whether the training loss stayed a number and went down.
 
     Args:
@@ -36,16 +42,16 @@ def finite_loss(rows: Sequence[Row], *, status: str, logits_finite: bool = True)
     losses = [row["train/loss"] for row in rows if "train/loss" in row]
     if status == "diverged" or not all(isfinite(loss) for loss in losses) or not logits_finite:
         last = f"the last whole epoch had {losses[-1]:.3g}" if losses else "not one epoch was finished"
-        return Verdict(name, False, f"The loss became NaN or infinite; {last}.", remedy, "error")
+        return GuardResult(name, False, f"The loss became NaN or infinite; {last}.", remedy, "error")
     if len(losses) < 2:
         return unjudged(name, "The loss is finite; whether it falls takes two epochs to tell.")
     evidence = f"Training loss {losses[0]:.4f} in the first epoch, {losses[-1]:.4f} in the last."
     if losses[-1] > losses[0]:
-        return Verdict(name, False, evidence, remedy)
-    return Verdict(name, True, evidence)
+        return GuardResult(name, False, evidence, remedy)
+    return GuardResult(name, True, evidence)
 
 
-def stuck_at_chance(rows: Sequence[Row], *, val_per_class: Sequence[int]) -> Verdict:
+def stuck_at_chance(rows: Sequence[Row], *, val_per_class: Sequence[int]) -> GuardResult:
     """Whether val accuracy is above what always naming the largest class gives, by three standard errors."""
     name = "stuck-at-chance"
     judged = [row for row in rows if "val/accuracy" in row]
@@ -63,9 +69,9 @@ def stuck_at_chance(rows: Sequence[Row], *, val_per_class: Sequence[int]) -> Ver
         f"Clean train accuracy {100 * last['train/accuracy']:.1f} %, training loss {losses[0]:.2f} to {losses[-1]:.2f}."
     )
     if best > chance + 3 * sqrt(chance * (1 - chance) / count):
-        return Verdict(name, True, evidence)
+        return GuardResult(name, True, evidence)
     learnt = losses[-1] < 0.9 * losses[0] or last["train/accuracy"] > chance + 0.1
-    return Verdict(
+    return GuardResult(
         name, False, evidence,
         "The loss falls and val learns nothing: labels shuffled against images, or pixels in the wrong order. "
         "snellen doctor DATA looks for both."
@@ -76,7 +82,7 @@ def stuck_at_chance(rows: Sequence[Row], *, val_per_class: Sequence[int]) -> Ver
     )  # fmt: skip
 
 
-def overfit_gap(rows: Sequence[Row], *, best_epoch: int | None, recipe: Recipe) -> Verdict:
+def overfit_gap(rows: Sequence[Row], *, best_epoch: int | None, recipe: Recipe) -> GuardResult:
     """Whether clean train accuracy is at most 5 points above val, at the epoch whose weights were kept.
 
     A rule of thumb and no more: a sound ResNet-18 ends near 100 % on train and 95 % on val. What harms is a val loss
@@ -93,14 +99,14 @@ def overfit_gap(rows: Sequence[Row], *, best_epoch: int | None, recipe: Recipe) 
         f"{100 * row['val/accuracy']:.1f} % on val, {100 * gap:.1f} points between."
     )
     if gap <= _GAP:
-        return Verdict(name, True, evidence)
+        return GuardResult(name, True, evidence)
     lowest = min(judged, key=lambda each: float(each["val/loss"]))
     last = judged[-1]["val/loss"]
     rising = last > _RISING * lowest["val/loss"]
     if rising:
         evidence += f" Val loss rose from {lowest['val/loss']:.2f} (epoch {lowest['epoch']}) to {last:.2f}."
     meaning = "" if rising else "Not a fault by itself: a converged net may know its training images by heart. "
-    return Verdict(name, False, evidence, meaning + _regularise(recipe), "warning" if rising else "note")
+    return GuardResult(name, False, evidence, meaning + _regularise(recipe), "warning" if rising else "note")
 
 
 def _regularise(recipe: Recipe) -> str:
@@ -123,7 +129,7 @@ def _regularise(recipe: Recipe) -> str:
     return "In this order, one at a time, judged on val: " + "; ".join(steps) + "."
 
 
-def class_answers(predictions: Predictions) -> Verdict:
+def class_answers(predictions: Predictions) -> GuardResult:
     """Whether every class is answered, and accuracy is neither the largest class's share nor far above the mean recall.
 
     Args:
@@ -140,9 +146,69 @@ def class_answers(predictions: Predictions) -> Verdict:
         + (f"never answered: {', '.join(silent)}." if silent else "every class is answered.")
     )
     if not silent and plain.interval()[0] > share.value and plain.value - balanced <= _GAP:
-        return Verdict(name, True, evidence)
-    return Verdict(
+        return GuardResult(name, True, evidence)
+    return GuardResult(
         name, False, evidence,
         "Quote the mean over classes, not accuracy, and look at the rare ones: snellen evaluate RUN --per-class. "
         "Then train longer (--set epochs=…), or collect more pictures of them.",
     )  # fmt: skip
+
+
+def used_once(ledger: Ledger, *, data: str, recipe: Recipe, started: str, runs: Path) -> GuardResult:
+    """Whether at most one choice was judged on a test set, and this run was not made after another one's look.
+
+    Several looks at the same weights, and several seeds of one recipe in one look, are one choice. A further seed of a
+    recipe that was looked at is not tuned: recipes are compared by what they do, whatever they are called.
+
+    Args:
+        ledger: where looks are written.
+        data: name of the data set.
+        recipe: of this run.
+        started: when this run began, ISO 8601.
+        runs: the folder that holds the runs.
+    """
+    name = "test-once"
+    looks = [line for line in ledger.lines() if line.kind == "intent" and line.content["test_set"]["name"] == data]
+    problems = ledger.problems()
+    if problems:
+        return GuardResult(
+            name, False, f"{ledger.path} is not whole: {problems[0]}.",
+            "Bring the missing lines back from version control or another machine: snellen ledger --merge OTHER",
+            "error",
+        )  # fmt: skip
+    if not looks:
+        return GuardResult(name, True, f"Nobody has looked at {data}'s test set, as far as {ledger.path} knows.")
+    number = max(ledger.look_number(line.hash) for line in looks)
+    before = [line for line in looks if _earlier(line.content["time"], started)]
+    tuned = [line for line in before if not _same_recipe(line, recipe, runs)]
+    evidence = f"{ledger.path} knows {number} {'choice' if number == 1 else 'choices'} looked at on {data}'s test set."
+    if tuned:
+        first = tuned[0].content
+        evidence += f" This run began after a look at another recipe ({first['candidates'][0]['recipe']})."
+    if number == 1 and not tuned:
+        return GuardResult(name, True, evidence)
+    return GuardResult(
+        name, False, evidence,
+        "Say it beside the number: chosen among the looks, optimistic by a few tenths of a point. Choose on val: "
+        "snellen evaluate RUN; only fresh test images make it a first look again.",
+    )  # fmt: skip
+
+
+def _earlier(one: str, other: str) -> bool:
+    try:
+        return datetime.fromisoformat(one) < datetime.fromisoformat(other)
+    except (TypeError, ValueError):
+        return False  # a time that cannot be read accuses nobody
+
+
+def _same_recipe(look: Line, recipe: Recipe, runs: Path) -> bool:
+    return all(_recipe_hash_of(candidate, runs) == recipe_hash(recipe) for candidate in look.content["candidates"])
+
+
+def _recipe_hash_of(candidate: dict[str, Any], runs: Path) -> str | None:
+    if "recipe_sha256" in candidate:
+        return str(candidate["recipe_sha256"])
+    try:  # a line of before 0.1 names the run only; its folder may still be there
+        return recipe_hash(read_recipe(runs / Path(str(candidate.get("run", ""))).name / "recipe.json"))
+    except SnellenError:
+        return None
