@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from snellen.evaluate.evaluate import evaluate_on_test, ledger_of
+from snellen.evaluate.test_set import evaluate_on_test, ledger_of
 from snellen.export.write import Export, export_run
 from snellen.metrics.calibration import calibration
 from snellen.metrics.scorecard import scorecard

@@ -16,7 +16,7 @@ from tests.fuzz.edits import edited_array, edited_json, edited_lines, edited_ten
 
 from snellen.data.eyechart import make_eyechart
 from snellen.data.ledger import Ledger
-from snellen.evaluate.grade import headline
+from snellen.evaluate.val import headline
 from snellen.metrics.scorecard import score
 from snellen.models.restore import restore
 from snellen.predict.predict import predict

@@ -7,7 +7,7 @@ import pytest
 
 from snellen.data.ledger import Ledger
 from snellen.errors import RunError, UsageError
-from snellen.evaluate.evaluate import evaluate_on_test, ledger_of
+from snellen.evaluate.test_set import evaluate_on_test, ledger_of
 from snellen.ladder.plan import Plan
 from snellen.ladder.results import lesson_pairs, open_test, pooled_pairs, standing_of
 from snellen.predict.predictions import Predictions

@@ -225,10 +225,10 @@ OF_GRADING = (
     # The test set
     Mutant(
         "later-looks-are-as-sure-as-the-first",
-        "evaluate/test_evaluation.py",
+        "evaluate/test_set.py",
         "return level_among(self.number)",
         "return level_among(1)",
-        ("train/test_judge.py::test_a_second_model_is_a_second_look_and_says_so",),
+        ("evaluate/test_test_set.py::test_a_second_model_is_a_second_look_and_says_so",),
     ),
     Mutant(
         "looks-counted-from-zero",
@@ -267,17 +267,21 @@ OF_GRADING = (
     ),
     Mutant(
         "test-graded-in-bf16",
-        "evaluate/evaluate.py",
+        "evaluate/val.py",
         'bf16=run.info["precision"] == "bf16",',
         "bf16=True,",
-        ("train/test_judge.py::test_test_is_answered_in_the_precision_of_the_run_and_both_kinds_of_hits_are_recorded",),
+        (
+            "evaluate/test_test_set.py::test_test_is_answered_in_the_precision_of_the_run_and_both_kinds_of_hits_are_recorded",
+        ),
     ),
     Mutant(
         "ledger-keeps-the-plain-hits-twice",
-        "evaluate/evaluate.py",
+        "evaluate/test_set.py",
         '"hits_tta": int(averaged.correct.sum()),',
         '"hits_tta": int(predictions.correct.sum()),',
-        ("train/test_judge.py::test_test_is_answered_in_the_precision_of_the_run_and_both_kinds_of_hits_are_recorded",),
+        (
+            "evaluate/test_test_set.py::test_test_is_answered_in_the_precision_of_the_run_and_both_kinds_of_hits_are_recorded",
+        ),
     ),
     # Exports
     Mutant(

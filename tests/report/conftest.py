@@ -48,7 +48,7 @@ def renamed(page: Page) -> Callable[[str], Page]:
 @pytest.fixture
 def graded_run(own_run: Run, small_eyechart: None, tmp_path: Path) -> Run:
     """A run that was graded on the test set, on the record."""
-    from snellen.evaluate.evaluate import evaluate_on_test, ledger_of
+    from snellen.evaluate.test_set import evaluate_on_test, ledger_of
 
     evaluate_on_test([own_run], ledger_of(own_run), reason="a test", device="cpu")
     return own_run

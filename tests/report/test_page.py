@@ -13,7 +13,7 @@ import pytest
 from snellen.cli.main import main
 from snellen.data.dataset import Dataset
 from snellen.errors import DataError, RunError, UsageError
-from snellen.evaluate.evaluate import ledger_of
+from snellen.evaluate.test_set import ledger_of
 from snellen.report.page import Options, Page, build_page, write_report
 from snellen.runs.redact_paths import redact_paths
 from snellen.runs.run import Run

@@ -14,7 +14,7 @@ from tests.soak.training import PLAIN, RUN, attempt, content, differences, go_on
 
 from snellen.data import catalog
 from snellen.data.ledger import Candidate, Ledger, TestSet
-from snellen.evaluate.evaluate import evaluate_on_test, ledger_of
+from snellen.evaluate.test_set import evaluate_on_test, ledger_of
 from snellen.runs.journal import Journal
 from snellen.runs.run import Run, create_run, open_run
 from snellen.serialize import to_json

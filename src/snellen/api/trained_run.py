@@ -10,7 +10,8 @@ from typing import Any, Literal
 from snellen.api.answers import Answers, Pictures, answers
 from snellen.data.pictures import Fit, PictureForm
 from snellen.errors import InvalidSetting, RunError, UsageError
-from snellen.evaluate.evaluate import evaluate_on_test, evaluate_on_val, ledger_of
+from snellen.evaluate.test_set import evaluate_on_test, ledger_of
+from snellen.evaluate.val import evaluate_on_val
 from snellen.export.write import Export, Format, export_run
 from snellen.guards.guard import GuardResult, read_guards, summary
 from snellen.metrics.intervals import Rate

@@ -20,7 +20,7 @@ from snellen.bench.process import Finished
 from snellen.bench.protocol import Timing, percentile
 from snellen.bench.settings import Settings
 from snellen.bench.substitutes import require_dataset
-from snellen.evaluate.evaluate import evaluate_on_test, ledger_of
+from snellen.evaluate.test_set import evaluate_on_test, ledger_of
 from snellen.metrics.intervals import mean_over_seeds
 from snellen.recipes.catalog import default_recipe, find_recipe
 from snellen.runs.run import Run

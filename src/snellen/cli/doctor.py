@@ -77,7 +77,7 @@ def _judge_run(args: Args, folder: Path) -> Sequence[GuardResult]:
         )
     from snellen.data.catalog import load_again
     from snellen.data.splits import split, split_final
-    from snellen.evaluate.evaluate import ledger_of
+    from snellen.evaluate.test_set import ledger_of
     from snellen.guards.check import check_run
     from snellen.models.device import choose_device
     from snellen.runs.run import open_run

@@ -69,7 +69,7 @@ def _compare(args: Args, runs: list[Run]) -> dict[str, Any]:
     from rich.text import Text
 
     from snellen.evaluate.compare_runs import compare_runs
-    from snellen.evaluate.evaluate import evaluate_on_val
+    from snellen.evaluate.val import evaluate_on_val
 
     found, sentences = compare_runs(runs, [evaluate_on_val(one, data=args.data, device=args.device) for one in runs])
     if not args.json:
@@ -83,8 +83,8 @@ def _compare(args: Args, runs: list[Run]) -> dict[str, Any]:
 def _val(args: Args, run: Run) -> dict[str, Any]:
     from rich.console import Console
 
-    from snellen.evaluate.evaluate import evaluate_on_val
     from snellen.evaluate.robustness import robustness_table
+    from snellen.evaluate.val import evaluate_on_val
     from snellen.metrics.confidence import confidence, write_confidence
     from snellen.metrics.scorecard import class_table, scorecard
     from snellen.show.terminal import show_doubts, show_grades
@@ -110,7 +110,7 @@ def _val(args: Args, run: Run) -> dict[str, Any]:
 
 
 def _robustness(args: Args, run: Run) -> RobustnessCard:
-    from snellen.evaluate.run_robustness import GRADINGS, measure_robustness
+    from snellen.evaluate.robustness import GRADINGS, measure_robustness
     from snellen.show.progress import Progress
 
     progress = Progress(quiet=args.json, brief=True)
@@ -126,7 +126,7 @@ def _robustness(args: Args, run: Run) -> RobustnessCard:
 def _test(args: Args, runs: list[Run]) -> int:
     from rich.console import Console
 
-    from snellen.evaluate.evaluate import evaluate_on_test, ledger_of
+    from snellen.evaluate.test_set import evaluate_on_test, ledger_of
     from snellen.show.test_grades import look_json, show_look
 
     if args.tta is not None:

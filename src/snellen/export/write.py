@@ -22,7 +22,7 @@ from snellen.data.catalog import load_again
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.splits import split, split_final
 from snellen.errors import DataError, RunError
-from snellen.evaluate.evaluate import ledger_of
+from snellen.evaluate.test_set import ledger_of
 from snellen.export.about import about, measured
 from snellen.export.from_pixels import from_pixels
 from snellen.export.int8 import quantized

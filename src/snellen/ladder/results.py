@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from snellen.errors import RunError, UsageError
-from snellen.evaluate.evaluate import evaluate_on_test, ledger_of
+from snellen.evaluate.test_set import evaluate_on_test, ledger_of
 from snellen.ladder.calibration import Sureness, sureness
 from snellen.ladder.one_run import checked_run
 from snellen.ladder.plan import Plan, require_one_test_view
@@ -156,7 +156,7 @@ def open_test(plan: Plan, *, ledger: Path | None = None, data: Path | None = Non
 
     Args:
         plan: of a ladder that has been climbed.
-        ledger: its file; else as `train.judge.ledger_of`.
+        ledger: its file; else as `ledger_of`.
         data: where the data are, if not where they are usually found.
         device: where to predict.
 

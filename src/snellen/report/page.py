@@ -16,7 +16,7 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.data.pictures import PictureForm
 from snellen.data.splits import split
 from snellen.errors import RunError, UsageError
-from snellen.evaluate.evaluate import ledger_of
+from snellen.evaluate.test_set import ledger_of
 from snellen.inspect.features import features_of
 from snellen.inspect.layers import layers_of
 from snellen.inspect.neighbour_map import METHODS, Method, require_library

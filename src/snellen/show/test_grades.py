@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from snellen.evaluate.grade import val_answers
-from snellen.evaluate.test_evaluation import TestEvaluation
+from snellen.evaluate.test_set import TestEvaluation
+from snellen.evaluate.val import val_predictions
 from snellen.guards.cifar10_near_duplicates import (
     AccuracyWithoutDuplicates,
     accuracy_without_duplicates,
@@ -38,7 +38,7 @@ def show_look(
         console.print(Text(line), soft_wrap=True)
     if len(runs) == 1:
         show_mixed_up(console, look.predictions[0])
-        show_confidence(console, confidence(look.predictions[0], val=val_answers(runs[0].folder)))
+        show_confidence(console, confidence(look.predictions[0], val=val_predictions(runs[0].folder)))
     for label, sentence in _near_duplicate_lines(look, runs, data):
         show_line(console, label, sentence)
     console.print()
@@ -51,7 +51,7 @@ def look_json(look: TestEvaluation, runs: Sequence[Run], *, data: Path | None) -
     found = look.to_json()
     without = _without_near_duplicates(look, runs, data)
     for at, (run, predictions) in enumerate(zip(runs, look.predictions, strict=True)):
-        found["runs"][at]["confidence"] = confidence(predictions, val=val_answers(run.folder)).to_json()
+        found["runs"][at]["confidence"] = confidence(predictions, val=val_predictions(run.folder)).to_json()
         found["runs"][at]["near_duplicates"] = without[at].to_json() if without else None
     return found
 

@@ -13,8 +13,8 @@ from rich.markup import escape
 
 from snellen.data.dataset import Dataset
 from snellen.errors import RunError, StorageError, TrainingDiverged
-from snellen.evaluate.evaluate import ledger_of
-from snellen.evaluate.grade import grade
+from snellen.evaluate.test_set import ledger_of
+from snellen.evaluate.val import grade
 from snellen.guards.check import check_run
 from snellen.guards.duplicates import check_duplicates
 from snellen.guards.guard import GuardResult

@@ -1,28 +1,119 @@
-"""Grading a finished run: val as often as wanted, test through the ledger."""
+"""The test set, through the ledger: what an evaluation on it showed, and how far that may be believed."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from snellen.data.catalog import load_again
-from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import Candidate, Ledger, TestSet
-from snellen.data.splits import split
 from snellen.errors import DataError, RunError, SnellenError, UsageError
-from snellen.evaluate.grade import write_grades
-from snellen.evaluate.test_evaluation import TestEvaluation
-from snellen.models.device import choose_device
-from snellen.models.restore import restore, weights_hash
-from snellen.predict.predict import predict
+from snellen.evaluate.val import predict_run, write_grades
+from snellen.metrics.classification import accuracy
+from snellen.metrics.intervals import Rate, SeedSummary, level_among, mean_over_seeds
+from snellen.metrics.scorecard import scorecard
+from snellen.models.restore import weights_hash
 from snellen.predict.predictions import Predictions
 from snellen.recipes.json_form import recipe_hash
-from snellen.recipes.recipe import TTA
 from snellen.runs.run import Run
 from snellen.version import VERSION
+
+
+@dataclass(frozen=True)
+class TestEvaluation:
+    """One look at a test set: what was graded, what it showed, and which look it was.
+
+    Attributes:
+        runs: the graded runs' names.
+        predictions: one per run.
+        number: 1 for the first look at this test set, more when other weights were looked at before.
+        together: models that were graded in this look, those shown here included.
+        problems: what is not whole about the ledger.
+        repeated: the same weights had been graded before; the stored answer was shown, nothing was opened.
+        ledger: the ledger's file.
+    """
+
+    __test__ = False  # not a test case, whatever pytest thinks of the name
+
+    runs: tuple[str, ...]
+    predictions: tuple[Predictions, ...]
+    number: int
+    repeated: bool
+    ledger: Path
+    together: int = 1
+    problems: tuple[str, ...] = ()
+
+    @property
+    def level(self) -> float:
+        """Confidence level of the intervals: 95 % at the first look, more where this number is one of several."""
+        return level_among(self.number)
+
+    def summary(self, *, tta: bool) -> SeedSummary:
+        """Mean over the runs, plain or with test-time augmentation, with its interval at `level`."""
+        judged = [one.with_tta() if tta else one for one in self.predictions]
+        return mean_over_seeds([float(one.correct.mean()) for one in judged], level=self.level)
+
+    def sentences(self) -> list[str]:
+        """What a reader must know about these numbers."""
+        lines = []
+        if self.repeated:
+            lines.append("These weights were graded before: this is the stored answer, not a new look.")
+        if self.together > len(self.runs):
+            lines.append(
+                f"One of {self.together} models graded together in this look: quote all of them, not the best."
+            )
+        if self.problems:
+            lines.append(f"The ledger {self.ledger} is not whole ({self.problems[0]}): looks may be missing from it.")
+        elif self.number == 1:
+            lines.append(f"First look at this test set, as far as {self.ledger} knows.")
+        else:
+            lines.append(
+                f"Look {self.number} at this test set: the number is chosen among {self.number} looks and may be "
+                f"optimistic by a few tenths of a point; its interval is widened to {100 * self.level:.4g} %, so that "
+                f"the best of {self.number} keeps 95 %. snellen ledger lists the looks."
+            )
+        return lines
+
+    def grades(self) -> list[str]:
+        """One line for the plain accuracy and one with test-time augmentation, each with its widened interval."""
+        if len(self.runs) == 1:
+            plain, averaged = (one.text(2, self.level) for one in self._rates(0))
+            images = ""
+        else:
+            plain, averaged = (str(self.summary(tta=tta)) for tta in (False, True))
+            images = f", {len(self.predictions[0])} images each"
+        lines = [f"test     {plain}{images}, plain, one view per image"]
+        if self.predictions[0].tta_logits is not None:
+            lines.append(f"         {averaged} with test-time augmentation: {self.predictions[0].tta}")
+        return lines
+
+    def _rates(self, run: int) -> tuple[Rate, Rate]:
+        answers = self.predictions[run]
+        return accuracy(answers), accuracy(answers.with_tta())
+
+    def to_json(self) -> dict[str, Any]:
+        """Grades per run and over runs, with the look's number."""
+        cards = [scorecard(one).to_json() for one in self.predictions]
+        for run, card in enumerate(cards):
+            for view, rate in zip(("plain", "with_tta"), self._rates(run), strict=True):
+                if card[view] is not None:
+                    card[view]["accuracy"] = rate.to_json(self.level)
+        return {
+            "split": "test",
+            "look": self.number,
+            "interval_level": self.level,
+            "repeated": self.repeated,
+            "graded_together": self.together,
+            "ledger_problems": list(self.problems),
+            "ledger": str(self.ledger),
+            "runs": [{"run": run, **card} for run, card in zip(self.runs, cards, strict=True)],
+            "mean": self.summary(tta=False).to_json(),
+            "mean_tta": self.summary(tta=True).to_json(),
+        }
 
 
 def ledger_of(run: Run, path: Path | None = None) -> Ledger:
@@ -33,23 +124,6 @@ def ledger_of(run: Run, path: Path | None = None) -> Ledger:
     named = path or (Path(os.environ["SNELLEN_LEDGER"]) if os.environ.get("SNELLEN_LEDGER") else None)
     beside = run.folder.resolve().parent
     return Ledger(named or (beside.parent if (beside / "ladder.json").exists() else beside) / "ledger.jsonl")
-
-
-def evaluate_on_val(run: Run, *, data: Path | None = None, device: str = "auto", tta: TTA | None = None) -> Predictions:
-    """The run's answers on its val images: the stored ones, or new ones where other views are asked for.
-
-    Raises:
-        RunError: the run kept no val split, or has no weights.
-    """
-    if run.info["final"]:
-        raise RunError(f"{run.folder} was trained with --final on train + val; no val images are left to judge it by.")
-    stored = run.folder / "predictions_val.npz"
-    if stored.exists() and tta in (None, run.recipe.tta):
-        return Predictions.load(stored)
-    val = split(load_again(run.info["data"], data=data)).val
-    assert val is not None
-    _require_same(run, val)
-    return _answers(run, val, device=device, tta=tta or run.recipe.tta)
 
 
 def evaluate_on_test(
@@ -82,29 +156,29 @@ def evaluate_on_test(
     stored = [_stored(run, ledger, candidate, name) for run, candidate in zip(runs, candidates, strict=True)]
     known = [entry for entry in stored if entry is not None]
     if len(known) == len(runs):
-        answers = [predictions for _, predictions in known]
-        for run, predictions in zip(runs, answers, strict=True):
-            _complete(run, predictions)
-        return _look(runs, answers, ledger, [intent for intent, _ in known], repeated=True)
+        predictions = [before for _, before in known]
+        for run, before in zip(runs, predictions, strict=True):
+            _complete(run, before)
+        return _evaluation(runs, predictions, ledger, [intent for intent, _ in known], repeated=True)
 
-    with ExitStack() as held:  # where the answers have no place, the test set is not opened
+    with ExitStack() as held:  # where the predictions have no place, the test set is not opened
         for folder in dict.fromkeys(run.folder.resolve() for run in runs):
             held.enter_context(Run(folder).locked())
-        intent, answers = _open_and_answer(runs, candidates, ledger, reason=reason, data=data, device=device)
-    return _look(runs, answers, ledger, [intent], repeated=False)
+        intent, predictions = _open_and_predict(runs, candidates, ledger, reason=reason, data=data, device=device)
+    return _evaluation(runs, predictions, ledger, [intent], repeated=False)
 
 
 def _complete(run: Run, predictions: Predictions) -> None:
-    """Write what a kill kept from being written beside the answers; they are shown also where that is impossible."""
+    """Write what a kill kept from being written beside the predictions; where that is impossible they are shown."""
     if not (run.folder / "reliability_test.png").exists():  # the last that `write_grades` writes
         with suppress(SnellenError), run.locked():
             write_grades(predictions, run.folder)
 
 
-def _open_and_answer(
+def _open_and_predict(
     runs: Sequence[Run], candidates: Sequence[Candidate], ledger: Ledger, *, reason: str, data: Path | None, device: str
 ) -> tuple[str, list[Predictions]]:
-    """Write the intent, open the test set, answer, record; returns the intent's hash and the answers."""
+    """Write the intent, open the test set, answer, record; returns the intent's hash and the predictions."""
     name, recipe = runs[0].info["data"]["name"], runs[0].recipe
     dataset = load_again(runs[0].info["data"], data=data)
     if dataset.test is None:
@@ -118,20 +192,20 @@ def _open_and_answer(
         intents.append(ledger.intend(test_set, candidates, **protocol, reason=reason, version=VERSION))
 
     images = dataset.test.open(write_intent)
-    answers = [_answers(run, images, device=device, tta=recipe.tta) for run in runs]
-    ledger.record(intents[0], [_result(c, a) for c, a in zip(candidates, answers, strict=True)])
-    for run, predictions in zip(runs, answers, strict=True):
+    predictions = [predict_run(run, images, device=device, tta=recipe.tta) for run in runs]
+    ledger.record(intents[0], [_result(c, a) for c, a in zip(candidates, predictions, strict=True)])
+    for run, own in zip(runs, predictions, strict=True):
         # After the result line: a predictions_test.npz never exists without one.
-        write_grades(predictions, run.folder)
-    return intents[0], answers
+        write_grades(own, run.folder)
+    return intents[0], predictions
 
 
-def _look(
-    runs: Sequence[Run], answers: Sequence[Predictions], ledger: Ledger, intents: Sequence[str], *, repeated: bool
+def _evaluation(
+    runs: Sequence[Run], predictions: Sequence[Predictions], ledger: Ledger, intents: Sequence[str], *, repeated: bool
 ) -> TestEvaluation:
     return TestEvaluation(
         runs=tuple(run.name for run in runs),
-        predictions=tuple(answers),
+        predictions=tuple(predictions),
         number=max(ledger.look_number(intent) for intent in intents),
         repeated=repeated,
         ledger=ledger.path,
@@ -177,19 +251,8 @@ def _require_same_classes(runs: Sequence[Run], class_names: tuple[str, ...]) -> 
         if tuple(run.info["data"]["class_names"]) != class_names:
             raise DataError(
                 f"{run.folder} knows the classes {', '.join(run.info['data']['class_names'])}; the data now have "
-                f"{', '.join(class_names)}. Its answers cannot be graded on them; train again."
+                f"{', '.join(class_names)}. Its predictions cannot be graded on them; train again."
             )
-
-
-def _require_same(run: Run, val: LabeledImages) -> None:
-    """A folder of one's own changes; answers to other pictures are not this run's grade."""
-    chosen_by = run.info["data"]["val"]["fingerprint"]
-    if val.fingerprint != chosen_by:
-        raise DataError(
-            f"{run.folder} was chosen on val images with fingerprint {chosen_by[:12]}…, but these have "
-            f"{val.fingerprint[:12]}…: files were added, removed or changed since. Train again on them, or name the "
-            "old folder with --data."
-        )
 
 
 def _candidate(run: Run) -> Candidate:
@@ -197,29 +260,19 @@ def _candidate(run: Run) -> Candidate:
 
 
 def _stored(run: Run, ledger: Ledger, candidate: Candidate, data: str) -> tuple[str, Predictions] | None:
-    """The intent of an earlier look at these weights and the answers it left in the run folder."""
+    """The intent of an earlier look at these weights and the predictions it left in the run folder."""
     line = ledger.result_for(candidate.weights, tta=run.recipe.tta, tta_fraction=run.recipe.tta_fraction, data=data)
     path = run.folder / "predictions_test.npz"
     if line is None or not path.exists():
         return None
-    answers = Predictions.load(path)
-    found = _result(candidate, answers)
+    predictions = Predictions.load(path)
+    found = _result(candidate, predictions)
     if any(found[key] != line.get(key, found[key]) for key in ("n", "hits", "hits_tta")):
         raise RunError(
             f"{path} has {found['hits']} of {found['n']} right, where the ledger recorded {line.get('hits')} of "
             f"{line['n']} for these weights: the file was changed. Move it away and ask again; that is no new look."
         )
-    return line["intent"], answers
-
-
-def _answers(run: Run, images: LabeledImages, *, device: str, tta: TTA) -> Predictions:
-    return predict(
-        restore(run, choose_device(device)),
-        images,
-        tta=tta,
-        tta_fraction=run.recipe.tta_fraction if tta == run.recipe.tta else 1.0,
-        bf16=run.info["precision"] == "bf16",
-    )
+    return line["intent"], predictions
 
 
 def _result(candidate: Candidate, predictions: Predictions) -> dict[str, Any]:

@@ -16,13 +16,11 @@ from snellen.data.dataset import Dataset
 from snellen.data.ledger import Ledger
 from snellen.data.sealed_images import SealedImages
 from snellen.errors import RunError, SealError, StorageError, UsageError
-from snellen.evaluate import evaluate as judge
-from snellen.evaluate.evaluate import evaluate_on_test, evaluate_on_val, ledger_of
-from snellen.evaluate.test_evaluation import TestEvaluation
+from snellen.evaluate import val
+from snellen.evaluate.test_set import TestEvaluation, evaluate_on_test, ledger_of
 from snellen.metrics.classification import accuracy
 from snellen.models.restore import restore, save_weights, weights_hash
 from snellen.predict.predict import predict
-from snellen.predict.predictions import Predictions
 from snellen.recipes.json_form import recipe_hash
 from snellen.runs.run import Run
 
@@ -205,7 +203,7 @@ def test_a_crash_between_intent_and_result_counts_and_leaves_no_predictions(
         raise RuntimeError("power cut")
 
     with monkeypatch.context() as patch:
-        patch.setattr(judge, "predict", crash)
+        patch.setattr(val, "predict", crash)
         with pytest.raises(RuntimeError, match="power cut"):
             look([own_run], ledger)
     assert [line.kind for line in ledger.lines()] == ["intent"]
@@ -265,24 +263,3 @@ def test_the_ledger_is_the_one_named_then_the_one_of_the_environment_then_the_on
     assert ledger_of(own_run).path == tmp_path / "env.jsonl"
     monkeypatch.setenv("SNELLEN_LEDGER", "")
     assert ledger_of(own_run).path == own_run.folder.parent / "ledger.jsonl"
-
-
-def test_val_is_answered_from_the_run_folder(finished_run: Run) -> None:
-    stored = Predictions.load(finished_run.folder / "predictions_val.npz")
-    np.testing.assert_array_equal(evaluate_on_val(finished_run).logits, stored.logits)
-
-
-@pytest.mark.usefixtures("small_eyechart")
-def test_val_with_other_views_is_computed_and_the_plain_answers_agree(own_run: Run) -> None:
-    before = sorted(path.name for path in own_run.folder.iterdir())
-    answers = evaluate_on_val(own_run, device="cpu", tta="ten_crop")
-    assert (answers.tta, answers.split, len(answers)) == ("ten_crop", "val", 30)
-    stored = Predictions.load(own_run.folder / "predictions_val.npz")
-    np.testing.assert_array_equal(answers.logits, stored.logits)
-    assert sorted(path.name for path in own_run.folder.iterdir()) == before
-
-
-def test_a_final_run_has_no_val_to_be_judged_by(own_run: Run) -> None:
-    own_run.update_info(final=True)
-    with pytest.raises(RunError, match="no val images are left to judge it by"):
-        evaluate_on_val(own_run)

@@ -1,0 +1,101 @@
+"""Grading a run on val, as often as wanted, and writing down what a split showed beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from snellen.data.catalog import load_again
+from snellen.data.labeled_images import LabeledImages
+from snellen.data.splits import split
+from snellen.errors import DataError, RunError
+from snellen.metrics.confidence import confidence, write_confidence
+from snellen.metrics.confusion import confusion_json, confusion_matrix, confusion_png
+from snellen.metrics.scorecard import scorecard
+from snellen.models.device import choose_device
+from snellen.models.normalized import Classifier
+from snellen.models.restore import restore
+from snellen.predict.predict import predict
+from snellen.predict.predictions import Predictions
+from snellen.recipes.recipe import TTA
+from snellen.runs.atomic import write_json
+from snellen.runs.run import Run
+
+
+def evaluate_on_val(run: Run, *, data: Path | None = None, device: str = "auto", tta: TTA | None = None) -> Predictions:
+    """The run's predictions on its val images: the stored ones, or new ones where other views are asked for.
+
+    Raises:
+        RunError: the run kept no val split, or has no weights.
+    """
+    if run.info["final"]:
+        raise RunError(f"{run.folder} was trained with --final on train + val; no val images are left to judge it by.")
+    stored = run.folder / "predictions_val.npz"
+    if stored.exists() and tta in (None, run.recipe.tta):
+        return Predictions.load(stored)
+    val = split(load_again(run.info["data"], data=data)).val
+    assert val is not None
+    _require_same(run, val)
+    return predict_run(run, val, device=device, tta=tta or run.recipe.tta)
+
+
+def predict_run(run: Run, images: LabeledImages, *, device: str, tta: TTA) -> Predictions:
+    """The run's predictions for these images, in the precision and with the views it was graded with."""
+    return predict(
+        restore(run, choose_device(device)),
+        images,
+        tta=tta,
+        tta_fraction=run.recipe.tta_fraction if tta == run.recipe.tta else 1.0,
+        bf16=run.info["precision"] == "bf16",
+    )
+
+
+def grade(
+    model: Classifier, images: LabeledImages, folder: Path, *, tta: TTA, tta_fraction: float, bf16: bool
+) -> dict[str, Any]:
+    """Predict `images` and write predictions, scorecard and confusion matrix of their role into `folder`.
+
+    Returns:
+        The headline, JSON-able: plain accuracy and the one with test-time augmentation, each with n and interval.
+    """
+    predictions = predict(model, images, tta=tta, tta_fraction=tta_fraction, bf16=bf16)
+    write_grades(predictions, folder)
+    return headline(predictions)
+
+
+def write_grades(predictions: Predictions, folder: Path) -> None:
+    """Write predictions, scorecard, confusion matrix and confidence of a split, with their pictures, into `folder`."""
+    split = predictions.split
+    matrix = confusion_matrix(predictions)
+    predictions.save(folder / f"predictions_{split}.npz")
+    write_json(folder / f"scorecard_{split}.json", scorecard(predictions).to_json())
+    write_json(folder / f"confusion_{split}.json", confusion_json(matrix, predictions.class_names))
+    picture = "confusion.png" if split == "val" else f"confusion_{split}.png"
+    confusion_png(folder / picture, matrix, predictions.class_names, title=f"{folder.name}, {split}")
+    write_confidence(confidence(predictions, val=val_predictions(folder)), folder)
+
+
+def val_predictions(folder: Path) -> Predictions | None:
+    """The run's predictions on val, on which alone a temperature is fitted; None after a final training."""
+    path = folder / "predictions_val.npz"
+    return Predictions.load(path) if path.exists() else None
+
+
+def headline(predictions: Predictions) -> dict[str, Any]:
+    """Accuracy with n and interval, plain and, where there are views, averaged."""
+    card = scorecard(predictions)
+    lines: dict[str, Any] = {"accuracy": card.plain.accuracy.to_json()}
+    if card.with_tta is not None:
+        lines["tta"] = {"name": card.tta, "accuracy": card.with_tta.accuracy.to_json()}
+    return lines
+
+
+def _require_same(run: Run, val: LabeledImages) -> None:
+    """A folder of one's own changes; answers to other pictures are not this run's grade."""
+    chosen_by = run.info["data"]["val"]["fingerprint"]
+    if val.fingerprint != chosen_by:
+        raise DataError(
+            f"{run.folder} was chosen on val images with fingerprint {chosen_by[:12]}…, but these have "
+            f"{val.fingerprint[:12]}…: files were added, removed or changed since. Train again on them, or name the "
+            "old folder with --data."
+        )
