@@ -22,8 +22,8 @@ demo: $(INSTALLED)
 test: lint fast
 
 lint: $(INSTALLED)
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
 
 fast: $(INSTALLED)
@@ -52,8 +52,8 @@ sbom: $(INSTALLED)
 		--output-reproducible -o dist/sbom.json $(BIN)/python
 
 format: $(INSTALLED)
-	$(BIN)/ruff format src tests
-	$(BIN)/ruff check --fix src tests
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

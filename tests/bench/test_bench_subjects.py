@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from PIL import Image
 
-from snellen.bench import augment, imports, load, memory, predict, scale, scale_probe, step
-from snellen.bench.process import Finished
-from snellen.bench.scale_plot import scale_png
-from snellen.bench.settings import Settings
+from snellen.bench import augment, load, predict, step
+from snellen.bench.catalog import Settings
 from snellen.export.onnx_file import missing_packages
 from snellen.recipes.recipe import Recipe, Resolution
 
 QUICK = Settings(device="cpu", quick=True)
-Commands = list[Sequence[str]]
 
 
 @pytest.fixture(autouse=True)
 def _few_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(augment, "_QUICK_IMAGES", 64)
-    monkeypatch.setattr(augment, "_QUICK_PEER_IMAGES", 4)
-
-
-@pytest.fixture
-def commands(monkeypatch: pytest.MonkeyPatch) -> Commands:
-    """The processes that were asked for; none is started."""
-    asked: Commands = []
-
-    def run(arguments: Sequence[str], **_: Any) -> Finished:
-        asked.append(arguments)
-        return Finished(json.dumps(dict.fromkeys(scale.FIGURES[:-1], 1.0)), 2.0, 3_000_000_000, (1.0,))
-
-    for subject in (imports, memory, scale):
-        monkeypatch.setattr(subject, "run_python", run)
-    return asked
 
 
 def growing(recipe: Recipe) -> Recipe:
@@ -84,27 +62,6 @@ def test_augment_tells_the_share_of_a_step_for_each_stage_and_over_the_training(
     assert mean == pytest.approx((small + large) / 2)
 
 
-def test_a_peer_that_is_not_at_hand_is_not_measured(tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> Any:
-        raise ImportError(name)
-
-    monkeypatch.setattr("snellen.bench.peers.import_module", missing)
-    lines = list(augment.measure_peers(tiny_recipe, device=torch.device("cpu"), settings=QUICK))
-    assert [line.note for line in lines] == ["torchvision is not installed here.", "kornia is not installed here."]
-    assert {value for line in lines for value in line.figures.values()} == {None}
-
-
-def test_a_peer_that_is_at_hand_takes_turns_with_ours(tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[str] = []
-    peer = {"other": lambda *_: (lambda: calls.append("theirs"), "other 1.0")}
-    monkeypatch.setattr("snellen.bench.peers.AUGMENTATIONS", peer)
-    (line,) = augment.measure_peers(tiny_recipe, device=torch.device("cpu"), settings=QUICK)
-    assert len(calls) == 2 + QUICK.repeats
-    assert line.comparison is not None
-    assert line.figures["ours is × as fast"] == line.comparison.ratio
-    assert line.note == "other 1.0"
-
-
 def test_predict_compares_each_way_with_plain_pytorch_and_tells_the_gap(tiny_recipe: Recipe) -> None:
     lines = list(predict.measure_recipes([tiny_recipe], QUICK))
     ways = 3 + 2 * (not missing_packages())
@@ -137,42 +94,3 @@ def test_load_makes_letters_and_says_where_cifar10_was_looked_for(
         "eyechart: mean and std",
     ]
     assert all(line.figures["seconds"] > 0 for line in lines[1:])
-
-
-def test_import_times_whole_processes_in_turns_with_an_empty_one(commands: Commands) -> None:
-    lines = list(imports.measure(QUICK))
-    assert lines[0].case == "snellen --help"
-    assert list(commands[:4]) == [("-m", "snellen", "--help"), ("-c", "pass")] * 2
-
-
-def test_memory_weighs_a_training_of_a_few_steps(commands: Commands) -> None:
-    (line,) = memory.measure(Settings(recipe="sprint", dataset="eyechart", device="cpu"))
-    assert line.figures == {"peak GB": 3.0, "seconds": 2.0}
-    (command,) = commands
-    assert " ".join(command).startswith("-m snellen train eyechart --recipe sprint --set epochs=")
-    (epochs,) = [word for word in command if word.startswith("epochs=")]
-    assert round(float(epochs.removeprefix("epochs=")) * (45_000 // 1536)) == 12
-
-
-def test_scale_changes_one_axis_at_a_time(commands: Commands) -> None:
-    lines = list(scale.measure(Settings()))
-    assert len(lines) == len(commands) == sum(map(len, scale.AXES.values()))
-    start = scale.Size()
-    for line in lines:
-        axis = line.details["axis"]
-        others = {name: value for name, value in line.details.items() if name not in ("axis", axis)}
-        assert others == {name: getattr(start, name) for name in others}
-    assert tuple(lines[0].figures) == scale.FIGURES
-
-
-def test_the_picture_of_scale_has_a_column_for_each_axis(commands: Commands, tmp_path: Path) -> None:
-    lines = list(scale.measure(QUICK))
-    scale_png(tmp_path / "scale.png", lines)
-    with Image.open(tmp_path / "scale.png") as picture:
-        assert picture.size == (round(2 * 3.2 * 160), round(5.6 * 160))
-
-
-def test_the_probe_of_scale_gives_the_figures_that_scale_names() -> None:
-    figures = scale_probe.probe(images=60, side=16, batch=8, classes=3)
-    assert (*figures, "peak GB") == scale.FIGURES
-    assert all(value > 0 for value in figures.values())

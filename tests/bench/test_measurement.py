@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 
-from snellen.bench.conditions import conditions_here
 from snellen.bench.measurement import Measurement, table
-from snellen.bench.protocol import Timing
+from snellen.bench.protocol import Timing, conditions_here
 
 
 def line(case: str, **figures: float | None) -> Measurement:

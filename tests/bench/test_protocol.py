@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from snellen.bench.conditions import Conditions, conditions_here
-from snellen.bench.protocol import Comparison, Timing, compare, time_repeatedly
+from snellen.bench.protocol import Comparison, Conditions, Timing, compare, conditions_here, time_repeatedly
 from snellen.errors import InvalidSetting
 
 
@@ -108,7 +107,6 @@ def test_no_timing_leaves_without_its_conditions(clock: Clock, conditions: Condi
         "machine", "device", "threads", "precision", "batch", "torch", "snellen", "load_average",
     }  # fmt: skip
     assert told["batch"] == 7
-    assert told["torch"] in str(timing)
 
 
 def test_the_load_is_noted_before_and_after(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
@@ -118,10 +116,8 @@ def test_the_load_is_noted_before_and_after(monkeypatch: pytest.MonkeyPatch, clo
         clock.work("a", 1), warmup=0, repeats=1, synchronize=lambda: None, conditions=conditions_here(), clock=clock
     )
     assert timing.conditions.load_average == (0.5, 4.25)
-    assert "load 0.5 to 4.2" in str(timing)
 
 
 def test_a_system_without_a_load_average_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("os.getloadavg")
     assert conditions_here().load_average == (None, None)
-    assert "load ? to ?" in str(conditions_here())

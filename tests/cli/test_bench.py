@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from snellen.bench import catalog, imports, step
-from snellen.bench.conditions import conditions_here
+from snellen.bench import process, step
+from snellen.bench.catalog import Settings
 from snellen.bench.measurement import Measurement
-from snellen.bench.settings import Settings
+from snellen.bench.protocol import conditions_here
+from snellen.errors import InvalidSetting
 
 Snellen = Callable[..., Any]
 
@@ -26,8 +27,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
         given.append(settings)
         yield Measurement("step", "a case", {"images/s": 1234.0, "ms/step": None}, conditions_here(batch=5))
 
-    for subject in (step, imports):
-        monkeypatch.setattr(subject, "measure", measure)
+    monkeypatch.setattr(step, "measure", measure)
+    monkeypatch.setattr(process, "measure_import", measure)
     return given
 
 
@@ -38,7 +39,7 @@ def test_it_prints_a_table_with_its_conditions(snellen: Snellen, asked: list[Set
     assert header.split() == ["step", "images/s", "ms/step"]
     assert row.split() == ["a", "case", "1,234", "not", "measured"]
     assert conditions_here().machine in conditions
-    assert asked == [Settings()]
+    assert [(one.device, one.quick, one.recipe) for one in asked] == [("auto", False, None)]
 
 
 def test_json_has_the_environment_and_conditions_of_every_line(snellen: Snellen, asked: list[Settings]) -> None:
@@ -58,9 +59,9 @@ def test_what_was_measured_before_a_failure_is_kept(
     snellen: Snellen, asked: list[Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(settings: Settings) -> Iterator[Measurement]:
-        raise catalog.InvalidSetting("the second subject cannot be measured.")
+        raise InvalidSetting("the second subject cannot be measured.")
 
-    monkeypatch.setattr(imports, "measure", broken)
+    monkeypatch.setattr(process, "measure_import", broken)
     answer = snellen("bench", "step", "import", "--out", tmp_path / "speed.json")
     assert answer.code == 2
     assert len(json.loads((tmp_path / "speed.json").read_text())["measurements"]) == 1
@@ -74,8 +75,7 @@ def test_quick_says_that_its_numbers_are_not_for_publication(snellen: Snellen, a
     ("arguments", "sentence"),
     [
         (["stepp"], "Unknown subject 'stepp'. Did you mean 'step'?"),
-        (["step", "--seeds", "9"], "--seeds has no effect on step"),
-        (["to-accuracy", "--reason", "curious"], "Add --final"),
+        (["step", "--dataset", "eyechart"], "--dataset has no effect on step"),
         (["step", "--recipe", "sprnt"], "Did you mean 'sprint'?"),
         (["step", "--device", "abacus"], "--device abacus is not available here"),
         (["step", "--out", "speed.txt"], "is not a .json file"),

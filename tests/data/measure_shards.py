@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from tests.made_shards import write_shards
 
-from snellen.bench.conditions import conditions_here
+from snellen.bench.protocol import conditions_here
 from snellen.data.image_folder import list_pictures
 from snellen.runs.environment import describe_environment
 

@@ -14,6 +14,7 @@ import numpy as np
 from tests.fuzz import harness
 from tests.fuzz.edits import edited_array, edited_json, edited_lines, edited_tensors
 
+from benchmarks.keep_record import evidence
 from snellen.data.eyechart import make_eyechart
 from snellen.data.ledger import Ledger
 from snellen.evaluate.val import headline
@@ -22,7 +23,6 @@ from snellen.models.restore import restore
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.report.record import graded_on_test, record_json
-from snellen.runs.record import evidence
 from snellen.runs.run import Run, open_run
 from snellen.train.loop import initial_state
 from snellen.train.setup import prepare

@@ -24,7 +24,7 @@ from tests.soak.clients import Door
 from tests.soak.outcome import head, tell
 from tests.soak.served import Served, a_run, serving
 
-from snellen.bench.conditions import conditions_here
+from snellen.bench.protocol import conditions_here
 
 _FORMATS = {"JPEG": ("L", "RGB"), "PNG": ("L", "RGB", "RGBA"), "WEBP": ("RGB", "RGBA"), "GIF": ("P",), "BMP": ("RGB",)}
 _LARGEST = 2_000  # pixels of a side

@@ -25,7 +25,7 @@ from tests.soak.clients import Flood, hold, seconds_for, wrk
 from tests.soak.outcome import head, tell
 from tests.soak.served import Served, a_run, serving
 
-from snellen.bench.conditions import conditions_here
+from snellen.bench.protocol import conditions_here
 
 _FLOODERS, _FLOOD_SECONDS, _PAGE_SECONDS, _STOP_SECONDS = 16, 20, 1.0, 5.0
 _WARM_SECONDS = 5  # pools and buffers are filled before memory is compared

@@ -6,14 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from snellen.augment.batched import augment_batch, to_device
-from snellen.augment.draws import draw
-from snellen.bench import peers
-from snellen.bench.conditions import conditions_here
+from snellen.bench.catalog import Settings
 from snellen.bench.measurement import Measurement
 from snellen.bench.noise import noise_images
-from snellen.bench.protocol import Comparison, compare, percentile, time_repeatedly
-from snellen.bench.settings import Settings
+from snellen.bench.protocol import Comparison, compare, conditions_here, percentile, time_repeatedly
 from snellen.bench.step import sized
 from snellen.bench.training_step import Stage, TrainingStep, stages
 from snellen.data.labeled_images import LabeledImages
@@ -25,12 +21,11 @@ from snellen.train.precision import Placement, Precision, place
 
 RECIPES = ("sprint", "small_cnn", "resnet18")
 _IMAGES, _QUICK_IMAGES = 50_000, 2_000
-_PEER_IMAGES, _QUICK_PEER_IMAGES = 512, 32  # a peer that works image by image takes about a second for 512
 _SHARE = ("batch µs/image", "step µs/image", "share of step %")
 
 
 def measure(settings: Settings) -> Iterator[Measurement]:
-    """Per recipe: batches of a whole epoch; the share of a step at each stage; peers in turns."""
+    """Per recipe: batches of a whole epoch, and their share of a step at each stage."""
     names = (settings.recipe,) if settings.recipe else RECIPES
     yield from measure_recipes([sized(find_recipe(name), settings) for name in names], settings)
 
@@ -49,7 +44,6 @@ def measure_recipes(recipes: Sequence[Recipe], settings: Settings) -> Iterator[M
             yield line
         if len(found) > 1:
             yield _whole_training(recipe, found)
-        yield from measure_peers(recipe, device=device, settings=settings)
 
 
 def measure_epoch(recipe: Recipe, images: LabeledImages, *, device: torch.device, settings: Settings) -> Measurement:
@@ -103,36 +97,9 @@ def _measure_share(
 
 
 def _whole_training(recipe: Recipe, found: list[tuple[Stage, Comparison]]) -> Measurement:
-    per_image = 1e6 / found[0][1].a.conditions.batch if found[0][1].a.conditions.batch else 0.0
+    per_image = 1e6 / (found[0][1].a.conditions.batch or 1)
     make = per_image * sum(stage.share * comparison.a.median for stage, comparison in found)
     learn = per_image * sum(stage.share * comparison.b.median for stage, comparison in found)
     figures = dict(zip(_SHARE, (make, make + learn, 100 * make / (make + learn)), strict=True))
     conditions = found[-1][1].a.conditions
     return Measurement("augment", f"{recipe.name}, mean over the training", figures, conditions)
-
-
-def measure_peers(recipe: Recipe, *, device: torch.device, settings: Settings) -> Iterator[Measurement]:
-    """The recipe's crop, mirror and jitter by other libraries, each in turns with ours on the same images."""
-    images = noise_images(_QUICK_PEER_IMAGES if settings.quick else _PEER_IMAGES)
-    for name, make in peers.AUGMENTATIONS.items():
-        case = f"{recipe.name}: {name}, {len(images)} images"
-        conditions = conditions_here(device=device, precision="fp32", batch=len(images))
-        names = ("ours images/s", "theirs images/s", "ours is × as fast")
-        try:
-            theirs, version = make(recipe.augment, images, device)
-        except peers.Missing as missing:
-            yield Measurement("augment", case, dict.fromkeys(names), conditions, note=str(missing))
-            continue
-        pixels = torch.from_numpy(images.images).to(device)
-        draws = to_device(draw(recipe.augment, seed=0, epoch=0, count=len(images)), device)
-        comparison = compare(
-            lambda pixels=pixels, draws=draws: augment_batch(pixels, draws),  # type: ignore[misc]
-            theirs,
-            warmup=2,
-            repeats=settings.repeats,
-            synchronize=Placement(device, "fp32", "").synchronize,
-            conditions=(conditions, conditions),
-        )
-        values = len(images) / comparison.a.median, len(images) / comparison.b.median, comparison.ratio
-        figures = dict(zip(names, values, strict=True))
-        yield Measurement("augment", case, figures, comparison.a.conditions, comparison=comparison, note=version)

@@ -1,17 +1,38 @@
-"""The subjects by name. A new one is a file in this folder with a function `measure`, and a line in `SUBJECTS`."""
+"""What can be measured, and what may be chosen for it. A new subject is a function here and a line in `SUBJECTS`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snellen.bench.settings import Settings
 from snellen.errors import InvalidSetting, unknown_name
 
 if TYPE_CHECKING:
     from snellen.bench.measurement import Measurement
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a benchmark may choose; the same for all subjects, and options of `snellen bench`."""
+
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+    quick: bool = False
+    """Small sizes and few repeats: the order of magnitude in seconds, no number to publish."""
+    recipe: str | None = None
+    """Measure this recipe instead of each subject's own choice."""
+    dataset: str = "cifar10"
+    """For memory: cifar10 or eyechart."""
+    data: Path | None = None
+    """Where the files are; else $SNELLEN_DATA, ./data and the cache are searched."""
+
+    @property
+    def repeats(self) -> int:
+        """Timed repeats of a subject that takes up to a few seconds."""
+        return 3 if self.quick else 9
 
 
 @dataclass(frozen=True)
@@ -19,67 +40,50 @@ class Subject:
     """Something that can be measured.
 
     Attributes:
-        module: the file in this folder.
+        function: that yields its lines, as "file.name" in this folder.
         sentence: what it answers.
-        long: whether it takes minutes to hours, and is measured only when it is named.
-        options: settings that have an effect on it, besides device, quick and the output's.
+        options: settings that have an effect on it, besides device and quick.
+        long: whether it takes minutes, and is measured only when it is named.
     """
 
-    module: str
+    function: str
     sentence: str
-    long: bool = False
     options: tuple[str, ...] = ()
+    long: bool = False
 
 
 SUBJECTS: dict[str, Subject] = {
-    "import": Subject("imports", "seconds until snellen --help has answered"),
-    "load": Subject("load", "seconds from disk to split and statistics", options=("data",)),
-    "augment": Subject("augment", "batches per second, and their share of a training step", options=("recipe",)),
-    "step": Subject("step", "training steps per model, precision and image size", options=("recipe",)),
-    "predict": Subject("predict", "answers per second, beside plain PyTorch", options=("recipe",)),
-    "memory": Subject("memory", "largest memory of a training", True, ("data", "dataset", "recipe")),
-    "scale": Subject("scale", "time and memory against images, side, batch and classes", True),
-    "to-accuracy": Subject(
-        "to_accuracy",
-        "seconds from nothing to a graded model, cold and warm",
-        True,
-        ("data", "dataset", "recipe", "seeds", "final", "reason", "ledger", "runs", "peer", "peer_seeds"),
-    ),
+    "import": Subject("process.measure_import", "seconds until snellen --help has answered"),
+    "load": Subject("load.measure", "seconds from disk to split and statistics", ("data",)),
+    "augment": Subject("augment.measure", "batches per second, and their share of a training step", ("recipe",)),
+    "step": Subject("step.measure", "training steps per model, precision and image size", ("recipe",)),
+    "predict": Subject("predict.measure", "answers per second, beside plain PyTorch", ("recipe",)),
+    "memory": Subject("process.measure_memory", "largest memory of a training", ("data", "dataset", "recipe"), True),
 }
 
 
-def chosen(names: Sequence[str]) -> tuple[str, ...]:
+def chosen(names: Sequence[str], settings: Settings) -> tuple[str, ...]:
     """The subjects named, each once; without a name all that are not long.
 
     Raises:
         UnknownName: there is no such subject; the nearest one is offered.
+        InvalidSetting: a setting was changed that none of these subjects looks at.
     """
     for name in names:
         if name not in SUBJECTS:
             raise unknown_name("subject", name, SUBJECTS, list_with="snellen bench --help")
-    return tuple(dict.fromkeys(names)) or tuple(name for name, subject in SUBJECTS.items() if not subject.long)
-
-
-def require_effect(names: Sequence[str], settings: Settings) -> None:
-    """Refuse settings that none of these subjects looks at.
-
-    Raises:
-        InvalidSetting: such a setting was changed.
-    """
-    known = {option for name in names for option in SUBJECTS[name].options}
-    plain = Settings()
-    for option in sorted({option for subject in SUBJECTS.values() for option in subject.options} - known):
-        if getattr(settings, option) != getattr(plain, option):
-            users = [name for name, subject in SUBJECTS.items() if option in subject.options]
-            flag = option.replace("_", "-")
+    asked = tuple(dict.fromkeys(names)) or tuple(name for name, subject in SUBJECTS.items() if not subject.long)
+    for option in ("recipe", "dataset", "data"):
+        users = [name for name, subject in SUBJECTS.items() if option in subject.options]
+        if getattr(settings, option) != getattr(Settings(), option) and not set(users) & set(asked):
             raise InvalidSetting(
-                f"--{flag} has no effect on {', '.join(names)}; it is for {', '.join(users)}. Leave it out."
+                f"--{option} has no effect on {', '.join(asked)}; it is for {', '.join(users)}. Leave it out."
             )
+    return asked
 
 
 def measure(name: str, settings: Settings) -> Iterator[Measurement]:
     """The lines of one subject, each as soon as it is measured."""
-    function: Callable[[Settings], Iterator[Measurement]] = import_module(
-        f"snellen.bench.{SUBJECTS[name].module}"
-    ).measure
-    return function(settings)
+    file, _, function = SUBJECTS[name].function.partition(".")
+    found: Callable[[Settings], Iterator[Measurement]] = getattr(import_module(f"snellen.bench.{file}"), function)
+    return found(settings)

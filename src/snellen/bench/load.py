@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from snellen.bench.conditions import conditions_here
+from snellen.bench.catalog import Settings
 from snellen.bench.measurement import Measurement
-from snellen.bench.protocol import time_repeatedly
-from snellen.bench.settings import Settings
+from snellen.bench.protocol import conditions_here, time_repeatedly
 from snellen.data import cifar10
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from snellen.bench.conditions import Conditions
-from snellen.bench.protocol import Comparison, Timing
+from snellen.bench.protocol import Comparison, Conditions, Timing
+from snellen.runs.environment import describe_environment
+from snellen.runs.redact_paths import redact_paths
 
 NOT_MEASURED = "not measured"
 
@@ -25,6 +26,7 @@ class Measurement:
         timing: the times behind the figures, where there is one series.
         comparison: the paired times, where two subjects took turns.
         note: what a reader must know besides, or why it was not measured.
+        details: more, for the JSON.
     """
 
     subject: str
@@ -48,6 +50,12 @@ class Measurement:
             "comparison": self.comparison and self.comparison.to_json(),
             **({"details": dict(self.details)} if self.details else {}),
         }
+
+
+def document(measurements: Sequence[Measurement], *, quick: bool) -> dict[str, Any]:
+    """All lines with the environment, JSON-able; it names no folder of this machine."""
+    lines = [one.to_json() for one in measurements]
+    return redact_paths({"environment": describe_environment(), "quick": quick, "measurements": lines})  # type: ignore[no-any-return]
 
 
 def table(measurements: Sequence[Measurement]) -> str:

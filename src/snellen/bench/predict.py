@@ -15,11 +15,10 @@ import torch
 from torch import nn
 
 from snellen.augment.batched import to_float
-from snellen.bench.conditions import conditions_here
+from snellen.bench.catalog import Settings
 from snellen.bench.measurement import Measurement
 from snellen.bench.noise import MEAN, STD, noise_images
-from snellen.bench.protocol import compare
-from snellen.bench.settings import Settings
+from snellen.bench.protocol import compare, conditions_here
 from snellen.export.from_pixels import from_pixels
 from snellen.export.int8 import quantized
 from snellen.export.onnx_file import OnnxSession, missing_packages, to_onnx
@@ -35,10 +34,8 @@ from snellen.train.precision import Placement
 RECIPES = ("small_cnn", "resnet18", "sprint")
 BATCHES, QUICK_BATCHES = (1, 512), (1, 8)
 _FIGURES = ("plain images/s", "images/s", "× plain", "largest gap")
-_CALLS_AT_ONE, _QUICK_CALLS = (
-    20,
-    2,
-)  # a single answer takes a millisecond or less: below what one look at the clock can tell
+# A single answer takes a millisecond or less: below what one look at the clock can tell.
+_CALLS_AT_ONE, _QUICK_CALLS = 20, 2
 
 Answer = Callable[[torch.Tensor], torch.Tensor]
 """(B, H, W, C) uint8 on the device -> logits (B, K) float32, up to a constant per image."""

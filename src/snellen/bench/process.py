@@ -1,4 +1,4 @@
-"""A process timed and weighed from outside: from its start to its end, with its largest memory.
+"""`import` and `memory`: whole processes, timed and weighed from outside.
 
 A process begins its life as a copy of its parent, and Linux counts that into its largest memory. So what is to be
 weighed is started by a small process of its own, not by this one, which may hold gigabytes.
@@ -6,30 +6,88 @@ weighed is started by a small process of its own, not by this one, which may hol
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
 
-from snellen.errors import RunError
+from snellen.bench.catalog import Settings
+from snellen.bench.measurement import Measurement
+from snellen.bench.protocol import compare, conditions_here
+from snellen.data.catalog import NAMES
+from snellen.errors import RunError, unknown_name
+from snellen.recipes.catalog import find_recipe
+
+_COMMANDS = {
+    "snellen --help": ("-m", "snellen", "--help"),
+    "snellen train --help": ("-m", "snellen", "train", "--help"),
+    "import of the training": ("-c", "import snellen.train.fit"),
+}
+_NOTHING = ("-c", "pass")
+_REPEATS, _QUICK_REPEATS = 15, 2
+_STEPS, _QUICK_STEPS = 12, 3
+_TRAIN_IMAGES = 45_000  # of both built-in data sets, after the split
 
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes there, KiB on Linux
 _SCALE = """
-import os, sys
-pid = os.fork()
-if pid == 0:
-    os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
-_, status, usage = os.wait4(pid, 0)
-os.write(int(sys.argv[1]), str(usage.ru_maxrss).encode())
-code = os.waitstatus_to_exitcode(status)
-os._exit(code if code >= 0 else 128 - code)
+import resource, subprocess, sys
+code = subprocess.call([sys.executable, *sys.argv[2:]])
+with open(sys.argv[1], "w") as file:
+    file.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(code if code >= 0 else 128 - code)
 """
+
+
+def measure_import(settings: Settings) -> Iterator[Measurement]:
+    """How long `snellen --help` takes, as a whole process in turns with a Python that does nothing.
+
+    The file cache is warm, since the first of each is not timed.
+    """
+    conditions = conditions_here()
+    for case, arguments in _COMMANDS.items():
+        comparison = compare(
+            lambda arguments=arguments: run_python(arguments),  # type: ignore[misc]
+            lambda: run_python(_NOTHING),
+            warmup=1,
+            repeats=_QUICK_REPEATS if settings.quick else _REPEATS,
+            synchronize=lambda: None,
+            conditions=(conditions, conditions),
+        )
+        figures = {"seconds": comparison.a.median, "p90 seconds": comparison.a.p90, "python alone": comparison.b.median}
+        yield Measurement("import", case, figures, comparison.a.conditions, comparison=comparison)
+
+
+def measure_memory(settings: Settings) -> Iterator[Measurement]:
+    """The largest resident memory of `snellen train`, shortened to a few steps: all image sizes, grading, pictures.
+
+    What a training holds at once does not depend on how often it does it.
+    """
+    if settings.dataset not in NAMES:
+        raise unknown_name("data set", settings.dataset, NAMES, list_with="snellen data list")
+    recipe = find_recipe(settings.recipe or "sprint")
+    steps = _QUICK_STEPS if settings.quick else _STEPS
+    epochs = steps / max(1, _TRAIN_IMAGES // recipe.batch_size)
+    conditions = conditions_here(batch=recipe.batch_size)
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = ["-m", "snellen", "train", settings.dataset, "--recipe", recipe.name, "--set", f"epochs={epochs}"]
+        arguments += ["--device", settings.device, "--runs", folder]
+        arguments += ["--data", str(settings.data)] if settings.data is not None else []
+        finished = run_python(arguments, weigh=True)
+    figures = {
+        "peak GB": None if finished.peak_bytes is None else finished.peak_bytes / 1e9,
+        "seconds": finished.seconds,
+    }
+    note = "" if finished.peak_bytes is not None else "this system does not say how much memory a process took"
+    case = f"{settings.dataset} {recipe.name}, {steps} steps and grading"
+    # The weighed process chose its own device and threads; from here it is a process.
+    yield Measurement("memory", case, figures, replace(conditions, device="process").after(), note=note)
 
 
 @dataclass(frozen=True)
@@ -40,128 +98,75 @@ class Finished:
         out: what it wrote to stdout.
         seconds: from its start to its end.
         peak_bytes: its largest resident memory, or None where that was not asked for or the system does not say.
-        line_seconds: for each line of stdout, when it arrived, in seconds after the start.
     """
 
     out: str
     seconds: float
     peak_bytes: int | None
-    line_seconds: tuple[float, ...]
-
-
-class Child:
-    """A Python process that is timed from its start; stdin and stdout are lines, stderr is kept for its last words.
-
-    As a context it ends with the block, killed where it has not ended by itself.
-
-    Args:
-        arguments: such as ("-m", "snellen", "--help").
-        weigh: find the largest memory; costs about 10 ms.
-    """
-
-    def __init__(self, arguments: Sequence[str], *, weigh: bool = False) -> None:
-        weigh = weigh and hasattr(os, "fork")
-        self._arguments = arguments
-        self._peak, peak_in = os.pipe()
-        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the context
-        self._weighed = False
-        scale = ["-I", "-S", "-c", _SCALE, str(peak_in)] if weigh else []
-        self._lines: list[str] = []
-        self._arrivals: list[float] = []
-        self._started = time.perf_counter()
-        self._process = subprocess.Popen(
-            [sys.executable, *scale, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            pass_fds=(peak_in,) if weigh else (),
-            start_new_session=True,  # so that a process that takes too long is ended together with its scale
-        )
-        os.close(peak_in)
-
-    def ask(self) -> None:
-        """Send an empty line, on which the process may be waiting."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it has ended; `read_line` says so
-            self._process.stdin.write("\n")
-            self._process.stdin.flush()
-
-    def read_line(self) -> str | None:
-        """The next line of stdout, waited for; None at its end."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            return None
-        self._lines.append(line)
-        self._arrivals.append(time.perf_counter() - self._started)
-        return line
-
-    def __enter__(self) -> Child:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
-        self._process.wait()
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        self._process.stdout.close()
-        self._errors.close()
-        if not self._weighed:
-            os.close(self._peak)
-
-    def kill(self) -> None:
-        """Kill it, with its scale."""
-        if self._process.poll() is None:
-            if hasattr(os, "killpg"):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            else:
-                self._process.kill()
-
-    def finish(self) -> Finished:
-        """Close stdin, read what is left and wait for the end.
-
-        Raises:
-            RunError: it ended with another exit code than 0; the message holds the end of its stderr.
-        """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        while self.read_line() is not None:
-            pass
-        code = self._process.wait()
-        seconds = time.perf_counter() - self._started
-        self._weighed = True
-        with open(self._peak, "rb") as pipe:
-            peak = pipe.read()
-        self._errors.seek(0)
-        last = self._errors.read().strip().splitlines()[-1:] or ["nothing on stderr"]
-        if code != 0:
-            raise RunError(f"python {' '.join(self._arguments[:3])} … ended with code {code}: {last[0]}")
-        return Finished(
-            "".join(self._lines), seconds, int(peak) * _RSS_UNIT if peak else None, tuple(self._arrivals)
-        )  # fmt: skip
 
 
 def run_python(arguments: Sequence[str], *, weigh: bool = False, timeout_seconds: float | None = None) -> Finished:
-    """Run this Python with `arguments` and wait for its end; stderr is shown only where it fails.
+    """Run this Python with `arguments` and wait for its end; it does not outlive this call.
 
     Args:
         arguments: such as ("-m", "snellen", "--help").
-        weigh: find the largest memory; costs about 10 ms in `seconds`.
+        weigh: find the largest memory; costs about 20 ms in `seconds`.
         timeout_seconds: after which the process is ended; None waits for as long as it takes.
 
     Raises:
-        RunError: it ended with another exit code than 0; the message holds the end of its stderr.
+        RunError: it failed or took too long; the message holds the end of its stderr.
     """
-    with Child(arguments, weigh=weigh) as child:
-        alarm = threading.Timer(timeout_seconds or 0.0, child.kill)
-        if timeout_seconds is not None:
-            alarm.start()
+    with tempfile.TemporaryDirectory() as folder:
+        peak = Path(folder) / "peak"
+        started = time.perf_counter()
+        process = start_python(arguments, weigh_into=peak if weigh else None, stderr=subprocess.PIPE)
         try:
-            return child.finish()
+            out, errors = process.communicate(timeout=timeout_seconds)
+        except subprocess.TimeoutExpired:
+            raise RunError(f"{spelled(arguments)} was ended after {timeout_seconds:g} seconds.") from None
         finally:
-            alarm.cancel()
+            kill(process)
+        seconds = time.perf_counter() - started
+        require_success(process, arguments, errors)
+        return Finished(out, seconds, peak_bytes(peak))
+
+
+def start_python(arguments: Sequence[str], *, weigh_into: Path | None, stderr: int | IO[str]) -> subprocess.Popen[str]:
+    """Start this Python with `arguments`, in a session of its own; at its end the largest memory is in `weigh_into`."""
+    weigh = weigh_into is not None and find_spec("resource") is not None
+    scale = ["-I", "-S", "-c", _SCALE, str(weigh_into)] if weigh else []
+    return subprocess.Popen(
+        [sys.executable, *scale, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        start_new_session=True,  # so that it can be ended together with its scale
+    )
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """End the process, with its scale, where it has not ended by itself."""
+    if process.poll() is None:
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.communicate()
+
+
+def require_success(process: subprocess.Popen[str], arguments: Sequence[str], errors: str) -> None:
+    """Raise RunError with the last line of `errors` where an ended process failed."""
+    if process.returncode != 0:
+        last = errors.strip().splitlines()[-1:] or ["nothing on stderr"]
+        raise RunError(f"{spelled(arguments)} ended with code {process.returncode}: {last[0]}")
+
+
+def peak_bytes(weighed: Path) -> int | None:
+    """The largest memory that `start_python` has left in a file; None where there is none."""
+    return int(weighed.read_text(encoding="ascii")) * _RSS_UNIT if weighed.exists() else None
+
+
+def spelled(arguments: Sequence[str]) -> str:
+    """The start of a command, for a message."""
+    return f"python {' '.join(arguments[:3])} …"

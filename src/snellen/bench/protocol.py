@@ -7,23 +7,96 @@ left in the ratio is the difference between them.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 
-from snellen.bench.conditions import Conditions
 from snellen.errors import InvalidSetting
+from snellen.runs.environment import processor_name
+from snellen.version import VERSION
 
-Subject = Callable[[], object]
+Work = Callable[[], object]
 """Does the work once."""
 
 
 @dataclass(frozen=True)
+class Conditions:
+    """Under which circumstances a time was taken.
+
+    Attributes:
+        machine: the processor's name, and the accelerator's where it did the work.
+        device: "cpu", "cuda" or "mps"; "process" where a whole process was timed from outside.
+        threads: that PyTorch uses inside one operation.
+        cores: that this process may run on.
+        precision: "fp32", "bf16", "auto" where the work chose by itself, or "none" where no model takes part.
+        batch: images handled at once; None where that means nothing.
+        torch: PyTorch's version.
+        snellen: Snellen's version.
+        load_average: processes waiting for a core, mean of one minute, (before, after) the measurement; None where
+            the system does not say. More than the threads in use means that somebody else was measured as well.
+    """
+
+    machine: str
+    device: str
+    threads: int
+    cores: int | None
+    precision: str
+    batch: int | None
+    torch: str
+    snellen: str
+    load_average: tuple[float | None, float | None]
+
+    def after(self) -> Conditions:
+        """The same with the load average at the end."""
+        return replace(self, load_average=(self.load_average[0], _load_average()))
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields."""
+        return asdict(self)
+
+
+def conditions_here(
+    *, device: torch.device | None = None, precision: str = "none", batch: int | None = None
+) -> Conditions:
+    """The circumstances of a measurement that is about to begin here.
+
+    Args:
+        device: that does the work; None where a process is timed from outside.
+        precision: as in `Conditions`.
+        batch: images handled at once.
+    """
+    machine = processor_name()
+    if device is not None and device.type == "cuda":
+        machine = f"{torch.cuda.get_device_name(device)}, {machine}"
+    return Conditions(
+        machine=machine,
+        device="process" if device is None else device.type,
+        threads=torch.get_num_threads(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        precision=precision,
+        batch=batch,
+        torch=str(torch.__version__),
+        snellen=VERSION,
+        load_average=(_load_average(), None),
+    )
+
+
+def _load_average() -> float | None:
+    """Processes that ran or waited for a core, mean over the last minute; None where the system does not say."""
+    try:
+        return round(os.getloadavg()[0], 2)
+    except (OSError, AttributeError):
+        return None
+
+
+@dataclass(frozen=True)
 class Timing:
-    """The times of one subject.
+    """The times of one piece of work.
 
     Attributes:
         seconds: of each repeat, in order.
@@ -64,16 +137,10 @@ class Timing:
             "conditions": self.conditions.to_json(),
         }
 
-    def __str__(self) -> str:
-        return (
-            f"{1e3 * self.median:.1f} ms (p10 {1e3 * self.p10:.1f}, p90 {1e3 * self.p90:.1f}, n={self.n}), "
-            f"{self.conditions}"
-        )
-
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two subjects that took turns.
+    """Two pieces of work that took turns.
 
     Attributes:
         a: times of the first.
@@ -106,7 +173,7 @@ class Comparison:
 
 
 def time_repeatedly(
-    subject: Subject,
+    work: Work,
     *,
     warmup: int,
     repeats: int,
@@ -114,10 +181,10 @@ def time_repeatedly(
     conditions: Conditions,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Timing:
-    """Time one subject.
+    """Time one piece of work.
 
     Args:
-        subject: does the work once.
+        work: what is timed.
         warmup: untimed calls before; the first ones pay for caches, kernels and memory.
         repeats: timed calls.
         synchronize: waits until the device has done all that was asked of it; called before each look at the clock.
@@ -129,14 +196,14 @@ def time_repeatedly(
     """
     _require_counts(warmup, repeats)
     for _ in range(warmup):
-        subject()
-    times = [_once(subject, synchronize, clock) for _ in range(repeats)]
+        work()
+    times = [_once(work, synchronize, clock) for _ in range(repeats)]
     return Timing(tuple(times), conditions.after())
 
 
 def compare(
-    a: Subject,
-    b: Subject,
+    a: Work,
+    b: Work,
     *,
     warmup: int,
     repeats: int,
@@ -144,7 +211,7 @@ def compare(
     conditions: tuple[Conditions, Conditions],
     clock: Callable[[], float] = time.perf_counter,
 ) -> Comparison:
-    """Time two subjects in turns, A B A B …, so that both meet the same machine.
+    """Time two pieces of work in turns, A B A B …, so that both meet the same machine.
 
     Args:
         a: the first subject, usually ours.
@@ -172,10 +239,10 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return float(np.percentile(np.asarray(values, dtype=np.float64), percent))
 
 
-def _once(subject: Subject, synchronize: Callable[[], None], clock: Callable[[], float]) -> float:
+def _once(work: Work, synchronize: Callable[[], None], clock: Callable[[], float]) -> float:
     synchronize()
     started = clock()
-    subject()
+    work()
     synchronize()
     return clock() - started
 

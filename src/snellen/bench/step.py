@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from snellen.bench.conditions import conditions_here
+from snellen.bench.catalog import Settings
 from snellen.bench.measurement import Measurement
 from snellen.bench.noise import noise_images
-from snellen.bench.protocol import time_repeatedly
-from snellen.bench.settings import Settings
+from snellen.bench.protocol import conditions_here, time_repeatedly
 from snellen.bench.training_step import Stage, TrainingStep, stages
 from snellen.data.labeled_images import LabeledImages
 from snellen.models.device import choose_device

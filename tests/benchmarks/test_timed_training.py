@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from snellen.bench import bare_training
-from snellen.bench.bare_training import run_bare
-from snellen.bench.substitutes import stand_ins
-from snellen.bench.weights import weights_sha256
+from benchmarks import timed_training
+from benchmarks.substitutes import substitutes
+from benchmarks.timed_training import train_timed, weights_sha256
 from snellen.data.dataset import Dataset
 from snellen.models.catalog import build
 from snellen.models.restore import restore
@@ -55,22 +54,22 @@ def test_the_weights_are_those_of_the_full_loop_to_the_bit(
     rare = everything.take(np.flatnonzero((everything.labels > 0) | (everything.ids % 30 == 0)), "all")
     tiny_dataset = replace(tiny_dataset, train=rare)
     full = fit.fit(recipe, tiny_dataset, seed=3, final=True, device="cpu", precision="fp32", runs=tmp_path)
-    bare = run_bare(recipe, tiny_dataset, seed=3, final=True, device="cpu", precision="fp32")
+    bare = train_timed(recipe, tiny_dataset, seed=3, final=True, device="cpu", precision="fp32")
     assert weights_sha256(bare.model) == weights_sha256(restore(full))
 
 
 def test_a_run_with_val_images_answers_them_as_the_full_loop_grades_its_last_epoch(
     tiny_recipe: Recipe, tiny_dataset: Dataset
 ) -> None:
-    bare = run_bare(tiny_recipe, tiny_dataset, seed=0, final=False, device="cpu", precision="fp32")
+    bare = train_timed(tiny_recipe, tiny_dataset, seed=0, final=False, device="cpu", precision="fp32")
     assert isinstance(bare.answers, Predictions)
     assert bare.answers.split == "val"
     assert len(bare.answers) == 30
     assert bare.seconds == pytest.approx(bare.prepare_seconds + bare.train_seconds + bare.evaluate_seconds)
 
 
-def test_the_stand_ins_of_a_sealed_test_set_are_training_images_and_as_many(tiny_dataset: Dataset) -> None:
-    images = stand_ins(tiny_dataset)
+def test_the_substitutes_of_a_sealed_test_set_are_training_images_and_as_many(tiny_dataset: Dataset) -> None:
+    images = substitutes(tiny_dataset)
     assert len(images) == 60
     np.testing.assert_array_equal(images.ids, tiny_dataset.train.ids[:60])
 
@@ -78,7 +77,7 @@ def test_the_stand_ins_of_a_sealed_test_set_are_training_images_and_as_many(tiny
 def test_the_cold_process_prints_its_times(capsys: pytest.CaptureFixture[str]) -> None:
     changes = ["epochs=0.2", "batch_size=32", "widths=[16,16,16]"]
     words = ["--recipe", "sprint", "--letters", "100", "--device", "cpu", "--set", *changes]
-    assert bare_training.main(words) == 0
+    assert timed_training.main(words) == 0
     told = json.loads(capsys.readouterr().out)
     assert 0 < told["train_seconds"] < told["warm_part_seconds"]
 

@@ -10,9 +10,11 @@ import time
 import warnings
 
 import torch
+from PIL import Image
 from torch.nn import functional
 
-from snellen.bench.peers import LessonImages
+from benchmarks.peers import imported
+from snellen.bench.noise import MEAN, STD
 from snellen.bench.training_step import TrainingStep, stages
 from snellen.data.labeled_images import LabeledImages
 from snellen.recipes.recipe import Recipe
@@ -74,3 +76,33 @@ def lesson_epoch(recipe: Recipe, images: LabeledImages, device: torch.device, *,
     whole = len(loader)
     cut = "" if done == whole else f", scaled up from {done} of {whole} steps"
     return seconds * whole / done, f"torchvision in a loader with {WORKERS} workers, fp32, first epoch{cut}"
+
+
+class LessonImages(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
+    """Pictures as the lesson's script feeds them: one Pillow image after the other through torchvision.
+
+    Args:
+        images: (N, H, W, C) uint8 with labels.
+
+    Raises:
+        Missing: torchvision is not installed or does not import.
+    """
+
+    def __init__(self, images: LabeledImages) -> None:
+        transforms = imported("torchvision.transforms")
+        self._images = images
+        self._transform = transforms.Compose(
+            [
+                transforms.RandomCrop(images.image_shape[0], padding=4),
+                transforms.RandomHorizontalFlip(),
+                transforms.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2),
+                transforms.ToTensor(),
+                transforms.Normalize(MEAN, STD),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self._transform(Image.fromarray(self._images.images[index])), int(self._images.labels[index])

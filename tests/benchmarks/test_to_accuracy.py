@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snellen.bench import seeds, to_accuracy
-from snellen.bench.interleaved import Trained
-from snellen.bench.process import Finished
-from snellen.bench.settings import Settings
+from benchmarks import seeds, to_accuracy
+from benchmarks.interleaved import Trained
+from benchmarks.to_accuracy import Options
 from snellen.data.dataset import Dataset
 from snellen.data.ledger import Ledger
+from snellen.errors import InvalidSetting, UnknownName
 from snellen.recipes.recipe import Recipe
 from snellen.runs.run import Run, open_run
 from snellen.train import fit
@@ -30,22 +31,20 @@ def _empty_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def printed(monkeypatch: pytest.MonkeyPatch, *lines: dict[str, Any]) -> list[Sequence[str]]:
-    """Instead of training, these lines are printed, one every 60 seconds."""
+    """Instead of training, these lines are told, the first after 60 seconds."""
     asked: list[Sequence[str]] = []
 
     def run(trainers: Sequence[tuple[Sequence[str], int]]) -> list[Trained]:
         asked.extend(arguments for arguments, _ in trainers)
-        arrivals = tuple(60.0 * (at + 1) for at in range(len(lines)))
-        finished = Finished("", 60.0 * len(lines), 2_500_000_000, arrivals)
-        return [Trained(tuple({**LINE, **line} for line in lines), finished)]
+        return [Trained(tuple({**LINE, **line} for line in lines), 60.0, 2_500_000_000)]
 
-    monkeypatch.setattr(to_accuracy, "train_in_turns", run)
+    monkeypatch.setattr(to_accuracy, "train_interleaved", run)
     return asked
 
 
 def test_cold_is_until_the_first_line_and_warm_the_median_of_the_later_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     printed(monkeypatch, {"seconds": 55.0}, {"seconds": 40.0}, {"seconds": 42.0})
-    (line,) = to_accuracy.measure(Settings())
+    (line,) = to_accuracy.measure(Options())
     assert (line.figures["cold s"], line.figures["warm s"]) == (60.0, 41.0)
     assert line.figures["peak GB"] == 2.5
     assert (line.conditions.precision, line.conditions.device) == ("bf16", "cpu")
@@ -53,14 +52,14 @@ def test_cold_is_until_the_first_line_and_warm_the_median_of_the_later_ones(monk
 
 def test_one_training_is_cold_and_leaves_warm_unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
     printed(monkeypatch, {})
-    (line,) = to_accuracy.measure(Settings(seeds=1))
+    (line,) = to_accuracy.measure(Options(seeds=1))
     assert line.figures["warm s"] is None
     assert line.figures["standard error"] is None
 
 
 def test_the_accuracy_is_the_mean_over_all_seeds_with_its_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
     printed(monkeypatch, {"accuracy_tta": 0.93}, {"accuracy_tta": 0.95})
-    (line,) = to_accuracy.measure(Settings())
+    (line,) = to_accuracy.measure(Options())
     assert line.figures["accuracy %"] == pytest.approx(94.0)
     assert line.figures["standard error"] == pytest.approx(1.0)  # sd 1.414 points over the root of 2
     assert line.case.endswith("accuracy on val")
@@ -69,13 +68,13 @@ def test_the_accuracy_is_the_mean_over_all_seeds_with_its_standard_error(monkeyp
 def test_a_final_training_without_a_reason_has_times_and_no_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = printed(monkeypatch, {}, {})
     monkeypatch.setattr(to_accuracy, "evaluate_on_test", None)  # would fail if it were called
-    (line,) = to_accuracy.measure(Settings(final=True))
+    (line,) = to_accuracy.measure(Options(final=True))
     assert line.figures["accuracy %"] is None
     assert "sealed" in line.note
     assert asked[0][-1] == "--final"
 
 
-def test_a_final_training_answers_stand_ins_and_leaves_the_test_set_sealed(
+def test_a_final_training_answers_substitutes_and_leaves_the_test_set_sealed(
     tmp_path: Path, tiny_dataset: Dataset, tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
@@ -121,7 +120,7 @@ def test_with_a_reason_all_runs_are_one_look_in_the_ledger(
         for seed in (0, 1)
     ]
     printed(monkeypatch, *lines)
-    settings = Settings(dataset="eyechart", final=True, reason="the last number", ledger=tmp_path / "ledger.jsonl")
+    settings = Options(dataset="eyechart", final=True, reason="the last number", ledger=tmp_path / "ledger.jsonl")
     (line,) = to_accuracy.measure(settings)
     intents = [entry for entry in Ledger(tmp_path / "ledger.jsonl").lines() if entry.kind == "intent"]
     assert [entry.content["reason"] for entry in intents] == ["the last number"]
@@ -147,3 +146,34 @@ def test_all_seeds_have_the_precision_that_the_first_one_chose(
     assert seeds.main(words) == 0
     assert asked == ["auto", "bf16", "bf16"]
     assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"seeds": 0}, "--seeds 0"),
+        ({"reason": "curious"}, "Add --final"),
+        ({"ledger": Path("l.jsonl")}, "--ledger has no effect without --reason"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_before_anything_is_trained(wrong: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InvalidSetting, match=sentence):
+        next(to_accuracy.measure(Options(**wrong)))
+
+
+def test_an_unknown_data_set_is_one_sentence_and_offers_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UnknownName):
+        Options(dataset="cifar").require_possible()
+    assert to_accuracy.main(["--dataset", "cifar", "--seeds", "2"]) == 2
+    assert "Did you mean 'cifar10'?" in capsys.readouterr().err
+
+
+def test_the_script_keeps_its_lines_in_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed(monkeypatch, {})
+    assert to_accuracy.main(["--out", str(tmp_path / "speed.json")]) == 0
+    assert "warm s" in capsys.readouterr().out
+    kept = json.loads((tmp_path / "speed.json").read_text(encoding="utf-8"))
+    assert [line["subject"] for line in kept["measurements"]] == ["to-accuracy"]
+    assert kept["environment"]["packages"]["torch"]

@@ -9,15 +9,14 @@ from dataclasses import dataclass, replace
 from math import sqrt
 from pathlib import Path
 
-from snellen.bench import augment, peers, predict, step
-from snellen.bench.bare_training import BareRun, answer, run_bare
-from snellen.bench.conditions import Conditions, conditions_here
-from snellen.bench.lesson import lesson_epoch, our_epoch
+from benchmarks import peers
+from benchmarks.lesson import lesson_epoch, our_epoch
+from benchmarks.timed_training import TimedTraining, answer, train_timed, weights_sha256
+from snellen.bench import augment, predict, step
+from snellen.bench.catalog import Settings
 from snellen.bench.measurement import Measurement
 from snellen.bench.process import run_python
-from snellen.bench.protocol import Timing
-from snellen.bench.settings import Settings
-from snellen.bench.weights import weights_sha256
+from snellen.bench.protocol import Conditions, Timing, conditions_here
 from snellen.data.dataset import Dataset
 from snellen.data.ledger import Candidate, Ledger
 from snellen.metrics.intervals import mean_over_seeds
@@ -73,7 +72,7 @@ def warm(plan: Plan) -> Iterator[Measurement]:
     """Final trainings of sprint in this process: prepare, train, evaluate; then, with a reason, one look at test."""
     recipe = plan.recipes["sprint"]
     conditions = _conditions(plan, recipe)
-    _bare(plan, recipe, seed=plan.warm_seeds, final=True)  # the first one is not warm
+    _train(plan, recipe, seed=plan.warm_seeds, final=True)  # the first one is not warm
     runs = list(_trainings(plan, recipe, seeds=plan.warm_seeds, final=True))
     accuracies, note = _look(plan, runs)
     conditions = replace(conditions, precision=runs[0].job.placement.precision).after()
@@ -117,7 +116,7 @@ def cold(plan: Plan) -> Iterator[Measurement]:
     """Whole processes: interpreter, import, data, training, evaluation."""
     recipe = plan.recipes["sprint"]
     changes = [f"{name}={json.dumps(getattr(recipe, name))}" for name in ("epochs", "batch_size", "widths")]
-    words = ["-m", "snellen.bench.bare_training", "--recipe", "sprint", "--set", *changes]
+    words = ["-m", "benchmarks.timed_training", "--recipe", "sprint", "--set", *changes]
     words += ["--letters", str(len(plan.dataset.train))] if plan.data is None else ["--data", str(plan.data)]
     conditions = conditions_here(batch=recipe.batch_size)
     whole, inside = [], []
@@ -136,7 +135,10 @@ def cold(plan: Plan) -> Iterator[Measurement]:
 
 def augmentation(plan: Plan) -> Iterator[Measurement]:
     """Batches per second, their share of a step, and peers."""
-    return augment.measure_recipes([plan.recipes["sprint"], plan.recipes["resnet18"]], plan.settings)
+    recipes = [plan.recipes["sprint"], plan.recipes["resnet18"]]
+    yield from augment.measure_recipes(recipes, plan.settings)
+    for recipe in recipes:
+        yield from peers.measure(recipe, device=choose_device(plan.settings.device), settings=plan.settings)
 
 
 def epoch(plan: Plan) -> Iterator[Measurement]:
@@ -195,19 +197,19 @@ def _conditions(plan: Plan, recipe: Recipe) -> Conditions:
     return conditions_here(device=choose_device(plan.settings.device), precision="auto", batch=recipe.batch_size)
 
 
-def _trainings(plan: Plan, recipe: Recipe, *, seeds: int, final: bool) -> Iterator[BareRun]:
+def _trainings(plan: Plan, recipe: Recipe, *, seeds: int, final: bool) -> Iterator[TimedTraining]:
     """One training a seed, at least one, until the section's time is out."""
     for seed in range(seeds):
-        yield _bare(plan, recipe, seed=seed, final=final)
+        yield _train(plan, recipe, seed=seed, final=final)
         if plan.expired:
             break
 
 
-def _bare(plan: Plan, recipe: Recipe, *, seed: int, final: bool) -> BareRun:
-    return run_bare(recipe, plan.dataset, seed=seed, final=final, device=plan.settings.device, precision="auto")
+def _train(plan: Plan, recipe: Recipe, *, seed: int, final: bool) -> TimedTraining:
+    return train_timed(recipe, plan.dataset, seed=seed, final=final, device=plan.settings.device, precision="auto")
 
 
-def _look(plan: Plan, runs: list[BareRun]) -> tuple[list[float], str]:
+def _look(plan: Plan, runs: list[TimedTraining]) -> tuple[list[float], str]:
     """Accuracies on test, one ledger line for all runs; none where no reason was given."""
     if plan.reason is None or plan.dataset.test is None:
         return [], "test stays sealed: no --reason was given"

@@ -40,7 +40,7 @@ def require_dataset(name: str) -> None:
         raise unknown_name("data set", name, NAMES, list_with="snellen data list")
 
 
-def stand_ins(dataset: Dataset) -> LabeledImages:
+def substitutes(dataset: Dataset) -> LabeledImages:
     """As many training images as the test set has: to pay for an evaluation without opening it."""
     count = min(len(dataset.train), 10_000 if dataset.test is None else dataset.test.count)
     return dataset.train.take(np.arange(count, dtype=np.int64), "train")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from snellen.runs.record import evidence, main
+from benchmarks.keep_record import evidence, main
 from snellen.runs.run import Run
 
 

@@ -1,8 +1,8 @@
-"""Several trainings in one process, for `snellen bench to-accuracy`: the first one is cold, the others are warm.
+"""Several trainings in one process, for `benchmarks.to_accuracy`: the first one is cold, the others are warm.
 
 After the first, each waits for a line on stdin, so that another process can have its turn in between.
 
-python -m snellen.bench.seeds --dataset cifar10 --recipe sprint --seeds 3 --runs runs/bench
+python -m benchmarks.seeds --dataset cifar10 --recipe sprint --seeds 3 --runs runs/bench
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any
 
 import torch
 
-from snellen.bench.substitutes import stand_ins
+from benchmarks.script import say
+from benchmarks.substitutes import substitutes
 from snellen.data.catalog import load
 from snellen.data.dataset import Dataset
 from snellen.errors import SnellenError
@@ -44,7 +45,7 @@ def train_and_grade(
     run = fit(recipe, dataset, seed=seed, final=final, device=device, precision=precision, runs=runs)
     fitted = time.perf_counter()
     if final:
-        _answer_stand_ins(run, recipe, dataset)
+        _answer_substitutes(run, recipe, dataset)
     ended = time.perf_counter()
     val = run.info.get("val")
     return {
@@ -59,10 +60,10 @@ def train_and_grade(
     }
 
 
-def _answer_stand_ins(run: Run, recipe: Recipe, dataset: Dataset) -> None:
+def _answer_substitutes(run: Run, recipe: Recipe, dataset: Dataset) -> None:
     predict(
         restore(run, torch.device(run.info["device"])),
-        stand_ins(dataset),
+        substitutes(dataset),
         tta=recipe.tta,
         tta_fraction=recipe.tta_fraction,
         bf16=run.info["precision"] == "bf16",
@@ -71,7 +72,7 @@ def _answer_stand_ins(run: Run, recipe: Recipe, dataset: Dataset) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Train seed 0, 1, … and print one JSON line after each; the next begins when a line comes in."""
-    parser = argparse.ArgumentParser(prog="python -m snellen.bench.seeds")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.seeds")
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--recipe", required=True)
@@ -92,8 +93,7 @@ def main(arguments: Sequence[str]) -> int:
             print(json.dumps(line), flush=True)
             precision = line["precision"]  # measured once: runs that differ in it are no seeds of one recipe
     except SnellenError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+        return say(error)
     return 0
 
 

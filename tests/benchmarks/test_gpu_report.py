@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 
-from snellen.bench import augment, gpu_report, gpu_sections
-from snellen.bench.conditions import conditions_here
-from snellen.bench.gpu_sections import SECTIONS, Plan, Section
+from benchmarks import gpu_report, gpu_sections
+from benchmarks.gpu_sections import SECTIONS, Plan, Section
+from snellen.bench import augment
 from snellen.bench.measurement import Measurement
 from snellen.bench.process import Finished
+from snellen.bench.protocol import conditions_here
 from snellen.data.ledger import Ledger
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_report, "_DRY_LETTERS", 100)
     monkeypatch.setattr(augment, "_QUICK_IMAGES", 32)
     told = json.dumps({"warm_part_seconds": 3.0, "train_seconds": 2.0})
-    monkeypatch.setattr(gpu_sections, "run_python", lambda *_, **__: Finished(told, 5.0, None, (5.0,)))
+    monkeypatch.setattr(gpu_sections, "run_python", lambda *_, **__: Finished(told, 5.0, None))
 
 
 def measurements(out: Path, section: str) -> list[dict[str, Any]]:
@@ -139,7 +142,7 @@ def test_it_imports_with_nothing_but_pytorch_numpy_and_pillow() -> None:
     absent = ("safetensors", "rich", "tyro", "matplotlib", "torchvision", "kornia", "scipy", "pandas")
     program = (
         f"import sys; sys.modules.update(dict.fromkeys({absent}));"
-        "import snellen.bench.gpu_report, snellen.bench.bare_training"
+        "import benchmarks.gpu_report, benchmarks.timed_training"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, done.stderr) == (0, "")

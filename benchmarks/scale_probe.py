@@ -1,6 +1,6 @@
-"""One size of `snellen bench scale`, in a process of its own so that its memory can be weighed.
+"""One size of `benchmarks.scale`, in a process of its own so that its memory can be weighed.
 
-python -m snellen.bench.scale_probe --images 10000 --side 32 --batch 128 --classes 10
+python -m benchmarks.scale_probe --images 10000 --side 32 --batch 128 --classes 10
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _seconds(work: Callable[[], object], times: int) -> float:
 
 def main(arguments: Sequence[str]) -> int:
     """Probe one size and print its figures as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m snellen.bench.scale_probe")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale_probe")
     for name in ("images", "side", "batch", "classes"):
         parser.add_argument(f"--{name}", type=int, required=True)
     print(json.dumps(probe(**vars(parser.parse_args(arguments)))))

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from snellen.bench import to_accuracy
-from snellen.bench.interleaved import Trained, train_in_turns
-from snellen.bench.process import Finished
-from snellen.bench.settings import Settings
+from benchmarks import to_accuracy
+from benchmarks.interleaved import Trained, train_interleaved
+from benchmarks.to_accuracy import Options
 from snellen.errors import InvalidSetting, RunError
 
 TRAINER = """
@@ -38,7 +37,7 @@ def trainer(tmp_path: Path) -> Path:
 
 def test_trainers_take_turns_and_no_two_train_at_once(trainer: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    ours, peer = train_in_turns([([str(trainer), "ours", str(log)], 3), ([str(trainer), "peer", str(log)], 2)])
+    ours, peer = train_interleaved([([str(trainer), "ours", str(log)], 3), ([str(trainer), "peer", str(log)], 2)])
     told = log.read_text().splitlines()
     assert told == [
         f"{name} {word}" for name in ("ours", "peer", "ours", "peer", "ours") for word in ("begins", "ends")
@@ -47,7 +46,7 @@ def test_trainers_take_turns_and_no_two_train_at_once(trainer: Path, tmp_path: P
 
 
 def test_cold_is_from_the_start_of_the_process_and_holds_the_interpreter(trainer: Path, tmp_path: Path) -> None:
-    (one,) = train_in_turns([([str(trainer), "ours", str(tmp_path / "log")], 2)])
+    (one,) = train_interleaved([([str(trainer), "ours", str(tmp_path / "log")], 2)])
     assert one.cold_seconds > one.lines[0]["seconds"]
     assert one.lines[1]["seconds"] < 10
 
@@ -63,20 +62,19 @@ def test_cold_is_from_the_start_of_the_process_and_holds_the_interpreter(trainer
 )
 def test_a_trainer_that_does_not_keep_to_the_protocol_is_named(program: str, sentence: str) -> None:
     with pytest.raises(RunError, match=sentence):
-        train_in_turns([(["-c", program], 2)])
+        train_interleaved([(["-c", program], 2)])
 
 
 def test_the_peer_has_its_own_line_and_ours_is_a_fraction_of_its_time(
     monkeypatch: pytest.MonkeyPatch, trainer: Path
 ) -> None:
     def trained(seconds: list[float], cold: float, **more: Any) -> Trained:
-        finished = Finished("", 0.0, None, (cold, *([0.0] * (len(seconds) - 1))))
-        return Trained(tuple({"seconds": each, **more} for each in seconds), finished)
+        return Trained(tuple({"seconds": each, **more} for each in seconds), cold, None)
 
     val = {"accuracy": 0.9, "accuracy_tta": None, "run": "r", "device": "cpu", "precision": "bf16"}
     turns = [trained([55, 40, 44, 48], 60.0, **val), trained([90, 80, 80], 100.0, name="other 1.2", precision="fp32")]
-    monkeypatch.setattr(to_accuracy, "train_in_turns", lambda trainers: turns)
-    theirs, ratio, ours = to_accuracy.measure(Settings(seeds=4, peer=trainer, peer_seeds=3))
+    monkeypatch.setattr(to_accuracy, "train_interleaved", lambda trainers: turns)
+    theirs, ratio, ours = to_accuracy.measure(Options(seeds=4, peer=trainer, peer_seeds=3))
     assert (theirs.case, theirs.conditions.precision) == ("other 1.2", "fp32")
     assert (theirs.figures["cold s"], theirs.figures["warm s"], theirs.figures["accuracy %"]) == (100, 80, None)
     assert ratio.figures == {"cold": 0.6, "warm": pytest.approx(0.525), "cold pairs": 1, "warm pairs": 2}
@@ -85,6 +83,6 @@ def test_the_peer_has_its_own_line_and_ours_is_a_fraction_of_its_time(
 
 def test_a_peer_that_is_not_there_or_trains_more_often_than_we_do_is_refused(trainer: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidSetting, match="--peer .*nowhere.py is not a file"):
-        Settings(peer=tmp_path / "nowhere.py")
+        Options(peer=tmp_path / "nowhere.py").require_possible()
     with pytest.raises(InvalidSetting, match="--peer-seeds 4 is not possible: 1 to --seeds"):
-        Settings(peer=trainer, seeds=3, peer_seeds=4)
+        Options(peer=trainer, seeds=3, peer_seeds=4).require_possible()

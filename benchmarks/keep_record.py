@@ -1,6 +1,6 @@
 """Keep a run as evidence: its small text files, without weights, pictures or paths of this machine.
 
-    python -m snellen.runs.record runs/NAME … --into results/accuracy/2026-11_cifar10
+    python -m benchmarks.keep_record runs/NAME … --into results/accuracy/2026-11_cifar10
 
 Each run becomes `NAME.json` in that folder: command, seed, commit, machine, recipe, grades and the row of every
 epoch. Numbers in README and docs come from such files; tests/test_numbers.py holds the two together.
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path, PurePath
 from typing import Any
 
+from benchmarks.script import say
 from snellen.errors import SnellenError
 from snellen.runs.atomic import write_json
 from snellen.runs.redact_paths import redact_paths
@@ -69,7 +70,7 @@ def _figures(content: Any) -> Any:
 
 def main(arguments: list[str]) -> int:
     """Record each run named; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m snellen.runs.record", description="Keep runs as evidence.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.keep_record", description="Keep runs as evidence.")
     parser.add_argument("runs", type=Path, nargs="+", help="finished run folders")
     parser.add_argument("--into", type=Path, required=True, help="folder below results/")
     parsed = parser.parse_args(arguments)
@@ -78,8 +79,7 @@ def main(arguments: list[str]) -> int:
             run = open_run(path)
             write_json(parsed.into / f"{run.name}.json", evidence(run))
         except SnellenError as error:
-            print(f"snellen: {error}", file=sys.stderr)
-            return error.exit_code
+            return say(error)
         print(parsed.into / f"{run.name}.json")
     return 0
 

@@ -1,9 +1,10 @@
 """All GPU measurements of this project in one call, in less than eight minutes, with PyTorch, NumPy and Pillow.
 
-    python -m snellen.bench.gpu_report --data DIR --out DIR
+    python -m benchmarks.gpu_report --data DIR --out DIR
 
 Each section has a share of the time, writes its own JSON line by line, and is left out when the time is out. A cell
-that was not measured says so. Nothing has to be installed: put `src` on PYTHONPATH.
+that was not measured says so. Nothing has to be installed: run it from the
+repository's root with PYTHONPATH=src.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from typing import Any
 
 import torch
 
-from snellen.bench.conditions import conditions_here
-from snellen.bench.gpu_sections import SECTIONS, Plan
+from benchmarks.gpu_sections import SECTIONS, Plan
+from benchmarks.script import say
+from benchmarks.substitutes import dataset_in
+from snellen.bench.catalog import Settings
 from snellen.bench.measurement import Measurement, table
-from snellen.bench.settings import Settings
-from snellen.bench.substitutes import dataset_in
+from snellen.bench.protocol import conditions_here
 from snellen.errors import DataNotFound, SnellenError
 from snellen.models.catalog import options_of
 from snellen.recipes.catalog import RECIPES
@@ -78,7 +80,7 @@ def _not_measured(name: str, reason: str) -> Measurement:
 
 
 def _write(name: str, lines: Sequence[Measurement], out: Path) -> None:
-    environment = {**describe_environment(), "command": "python -m snellen.bench.gpu_report"}
+    environment = {**describe_environment(), "command": "python -m benchmarks.gpu_report"}
     document: dict[str, Any] = {
         "environment": environment,
         "measurements": [line.to_json() for line in lines],
@@ -121,7 +123,7 @@ def _tiny(recipe: Recipe) -> Recipe:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the report and print its table; exit code 0 also where there is no GPU: the table then says so."""
-    parser = argparse.ArgumentParser(prog="python -m snellen.bench.gpu_report", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu_report", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--data", type=Path, help="folder of CIFAR-10; without it letters stand in for pictures")
     parser.add_argument("--out", type=Path, required=True, help="folder for the JSON files and table.txt")
@@ -135,8 +137,7 @@ def main(arguments: Sequence[str]) -> int:
         no_gpu = None if asked.dry_run or torch.cuda.is_available() else "no GPU at hand"
         found = report(plan, asked.out, minutes=asked.minutes, available=no_gpu)
     except (DataNotFound, SnellenError) as error:
-        print(f"snellen: {error}", file=sys.stderr)
-        return error.exit_code
+        return say(error)
     print(table(found))
     return 0
 

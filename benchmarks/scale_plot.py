@@ -1,4 +1,4 @@
-"""The picture of `scale`: what grows with what. One column per axis, time above, memory below."""
+"""The picture of `scale.py`: what grows with what. One column per axis, time above, memory below."""
 
 from __future__ import annotations
 
