@@ -58,7 +58,9 @@ def test_every_record_names_command_seed_commit_and_machine() -> None:
         pytest.skip("nothing has been measured yet")
     for record in records:
         environment = record["environment"]
-        assert record["command"].startswith(("snellen train", "python -m snellen.bench.seeds", "python -m benchmarks.seeds")), record["run"]
+        assert record["command"].startswith(
+            ("snellen train", "python -m snellen.bench.seeds", "python -m benchmarks.seeds")
+        ), record["run"]
         assert environment["commit"], record["run"]
         assert environment["processor"], record["run"]
         assert isinstance(record["info"]["seed"], int), record["run"]
