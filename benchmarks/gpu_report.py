@@ -31,6 +31,7 @@ from snellen.recipes.catalog import RECIPES
 from snellen.recipes.recipe import Recipe
 from snellen.runs.atomic import write_json, write_text
 from snellen.runs.environment import describe_environment
+from snellen.serialize import to_json
 
 _MINUTES = 7.5  # "under 8", and a section may overrun by one line
 _STEP_RECIPES = ("sprint", "marathon", "resnet18", "small_cnn", "mlp", "plain")
@@ -83,7 +84,7 @@ def _write(name: str, lines: Sequence[Measurement], out: Path) -> None:
     environment = {**describe_environment(), "command": "python -m benchmarks.gpu_report"}
     document: dict[str, Any] = {
         "environment": environment,
-        "measurements": [line.to_json() for line in lines],
+        "measurements": to_json(lines),
     }
     write_json(out / f"{name}.json", document)
 

@@ -6,6 +6,7 @@ import json
 
 from snellen.bench.measurement import Measurement, table
 from snellen.bench.protocol import Timing, conditions_here
+from snellen.serialize import to_json
 
 
 def line(case: str, **figures: float | None) -> Measurement:
@@ -43,8 +44,8 @@ def test_a_note_stands_below_its_table() -> None:
 
 def test_the_json_has_conditions_timing_and_figures() -> None:
     conditions = conditions_here(batch=3)
-    told = Measurement("s", "c", {"x": 2.0}, conditions, Timing((2.0, 4.0), conditions)).to_json()
+    told = to_json(Measurement("s", "c", {"x": 2.0}, conditions, Timing((2.0, 4.0), conditions)))
     assert json.loads(json.dumps(told))["conditions"]["batch"] == 3
-    assert told["timing"]["median_seconds"] == 3
+    assert told["timing"]["median"] == 3
     assert told["timing"]["conditions"] == told["conditions"]
     assert told["comparison"] is None

@@ -8,6 +8,7 @@ import pytest
 
 from snellen.bench.protocol import Comparison, Conditions, Timing, compare, conditions_here, time_repeatedly
 from snellen.errors import InvalidSetting
+from snellen.serialize import to_json
 
 
 class Clock:
@@ -102,7 +103,7 @@ def test_no_timing_leaves_without_its_conditions(clock: Clock, conditions: Condi
     timing = time_repeatedly(
         clock.work("a", 1), warmup=0, repeats=1, synchronize=lambda: None, conditions=conditions, clock=clock
     )
-    told = timing.to_json()["conditions"]
+    told = to_json(timing)["conditions"]
     assert {name for name, value in told.items() if value is not None} >= {
         "machine", "device", "threads", "precision", "batch", "torch", "snellen", "load_average",
     }  # fmt: skip

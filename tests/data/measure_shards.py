@@ -25,6 +25,7 @@ from tests.made_shards import write_shards
 from snellen.bench.protocol import conditions_here
 from snellen.data.image_folder import list_pictures
 from snellen.runs.environment import describe_environment
+from snellen.serialize import to_json
 
 PER_SHARD, SIDE = 5_000, 64
 
@@ -125,7 +126,7 @@ def main(out: Path, counts: list[int]) -> None:
         "what": f"tar shards of {SIDE}x{SIDE} px JPEG, {PER_SHARD:,} a shard, read into an empty cache and once more",
         "commit": environment["commit"],
         "command": "python -m tests.data.measure_shards " + " ".join(map(str, [out.name, *counts])),
-        "conditions": conditions.after().to_json(),
+        "conditions": to_json(conditions.after()),
         "n": 1,
         "rows": rows,
         "per_million_images": slopes(rows),

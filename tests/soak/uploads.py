@@ -25,6 +25,7 @@ from tests.soak.outcome import head, tell
 from tests.soak.served import Served, a_run, serving
 
 from snellen.bench.protocol import conditions_here
+from snellen.serialize import to_json
 
 _FORMATS = {"JPEG": ("L", "RGB"), "PNG": ("L", "RGB", "RGBA"), "WEBP": ("RGB", "RGBA"), "GIF": ("P",), "BMP": ("RGB",)}
 _LARGEST = 2_000  # pixels of a side
@@ -43,7 +44,7 @@ def main() -> int:
     result = {
         "what": "pictures, one after the other, to a viewer on the loopback interface; one in ten is cut off",
         **head("tests.soak.uploads", args.run, began),
-        "conditions": conditions.after().to_json(),
+        "conditions": to_json(conditions.after()),
         **uploaded,
         "complaints": complaints,
         "promises": _promises(uploaded, complaints),

@@ -26,6 +26,7 @@ from tests.soak.outcome import head, tell
 from tests.soak.served import Served, a_run, serving
 
 from snellen.bench.protocol import conditions_here
+from snellen.serialize import to_json
 
 _FLOODERS, _FLOOD_SECONDS, _PAGE_SECONDS, _STOP_SECONDS = 16, 20, 1.0, 5.0
 _WARM_SECONDS = 5  # pools and buffers are filled before memory is compared
@@ -50,7 +51,7 @@ def main() -> int:
     result = {
         "what": "the viewer on the loopback interface under wrk, a flood of pictures, and SIGTERM in the middle of one",
         **head("tests.soak.viewer_load", args.run, began),
-        "conditions": conditions.after().to_json(),
+        "conditions": to_json(conditions.after()),
         "at_start": {"memory_mb": round(at_start[0], 1), "open_files": at_start[1]},
         "loads": loads,
         "flood": flood,

@@ -19,6 +19,7 @@ from snellen.bench.noise import noise_images
 from snellen.bench.protocol import compare, conditions_here, percentile
 from snellen.bench.training_step import Stage, TrainingStep, stages
 from snellen.recipes.catalog import find_recipe
+from snellen.serialize import to_json
 from snellen.train import precision as placement
 from snellen.train.small_maps import small_map_products
 
@@ -50,7 +51,7 @@ def measure(name: str, stage: Stage) -> dict[str, Any]:
         "without_us_per_image": round(per_image * found.a.median),
         "with_us_per_image": round(per_image * found.b.median),
         "ratio": {f"p{percent}": round(percentile(found.ratios, percent), 3) for percent in (25, 50, 75)},
-        "conditions": found.a.conditions.to_json(),
+        "conditions": to_json(found.a.conditions),
     }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from snellen.bench.protocol import Comparison, Conditions, Timing
 from snellen.runs.environment import describe_environment
 from snellen.runs.redact_paths import redact_paths
+from snellen.serialize import to_json
 
 NOT_MEASURED = "not measured"
 
@@ -38,24 +39,11 @@ class Measurement:
     note: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
-        """Everything, JSON-able."""
-        return {
-            "subject": self.subject,
-            "case": self.case,
-            "figures": dict(self.figures),
-            "note": self.note,
-            "conditions": self.conditions.to_json(),
-            "timing": self.timing and self.timing.to_json(),
-            "comparison": self.comparison and self.comparison.to_json(),
-            **({"details": dict(self.details)} if self.details else {}),
-        }
-
 
 def document(measurements: Sequence[Measurement], *, quick: bool) -> dict[str, Any]:
     """All lines with the environment, JSON-able; it names no folder of this machine."""
-    lines = [one.to_json() for one in measurements]
-    return redact_paths({"environment": describe_environment(), "quick": quick, "measurements": lines})  # type: ignore[no-any-return]
+    content = {"environment": describe_environment(), "quick": quick, "measurements": to_json(measurements)}
+    return redact_paths(content)  # type: ignore[no-any-return]
 
 
 def table(measurements: Sequence[Measurement]) -> str:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -54,10 +54,6 @@ class Conditions:
     def after(self) -> Conditions:
         """The same with the load average at the end."""
         return replace(self, load_average=(self.load_average[0], _load_average()))
-
-    def to_json(self) -> dict[str, Any]:
-        """All fields."""
-        return asdict(self)
 
 
 def conditions_here(
@@ -103,6 +99,8 @@ class Timing:
         conditions: under which they were taken.
     """
 
+    json_also: ClassVar[tuple[str, ...]] = ("median", "p10", "p90", "n")
+
     seconds: tuple[float, ...]
     conditions: Conditions
 
@@ -126,17 +124,6 @@ class Timing:
         """Number of repeats."""
         return len(self.seconds)
 
-    def to_json(self) -> dict[str, Any]:
-        """Median, spread, every repeat and the conditions; seconds throughout."""
-        return {
-            "median_seconds": self.median,
-            "p10_seconds": self.p10,
-            "p90_seconds": self.p90,
-            "n": self.n,
-            "seconds": list(self.seconds),
-            "conditions": self.conditions.to_json(),
-        }
-
 
 @dataclass(frozen=True)
 class Comparison:
@@ -146,6 +133,8 @@ class Comparison:
         a: times of the first.
         b: times of the second, as many.
     """
+
+    json_also: ClassVar[tuple[str, ...]] = ("ratio", "spread", "ratios")
 
     a: Timing
     b: Timing
@@ -164,12 +153,6 @@ class Comparison:
     def spread(self) -> tuple[float, float]:
         """Tenth and ninetieth percentile of the ratios."""
         return percentile(self.ratios, 10), percentile(self.ratios, 90)
-
-    def to_json(self) -> dict[str, Any]:
-        """Both timings and the ratio with its spread."""
-        low, high = self.spread
-        ratio = {"median": self.ratio, "p10": low, "p90": high, "n": len(self.ratios), "means": "seconds of b / of a"}
-        return {"a": self.a.to_json(), "b": self.b.to_json(), "ratio": ratio}
 
 
 def time_repeatedly(
