@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.script import say
 from snellen.errors import SnellenError
 from snellen.runs.atomic import write_json
-from snellen.runs.redact_paths import redact_paths
+from snellen.runs.environment import redact_paths
 from snellen.runs.run import Run, open_run
 
 

@@ -10,8 +10,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from snellen.augment.batched import augment_batch, to_device
 from snellen.augment.draws import draw
 from snellen.augment.randaugment import OPERATIONS, Operations, operate
-from snellen.augment.reference import augment_one
-from snellen.augment.reference_operations import operate_one
+from snellen.augment.reference import augment_one, operate_one
 from snellen.recipes.recipe import Augment
 
 NAMES = tuple(OPERATIONS)

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting, MissingExtra, UnknownName
-from snellen.models import external as borrowed
+from snellen.models import external
 from snellen.models.catalog import build
 from snellen.models.external import last_linear
 from snellen.models.normalized import Classifier
@@ -69,7 +69,7 @@ def test_what_cannot_be_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None
     def missing(name: str) -> None:
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr(borrowed, "import_module", missing)
+    monkeypatch.setattr(external, "import_module", missing)
     with pytest.raises(MissingExtra, match=r'need timm.*pip install "snellen\[timm\]"'):
         made("timm:resnet18")
 

@@ -152,7 +152,7 @@ OF_DATA = (
     Mutant(
         "flip-always",
         "augment/draws.py",
-        "return (words(seed, epoch, Kind.FLIP, count) >> top_bit).astype(bool)",
+        "return (random_words(seed, epoch, Kind.FLIP, count) >> top_bit).astype(bool)",
         "return np.ones(count, dtype=bool)",
         ("augment/test_draws.py::test_random_flip_is_a_fair_coin_that_is_thrown_again_every_epoch",),
     ),

@@ -15,7 +15,7 @@ from snellen.data.dataset import Dataset
 from snellen.errors import DataError, RunError, UsageError
 from snellen.evaluate.test_set import ledger_of
 from snellen.report.page import Options, Page, build_page, write_report
-from snellen.runs.redact_paths import redact_paths
+from snellen.runs.environment import redact_paths
 from snellen.runs.run import Run
 
 

@@ -32,7 +32,7 @@ from snellen.data.ledger import Ledger
 from snellen.errors import SnellenError
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import SGD, Augment, Average, DataPruning, Freeze, Muon, Recipe, Resolution, Schedule
-from snellen.runs.redact_paths import redact_paths
+from snellen.runs.environment import redact_paths
 from snellen.runs.run import open_run
 from snellen.serialize import to_json
 from snellen.train import loop

@@ -13,8 +13,8 @@ from tests.trackers.curves import curves
 from tests.trackers.wandb_file import entries, whole
 
 from snellen.runs.run import Run
+from snellen.trackers.callbacks import send
 from snellen.trackers.catalog import Target, make
-from snellen.trackers.follow import send
 
 pytest.importorskip("wandb", reason="W&B is not installed: pip install 'snellen[wandb]'")
 

@@ -104,7 +104,7 @@ def fit(
         precision: "auto", "fp32" or "bf16".
         runs: folder that holds the run folders.
         name: of the run folder; by default DATA-RECIPE-sSEED.
-        weights: a .safetensors file to begin with, or "pretrained" for what a borrowed model's library publishes.
+        weights: a .safetensors file to begin with, or "pretrained" for those that timm or torchvision publish.
         track: trackers that follow it: "tensorboard", "wandb", "mlflow".
         quiet: show no progress.
         settings: fields of the recipe to change, as in `recipe`.

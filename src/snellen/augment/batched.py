@@ -18,11 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from snellen.augment.colour import blend_, grey
 from snellen.augment.draws import Draws, taken
 from snellen.augment.erasing import Rectangles, erase
 from snellen.augment.mixing import Mixes
-from snellen.augment.randaugment import Operations, operate
+from snellen.augment.randaugment import Operations, blend_, grey, operate
 from snellen.errors import InvalidSetting
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from snellen.augment.erasing import Rectangles, draw_rectangles
 from snellen.augment.mixing import Mixes, draw_mixes
 from snellen.augment.randaugment import Operations, draw_operations
-from snellen.augment.random_streams import Kind, below, fractions, words
+from snellen.augment.random_streams import Kind, below, fractions, random_words
 from snellen.errors import InvalidSetting
 from snellen.recipes.recipe import Augment
 
@@ -170,7 +170,7 @@ def _shifts(seed: int, epoch: int, pad: int, count: int) -> NDArray[np.int64]:
     """(count, 2) int64 in [0, 2 * pad]."""
     if pad == 0:
         return np.zeros((count, 2), dtype=np.int64)
-    word, half = words(seed, epoch, Kind.SHIFT, count), np.uint64(32)
+    word, half = random_words(seed, epoch, Kind.SHIFT, count), np.uint64(32)
     return below(2 * pad + 1, np.stack([word >> half, word & np.uint64(2**32 - 1)], axis=1))
 
 
@@ -178,8 +178,8 @@ def _flips(augment: Augment, seed: int, epoch: int, count: int) -> NDArray[np.bo
     """(count,) bool."""
     top_bit = np.uint64(63)
     if augment.flip == "random":
-        return (words(seed, epoch, Kind.FLIP, count) >> top_bit).astype(bool)
+        return (random_words(seed, epoch, Kind.FLIP, count) >> top_bit).astype(bool)
     if augment.flip == "alternate":
-        first_side = (words(seed, 0, Kind.FIRST_SIDE, count) >> top_bit).astype(bool)
+        first_side = (random_words(seed, 0, Kind.FIRST_SIDE, count) >> top_bit).astype(bool)
         return first_side ^ (epoch % 2 == 1)
     return np.zeros(count, dtype=bool)

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from snellen.augment.colour import blend_, grey
-from snellen.augment.random_streams import Kind, below, words
+from snellen.augment.random_streams import Kind, below, random_words
 
 MOST = 30
 """The largest magnitude."""
+_RED, _GREEN, _BLUE = 0.299, 0.587, 0.114  # as `reference.LUMA`
 
 Array = TypeVar("Array", NDArray[Any], Tensor)
 _Operation = Callable[[Tensor, Tensor, float], Tensor]
@@ -51,7 +51,7 @@ class Operations(Generic[Array]):
 
 def draw_operations(rounds: int, magnitude: int, *, seed: int, epoch: int, count: int) -> Operations[NDArray[Any]]:
     """The operations of an epoch."""
-    drawn = words(seed, epoch, Kind.OPERATION, count * rounds).reshape(count, rounds)
+    drawn = random_words(seed, epoch, Kind.OPERATION, count * rounds).reshape(count, rounds)
     kind = below(len(OPERATIONS), drawn >> np.uint64(32))
     sign = np.where(drawn & np.uint64(1), np.float32(1), np.float32(-1))
     return Operations(kind, sign, magnitude)
@@ -72,6 +72,22 @@ def operate(batch: Tensor, operations: Operations[Tensor]) -> Tensor:
             if len(chosen) > 0:
                 batch[chosen] = function(batch[chosen], signs[chosen], strength)
     return batch
+
+
+def grey(batch: Tensor) -> Tensor:
+    """(B, 1, H, W) float32. Written out: a matrix product would follow the precision set for the network."""
+    if batch.shape[1] == 1:
+        return batch
+    return batch[:, 0:1] * _RED + batch[:, 1:2] * _GREEN + batch[:, 2:3] * _BLUE
+
+
+def blend_(batch: Tensor, anchor: Tensor | None, factor: Tensor) -> Tensor:
+    """`reference.blend` per image, in place: factor (B,), anchor broadcast against the batch or None for black."""
+    weight = factor.view(-1, 1, 1, 1)
+    batch = batch.mul_(weight)
+    if anchor is not None:
+        batch = batch.add_(anchor * (1 - weight))
+    return batch.clamp_(0, 1)
 
 
 def move(images: Tensor, matrix: tuple[Tensor, Tensor, Tensor, Tensor], shift: tuple[Tensor, Tensor]) -> Tensor:

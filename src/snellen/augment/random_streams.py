@@ -29,14 +29,14 @@ class Kind(IntEnum):
     MIX = 8
 
 
-def words(seed: int, epoch: int, kind: Kind, count: int) -> NDArray[np.uint64]:
+def random_words(seed: int, epoch: int, kind: Kind, count: int) -> NDArray[np.uint64]:
     """(count,) uint64: the first words of the stream that belongs to this seed, epoch and kind of draw."""
     return np.random.PCG64(np.random.SeedSequence([seed, epoch, int(kind)])).random_raw(count)
 
 
 def fractions(seed: int, epoch: int, kind: Kind, count: int, columns: int = 1) -> NDArray[np.float64]:
     """(count, columns) float64 in [0, 1): one word each, row after row."""
-    drawn = words(seed, epoch, kind, count * columns).reshape(count, columns)
+    drawn = random_words(seed, epoch, kind, count * columns).reshape(count, columns)
     return np.asarray((drawn >> np.uint64(11)) * 2.0**-53)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from snellen.augment.batched import resize_side, to_float
-from snellen.models.memory import return_freed_memory
+from snellen.models.device import return_freed_memory
 from snellen.models.normalized import Classifier
 from snellen.train.average import Lookahead, moving_average
 from snellen.train.freezing import apply_freezing, trainable_names

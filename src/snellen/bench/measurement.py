@@ -8,8 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from snellen.bench.protocol import Comparison, Conditions, Timing
-from snellen.runs.environment import describe_environment
-from snellen.runs.redact_paths import redact_paths
+from snellen.runs.environment import describe_environment, redact_paths
 from snellen.serialize import to_json
 
 NOT_MEASURED = "not measured"

@@ -12,7 +12,7 @@ from snellen.bench.noise import MEAN, STD
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pixel_statistics import PixelStatistics
 from snellen.data.splits import Splits
-from snellen.models.memory import keep_freed_memory, return_freed_memory
+from snellen.models.device import keep_freed_memory, return_freed_memory
 from snellen.models.summary import multiply_adds
 from snellen.recipes.recipe import Recipe
 from snellen.train.batches import Batch, Batches

@@ -68,8 +68,8 @@ def _require_effect(args: Args, named: tuple[Target, ...]) -> None:
 
 
 def _hand_over(args: Args, each: Run, target: Target) -> dict[str, Any]:
+    from snellen.trackers.callbacks import send
     from snellen.trackers.catalog import make
-    from snellen.trackers.follow import send
 
     if target.name == "hub":
         return _upload(args, each, target)
@@ -87,7 +87,7 @@ def _upload(args: Args, each: Run, target: Target) -> dict[str, Any]:
     from rich.console import Console
 
     from snellen.export.write import export_run
-    from snellen.trackers.follow import send
+    from snellen.trackers.callbacks import send
     from snellen.trackers.hub import Hub, files_to_upload
     from snellen.trackers.tracker import outcome_of
 

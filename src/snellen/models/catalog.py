@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from snellen.errors import InvalidSetting, unknown_name
-from snellen.models.external import borrowed, is_borrowed
+from snellen.models.external import external_builder, is_external
 from snellen.models.mlp import mlp
 from snellen.models.normalized import Classifier, Normalized
 from snellen.models.plain_cnn import plain_cnn
@@ -49,7 +49,7 @@ def build(
     """A new model on the CPU, with weights that depend on the seed alone.
 
     Args:
-        name: a key of `MODELS`, or one of another library: see `borrowed`.
+        name: a key of `MODELS`, or one of another library: see `models.external`.
         image_shape: (H, W, C) in pixels, C is 1 or 3.
         num_classes: K, at least 2.
         mean: (C,) channel means of the training images, in units of [0, 1].
@@ -102,8 +102,8 @@ def _chosen(name: str, widths: Sequence[int], options: Mapping[str, Any]) -> dic
 
 
 def _find(name: str, *, pretrained: bool = False) -> Builder:
-    if is_borrowed(name):
-        return borrowed(name, pretrained=pretrained)
+    if is_external(name):
+        return external_builder(name, pretrained=pretrained)
     if pretrained:
         raise InvalidSetting(
             f"--weights pretrained: {name} is our own and has no published weights. Name a file, or a model such as "

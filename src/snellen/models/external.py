@@ -18,12 +18,12 @@ LIBRARIES = ("timm", "torchvision")
 Builder = Callable[..., nn.Module]
 
 
-def is_borrowed(name: str) -> bool:
+def is_external(name: str) -> bool:
     """Whether a model's name belongs to another library."""
     return name.partition(":")[0] in LIBRARIES and ":" in name
 
 
-def borrowed(name: str, *, pretrained: bool = False) -> Builder:
+def external_builder(name: str, *, pretrained: bool = False) -> Builder:
     """A builder as those of `models.catalog`, for a name such as "timm:resnet18".
 
     Args:

@@ -1,4 +1,4 @@
-"""Recipes by name."""
+"""Recipes by name, and the one for `eyechart`, the built-in letters."""
 
 from __future__ import annotations
 
@@ -6,12 +6,25 @@ from pathlib import Path
 
 from snellen.errors import unknown_name
 from snellen.recipes.cifar10 import CIFAR10_RECIPES
-from snellen.recipes.eyechart import EYECHART_RECIPES
 from snellen.recipes.folder import FOLDER_RECIPES
 from snellen.recipes.json_form import read_recipe
-from snellen.recipes.recipe import Recipe
+from snellen.recipes.recipe import SGD, Augment, Recipe, Schedule
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (*CIFAR10_RECIPES, *EYECHART_RECIPES, *FOLDER_RECIPES)}
+GLANCE = Recipe(
+    name="glance",
+    note="A small CNN for about a minute and a half: a first look at the whole pipeline on two CPU cores.",
+    model="small_cnn",
+    widths=(16, 16, 32, 32),
+    epochs=6,
+    batch_size=128,
+    # No flip: a mirrored letter is another shape, and some would become illegible.
+    augment=Augment(crop_pixels=2),
+    optimizer=SGD(lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4),
+    schedule=Schedule(shape="cosine", warmup_fraction=0.1),
+    tta="none",
+)
+
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (*CIFAR10_RECIPES, GLANCE, *FOLDER_RECIPES)}
 
 _DEFAULTS = {"cifar10": "sprint", "eyechart": "glance"}
 

@@ -33,7 +33,7 @@ from snellen.report.record import record_json
 from snellen.report.shown import Shown, answered, shown_split
 from snellen.report.sprite import Sprite
 from snellen.runs.atomic import write_text
-from snellen.runs.redact_paths import redact_paths
+from snellen.runs.environment import redact_paths
 from snellen.runs.run import Run
 from snellen.version import VERSION
 

@@ -8,7 +8,7 @@ from snellen.data.ledger import Ledger
 from snellen.errors import RunError
 from snellen.metrics.classification import smoothing_floor
 from snellen.models.restore import weights_hash
-from snellen.runs.redact_paths import redact_paths
+from snellen.runs.environment import redact_paths
 from snellen.runs.run import Run
 from snellen.serialize import to_json
 

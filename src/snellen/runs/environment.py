@@ -1,9 +1,10 @@
-"""Where a run was made: versions, processor, threads, commit, command."""
+"""Where a run was made: versions, processor, threads, commit, command; and what of it stays on this machine."""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 from snellen.version import VERSION
 
+_FOLDERS = re.compile(r"(?<![\w./:])(?:[A-Za-z]:)?(?:[/\\][^/\\\s:;,'\"]+)+[/\\](?=[^/\\\s])")
 _PACKAGES = ("torch", "numpy", "pillow", "safetensors")
 
 
@@ -85,3 +87,17 @@ def _git(folder: Path, *arguments: str) -> str:
         ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=5, check=True
     )  # fmt: skip
     return done.stdout.strip()
+
+
+def redact_paths(content: Any) -> Any:
+    """JSON-able content in whose texts absolute paths are only their last part.
+
+    What is handed on names the file something came from, not where on this disk it lies.
+    """
+    if isinstance(content, str):
+        return _FOLDERS.sub("", content)
+    if isinstance(content, list):
+        return [redact_paths(each) for each in content]
+    if isinstance(content, dict):
+        return {key: redact_paths(value) for key, value in content.items()}
+    return content

@@ -7,7 +7,7 @@
     weights.safetensors    best on val, or the last ones of a --final run
     resume/                what is needed to go on after an interruption
     predictions_val.npz    logits, labels and ids of the val images
-    guards.json            verdicts with evidence
+    guards.json            what each guard found, with evidence
     curves.png confusion.png report.html
     predictions_test.npz   only beside a ledger line
 
@@ -35,12 +35,12 @@ from snellen.errors import RunError
 from snellen.recipes.json_form import read_recipe
 from snellen.recipes.recipe import Recipe
 from snellen.runs.atomic import clear_leftovers, make_folder, storage_error, sync_folder, write_json
-from snellen.runs.description import describes_run
 from snellen.runs.journal import Journal
 from snellen.serialize import read_json, to_json
 
 _FORMAT = 1
 _MAX_JSON_BYTES = 50_000_000
+_LARGEST_SIDE = 4096  # pixels
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def open_run(path: Path) -> Run:
         raise RunError(
             f"{path} has run format {found!r}; this Snellen reads format {_FORMAT}. Upgrade, or train again."
         )
-    if not describes_run(run.info):
+    if not _describes_run(run.info):
         raise RunError(f"{path / 'run.json'} does not describe a Snellen run. Train again, or take another folder.")
     return run
 
@@ -202,3 +202,38 @@ def _unused(root: Path, name: str) -> Path:
         if not os.path.lexists(folder):  # a rename would replace an empty folder
             return folder
     raise RunError(f"{root} already holds 9,999 runs called {name}; choose another --name.")
+
+
+def _describes_run(info: dict[str, Any]) -> bool:
+    """Whether all of run.json that later commands read is there and of its kind: a folder may come from anywhere."""
+    try:
+        data, final = info["data"], info["final"]
+        names = data["class_names"]
+        texts = [info["status"], info["device"], info["precision"], data["name"], data["source"], *names]
+        height, width, channels = data["image_shape"]
+        graded = info["status"] == "finished" and final is False
+        return (
+            all(isinstance(text, str) for text in [*texts, data["train"]["fingerprint"]])
+            and isinstance(names, list)
+            and len(names) >= 2
+            and all(type(side) is int and 1 <= side <= _LARGEST_SIDE for side in (height, width, channels))
+            and (type(info["seed"]), type(final)) == (int, bool)
+            and 0 <= info["seed"] < 2**32
+            and all(_are_numbers(info["statistics"][name], channels) for name in ("mean", "std"))
+            and all(_is_number(info.get(name, 0)) for name in ("best_epoch", "seconds"))
+            and (not graded or _is_grade(info["val"]["accuracy"]))
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)
+
+
+def _are_numbers(values: Any, count: int) -> bool:
+    return isinstance(values, list) and len(values) == count and all(map(_is_number, values))
+
+
+def _is_grade(rate: Any) -> bool:
+    return type(rate["hits"]) is type(rate["n"]) is int and 0 <= rate["hits"] <= rate["n"] and _is_number(rate["value"])

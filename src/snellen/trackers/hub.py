@@ -11,8 +11,8 @@ from pathlib import Path
 
 from snellen.errors import StorageError, UsageError
 from snellen.runs.atomic import write_text
+from snellen.runs.environment import redact_paths
 from snellen.runs.journal import Row
-from snellen.runs.redact_paths import redact_paths
 from snellen.trackers.tracker import Facts, Outcome, Tracker
 
 CARD = "README.md"

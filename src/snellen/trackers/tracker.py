@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from snellen.errors import RunError
+from snellen.runs.environment import redact_paths
 from snellen.runs.journal import Row
-from snellen.runs.redact_paths import redact_paths
 from snellen.runs.run import Run
 from snellen.serialize import to_json
 

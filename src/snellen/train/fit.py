@@ -25,8 +25,8 @@ from snellen.runs.environment import describe_environment
 from snellen.runs.run import Run, create_run, require_place
 from snellen.show.curves import curves_png
 from snellen.show.progress import Progress
+from snellen.trackers.callbacks import reattach, tracker_callbacks
 from snellen.trackers.catalog import Target, targets
-from snellen.trackers.follow import again, following
 from snellen.train.ddp import Workers, launched
 from snellen.train.ddp_run import begun_by, folder_of_its_own, hand_out, require_same
 from snellen.train.interrupt import StopRequest
@@ -64,7 +64,7 @@ def fit(
         name: of the run folder; by default DATA-RECIPE-sSEED. A taken name gets -2, -3, …
         track: trackers that follow it, as `trackers.catalog` names them. One that fails does not end the training.
         progress: where to show it; None shows nothing.
-        weights: a .safetensors file to begin with, or "pretrained" for what a borrowed model's library publishes.
+        weights: a .safetensors file to begin with, or "pretrained" for those that timm or torchvision publish.
 
     Raises:
         SnellenError: with one sentence, whatever is wrong.
@@ -113,7 +113,7 @@ def resume(run: Run, dataset: Dataset, progress: Progress | None = None, *, trac
         followers = targets(track, live=True)
         if workers.first:
             _announce(job, shown)
-            followers = again(run, followers, partial(_say_plain, shown))
+            followers = reattach(run, followers, partial(_say_plain, shown))
         return _train_and_grade(job, run, shown, followers, workers)
 
 
@@ -180,14 +180,14 @@ def _train_and_grade(
 def _take_part(job: TrainingSetup, workers: Workers) -> None:
     """The training as every worker but the first sees it: nothing that it writes is kept."""
     quiet = Progress(quiet=True)
-    with folder_of_its_own(workers) as own, following(own, (), quiet.say) as nobody:
+    with folder_of_its_own(workers) as own, tracker_callbacks(own, (), quiet.say) as nobody:
         require_same(job, own)
         train(job, own, quiet, nobody, workers)
 
 
 def _lead(job: TrainingSetup, run: Run, progress: Progress, followers: Sequence[Target], workers: Workers) -> None:
     """Train and grade in the run's folder, and leave the reason there where it does not come to its end."""
-    with following(run, followers, partial(_say_plain, progress)) as follow, StopRequest() as stop:
+    with tracker_callbacks(run, followers, partial(_say_plain, progress)) as follow, StopRequest() as stop:
         run.update_info(status="training", **workers.describe())
         try:
             with stop.at_once():  # the loop, which has something to save, does otherwise

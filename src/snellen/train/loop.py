@@ -13,12 +13,12 @@ from snellen.augment.batched import resize_side
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import TrainingDiverged
 from snellen.metrics.classification import hard_cross_entropy
-from snellen.models.memory import return_freed_memory
+from snellen.models.device import return_freed_memory
 from snellen.models.restore import model_hash, save_weights
 from snellen.runs.journal import Row
 from snellen.runs.run import Run
 from snellen.show.progress import Progress
-from snellen.trackers.follow import Following
+from snellen.trackers.callbacks import TrackerCallbacks
 from snellen.train.average import Lookahead, moving_average
 from snellen.train.ddp import ALONE, Workers
 from snellen.train.freezing import apply_freezing, trainable_names
@@ -35,7 +35,7 @@ _LOSS_LOOK_STEPS = 50  # reading the loss waits for the device: on a GPU only no
 
 
 def train(
-    job: TrainingSetup, run: Run, progress: Progress, follow: Following, workers: Workers = ALONE
+    job: TrainingSetup, run: Run, progress: Progress, follow: TrackerCallbacks, workers: Workers = ALONE
 ) -> TrainingState:
     """Train `job` in `run`'s folder from wherever it stands; best-on-val weights are on disk at the end.
 

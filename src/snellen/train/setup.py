@@ -14,7 +14,7 @@ from snellen.data.splits import Splits, split, split_final
 from snellen.errors import DataError, InvalidSetting, unknown_name
 from snellen.guards.data_guards import balanced_weights
 from snellen.models.catalog import build
-from snellen.models.memory import keep_freed_memory
+from snellen.models.device import keep_freed_memory
 from snellen.models.normalized import Classifier
 from snellen.models.pretrained import LoadReport, load_pretrained
 from snellen.recipes.recipe import Recipe

@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from snellen.data.catalog import load_again
 from snellen.data.pictures import Fit
 from snellen.errors import DataError, InvalidSetting, NotAPicture, SnellenError, TooLarge
-from snellen.models.memory import return_freed_memory
+from snellen.models.device import return_freed_memory
 from snellen.report.bundle import LIVE, bundle_html, content_policy
 from snellen.report.page import Options, Page, build_page
 from snellen.runs.run import Run

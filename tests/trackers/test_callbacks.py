@@ -1,4 +1,4 @@
-"""Following a training: every row once, whatever happens, and never at the training's cost."""
+"""TrackerCallbacks a training: every row once, whatever happens, and never at the training's cost."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from snellen.errors import TrackerError, UsageError
 from snellen.models.restore import weights_hash
 from snellen.runs.journal import Row
 from snellen.runs.run import Run, open_run
-from snellen.trackers import follow
+from snellen.trackers import callbacks
+from snellen.trackers.callbacks import reattach, send
 from snellen.trackers.catalog import Target
-from snellen.trackers.follow import again, send
 from snellen.trackers.tracker import Facts, Outcome
 from snellen.train import loop
 from snellen.train.fit import resume
@@ -68,7 +68,7 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Notebook]:
 
     def put(**options: Any) -> Notebook:
         made = Notebook(**options)
-        monkeypatch.setattr(follow, "make", lambda target: made)
+        monkeypatch.setattr(callbacks, "make", lambda target: made)
         return made
 
     return put
@@ -109,7 +109,7 @@ def test_one_that_fails_is_left_behind_and_the_training_ends_as_it_would(
 
 def test_one_that_fails_does_not_take_the_others_along(trained: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     made = {"tensorboard": Notebook(fails_in="row"), "mlflow": Notebook()}
-    monkeypatch.setattr(follow, "make", lambda target: made[target.name])
+    monkeypatch.setattr(callbacks, "make", lambda target: made[target.name])
     trained(track=("tensorboard", "mlflow"))
     assert (made["tensorboard"].epochs, made["mlflow"].epochs) == ([], [1, 2])
 
@@ -138,7 +138,7 @@ def test_after_a_kill_no_row_is_there_twice(
 
     with monkeypatch.context() as patch:
         patch.setattr(loop, "update", dies_in_the_second_epoch)
-        patch.setattr(follow.Following, "end", lambda self: None)
+        patch.setattr(callbacks.TrackerCallbacks, "end", lambda self: None)
         with pytest.raises(Killed):
             trained(track=("tensorboard",))
     run = open_run(tmp_path / "runs" / "run")
@@ -162,15 +162,15 @@ def test_an_interrupted_training_tells_so(trained: Train, notebook: Any, monkeyp
 def test_a_resume_remembers_who_followed_but_not_a_place_of_its_own(own_run: Run) -> None:
     said: list[str] = []
     own_run.update_info(trackers=["tensorboard", "mlflow:http://far.away", "\x1b[31mred", 3])
-    assert again(own_run, (), said.append) == (Target("tensorboard"),)
+    assert reattach(own_run, (), said.append) == (Target("tensorboard"),)
     assert len(said) == 1
     assert said[0].startswith("mlflow followed this run before, at a place of its own.")
     named = (Target("mlflow", "http://far.away"), Target("tensorboard"))
-    assert again(own_run, named, said.append) == named
+    assert reattach(own_run, named, said.append) == named
     assert len(said) == 1
     for broken in (None, "tensorboard", {"a": 1}, 7):
         own_run.update_info(trackers=broken)
-        assert again(own_run, (), said.append) == ()
+        assert reattach(own_run, (), said.append) == ()
 
 
 def test_a_slip_in_a_name_is_refused_before_anything_is_made(trained: Train, tmp_path: Any) -> None:

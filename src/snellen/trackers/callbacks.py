@@ -13,7 +13,7 @@ from snellen.trackers.catalog import TRACKERS, Target, make, targets
 from snellen.trackers.tracker import Facts, Outcome, Tracker, facts_of, outcome_of
 
 
-class Following:
+class TrackerCallbacks:
     """Trackers that follow one training. One that fails is said once and left behind; the training goes on.
 
     Args:
@@ -77,9 +77,9 @@ class Following:
 
 
 @contextmanager
-def following(run: Run, followers: Sequence[Target], say: Callable[[str], None]) -> Iterator[Following]:
+def tracker_callbacks(run: Run, followers: Sequence[Target], say: Callable[[str], None]) -> Iterator[TrackerCallbacks]:
     """Trackers for one training, closed however it ends. Which they are is written into run.json, for a resume."""
-    follow = Following(run, followers, say)
+    follow = TrackerCallbacks(run, followers, say)
     if followers:
         run.update_info(trackers=[str(target) for target in followers])
     try:
@@ -88,7 +88,7 @@ def following(run: Run, followers: Sequence[Target], say: Callable[[str], None])
         follow.end()
 
 
-def again(run: Run, named: Sequence[Target], say: Callable[[str], None]) -> tuple[Target, ...]:
+def reattach(run: Run, named: Sequence[Target], say: Callable[[str], None]) -> tuple[Target, ...]:
     """Who follows a run that goes on: whom the command names, and those beside the run that followed it before.
 
     A run folder may come from anywhere, so a place that only the folder names is neither written to nor sent to.
