@@ -1,4 +1,4 @@
-"""A ladder of two rungs climbed once for all tests, and results made by hand."""
+"""A ladder of two rungs trained once for all tests, and results made by hand."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from snellen.data.dataset import Dataset
 from snellen.ladder.plan import Plan
-from snellen.ladder.run import climb
-from snellen.ladder.rungs import Rung, preset, with_shared_settings
+from snellen.ladder.run import plan_ladder, run_ladder
+from snellen.ladder.rungs import Ladder, Rung, preset, with_shared_settings
 from snellen.ladder.verdict import SeedResult
 from snellen.metrics.intervals import Rate
 from snellen.show import figures
@@ -35,13 +35,16 @@ def tiny_rungs() -> tuple[Rung, ...]:
 
 @pytest.fixture(scope="session")
 def up(tiny_dataset: Dataset) -> Callable[..., Plan]:
-    """Climb on the tiny eye chart."""
+    """Run a ladder on the tiny eye chart."""
 
     def run(folder: Path, rungs: Sequence[Rung], seeds: int = 1, **changes: Any) -> Plan:
-        settled = {"title": "tiny", "device": "cpu", "precision": "fp32", **changes}
+        placed = {"device": "cpu", "precision": "fp32"} | {
+            name: changes.pop(name) for name in ("device", "precision") if name in changes
+        }
         with pytest.MonkeyPatch.context() as patch:  # also for the fixture that outlives a test
             patch.setattr(figures, "save_png", lambda figure, path: None)
-            return climb(rungs, tiny_dataset, folder=folder, seeds=seeds, **settled)
+            plan = plan_ladder(Ladder("tiny", tuple(rungs)), tiny_dataset, folder, seeds=seeds, **placed)
+            return run_ladder(plan, tiny_dataset, **changes)
 
     return run
 

@@ -13,7 +13,7 @@ from snellen.cli.own_pictures import OwnPictures
 from snellen.errors import InvalidSetting, UsageError
 
 if TYPE_CHECKING:
-    from snellen.ladder.rungs import Rung
+    from snellen.ladder.rungs import Ladder
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Args:
 
 
 def run(args: Args) -> int:
-    """Climb, or go on climbing; returns the exit code."""
+    """Train what is lacking, and show the table; returns the exit code."""
     if args.dataset is None:
         raise UsageError("Which data? snellen ladder cifar10 --preset lesson, or snellen ladder eyechart.")
     if args.ledger is not None and not args.test:
@@ -67,53 +67,32 @@ def run(args: Args) -> int:
     if args.address is not None and args.engine != "ray":
         raise UsageError("--address has no effect without --engine ray. Leave it out, or add --engine ray.")
     from snellen.ladder.plan import require_one_test_view, require_seeds
+    from snellen.ladder.rungs import choose_ladder
 
     require_seeds(args.seeds)
-    title, rungs = _rungs(args)
+    ladder = choose_ladder(args.preset, args.rungs, args.set)
     if args.test:
-        require_one_test_view(rungs)
-    return _climb(args, args.dataset, title, rungs)
+        require_one_test_view(ladder.rungs)
+    return _run(args, args.dataset, ladder)
 
 
-def _rungs(args: Args) -> tuple[str, tuple[Rung, ...]]:
-    from snellen.ladder.rungs import preset, rungs_of, with_shared_settings
-
-    if args.rungs and args.preset is not None:
-        raise UsageError("--preset and --rungs exclude each other: take a named ladder or your own recipes.")
-    found = rungs_of(args.rungs) if args.rungs else preset(args.preset or "lesson")
-    title = " → ".join(rung.name for rung in found) if args.rungs else (args.preset or "lesson")
-    return title, with_shared_settings(found, args.set)
-
-
-def _climb(args: Args, dataset_name: str, title: str, rungs: tuple[Rung, ...]) -> int:
+def _run(args: Args, dataset_name: str, ladder: Ladder) -> int:
     from rich.console import Console
     from rich.text import Text
 
     from snellen.ladder.results import open_test, standing_of
-    from snellen.ladder.run import climb
+    from snellen.ladder.run import plan_ladder, run_ladder
     from snellen.ladder.table import print_table, write_results
     from snellen.show.progress import Progress
 
-    folder = args.runs / _folder_name(args, dataset_name, title)
+    folder = args.runs / _folder_name(args, dataset_name, ladder.title)
     progress = Progress(quiet=args.json)
     dataset = args.own_pictures.load(dataset_name, data=args.data, download=args.download, progress=progress)
     progress.about(dataset.about)
     if args.test and dataset.test is None:
         raise UsageError(f"{dataset_name} has no test set of its own; leave --test out.")
-    plan = climb(
-        rungs,
-        dataset,
-        title=title,
-        folder=folder,
-        seeds=args.seeds,
-        settings=args.set,
-        device=args.device,
-        precision=args.precision,
-        reuse=args.reuse,
-        on=args.engine,
-        address=args.address,
-        quiet=args.json,
-    )
+    plan = plan_ladder(ladder, dataset, folder, seeds=args.seeds, device=args.device, precision=args.precision)
+    plan = run_ladder(plan, dataset, reuse=args.reuse, on=args.engine, address=args.address, quiet=args.json)
     standing = standing_of(plan)
     if args.test:
         test = open_test(plan, ledger=args.ledger, data=args.data, device=args.device)

@@ -1,17 +1,23 @@
-"""One run of a ladder: found finished, resumed, copied or trained, whichever comes first."""
+"""One run of a ladder: found finished, resumed, copied from another ladder, or trained, whichever comes first.
+
+A training is decided by recipe, seed, data, device and precision. A finished run of another folder in which these are
+equal is copied, weights and journal and all, and notes where it came from.
+"""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from snellen.data.dataset import Dataset
-from snellen.errors import RunError, TrainingDiverged
+from snellen.errors import RunError, SnellenError, StorageError, TrainingDiverged, UsageError
 from snellen.ladder.plan import Plan
-from snellen.ladder.reuse import copy_trained
 from snellen.ladder.rungs import Rung
+from snellen.recipes.json_form import recipe_hash
 from snellen.runs.run import Run, open_run
+from snellen.serialize import to_json
 from snellen.show.progress import Progress
 from snellen.train.fit import fit, resume
 
@@ -92,7 +98,7 @@ def checked_run(plan: Plan, rung: Rung, seed: int) -> Run:
     if found != (rung.recipe, seed, plan.fingerprints[0], plan.precision, False):
         raise RunError(
             f"{run.folder} was not trained as this ladder's {rung.name!r} with seed {seed}. "
-            "Move it away to have it trained again, or climb under another --name."
+            "Move it away to have it trained again, or choose another --name."
         )
     return run
 
@@ -110,3 +116,50 @@ def _clear_stub(folder: Path) -> None:
     for path in found:
         path.unlink()
     folder.rmdir()
+
+
+def copy_trained(plan: Plan, rung: Rung, seed: int, others: Sequence[Path]) -> bool:
+    """Copy the run of a rung and seed from the first of `others` that has it; returns whether one did.
+
+    Args:
+        plan: of the ladder that wants it.
+        rung: what it is to be the training of.
+        seed: of the training.
+        others: folders of run folders, such as those of other ladders.
+
+    Raises:
+        UsageError: one of `others` is no folder.
+        StorageError: the copy could not be written; nothing half-copied is left under the run's name.
+    """
+    found = next((run for folder in others for run in _runs_in(folder) if _is_same(run, plan, rung, seed)), None)
+    if found is None:
+        return False
+    target = plan.folder / plan.run_name(rung, seed)
+    draft = target.with_name(f".{target.name}.tmp")
+    try:
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.copytree(found.folder, draft, ignore=shutil.ignore_patterns("resume", "*.tmp", "*.lock", "*.html"))
+        copy = Run(draft)
+        copy.write("recipe.json", to_json(rung.recipe))  # its own name for the same training
+        copy.update_info(copied_from=f"{found.folder.parent.name}/{found.name}")
+        draft.rename(target)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise StorageError(f"{found.folder} cannot be copied to {target}: {error.strerror}.") from error
+    return True
+
+
+def _runs_in(folder: Path) -> list[Run]:
+    if not folder.is_dir():
+        raise UsageError(f"--reuse {folder} is not a folder of runs.")
+    return [Run(path.parent) for path in sorted(folder.glob("*/run.json"))]
+
+
+def _is_same(run: Run, plan: Plan, rung: Rung, seed: int) -> bool:
+    try:
+        info, recipe = run.info, run.recipe
+    except SnellenError:
+        return False  # damaged: it is trained again
+    there = (info["seed"], info["data"]["train"]["fingerprint"], info["device"], info["precision"], info["final"])
+    here = (seed, plan.fingerprints[0], plan.device, plan.precision, False)
+    return info["status"] == "finished" and there == here and recipe_hash(recipe) == recipe_hash(rung.recipe)

@@ -59,6 +59,34 @@ class Change:
         return {"field": self.field, "before": self.before, "after": self.after}
 
 
+@dataclass(frozen=True)
+class Ladder:
+    """What is to be compared.
+
+    Attributes:
+        title: what its table is called: the preset's name, or the recipes'.
+        rungs: in the order of the table, the settings applied.
+        settings: `key=value` that were applied to every rung; not empty means it is not the preset's own ladder.
+    """
+
+    title: str
+    rungs: tuple[Rung, ...]
+    settings: tuple[str, ...] = ()
+
+
+def choose_ladder(preset_name: str | None, recipes: Sequence[str] = (), settings: Sequence[str] = ()) -> Ladder:
+    """The ladder that a command line asks for: a preset ("lesson" if None), or a user's own recipes instead.
+
+    Raises:
+        UsageError: both are given; else as `preset`, `rungs_of` and `with_shared_settings`.
+    """
+    if recipes and preset_name is not None:
+        raise UsageError("--preset and --rungs exclude each other: take a named ladder or your own recipes.")
+    rungs = rungs_of(recipes) if recipes else preset(preset_name or "lesson")
+    title = " → ".join(rung.name for rung in rungs) if recipes else (preset_name or "lesson")
+    return Ladder(title, with_shared_settings(rungs, settings), tuple(settings))
+
+
 def preset(name: str) -> tuple[Rung, ...]:
     """The rungs of a named ladder.
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from snellen.ladder.progress import clock
 from snellen.ladder.results import Standing, lesson_pairs
+from snellen.ladder.run import clock
 from snellen.ladder.rungs import one_model
 from snellen.ladder.verdict import RungResult, Verdict
 from snellen.metrics.intervals import SeedDifference, SeedSummary, level_among

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from snellen.errors import StorageError, UsageError
-from snellen.ladder.one_run import checked_run
+from snellen.ladder.one_run import checked_run, copy_trained
 from snellen.ladder.plan import Plan
-from snellen.ladder.reuse import copy_trained
 from snellen.ladder.rungs import Rung
 from snellen.models.restore import weights_hash
 from snellen.runs.run import open_run

@@ -24,11 +24,11 @@ from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
 from snellen.data.folder_dataset import ImageOptions
 from snellen.errors import DataError, RunError, UsageError
-from snellen.ladder import on_ray
+from snellen.ladder import engines
 from snellen.ladder.plan import Plan
 from snellen.ladder.results import standing_of
-from snellen.ladder.run import climb
-from snellen.ladder.rungs import Rung, preset, with_shared_settings
+from snellen.ladder.run import plan_ladder, run_ladder
+from snellen.ladder.rungs import Ladder, Rung, preset, with_shared_settings
 from snellen.runs.run import Run
 from snellen.show import figures
 from snellen.train.interrupt import Interrupted
@@ -64,12 +64,12 @@ def rungs() -> tuple[Rung, ...]:
 @pytest.fixture(scope="module")
 def two_workers(letters: Dataset) -> Iterator[None]:
     """A Ray with two processors; a ladder takes the connection that is there."""
-    ray, started = on_ray._library(own=True), []
+    ray, started = engines._library(own=True), []
     try:
         with TemporaryDirectory(
             prefix="snellen-ray-", ignore_cleanup_errors=True
         ) as folder:  # sockets want short paths
-            on_ray.start(ray, folder, processors=2)
+            engines.start(ray, folder, processors=2)
             yield
             started = [one for one in gc.get_objects() if type(one) is subprocess.Popen and "ray" in str(one.args)]
             ray.shutdown()
@@ -87,7 +87,8 @@ def climbed_here(tmp_path_factory: pytest.TempPathFactory, rungs: tuple[Rung, ..
 def up(folder: Path, rungs: tuple[Rung, ...], letters: Dataset, **where: Any) -> Plan:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "save_png", lambda figure, path: None)  # in this process; a worker draws them
-        return climb(rungs, letters, title="tiny", folder=folder, seeds=2, device="cpu", precision="fp32", **where)
+        plan = plan_ladder(Ladder("tiny", rungs), letters, folder, seeds=2, device="cpu", precision="fp32")
+        return run_ladder(plan, letters, **where)
 
 
 def table(plan: Plan) -> Any:
@@ -161,7 +162,7 @@ def test_a_killed_worker_loses_no_run_and_counts_none_twice(
 def test_what_is_done_is_not_trained_again_and_needs_no_ray(
     climbed_here: Plan, rungs: tuple[Rung, ...], letters: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(on_ray, "_library", lambda **_: pytest.fail("Ray was asked for"))
+    monkeypatch.setattr(engines, "_library", lambda **_: pytest.fail("Ray was asked for"))
     assert table(up(climbed_here.folder, rungs, letters, on="ray")) == table(climbed_here)
 
 
@@ -191,7 +192,7 @@ def test_a_stop_makes_the_workers_save_and_the_same_call_goes_on(
 
 def in_worker(plan: Plan, letters: Dataset, **changes: Any) -> Any:
     about = (letters.name, letters.source, tuple(sorted(letters.loading.items())))
-    return on_ray._train_in_worker(replace(plan, **changes), plan.rungs[0], 0, about, (), ["snellen"])
+    return engines._train_in_worker(replace(plan, **changes), plan.rungs[0], 0, about, (), ["snellen"])
 
 
 def test_a_machine_that_does_not_see_the_runs_says_so(climbed_here: Plan, letters: Dataset, tmp_path: Path) -> None:
@@ -207,9 +208,9 @@ def test_a_machine_with_other_images_trains_nothing(climbed_here: Plan, letters:
 
 
 def test_two_workers_never_train_one_run(climbed_here: Plan, letters: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(on_ray, "_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(engines, "_LOCK_SECONDS", 0.1)
     name = climbed_here.run_name(climbed_here.rungs[0], 0)
-    with on_ray.FileLock(climbed_here.folder / f".{name}.lock"):
+    with engines.FileLock(climbed_here.folder / f".{name}.lock"):
         answer = in_worker(climbed_here, letters)
     assert isinstance(answer, RunError)
     assert f"{name} is in use by another process" in str(answer)
@@ -218,6 +219,6 @@ def test_two_workers_never_train_one_run(climbed_here: Plan, letters: Dataset, m
 def test_a_cluster_without_the_device_is_refused(two_workers: None) -> None:
     with (
         pytest.raises(UsageError, match="has no GPU, and each run is to be trained on cuda"),
-        on_ray.workers_of(None, "cuda"),
+        engines.workers_of(None, "cuda"),
     ):
         pass
