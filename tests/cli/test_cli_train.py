@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from snellen.data import catalog
-from snellen.evaluate import grade
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.json_form import from_json
 from snellen.runs.run import Run, open_run
@@ -27,7 +26,7 @@ QUICK = ("--set", "epochs=0.5", "widths=[4,4,4,4]", "batch_size=64", "--device",
 
 @pytest.fixture(autouse=True)
 def _empty_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    for file, name in ((fit, "curves_png"), (grade, "confusion_png")):
+    for file, name in ((fit, "curves_png"), (val, "confusion_png")):
         monkeypatch.setattr(file, name, lambda path, *_, **__: path.touch())
 
 

@@ -224,3 +224,25 @@ def test_merging_is_the_union_it_commutes_and_repeating_it_changes_nothing(
     assert content(forwards) == content(backwards) == sorted(union)
     assert forwards.problems() == []
     assert backwards.problems() == []
+
+
+@pytest.mark.parametrize("order", [(4, 5, 0, 1, 2, 3), (5, 4, 3, 2, 1, 0)])
+def test_a_ledger_in_another_order_is_not_whole_and_the_third_look_stays_the_third(
+    ledger: Ledger, order: Sequence[int]
+) -> None:
+    intents = [look(ledger, weights) for weights in ("aa", "bb", "cc")]
+    lines = ledger.path.read_text().splitlines()
+    ledger.path.write_text("".join(lines[at] + "\n" for at in order))
+    assert ledger.problems()[0] == "line 1 follows a line that stands after it"
+    assert list(map(ledger.look_number, intents)) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "hits", ["", '"hits":"many",', '"hits":1000000000,', '"hits":-1,', '"hits":1.5,', '"hits":true,']
+)
+def test_a_result_with_absurd_or_missing_hits_is_a_sentence(ledger: Ledger, hits: str) -> None:
+    number = ledger.look_number(look(ledger, "aa"))
+    edit(ledger, 1, '"hits":190,', hits)
+    assert ledger.problems() == ["line 2 does not match its own hash: it was edited or torn"]
+    assert ledger.result_for("aa", tta="none", data="letters") is None
+    assert number == 1

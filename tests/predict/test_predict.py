@@ -10,6 +10,7 @@ from torch import nn
 from snellen.augment.batched import to_float
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
+from snellen.errors import RunError
 from snellen.models.catalog import build
 from snellen.predict.predict import evaluating, predict
 from snellen.predict.tta import view_count, views
@@ -130,3 +131,22 @@ def test_in_bf16_the_answers_are_close_and_still_float32(model: nn.Module, pictu
     exact, rough = predict(model, pictures), predict(model, pictures, bf16=True)
     assert rough.logits.dtype == np.float32
     assert 0 < np.abs(rough.logits - exact.logits).max() < 0.05
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_answers_that_are_no_numbers_are_refused_and_only_a_training_takes_them(
+    pictures: LabeledImages, value: float
+) -> None:
+    class Broken(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(1))
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            logits = torch.zeros(len(images), 10)
+            logits[::2, 3] = value
+            return logits
+
+    with pytest.raises(RunError, match="answers to 35 of 70 images are no finite numbers"):
+        predict(Broken(), pictures, tta="flip")
+    assert not np.isfinite(predict(Broken(), pictures, finite=False).logits).all()

@@ -80,6 +80,31 @@ def test_some_entries_change_and_the_others_stay(tmp_path: Path) -> None:
     assert run.info == {"format": 1, **INFO, "status": "finished", "best_epoch": 3}
 
 
+def test_a_run_is_read_once_until_something_is_written_or_it_is_refreshed(tmp_path: Path) -> None:
+    run = create(tmp_path)
+    assert (run.info["status"], run.recipe.name) == ("created", "mlp")
+    Run(run.folder).update_info(status="training")
+    assert run.info["status"] == "created"
+    run.refresh()
+    assert run.info["status"] == "training"
+    Run(run.folder).update_info(best_epoch=3)
+    run.update_info(status="finished")
+    assert (run.info["status"], run.info["best_epoch"]) == ("finished", 3)
+    Run(run.folder).update_info(status="interrupted")
+    with run.locked():
+        assert run.info["status"] == "interrupted"
+
+
+@pytest.mark.parametrize("status", ["created", "training", "interrupted", "diverged"])
+def test_a_run_that_is_not_finished_says_how_to_finish_it(tmp_path: Path, status: str) -> None:
+    run = create(tmp_path)
+    run.update_info(status=status)
+    with pytest.raises(RunError, match=rf"is not finished \(status {status}\).*snellen train --resume"):
+        run.require_finished()
+    run.update_info(status="finished")
+    run.require_finished()
+
+
 def test_a_missing_run_is_named_with_those_beside_it(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="Train one: snellen train eyechart"):
         open_run(tmp_path / "mine")

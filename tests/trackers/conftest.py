@@ -11,7 +11,6 @@ import pytest
 from tests.trackers.ear import Ear
 
 from snellen.data.dataset import Dataset
-from snellen.evaluate import grade
 from snellen.recipes.recipe import Recipe
 from snellen.runs.run import Run
 from snellen.train import fit as fitting
@@ -32,7 +31,7 @@ def trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_recipe: Recipe, tiny_dataset: Dataset
 ) -> Callable[..., Run]:
     """Train the tiny recipe in this test's folder `runs`, with options of `fit`; its pictures are empty files."""
-    for file, name in ((fitting, "curves_png"), (grade, "confusion_png")):
+    for file, name in ((fitting, "curves_png"), (val, "confusion_png")):
         monkeypatch.setattr(file, name, lambda path, *_, **__: path.touch())
 
     def train(**options: Any) -> Run:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from snellen.evaluate import grade
+from snellen.evaluate import val
 from snellen.train import fit
 
 
@@ -18,4 +18,4 @@ def _empty_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
         path.touch()
 
     monkeypatch.setattr(fit, "curves_png", touch)
-    monkeypatch.setattr(grade, "confusion_png", touch)
+    monkeypatch.setattr(val, "confusion_png", touch)

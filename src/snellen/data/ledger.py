@@ -171,23 +171,35 @@ class Ledger:
         return [_parse(text) for text in content.split("\n") if text]
 
     def look_number(self, intent: str) -> int:
-        """Which look at this test set an intent is: 1 for the first, more when *other* weights came before.
+        """Which look at its test set an intent is: 1 for the first, more when *other* weights came before.
 
-        The same weights looked at again are no new look, and neither is a second line about them.
+        Raises:
+            SealError: there is no such line.
         """
-        lines = {line.hash: line for line in self.lines() if line.kind == "intent"}
-        if intent not in lines:
+        numbers = self.look_numbers()
+        if intent not in numbers:
             raise SealError(f"{self.path} has no line {intent[:12]}…; the look it stands for cannot be counted.")
-        mine = _test_set(lines[intent])
-        seen: list[frozenset[str]] = []
-        for line in lines.values():
-            if _test_set(line).overlaps(mine):
-                weights = frozenset(candidate["weights"] for candidate in line.content["candidates"])
-                if not any(weights <= before for before in seen):
+        return numbers[intent]
+
+    def look_numbers(self) -> dict[str, int]:
+        """The number of every look by the hash of its intent.
+
+        The same weights looked at again are no new look, and neither is a second line about them. What counts is which
+        line follows which, not where they stand in the file.
+        """
+        numbers: dict[str, int] = {}
+        before: list[tuple[TestSet, frozenset[str]]] = []
+        for line in _after_parents(self.lines()):
+            if line.kind != "intent" or line.hash in numbers:
+                continue
+            mine = _test_set(line), frozenset(candidate["weights"] for candidate in line.content["candidates"])
+            before.append(mine)
+            seen: list[frozenset[str]] = []
+            for test_set, weights in before:
+                if test_set.overlaps(mine[0]) and not any(weights <= earlier for earlier in seen):
                     seen.append(weights)
-                if line.hash == intent:
-                    break
-        return len(seen)
+            numbers[line.hash] = len(seen)
+        return numbers
 
     def candidate_count(self, intent: str) -> int:
         """How many models an intent line declares."""
@@ -209,19 +221,22 @@ class Ledger:
         return None
 
     def problems(self) -> list[str]:
-        """What does not fit: edited or torn lines, missing predecessors. Empty means whole.
+        """What does not fit: edited or torn lines, predecessors that are missing or come later. Empty means whole.
 
         Two lines may follow the same one: each of two machines wrote its own, and they were merged.
         """
         lines = self.lines()
         known = {line.hash for line in lines}
+        earlier: set[str | None] = {None}
         found = []
         for number, line in enumerate(lines, start=1):
             before = line.content.get("previous")
             if not line.intact:
                 found.append(f"line {number} does not match its own hash: it was edited or torn")
-            elif before is not None and before not in known:
-                found.append(f"line {number} follows a line that is no longer here")
+            elif before not in earlier:
+                where = "stands after it" if before in known else "is no longer here"
+                found.append(f"line {number} follows a line that {where}")
+            earlier.add(line.hash)
         return found
 
     def merge(self, other: Ledger) -> int:
@@ -281,7 +296,7 @@ def _parse(text: str) -> Line:
 
 def _require_shape(content: Any) -> None:
     """Raise unless the fields that are read here are there: a ledger may come from another machine, or an editor."""
-    texts = [content["hash"], content["time"], content["previous"] or ""]
+    texts = [content["hash"], content["time"], "" if content["previous"] is None else content["previous"]]
     if content["kind"] == "intent":
         test_set = content["test_set"]
         texts += [content["tta"], content["reason"], test_set["name"], test_set["fingerprint"], *test_set["sketch"]]
@@ -289,8 +304,10 @@ def _require_shape(content: Any) -> None:
         whole = set(test_set) == {"name", "count", "fingerprint", "sketch"} and bool(content["candidates"])
     else:
         texts += [content["intent"], *(result["weights"] for result in content["results"])]
-        counts = [(result["hits_tta"], result["n"]) for result in content["results"]]
-        whole = content["kind"] == "result" and all(0 <= hits <= n > 0 for hits, n in counts)
+        counts = [(result[hits], result["n"]) for result in content["results"] for hits in ("hits", "hits_tta")]
+        whole = content["kind"] == "result" and all(
+            type(hits) is type(n) is int and 0 <= hits <= n > 0 for hits, n in counts
+        )
     if not whole or not all(isinstance(text, str) for text in texts):
         raise ValueError("not a ledger line")
 

@@ -17,6 +17,7 @@ from torch import nn
 
 from snellen.augment.batched import to_float
 from snellen.data.labeled_images import LabeledImages
+from snellen.errors import RunError
 from snellen.predict.predictions import Predictions
 from snellen.predict.tta import views
 from snellen.recipes.recipe import TTA
@@ -44,6 +45,7 @@ def predict(
     tta_fraction: float = 1.0,
     bf16: bool = False,
     batch_size: int = _BATCH,
+    finite: bool = True,
 ) -> Predictions:
     """Logits of every image, plain and averaged over test-time views. Every image is counted exactly once.
 
@@ -54,17 +56,25 @@ def predict(
         tta_fraction: fraction of images, least confident first, that get all views; the others keep the plain one.
         bf16: run convolutions and matrix products in bf16.
         batch_size: images per forward pass; the result does not depend on it beyond rounding.
+        finite: refuse logits that are no numbers. Only a training, which says itself that it diverged, takes them.
+
+    Raises:
+        RunError: the model answers an image with something that is no finite number.
     """
     device = next(model.parameters()).device
     pixels = torch.from_numpy(images.images)
     with evaluating(model), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         assert not model.training
         plain = _logits(model, pixels, device, "none", batch_size)
+        if finite:
+            _require_finite(plain)
         averaged = None
         if tta != "none":
             averaged = plain.copy()
             unsure = _least_confident(plain, tta_fraction)
             averaged[unsure] = _logits(model, pixels[torch.from_numpy(unsure)], device, tta, batch_size)
+    if finite and averaged is not None:
+        _require_finite(averaged)
     return Predictions(
         logits=plain,
         labels=images.labels,
@@ -86,6 +96,15 @@ def _logits(
         batches.append(sum(weight * model(view).float() for weight, view in views(images, tta)))
     joined = torch.cat(batches) if batches else torch.zeros(0, 1)
     return joined.cpu().numpy()
+
+
+def _require_finite(logits: NDArray[np.float32]) -> None:
+    broken = int((~np.isfinite(logits).all(axis=1)).sum())
+    if broken:
+        raise RunError(
+            f"The model's answers to {broken:,} of {len(logits):,} images are no finite numbers: its weights are "
+            "damaged. Train it again."
+        )
 
 
 def _least_confident(logits: NDArray[np.float32], fraction: float) -> NDArray[np.int64]:

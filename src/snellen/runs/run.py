@@ -26,6 +26,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,9 @@ class Run:
         """The folder as one writes it behind a command, with quotes where a blank would split it in two."""
         return subprocess.list2cmdline([str(self.folder)]) if os.name == "nt" else shlex.quote(str(self.folder))
 
-    @property
+    @cached_property
     def recipe(self) -> Recipe:
-        """The recipe it was trained with."""
+        """The recipe it was trained with, read once."""
         return read_recipe(self.folder / "recipe.json")
 
     @property
@@ -69,14 +70,31 @@ class Run:
         """The rows of numbers, one per epoch."""
         return Journal(self.folder)
 
-    @property
+    @cached_property
     def info(self) -> dict[str, Any]:
-        """`run.json`: data, split, seed, precision, status, results."""
+        """`run.json`: data, split, seed, precision, status, results. Read once; `refresh` reads what changed since."""
         return self.read("run.json")
 
+    def refresh(self) -> None:
+        """Forget what was read of `run.json` and `recipe.json`: another process may have written there."""
+        for name in ("info", "recipe"):
+            self.__dict__.pop(name, None)
+
     def update_info(self, **changes: Any) -> None:
-        """Replace some entries of `run.json`."""
-        write_json(self.folder / "run.json", {**self.info, **changes})
+        """Replace some entries of `run.json`, as it now lies on the disk."""
+        self.write("run.json", {**self.read("run.json"), **changes})
+
+    def require_finished(self) -> None:
+        """The one rule for whatever asks a run: its weights are those that were chosen.
+
+        Raises:
+            RunError: it is still in training, or was stopped, or diverged.
+        """
+        status = self.info["status"]
+        if status != "finished":
+            raise RunError(
+                f"{self.folder} is not finished (status {status}). Go on with it: snellen train --resume {self.typed}"
+            )
 
     def read(self, name: str) -> dict[str, Any]:
         """One JSON file of the folder.
@@ -100,6 +118,7 @@ class Run:
     def write(self, name: str, content: Any) -> None:
         """Write one JSON file of the folder in one rename."""
         write_json(self.folder / name, content)
+        self.refresh()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -119,6 +138,7 @@ class Run:
         except OSError as error:
             raise storage_error(self.folder, error) from error
         try:
+            self.refresh()  # whoever held the lock until now may have written
             for place in (self.folder, self.folder / "resume"):
                 clear_leftovers(place)
             yield

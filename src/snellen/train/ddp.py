@@ -164,9 +164,9 @@ class Workers:
     def predict(self, model: nn.Module, images: LabeledImages, *, bf16: bool) -> Predictions:
         """Answers to all images, on each worker: every one answers its share, and each image counts exactly once."""
         if self.count == 1 or len(images) < self.count:
-            return predict(model, images, bf16=bf16)
+            return predict(model, images, bf16=bf16, finite=False)
         mine = self.share(np.arange(len(images)))
-        answered = predict(model, images.take(mine, role=images.role), bf16=bf16)
+        answered = predict(model, images.take(mine, role=images.role), bf16=bf16, finite=False)
         logits = self.whole(torch.from_numpy(answered.logits), len(images))
         return replace(answered, logits=logits.numpy(), labels=images.labels, ids=images.ids)
 

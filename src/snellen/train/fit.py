@@ -172,6 +172,7 @@ def _train_and_grade(
         else:
             _take_part(job, workers)
         workers.wait()  # the run is whole when this returns, whichever worker asks
+        run.refresh()
     except RuntimeError as error:
         raise workers.explained(error, run.typed) from error
     return run
