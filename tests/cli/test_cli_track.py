@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from snellen.evaluate import val
 from snellen.runs.run import Run, open_run
 from snellen.trackers.catalog import TRACKERS
 from snellen.train import fit

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from snellen.data import catalog
+from snellen.evaluate import val
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.json_form import from_json
 from snellen.runs.run import Run, open_run
@@ -166,7 +167,7 @@ def test_of_two_processes_in_one_run_folder_the_second_is_refused(
     first = subprocess.Popen([sys.executable, str(script), "train", "--resume", str(own_run.folder), "--json"])
     try:
         deadline = time.monotonic() + 120
-        while own_run.info["status"] != "training":
+        while Run(own_run.folder).info["status"] != "training":
             assert time.monotonic() < deadline
             time.sleep(0.05)
         answer = snellen("train", "--resume", own_run.folder)

@@ -11,6 +11,7 @@ import pytest
 from tests.trackers.ear import Ear
 
 from snellen.data.dataset import Dataset
+from snellen.evaluate import val
 from snellen.recipes.recipe import Recipe
 from snellen.runs.run import Run
 from snellen.train import fit as fitting
