@@ -138,6 +138,37 @@ def test_a_verbs_help_does_not_import_torch(verb: str) -> None:
     assert done.stderr.strip() == "False"
 
 
+# What a newcomer looks for
+
+WHERE = {
+    "a learning rate is scheduled": ("train/schedules.py", "def lr_fraction("),
+    "val is split off": ("data/splits.py", "def split("),
+    "a picture becomes a square": ("data/pictures.py", "def resize("),
+    "the interval of an accuracy is computed": ("metrics/intervals.py", "class Rate:"),
+    "the page's matrix is drawn": ("report/web/confusions.js", "function matrix("),
+}
+
+
+@pytest.mark.parametrize("what", WHERE)
+def test_the_name_of_a_file_says_where(what: str) -> None:
+    name, definition = WHERE[what]
+    assert definition in (SOURCE / name).read_text(encoding="utf-8"), what
+
+
+def test_the_tree_in_the_readme_is_the_one_on_disk() -> None:
+    tree = re.findall(r"^[├└]── (\w+)[./]", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(tree) == sorted(PLACE)
+
+
+def test_every_file_and_function_of_the_tour_is_there() -> None:
+    tour = (ROOT / "docs" / "tour.md").read_text(encoding="utf-8")
+    names = re.findall(r"`(\w+/\w+\.(?:py|js))`(?:: `(\w+)`)?", tour)
+    assert names
+    for name, function in names:
+        text = (SOURCE / name).read_text(encoding="utf-8")
+        assert not function or re.search(rf"^(?:    )?(?:def|class) {function}\b", text, re.MULTILINE), (name, function)
+
+
 # Sizes and names
 
 

@@ -169,7 +169,7 @@ def _lesson() -> tuple[Rung, ...]:
 
 
 def _lesson_split() -> tuple[Rung, ...]:
-    """The lesson changes three things at once in its last step; here each stands alone on the second rung."""
+    """The preset `lesson` changes three things at once in its last step; here each stands alone on the second rung."""
     return (
         Rung("baseline", SMALL_CNN_BASELINE),
         Rung("+ crop and flip", SMALL_CNN_AUGMENTED, 0),
@@ -181,7 +181,7 @@ def _lesson_split() -> tuple[Rung, ...]:
 
 
 def _regularizers() -> tuple[Rung, ...]:
-    """The lesson's three-run picture; it puts smoothing and cosine into one run, here they are two."""
+    """What regularizers do to train and val curves: augmentation, then smoothing, then a cosine schedule."""
     smoothed = _with(SMALL_CNN_AUGMENTED, "smoothing", "label_smoothing=0.1")
     return (
         Rung("no augmentation", SMALL_CNN_BASELINE),

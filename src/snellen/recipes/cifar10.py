@@ -1,4 +1,4 @@
-"""Recipes for CIFAR-10: the lesson's ladder, its production recipe, and the fast one.
+"""Recipes for CIFAR-10: a ladder from an MLP to a good small CNN, a plain ResNet-18, and the fast ones.
 
 What each is expected to give comes from runs in results/accuracy/, measured on val.
 """
@@ -18,7 +18,7 @@ from snellen.recipes.recipe import (
     Schedule,
 )
 
-_LESSON_SGD = SGD(lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
+_NESTEROV = SGD(lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
 _EVIDENCE = "results/accuracy/2026-11_cifar10_two-zen4-cores"
 _MACHINE = "two Zen 4 cores"
 _CROP_AND_FLIP = Augment(crop_pixels=4, flip="random")
@@ -50,7 +50,7 @@ PLAIN = Recipe(
 
 SMALL_CNN_BASELINE = Recipe(
     name="small_cnn_baseline",
-    note="The lesson's first rung: four convolutions with batch norm, SGD 0.1 and nothing else.",
+    note="First rung of the ladder `lesson`: four convolutions with batch norm, SGD 0.1 and nothing else.",
     model="small_cnn",
     epochs=100,
     batch_size=128,
@@ -59,25 +59,25 @@ SMALL_CNN_BASELINE = Recipe(
 
 SMALL_CNN_AUGMENTED = SMALL_CNN_BASELINE.replace(
     name="small_cnn_augmented",
-    note="The lesson's second rung: the first, plus random crop and flip.",
+    note="Second rung of the ladder `lesson`: the first, plus random crop and flip.",
     augment=_CROP_AND_FLIP,
 )
 
 SMALL_CNN = SMALL_CNN_AUGMENTED.replace(
     name="small_cnn",
-    note="The lesson's third rung: the second, plus cosine schedule, momentum and weight decay.",
+    note="Third rung of the ladder `lesson`: the second, plus cosine schedule, momentum and weight decay.",
     optimizer=SGD(lr=0.1, momentum=0.9, weight_decay=5e-4),
     schedule=Schedule(shape="cosine", per="epoch"),
 )
 
 RESNET18 = Recipe(
     name="resnet18",
-    note="The lesson's production recipe; about 8 minutes an epoch on two CPU cores, seconds on a GPU.",
+    note="A plain ResNet-18 with all that is usual; about 8 minutes an epoch on two CPU cores, seconds on a GPU.",
     model="resnet18",
     epochs=100,
     batch_size=128,
     augment=Augment(crop_pixels=4, flip="random", brightness=0.2, contrast=0.2, saturation=0.2),
-    optimizer=_LESSON_SGD,
+    optimizer=_NESTEROV,
     schedule=Schedule(shape="cosine", per="epoch"),
     label_smoothing=0.1,
 )

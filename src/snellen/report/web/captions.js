@@ -2,7 +2,7 @@
 
 import { percent, plural, signed } from "./words.js";
 
-const OVERFIT = 0.05; // the lesson's alarm: a gap of five points
+const OVERFIT = 0.05; // the guard overfit-gap's: five points
 
 /** Runs that differ in nothing but the seed: [{members: [number…]}]. */
 export function seedGroups(runs) {
