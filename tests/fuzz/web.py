@@ -1,6 +1,6 @@
-"""Fuzz target: the viewer behind its gate, from a request's bytes to its answer. `python -m tests.fuzz.web [options]`
+"""Fuzz target: the viewer behind its door, from a request's bytes to its answer. `python -m tests.fuzz.web [options]`
 
-Everything but the socket is real: h11 reads the request as uvicorn has it read, the gate and the routes are
+Everything but the socket is real: h11 reads the request as uvicorn has it read, the door and the routes are
 `build_app`'s, and a small model answers.
 """
 
@@ -22,21 +22,21 @@ from tests.fuzz.run_folder import FOLDER
 from snellen.data.eyechart import make_eyechart
 from snellen.report.page import Page
 from snellen.runs.run import open_run
-from snellen.viewer.auth import Keys, Limits
+from snellen.viewer.auth import Limits, Tokens
 from snellen.viewer.live import load_run
 from snellen.viewer.server import build_app
 
-PORT, KEYS = 8000, Keys(token="token", cookie="key")
+PORT, TOKENS = 8000, Tokens(address="token", cookie="key")
 _APP = build_app(
     Page("fuzzed", {}, {}),
     [load_run(open_run(FOLDER), make_eyechart(seed=0, train=120, test=0), "cpu")],
     port=PORT,
-    keys=KEYS,
+    tokens=TOKENS,
     limits=Limits(body_bytes=50_000),
 )
 _LOOP = asyncio.new_event_loop()
 atexit.register(_LOOP.close)
-_ANSWERS = {200, 303, 400, 401, 403, 404, 405, 413, 415, 421, 422, 431}
+_ANSWERS = {200, 303, 400, 401, 403, 404, 405, 413, 415, 422}
 _HEAD = (
     b"GET", b"POST", b"HEAD", b"PUT", b"OPTIONS", b"/", b"/answer", b"/explain", b"?fit=crop", b"?fit=pad", b"?run=0",
     b"?run=1", b"?token=token", b"&fit=squash", b"?fit=%00", b"%2e%2e/", b"//", b"localhost:8000", b"[::1]:8000",

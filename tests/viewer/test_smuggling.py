@@ -45,8 +45,6 @@ CHUNKED = "Transfer-Encoding: chunked"
         ((": b",), "", 400),
         (("H\xf6st: x",), "", 400),
         (("X-A: a\rX-B: b",), "", 400),
-        (("X-A: " + "a" * 70_000,), "", 431),
-        (("X-A: a",) * 9_000, "", 431),
     ],
     ids=str,
 )
@@ -54,6 +52,11 @@ def test_an_upload_that_can_be_read_in_two_ways_is_refused(
     viewer: Any, headers: tuple[str, ...], body: str, status: int
 ) -> None:
     assert answer_to(viewer, head(viewer, "POST /answer", *headers) + body)[0] == status
+
+
+def test_a_head_without_end_is_refused(viewer: Any) -> None:
+    with said(viewer, "GET / HTTP/1.1\n" + "X-A: " + "a" * 1_000_000) as line:
+        assert heard(line)[0] == 400
 
 
 @pytest.mark.parametrize("version", ["HTTP/0.9", "HTTP/2.0", "HTTP/1.2", "HTTP/9.9"])
@@ -88,7 +91,7 @@ def test_a_target_that_is_no_path_leads_nowhere(viewer: Any, start: str) -> None
 
 
 def test_a_folded_host_is_one_host(viewer: Any) -> None:
-    for host, status in ((f"127.0.0.1:{viewer.port}", 200), (f"127.0.0.1:{viewer.port}\n evil.example", 421)):
+    for host, status in ((f"127.0.0.1:{viewer.port}", 200), (f"127.0.0.1:{viewer.port}\n evil.example", 400)):
         text = f"GET / HTTP/1.1\nHost:\n {host}\nCookie: {viewer.cookie}\nConnection: close\n\n"
         assert answer_to(viewer, text)[0] == status
 
@@ -150,7 +153,7 @@ def test_a_line_that_was_refused_serves_the_next_question(viewer: Any) -> None:
     for _ in range(3):
         client.request("POST", "/answer", bytes(9_000_000), own)
         refused = client.getresponse()
-        assert (refused.status, refused.read()[:8]) == (413, b"The file")
+        assert (refused.status, refused.read()) == (413, b"Content Too Large")
         client.request("GET", "/nothing", headers=own)
         assert client.getresponse().read() == b"Not Found"
     client.close()

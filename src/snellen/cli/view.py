@@ -55,7 +55,7 @@ def run(args: Args) -> int:
 
     from snellen.report.page import Options
     from snellen.runs.run import open_run
-    from snellen.viewer.auth import Keys
+    from snellen.viewer.auth import Tokens
     from snellen.viewer.server import address, build_app, listen, port_of, prepare, server
 
     console = Console(highlight=False, stderr=True, quiet=args.json)
@@ -68,13 +68,13 @@ def run(args: Args) -> int:
     )
     runs = [open_run(path) for path in args.runs]
     with listen(args.port) as door:  # before a minute of work: a port that is taken should be known now
-        port, keys = port_of(door), Keys()
+        port, tokens = port_of(door), Tokens()
         page, loaded = prepare(runs, options)
-        url = address(port, keys)
+        url = address(port, tokens)
         print(json.dumps({"url": url, "port": port}) if args.json else f"view     {url}\nstop     Ctrl-C", flush=True)
         if not args.no_browser and _on_a_desktop():
             webbrowser.open(url)
-        server(build_app(page, loaded, port=port, keys=keys)).run(sockets=[door])
+        server(build_app(page, loaded, port=port, tokens=tokens)).run(sockets=[door])
     return 0
 
 

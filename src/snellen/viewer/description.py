@@ -13,19 +13,16 @@ from snellen.version import VERSION
 from snellen.viewer.auth import Limits
 from snellen.viewer.live import UPLOADED
 
-_TEXT = {"text/plain": {"schema": {"type": "string", "minLength": 1}}}
 _FOR_ALL = {
-    400: "no HTTP, or a length said in two ways",
+    400: "no HTTP, a length said in two ways, or a Host that is not this server's own",
     401: "without the cookie that the printed address gives",
-    408: "the question was not here in time",
-    421: "a Host that is not this server's own",
-    431: "headers of more than 16,384 bytes",
+    413: "more bytes or pixels than are read",
     505: "another version than HTTP/1.0 and 1.1",
 }
-_FOR_UPLOADS = {
-    400: "no such run, no such fit, a picture of another size than /explain takes, or a length said in two ways",
+_FOR_UPLOADS = _FOR_ALL | {
+    400: "as for all; or no such run, no such fit, a picture of another size than /explain takes",
     403: "not from the viewer's own page",
-    413: "more bytes or pixels than are read",
+    408: "the picture was not here in time",
     415: "no picture, or of another format",
     422: "a broken picture",
     429: "other pictures are being looked at; ask again after `Retry-After` seconds",
@@ -43,8 +40,20 @@ def description(*, port: int, runs: int, limits: Limits) -> dict[str, Any]:
     home = f"http://127.0.0.1:{port}"
     run = _parameter("run", "query", {"type": "integer", "minimum": 0, "maximum": runs - 1, "default": 0})
     fit = _parameter("fit", "query", {"enum": list(get_args(Fit))})
-    origin = _parameter("Origin", "header", {"const": home}, required=True)
+    origin = {**_parameter("Origin", "header", {"const": home}), "required": True}
     site = _parameter("Sec-Fetch-Site", "header", {"const": "same-origin"})
+    file = {"schema": {"type": "string", "format": "binary", "maxLength": limits.body_bytes}}
+
+    def shown(summary: str, kind: str, schema: dict[str, Any]) -> dict[str, Any]:
+        return {"get": {"summary": summary, "responses": _responses(kind, schema, _FOR_ALL)}}
+
+    def upload(summary: str, answer: dict[str, Any], formats: list[str], *parameters: dict[str, Any]) -> dict[str, Any]:
+        responses = _responses("application/json", answer, _FOR_UPLOADS)
+        responses["429"]["headers"] = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}}
+        body = {"required": True, "content": dict.fromkeys(formats, file)}
+        asked = {"parameters": [run, *parameters, origin, site], "requestBody": body}
+        return {"post": {"summary": summary, **asked, "responses": responses}}
+
     formats = [f"image/{name.lower()}" for name in UPLOADED]
     return {
         "openapi": "3.1.0",
@@ -55,49 +64,24 @@ def description(*, port: int, runs: int, limits: Limits) -> dict[str, Any]:
             "securitySchemes": {"came in": {"type": "apiKey", "in": "cookie", "name": f"snellen-{port}"}},
         },
         "paths": {
-            "/": {"get": {"summary": "the page", "responses": _responses("text/html", {"type": "string"}, _FOR_ALL)}},
-            "/openapi.json": {
-                "get": {
-                    "summary": "this document",
-                    "responses": _responses("application/json", {"type": "object"}, _FOR_ALL),
-                }
-            },
-            "/answer": {
-                "post": _upload(
-                    "what the network says about a picture", _ANSWER, formats, [run, fit, origin, site], limits
-                )
-            },
-            "/explain": {
-                "post": _upload(
-                    "where it looks, and what it has seen like it, for `input` of /answer", _EXPLANATION, ["image/png"],
-                    [run, origin, site], limits,
-                )
-            },
+            "/": shown("the page", "text/html", {"type": "string"}),
+            "/openapi.json": shown("this document", "application/json", {"type": "object"}),
+            "/answer": upload("what the network says about a picture", _ANSWER, formats, fit),
+            "/explain": upload(
+                "where it looks, and what it has seen like it, for `input` of /answer", _EXPLANATION, ["image/png"]
+            ),
         },
-    }  # fmt: skip
+    }
 
 
-def _parameter(name: str, place: str, schema: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
-    return {"name": name, "in": place, "required": required, "schema": schema}
+def _parameter(name: str, place: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": place, "schema": schema}
 
 
 def _responses(kind: str, schema: dict[str, Any], refusals: dict[int, str]) -> dict[str, Any]:
-    refused = {str(status): {"description": why, "content": _TEXT} for status, why in sorted(refusals.items())}
+    text = {"text/plain": {"schema": {"type": "string", "minLength": 1}}}
+    refused = {str(status): {"description": why, "content": text} for status, why in sorted(refusals.items())}
     return {"200": {"description": "it is", "content": {kind: {"schema": schema}}}, **refused}
-
-
-def _upload(
-    summary: str, answer: dict[str, Any], formats: list[str], parameters: list[dict[str, Any]], limits: Limits
-) -> dict[str, Any]:
-    file = {"schema": {"type": "string", "format": "binary", "maxLength": limits.body_bytes}}
-    responses = _responses("application/json", answer, _FOR_ALL | _FOR_UPLOADS)
-    responses["429"]["headers"] = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}}
-    return {
-        "summary": summary,
-        "parameters": parameters,
-        "requestBody": {"required": True, "content": dict.fromkeys(formats, file)},
-        "responses": responses,
-    }
 
 
 def _object(**properties: Any) -> dict[str, Any]:
