@@ -20,7 +20,7 @@ from PIL import Image
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pictures import Fit, PictureForm, read_with_notes, resize, square_of
-from snellen.errors import InvalidSetting, RunError
+from snellen.errors import InvalidSetting
 from snellen.inspect.features import Features, features_of
 from snellen.inspect.layers import Layer, layers_of
 from snellen.models.device import choose_device
@@ -113,15 +113,13 @@ def answer(loaded: Loaded, content: bytes, fit: Fit | None = None) -> dict[str, 
         NotAPicture: of none of the formats.
         TooLarge: more than `MAX_PIXELS`.
         DataError: broken or empty.
-        RunError: the model answers with something that is no number.
+        RunError: the model's answer is no number.
     """
     read = read_with_notes(content, formats=UPLOADED, max_pixels=MAX_PIXELS)
     form = loaded.form if fit is None else replace(loaded.form, fit=fit)
     pixels = form.pixels(content)  # as `snellen predict` does
     with loaded.lock:
         probabilities = predict(loaded.model, unlabeled([pixels], loaded.class_names)).probabilities[0]
-    if not np.isfinite(probabilities).all():
-        raise RunError("The model's answer to this picture is no number: its weights are damaged. Train it again.")
     (width, height), square = read.image.size, square_of(read.image.size, form.fit)
     small = read.image
     small.thumbnail((_PREVIEW, _PREVIEW), reducing_gap=2.0)
