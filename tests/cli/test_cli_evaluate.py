@@ -39,12 +39,12 @@ def test_val_says_how_sure_the_model_is_and_keeps_it_in_the_run_folder(snellen: 
 
 
 def test_doubted_labels_are_listed_on_request(snellen: Snellen, own_run: Run) -> None:
-    doubts = snellen("evaluate", own_run.folder, "--json").json["confidence"]["label_issues"]["rows"]
-    answer = snellen("evaluate", own_run.folder, "--doubts", 3)
+    doubts = snellen("evaluate", own_run.folder, "--json").json["confidence"]["label_issues"]["first_issues"]
+    answer = snellen("evaluate", own_run.folder, "--label-issues", 3)
     assert "looks like" in answer.out
     for row in doubts[:3]:
         assert f"{row['id']}  {row['given']}" in answer.out
-    assert snellen("evaluate", own_run.folder, "--doubts", -1).code == 2
+    assert snellen("evaluate", own_run.folder, "--label-issues", -1).code == 2
 
 
 def test_the_robustness_card_is_shown_and_written(snellen: Snellen, own_run: Run) -> None:
@@ -119,8 +119,8 @@ def test_another_ledger_is_merged_by_name(snellen: Snellen, own_run: Run, tmp_pa
     ("options", "code", "words"),
     [
         (("--split", "test", "--tta", "flip"), 2, "--tta cannot be chosen on test: the recipe declares the views"),
-        (("--split", "test", "--robustness"), 2, "--robustness and --doubts are for val"),
-        (("--split", "test", "--doubts", "5"), 2, "--robustness and --doubts are for val"),
+        (("--split", "test", "--robustness"), 2, "--robustness and --label-issues are for val"),
+        (("--split", "test", "--label-issues", "5"), 2, "--robustness and --label-issues are for val"),
         (("--ledger", "x.jsonl"), 2, "have no effect on val"),
         (("--reason", "because"), 2, "have no effect on val"),
         (("--tta", "shift", "--device", "tpu"), 2, "--device tpu is not available here"),

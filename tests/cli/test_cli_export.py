@@ -25,7 +25,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "predict_onnx.py"
 def test_to_given_twice_makes_both(snellen: Snellen, own_run: Run) -> None:
     answer = snellen("export", own_run.folder, "--to", "torch", "--to", "safetensors", "--out", "made", "--json")
     assert (answer.code, answer.err) == (0, "")
-    assert set(answer.json["files"]) == {"model.pt2", "model.safetensors"}
+    assert set(answer.json["sizes"]) == {"model.pt2", "model.safetensors"}
     assert {path.name for path in Path("made").iterdir()} == {
         "model.pt2", "model.safetensors", "model.json", "parity.json", "MODEL_CARD.md",
     }  # fmt: skip
@@ -49,8 +49,8 @@ def test_missing_packages_are_one_sentence_with_the_line_that_installs_them(
 
 def test_the_default_is_one_onnx_file(snellen: Snellen, own_run: Run) -> None:
     answer = snellen("export", own_run.folder, "--json")
-    assert set(answer.json["files"]) == {"model.onnx"}
-    assert answer.json["parity"][0]["refused"] is None
+    assert set(answer.json["sizes"]) == {"model.onnx"}
+    assert answer.json["parities"][0]["refusal"] is None
 
 
 @pytest.fixture

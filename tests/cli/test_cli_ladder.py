@@ -40,7 +40,7 @@ def test_two_recipes_of_a_users_are_climbed_continued_and_graded_once(
     monkeypatch.setattr(fitting, "train", lambda *_: pytest.fail("a finished run was trained again"))
     found = snellen(*command, "--test", "--json").json
     assert [rung["name"] for rung in found["rungs"]] == ["hard", "soft"]
-    assert (found["rungs"][1]["verdict"], found["test"]["look"]) == ("undecided", 1)
+    assert (found["rungs"][1]["verdict"]["word"], found["test"]["look"]) == ("undecided", 1)
     assert found["settings"] == ["epochs=1", "batch_size=128", "widths=[4,4,4,4]"]
     folder = Path(found["folder"])
     assert json.loads((folder / "results.json").read_text()) == found

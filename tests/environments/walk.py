@@ -24,7 +24,7 @@ COMMANDS = (
     ("train", "eyechart", *SETTINGS, "--precision", "fp32", "--name", "walked"),
     ("lr", "eyechart", *SETTINGS, "--steps", "20"),
     ("evaluate", "runs/walked"),
-    ("evaluate", "runs/walked", "--tta", "flip", "--doubts", "3"),
+    ("evaluate", "runs/walked", "--tta", "flip", "--label-issues", "3"),
     ("evaluate", "runs/walked", "--split", "test"),
     ("predict", "runs/walked", "letter.png"),
     ("explain", "runs/walked"),

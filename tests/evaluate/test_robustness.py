@@ -8,6 +8,7 @@ import pytest
 from snellen.errors import UsageError
 from snellen.evaluate.corruptions import CORRUPTIONS
 from snellen.evaluate.robustness import robustness_card
+from snellen.serialize import to_json
 
 
 def brighter_half(images: np.ndarray) -> np.ndarray:
@@ -36,7 +37,7 @@ def test_a_model_that_reads_the_side_fails_when_mirrored_and_turned_and_withstan
 
 
 def test_the_card_holds_every_severity_once_and_is_json(card):
-    rows = [(row["corruption"], row["severity"]) for row in json.loads(json.dumps(card.to_json()))["rows"]]
+    rows = [(row["corruption"], row["severity"]) for row in json.loads(json.dumps(to_json(card)))["rows"]]
     assert rows == [(name, s.label) for name, severities in CORRUPTIONS.items() for s in severities]
 
 

@@ -26,6 +26,7 @@ from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import Recipe
 from snellen.runs.run import Run
+from snellen.serialize import to_json
 from snellen.train.fit import fit
 
 NARROW = {
@@ -89,7 +90,7 @@ def test_the_onnx_file_says_what_it_is_and_its_own_accuracy(exported: Export, fi
     assert json.loads(said["class_names"]) == finished_run.info["data"]["class_names"]
     assert (said["side"], said["channels"], said["fit"], said["data"]) == ("32", "3", "crop", "eyechart")
     assert json.loads(said["recipe"])["name"] == "tiny"
-    assert json.loads(said["val_accuracy"]) == own.to_json()
+    assert json.loads(said["val_accuracy"]) == to_json(own)
     assert said["weights_sha256"] == weights_hash(finished_run)
 
 
@@ -155,8 +156,8 @@ def test_a_file_with_other_weights_is_not_left_on_disk_and_the_others_are_writte
     }  # fmt: skip
     report = json.loads((tmp_path / "parity.json").read_text())
     onnx_entry, other = report["files"]
-    assert "a probability differs from PyTorch's by" in onnx_entry["refused"]
-    assert (onnx_entry["sha256"], other["refused"]) == (None, None)
+    assert "a probability differs from PyTorch's by" in onnx_entry["refusal"]
+    assert (onnx_entry["sha256"], other["refusal"]) == (None, None)
     assert "**refused**" in (tmp_path / "MODEL_CARD.md").read_text()
 
 

@@ -26,7 +26,7 @@ from snellen.data.folder_dataset import ImageOptions
 from snellen.errors import DataError, RunError, UsageError
 from snellen.ladder import engines
 from snellen.ladder.plan import Plan
-from snellen.ladder.results import standing_of
+from snellen.ladder.results import results_json, standing_of
 from snellen.ladder.run import plan_ladder, run_ladder
 from snellen.ladder.rungs import Ladder, Rung, preset, with_shared_settings
 from snellen.runs.run import Run
@@ -99,7 +99,7 @@ def table(plan: Plan) -> Any:
             return {key: timeless(value) for key, value in content.items() if key not in ("seconds", "folder")}
         return [timeless(item) for item in content] if isinstance(content, list) else content
 
-    return timeless(json.loads(json.dumps(standing_of(plan).to_json())))
+    return timeless(json.loads(json.dumps(results_json(standing_of(plan)))))
 
 
 def epochs_done(run: Path) -> int:

@@ -8,7 +8,7 @@ import pytest
 
 from snellen.ladder.calibration import sureness
 from snellen.ladder.plan import Plan
-from snellen.ladder.results import standing_of
+from snellen.ladder.results import results_json, standing_of
 from snellen.ladder.table import markdown
 from snellen.metrics.calibration import expected_calibration_error
 from snellen.predict.predictions import Predictions
@@ -41,4 +41,4 @@ def test_the_table_and_the_file_hold_a_row_for_each_rung(climbed: Plan) -> None:
     assert first is not None
     assert "## Confidence" in page
     assert f"| {100 * first.null:.2f} |" in page
-    assert len(json.loads(json.dumps(standing.to_json()))["confidence"]) == len(climbed.rungs)
+    assert len(json.loads(json.dumps(results_json(standing)))["confidence"]) == len(climbed.rungs)

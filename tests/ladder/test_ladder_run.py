@@ -13,7 +13,7 @@ import pytest
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting, RunError, TrainingDiverged
 from snellen.ladder.plan import Plan
-from snellen.ladder.results import standing_of
+from snellen.ladder.results import results_json, standing_of
 from snellen.ladder.rungs import Rung
 from snellen.runs.run import Run, open_run
 from snellen.train import fit as fitting
@@ -31,7 +31,7 @@ def without_clock(content: Any) -> Any:
 
 
 def table(plan: Plan) -> Any:
-    return without_clock(json.loads(json.dumps(standing_of(plan).to_json())))
+    return without_clock(json.loads(json.dumps(results_json(standing_of(plan)))))
 
 
 def test_every_rung_and_seed_is_an_ordinary_run_folder(climbed: Plan) -> None:

@@ -13,6 +13,7 @@ from snellen.ladder.rungs import Rung, preset
 from snellen.ladder.verdict import judge, verdict_over_seeds
 from snellen.predict.predictions import Predictions
 from snellen.recipes.cifar10 import RESNET18, SMALL_CNN
+from snellen.serialize import to_json
 
 Made = Callable[..., Any]
 
@@ -109,7 +110,7 @@ def test_with_one_seed_the_interval_over_images_is_shown_by_that_name(made: Made
     assert verdict.word == "undecided"
     assert (verdict.over_images.only_first, verdict.over_images.only_second) == (0, 50)
     assert verdict.over_images.decided  # the two models differ; the recipes may not
-    assert verdict.to_json()["over_images"]["decided"] is True
+    assert to_json(verdict)["over_images"]["decided"] is True
 
 
 def test_with_two_seeds_there_is_no_interval_over_images(made: Made) -> None:

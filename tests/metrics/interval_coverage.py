@@ -26,6 +26,7 @@ from snellen.metrics.intervals import (
     mean_over_seeds,
     paired_difference_over_seeds,
 )
+from snellen.serialize import to_json
 
 SETS = 20_000
 SLOW = 20
@@ -54,7 +55,7 @@ class Coverage:
 
     def to_json(self) -> dict[str, Any]:
         """All fields."""
-        return asdict(self) | {"held": self.held.to_json()}
+        return asdict(self) | {"held": to_json(self.held)}
 
     def __str__(self) -> str:
         return f"{self.interval:30} {self.of:50} n={self.n:<6} {self.held.text(2)}"
@@ -189,7 +190,7 @@ def main() -> None:
             what="share of 95 % intervals that held the truth, in simulated test sets and groups of seeds",
             began=began,
             n=sum(row.sets for row in rows),
-            rows=[row.to_json() for row in rows],
+            rows=[to_json(row) for row in rows],
         )
 
 

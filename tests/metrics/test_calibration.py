@@ -22,6 +22,7 @@ from snellen.metrics.calibration import (
 )
 from snellen.metrics.intervals import Rate
 from snellen.metrics.temperature import rescaled
+from snellen.serialize import to_json
 
 
 def test_ninety_percent_sure_but_half_right_is_an_error_of_point_four(votes):
@@ -112,9 +113,9 @@ def test_the_interval_holds_the_true_error_in_most_splits(simulated):
 
 
 def test_the_report_is_json_without_nan(simulated):
-    written = json.loads(json.dumps(calibration(simulated(50), draws=20).to_json(), allow_nan=False))
+    written = json.loads(json.dumps(to_json(calibration(simulated(50), draws=20)), allow_nan=False))
     assert len(written["bins"]) == 15
-    assert written["null_mean"] < written["null_percentile_95"]
+    assert written["null"]["mean"] < written["null"]["percentile_95"]
 
 
 def test_no_bins_and_no_labels_are_refused(votes):

@@ -26,6 +26,7 @@ from snellen.metrics.classification import (
     top_k_accuracy,
 )
 from snellen.metrics.intervals import Rate
+from snellen.serialize import to_json
 
 
 def test_three_of_four_right_is_a_rate_of_three_in_four(votes):
@@ -42,7 +43,7 @@ def test_class_scores_worked_by_hand_have_none_where_nothing_can_be_said(votes):
     assert (rows[2].recall, rows[2].precision, rows[2].f1) == (Rate(0, 1), None, 0.0)
     assert (rows[3].recall, rows[3].precision, rows[3].f1) == (None, Rate(0, 1), 0.0)
     assert (rows[4].recall, rows[4].precision, rows[4].f1) == (None, None, None)
-    assert rows[4].to_json()["recall"] is None
+    assert to_json(rows[4])["recall"] is None
 
 
 def test_scores_equal_scikit_learns(simulated):

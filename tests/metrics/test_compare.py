@@ -20,6 +20,7 @@ from snellen.metrics.compare import (
     seeds_needed,
 )
 from snellen.metrics.intervals import bootstrap_interval
+from snellen.serialize import to_json
 
 
 def right(n: int, *wrong: int) -> np.ndarray:
@@ -113,7 +114,7 @@ def test_the_images_needed_worked_by_hand():
 
 def test_no_number_of_images_decides_between_equals():
     assert images_needed(7, 7, 100) is None
-    assert paired_difference(right(10, 1), right(10, 2)).to_json()["images_needed"] is None
+    assert to_json(paired_difference(right(10, 1), right(10, 2)))["images_needed"] is None
 
 
 @pytest.mark.parametrize("paired", [False, True])
@@ -170,7 +171,7 @@ def test_three_models_give_three_pairs_with_raised_p_values(votes):
     assert [(p.first, p.second) for p in pairs] == [("good", "bad"), ("good", "fair"), ("bad", "fair")]
     assert [p.decided for p in pairs] == [True, False, True]
     assert pairs[0].holm_p_value == pytest.approx(3 * pairs[0].difference.p_value)
-    assert json.loads(json.dumps(pairs[0].to_json()))["decided"] is True
+    assert json.loads(json.dumps(to_json(pairs[0])))["decided"] is True
 
 
 def test_one_model_is_no_comparison(votes):

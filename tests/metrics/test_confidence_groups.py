@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snellen.errors import InvalidSetting
-from snellen.metrics.confidence_groups import drawers, margins
+from snellen.metrics.confidence_groups import confidence_groups, margins
+from snellen.serialize import to_json
 
 
-def test_six_images_land_in_their_drawers_sorted_by_what_matters(answers):
+def test_six_images_land_in_their_groups_sorted_by_what_matters(answers):
     table = [
         [0.80, 0.10, 0.10],  # 0 right, sure
         [0.95, 0.03, 0.02],  # 1 right, surer
@@ -18,39 +19,39 @@ def test_six_images_land_in_their_drawers_sorted_by_what_matters(answers):
         [0.90, 0.08, 0.02],  # 4 wrong, sure
         [0.90, 0.0001, 0.0999],  # 5 wrong, as sure, and the truth ruled out
     ]
-    kept = drawers(answers(table, [0, 0, 0, 1, 1, 1]))
-    assert [drawer.name for drawer in kept] == [
+    kept = confidence_groups(answers(table, [0, 0, 0, 1, 1, 1]))
+    assert [group.name for group in kept] == [
         "sure and right",
         "nervous and right",
         "nervous and wrong",
         "confidently wrong",
     ]
-    assert [drawer.index.tolist() for drawer in kept] == [[1, 0], [2], [3], [5, 4]]
+    assert [group.index.tolist() for group in kept] == [[1, 0], [2], [3], [5, 4]]
     assert kept[0].share.n == 6
     assert "at least 50 points" in kept[0].rule
-    assert kept[3].to_json(limit=1)["index"] == [5]
+    assert to_json(kept[3])["first_ids"] == [5, 4]
 
 
 def test_a_margin_at_the_threshold_counts_as_sure(votes):
     # 9 against 1: 0.9 - 0.1 = 0.8
-    kept = drawers(votes([0], [0], 2), sure_margin=float(margins(votes([0], [0], 2))[0]))
+    kept = confidence_groups(votes([0], [0], 2), sure_margin=float(margins(votes([0], [0], 2))[0]))
     assert kept[0].share.hits == 1
 
 
 @given(st.integers(0, 10**6), st.integers(1, 60), st.floats(0.05, 0.95))
 @settings(max_examples=40, deadline=None)
-def test_every_image_lies_in_exactly_one_drawer(simulated, seed, n, sure_margin):
+def test_every_image_lies_in_exactly_one_group(simulated, seed, n, sure_margin):
     predictions = simulated(n, classes=4, seed=seed)
-    kept = drawers(predictions, sure_margin=sure_margin)
-    together = np.concatenate([drawer.index for drawer in kept])
+    kept = confidence_groups(predictions, sure_margin=sure_margin)
+    together = np.concatenate([group.index for group in kept])
     assert sorted(together.tolist()) == list(range(n))
-    assert sum(drawer.share.hits for drawer in kept[:2]) == predictions.correct.sum()
+    assert sum(group.share.hits for group in kept[:2]) == predictions.correct.sum()
 
 
 @pytest.mark.parametrize("sure_margin", [0.0, 1.0, 50])
 def test_an_impossible_threshold_is_refused(votes, sure_margin):
     with pytest.raises(InvalidSetting, match="sure_margin"):
-        drawers(votes([0], [0], 2), sure_margin=sure_margin)
+        confidence_groups(votes([0], [0], 2), sure_margin=sure_margin)
 
 
 def test_a_single_class_leaves_no_doubt(votes):

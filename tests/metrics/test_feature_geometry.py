@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from snellen.metrics.feature_geometry import feature_geometry, spearman
+from snellen.serialize import to_json
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=3, max_size=30))
@@ -65,7 +66,7 @@ def test_an_absent_class_is_none_in_json_and_left_out_of_the_correlation(rng):
     matrix = np.zeros((5, 5), dtype=np.int64)
     matrix[:4, :4] = rng.integers(1, 9, (4, 4))
     geometry = feature_geometry(rng.normal(size=(40, 3)), labels, matrix, draws=20)
-    written = json.loads(json.dumps(geometry.to_json(), allow_nan=False))
+    written = json.loads(json.dumps(to_json(geometry), allow_nan=False))
     assert written["spread"][4] is None
     assert written["cosine"][4][0] is None
     assert written["nearness_and_errors"] is not None

@@ -17,6 +17,7 @@ from snellen.metrics.intervals import (
     paired_difference_over_seeds,
     student_t_quantile,
 )
+from snellen.serialize import to_json
 
 
 def test_a_rate_prints_itself_with_interval_and_n():
@@ -76,7 +77,7 @@ def test_three_seeds_print_mean_half_width_sd_and_n():
 def test_one_seed_prints_no_plus_minus():
     summary = mean_over_seeds([0.9406])
     assert str(summary) == "94.06 % (n=1 seed)"
-    assert summary.to_json() == {"mean": 0.9406, "sd": None, "n": 1, "low": None, "high": None}
+    assert to_json(summary) == {"mean": 0.9406, "sd": None, "n": 1, "low": None, "high": None}
 
 
 def test_the_t_interval_holds_the_true_mean_in_95_of_100_sets_of_three_seeds():

@@ -9,6 +9,7 @@ import pytest
 
 from snellen.errors import UsageError
 from snellen.metrics.label_issues import label_issues, normalized_margin, self_confidence
+from snellen.serialize import to_json
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +33,9 @@ def test_doubts_worked_by_hand(answers):
     doubts = label_issues(answers([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.3, 0.7], [0.1, 0.9]], [0, 0, 0, 1, 1]))
     assert doubts.thresholds == pytest.approx([0.6, 0.8])
     assert doubts.confident_joint.tolist() == [[2, 1], [0, 1]]  # the fourth reaches no threshold
-    assert (doubts.index.tolist(), doubts.given.tolist(), doubts.suggested.tolist()) == ([2], [0], [1])
-    assert doubts.self_confidence == pytest.approx([0.1])
+    assert doubts.index.tolist() == [2]
+    assert [(issue.given, issue.suggested) for issue in doubts.issues] == [("a", "b")]
+    assert doubts.issues[0].probability_given == pytest.approx(0.1)
     assert doubts.normalized_margin == pytest.approx([-0.8])
     assert doubts.joint == pytest.approx(np.array([[0.4, 0.2], [0.0, 0.4]]))
     assert doubts.estimated_noise == pytest.approx(0.2)
@@ -92,20 +94,20 @@ def test_a_class_without_images_is_never_suggested(simulated):
     labels = np.where(predictions.labels == 3, 0, predictions.labels)
     doubts = label_issues(dataclasses.replace(predictions, labels=labels))
     assert np.isnan(doubts.thresholds[3])
-    assert 3 not in doubts.suggested
+    assert predictions.class_names[3] not in {issue.suggested for issue in doubts.issues}
     assert doubts.joint.sum() == pytest.approx(1)
 
 
 def test_a_clean_set_has_few_doubts_and_json_counts_them(votes):
     doubts = label_issues(votes([0, 1, 2], [0, 1, 2], 3))
-    assert json.loads(json.dumps(doubts.to_json(), allow_nan=False))["count"] == 0
+    assert json.loads(json.dumps(to_json(doubts), allow_nan=False))["count"] == 0
     assert doubts.estimated_noise == pytest.approx(0)
 
 
 def test_json_is_cut_but_counts_all(with_flips):
-    written = label_issues(with_flips(0.05)[0]).to_json(limit=3)
-    assert len(written["doubts"]) == 3
-    assert written["count"] > 3
+    found = label_issues(with_flips(0.2)[0])
+    written = to_json(found)
+    assert written["count"] == len(found.issues) > len(written["first_issues"]) == 100
 
 
 def test_a_models_own_training_images_are_refused_unless_out_of_fold(simulated):

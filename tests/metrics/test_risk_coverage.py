@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from snellen.errors import InvalidSetting
 from snellen.metrics.risk_coverage import risk_coverage
+from snellen.serialize import to_json
 
 
 def sure(*confidences: float) -> list[list[float]]:
@@ -47,9 +48,10 @@ def test_the_curve_ends_at_the_error_rate_and_ignores_the_order_also_among_ties(
 
 
 def test_json_keeps_both_ends_of_a_long_curve(simulated):
-    written = json.loads(json.dumps(risk_coverage(simulated(500)).to_json(points=11), allow_nan=False))
-    assert len(written["coverage"]) == 11
-    assert (written["coverage"][0], written["coverage"][-1]) == (1 / 500, 1.0)
+    written = json.loads(json.dumps(to_json(risk_coverage(simulated(500))), allow_nan=False))
+    coverage = written["curve"]["coverage"]
+    assert len(coverage) == len(written["curve"]["risk"]) == 101
+    assert (coverage[0], coverage[-1]) == (1 / 500, 1.0)
 
 
 @pytest.mark.parametrize("coverage", [0.0, 1.1])

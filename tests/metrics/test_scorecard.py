@@ -11,6 +11,7 @@ from rich.console import Console
 from snellen.errors import UsageError
 from snellen.metrics.intervals import Rate
 from snellen.metrics.scorecard import class_table, scorecard
+from snellen.serialize import to_json
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_without_views_there_is_no_second_score(votes):
 
 
 def test_json_holds_everything_as_plain_values(with_views):
-    written = json.loads(json.dumps(scorecard(with_views).to_json(), allow_nan=False))
+    written = json.loads(json.dumps(to_json(scorecard(with_views)), allow_nan=False))
     assert written["n"] == 4
     assert written["plain"]["accuracy"]["hits"] == 2
     assert written["tta_gain"]["value"] == 0.25

@@ -11,6 +11,7 @@ from scipy.optimize import minimize_scalar
 from snellen.errors import InvalidSetting, UsageError
 from snellen.metrics.classification import hard_cross_entropy
 from snellen.metrics.temperature import fit_temperature, rescaled
+from snellen.serialize import to_json
 
 
 @pytest.mark.parametrize("overconfidence", [0.5, 1.0, 2.5])
@@ -39,7 +40,7 @@ def test_overconfidence_is_mended(simulated):
     fit = fit_temperature(simulated(3000, seed=12, overconfidence=3.0))
     assert fit.ece_after < 0.3 * fit.ece_before
     assert str(fit).startswith("temperature 3.")
-    assert fit.to_json()["n"] == 3000
+    assert to_json(fit)["n"] == 3000
 
 
 @pytest.mark.parametrize("split", ["test", "train", "new"])

@@ -20,6 +20,7 @@ from snellen.report.bundle import bundle_html
 from snellen.report.pack import packed
 from snellen.report.page import Options, Page, build_page
 from snellen.runs.run import Run
+from snellen.serialize import to_json
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +63,7 @@ def with_robustness(page: Page) -> Page:
         RobustnessRow("brightness", severity, paired_difference(clean, np.arange(100) < right))
         for severity, right in (("x 0.75", 89), ("x 0.50", 78))
     )
-    card = RobustnessCard(Rate(90, 100), rows).to_json()
+    card = to_json(RobustnessCard(Rate(90, 100), rows))
     return dataclasses.replace(
         page, content={**page.content, "runs": [{**run, "robustness": card} for run in page.content["runs"]]}
     )

@@ -123,7 +123,7 @@ def test_the_tab_key_reaches_every_part_and_the_grid_once_and_shows_where_it_is(
         reached.append(where)
     assert all(each["outline"] != "none" for each in reached), reached
     names = " ".join(each["what"] for each in reached)
-    for part in ("mark", "theme", "chip drawer-0", "grid", "round", "Two classes"):
+    for part in ("mark", "theme", "chip group-0", "grid", "round", "Two classes"):
         assert part in names
     assert sum(each["what"] == "grid" for each in reached) == 1
 

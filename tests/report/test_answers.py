@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from snellen.metrics.confidence_groups import drawers
+from snellen.metrics.confidence_groups import confidence_groups
 from snellen.predict.predictions import Predictions
 from snellen.report.answers import answers_json, chosen_rows
 
@@ -32,8 +32,8 @@ def test_all_rows_are_shown_where_they_fit() -> None:
 
 def test_where_they_do_not_fit_every_mistake_and_every_close_call_is_kept() -> None:
     predictions = some_predictions()
-    _, *others = drawers(predictions)
-    needed = {row for drawer in others for row in drawer.index.tolist()}
+    _, *others = confidence_groups(predictions)
+    needed = {row for group in others for row in group.index.tolist()}
     rows = chosen_rows(predictions, 250)
     assert needed <= set(rows.tolist())
     assert len(needed) < len(rows) <= 250
@@ -42,7 +42,7 @@ def test_where_they_do_not_fit_every_mistake_and_every_close_call_is_kept() -> N
 
 def test_where_not_even_the_mistakes_fit_the_surest_of_them_are_kept() -> None:
     predictions = some_predictions()
-    worst = drawers(predictions)[3].index[:4]
+    worst = confidence_groups(predictions)[3].index[:4]
     assert set(chosen_rows(predictions, 4).tolist()) == set(worst.tolist())
 
 

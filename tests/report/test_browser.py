@@ -87,7 +87,7 @@ def test_the_first_page_names_the_two_worst_pairs_three_sure_mistakes_and_what_i
     names = page.content["data"]["classes"]
     told = tab.locator(".pair-brief strong").all_inner_texts()
     assert told == [f"{names[pair['first']]} ↔ {names[pair['second']]}" for pair in answers["pairs"][:2]]
-    assert tab.locator(".mugshot").count() == min(3, answers["drawers"][3]["share"]["hits"])
+    assert tab.locator(".mugshot").count() == min(3, answers["groups"][3]["share"]["hits"])
     assert tab.locator(".glance").count() >= 1
     all_painted(tab, ".glance canvas:not(.shade)")
 
@@ -140,8 +140,8 @@ def test_the_bars_fall_and_the_verdict_agrees_with_the_drawer(show: Open, expect
     assert len(values) == 5
     assert values == sorted(values, reverse=True)
     assert 0 < sum(values) <= 100.3
-    for drawer, verdict in ((0, "right"), (1, "right"), (2, "wrong"), (3, "wrong")):
-        chip = tab.locator(f".chip.drawer-{drawer}")
+    for group, verdict in ((0, "right"), (1, "right"), (2, "wrong"), (3, "wrong")):
+        chip = tab.locator(f".chip.group-{group}")
         held = int(chip.locator("b").inner_text())
         chip.click()
         expect(settled(tab).locator(".found")).to_contain_text(f"{held} val picture")

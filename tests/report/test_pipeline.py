@@ -1,22 +1,22 @@
-"""The walks in the page: one picture of each drawer, small, and only where the model is read anyway."""
+"""The walks in the page: one picture of each group, small, and only where the model is read anyway."""
 
 from __future__ import annotations
 
 import json
 
-from snellen.metrics.confidence_groups import drawers
+from snellen.metrics.confidence_groups import confidence_groups
 from snellen.predict.predictions import Predictions
 from snellen.report.page import Options, Page, build_page
 from snellen.runs.run import Run
 
 
-def test_four_pictures_are_walked_with_and_every_drawer_that_holds_any_has_one(page: Page, finished_run: Run) -> None:
+def test_four_pictures_are_walked_with_and_every_group_that_holds_any_has_one(page: Page, finished_run: Run) -> None:
     content = page.content["pipeline"]
     predictions = Predictions.load(finished_run.folder / "predictions_val.npz")
     walked = {walk["id"] for walk in content["walks"]}
     assert (content["split"], content["run"], len(walked)) == ("val", 0, 4)
-    for drawer in drawers(predictions):
-        assert not len(drawer.index) or walked & set(predictions.ids[drawer.index].tolist())
+    for group in confidence_groups(predictions):
+        assert not len(group.index) or walked & set(predictions.ids[group.index].tolist())
     assert all(walk["passed"] for walk in content["walks"])
 
 

@@ -131,10 +131,11 @@ def _print(results: Sequence[GuardResult], subject: str, *, as_json: bool) -> No
     from rich.console import Console
 
     from snellen.guards.guard import summary
+    from snellen.serialize import to_json
     from snellen.show.terminal import show_guard_results
 
     if as_json:
-        entries = [result.to_json() for result in results]
+        entries = to_json(results)
         print(json.dumps({"subject": subject, "summary": summary(results), "results": entries}, ensure_ascii=False))
         return
     console = Console(highlight=False)

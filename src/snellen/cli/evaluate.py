@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from snellen.errors import InvalidSetting, UsageError
+from snellen.serialize import to_json
 
 if TYPE_CHECKING:
     from snellen.evaluate.robustness import RobustnessCard
@@ -28,7 +29,7 @@ class Args:
     """Grade val with other test-time views than the recipe's."""
     per_class: bool = False
     """Also print recall and precision of every class."""
-    doubts: int = 0
+    label_issues: int = 0
     """Also list this many val images whose label is doubted, most suspicious first."""
     robustness: bool = False
     """Also grade val mirrored, shifted, brightened, blurred, … (23 times), and write robustness.json."""
@@ -51,8 +52,8 @@ def run(args: Args) -> int:
     if not args.runs:
         raise UsageError("Which run? snellen evaluate runs/NAME")
     runs = [open_run(path) for path in args.runs]
-    if args.doubts < 0:
-        raise InvalidSetting(f"--doubts {args.doubts} is not possible: 0 or more images.")
+    if args.label_issues < 0:
+        raise InvalidSetting(f"--label-issues {args.label_issues} is not possible: 0 or more images.")
     if args.split == "test":
         return _test(args, runs)
     if args.ledger is not None or args.reason != Args.reason:
@@ -87,25 +88,25 @@ def _val(args: Args, run: Run) -> dict[str, Any]:
     from snellen.evaluate.val import evaluate_on_val
     from snellen.metrics.confidence import confidence, write_confidence
     from snellen.metrics.scorecard import class_table, scorecard
-    from snellen.show.terminal import show_doubts, show_grades
+    from snellen.show.terminal import show_grades, show_label_issues
 
     predictions = evaluate_on_val(run, data=args.data, device=args.device, tta=args.tta)
     card, sure = scorecard(predictions), confidence(predictions, val=predictions)
     write_confidence(sure, run.folder)
-    found = {"run": str(run.folder), "split": "val", **card.to_json(), "confidence": sure.to_json()}
+    found = {"run": str(run.folder), "split": "val", **to_json(card), "confidence": to_json(sure)}
     console = Console(highlight=False, quiet=args.json)
     show_grades(console, sure)
     if args.per_class:
         console.print()
         console.print(class_table(card))
-    if args.doubts:
+    if args.label_issues:
         console.print()
-        show_doubts(console, sure.doubt_rows(args.doubts))
+        show_label_issues(console, sure.label_issues.issues[: args.label_issues])
     if args.robustness:
         robust = _robustness(args, run)
         console.print()
         console.print(robustness_table(robust))
-        found["robustness"] = robust.to_json()
+        found["robustness"] = to_json(robust)
     return found
 
 
@@ -131,8 +132,8 @@ def _test(args: Args, runs: list[Run]) -> int:
 
     if args.tta is not None:
         raise UsageError("--tta cannot be chosen on test: the recipe declares the views. Try them on val.")
-    if args.robustness or args.doubts:
-        raise UsageError("--robustness and --doubts are for val: test is for the last number only. Leave them out.")
+    if args.robustness or args.label_issues:
+        raise UsageError("--robustness and --label-issues are for val; test is for the last number. Leave them out.")
     look = evaluate_on_test(
         runs, ledger_of(runs[0], args.ledger), reason=args.reason, data=args.data, device=args.device
     )  # fmt: skip

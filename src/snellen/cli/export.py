@@ -39,6 +39,7 @@ def run(args: Args) -> int:
     from snellen.errors import UsageError
     from snellen.export.write import FORMATS, export_run
     from snellen.runs.run import open_run
+    from snellen.serialize import to_json
 
     if not args.to:
         raise UsageError("To what? snellen export RUN --to onnx")
@@ -52,7 +53,7 @@ def run(args: Args) -> int:
         say=lambda text: console.print(text, style="dim", markup=False, soft_wrap=True),
     )
     if args.json:
-        print(json.dumps(export.to_json(), ensure_ascii=False))
+        print(json.dumps(to_json(export), ensure_ascii=False))
     else:
         _print(export)
     return int(bool(export.refused))

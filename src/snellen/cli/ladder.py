@@ -80,7 +80,7 @@ def _run(args: Args, dataset_name: str, ladder: Ladder) -> int:
     from rich.console import Console
     from rich.text import Text
 
-    from snellen.ladder.results import open_test, standing_of
+    from snellen.ladder.results import open_test, results_json, standing_of
     from snellen.ladder.run import plan_ladder, run_ladder
     from snellen.ladder.table import print_table, write_results
     from snellen.show.progress import Progress
@@ -99,7 +99,7 @@ def _run(args: Args, dataset_name: str, ladder: Ladder) -> int:
         standing = replace(standing, test=test)
     write_results(standing)
     if args.json:
-        print(json.dumps(standing.to_json(), ensure_ascii=False))
+        print(json.dumps(results_json(standing), ensure_ascii=False))
         return 0
     console = Console(highlight=False)
     console.print()

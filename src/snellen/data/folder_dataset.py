@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from snellen.data.sealed_images import SealedImages
 from snellen.data.shards import is_pattern
 from snellen.data.splits import parts_by_hash
 from snellen.errors import BadSplit, DataError, InvalidSetting, RunError
+from snellen.serialize import to_json
 
 VAL_FRACTION = 0.1
 _NAMED_PROBLEMS = 5
@@ -45,6 +46,8 @@ class ImageOptions:
         strict: whether an unreadable file is an error; otherwise it is left out and said.
     """
 
+    json_only: ClassVar[tuple[str, ...]] = ("side", "fit", "test_fraction")  # strict changes no picture
+
     side: int = PictureForm.side
     fit: Fit = PictureForm.fit
     test_fraction: float = 0.0
@@ -59,10 +62,6 @@ class ImageOptions:
     def form(self) -> PictureForm:
         """What every picture becomes."""
         return PictureForm(self.side, self.fit)
-
-    def to_json(self) -> dict[str, Any]:
-        """What has to be known to read the same pictures again."""
-        return {name: value for name, value in asdict(self).items() if name != "strict"}
 
     @staticmethod
     def from_json(content: Any) -> ImageOptions:
@@ -210,7 +209,7 @@ def _dataset(path: Path, listing: Listing, stored: Stored, parts: NDArray[np.int
         test,
         source=str(path.resolve()),
         in_val=parts[:learn] == 1,
-        loading=how.to_json(),
+        loading=to_json(how),
         about=tuple(_about(listing, stored, parts, labels, how)),
         files=tuple(one.name for one in listing.found),
     )

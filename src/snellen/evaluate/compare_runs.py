@@ -13,6 +13,7 @@ from snellen.metrics.compare import NamedComparison, PairedDifference, compare, 
 from snellen.metrics.intervals import mean_over_seeds, paired_difference_over_seeds
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
+from snellen.serialize import to_json
 
 
 def compare_runs(runs: Sequence[Run], predictions: Sequence[Predictions]) -> tuple[dict[str, Any], list[str]]:
@@ -33,10 +34,10 @@ def compare_runs(runs: Sequence[Run], predictions: Sequence[Predictions]) -> tup
         return _two_models(runs, compare(*predictions))
     if len(families) == 1 and len(set(seeds[0])) == len(seeds[0]):
         summary = mean_over_seeds([float(one.correct.mean()) for one in predictions])
-        return {"kind": "seeds of one recipe", **summary.to_json()}, [f"{runs[0].recipe.name} over seeds: {summary}"]
+        return {"kind": "seeds of one recipe", **to_json(summary)}, [f"{runs[0].recipe.name} over seeds: {summary}"]
     names = _names(runs)
     pairs = compare_all(dict(zip(names, predictions, strict=True)))
-    return {"kind": "many models", "pairs": [pair.to_json() for pair in pairs]}, [_one_of_many(pair) for pair in pairs]
+    return {"kind": "many models", "pairs": to_json(pairs)}, [_one_of_many(pair) for pair in pairs]
 
 
 def _two_models(runs: Sequence[Run], difference: PairedDifference) -> tuple[dict[str, Any], list[str]]:
@@ -62,7 +63,7 @@ def _two_models(runs: Sequence[Run], difference: PairedDifference) -> tuple[dict
         recipes = " ".join(str(run.folder / "recipe.json") for run in runs)
         lines.append("These are two models, not yet two recipes: another seed may differ by more. Over seeds:")
         lines.append(f"  snellen ladder {runs[0].info['data']['name']} --rungs {recipes}")
-    return {"kind": "two models", "names": [first, second], "one_recipe": one_recipe, **difference.to_json()}, lines
+    return {"kind": "two models", "names": [first, second], "one_recipe": one_recipe, **to_json(difference)}, lines
 
 
 def _two_recipes(
@@ -83,7 +84,7 @@ def _two_recipes(
         if needed is not None:
             verdict = f"undecided; about {needed:,} seeds would decide, if the difference is what it seems"
     lines = [f"{second} minus {first}, seed by seed: {difference}; {verdict}."]
-    content = {"kind": "two recipes", "names": [first, second], **difference.to_json(), "seeds_needed": needed}
+    content = {"kind": "two recipes", "names": [first, second], **to_json(difference), "seeds_needed": needed}
     return {**content, "decided": difference.excludes_zero}, lines
 
 

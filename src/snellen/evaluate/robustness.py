@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from snellen.models.device import choose_device
 from snellen.models.restore import restore
 from snellen.predict.predict import predict
 from snellen.runs.run import Run
+from snellen.serialize import to_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -39,6 +40,8 @@ class RobustnessRow:
         change: accuracy under it (`change.second`) minus clean accuracy (`change.first`), image by image.
     """
 
+    json_only: ClassVar[tuple[str, ...]] = ("corruption", "severity", "accuracy", "change")
+
     corruption: str
     severity: str
     change: PairedDifference
@@ -48,17 +51,6 @@ class RobustnessRow:
         """Accuracy under the corruption."""
         return self.change.second
 
-    def to_json(self) -> dict[str, Any]:
-        """Name, severity, accuracy and the change with its interval, fractions."""
-        return {
-            "corruption": self.corruption,
-            "severity": self.severity,
-            "accuracy": self.accuracy.to_json(),
-            "change": self.change.value,
-            "change_low": self.change.low,
-            "change_high": self.change.high,
-        }
-
 
 @dataclass(frozen=True)
 class RobustnessCard:
@@ -66,10 +58,6 @@ class RobustnessCard:
 
     clean: Rate
     rows: tuple[RobustnessRow, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The clean accuracy and all rows."""
-        return {"clean": self.clean.to_json(), "rows": [row.to_json() for row in self.rows]}
 
 
 def robustness_card(
@@ -129,7 +117,7 @@ def measure_robustness(
         return answers
 
     card = robustness_card(val.images, val.labels, logits_of)
-    run.write("robustness.json", {"split": "val", "view": "plain", **card.to_json()})
+    run.write("robustness.json", {"split": "val", "view": "plain", **to_json(card)})
     return card
 
 

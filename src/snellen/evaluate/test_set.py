@@ -20,6 +20,7 @@ from snellen.models.restore import weights_hash
 from snellen.predict.predictions import Predictions
 from snellen.recipes.json_form import recipe_hash
 from snellen.runs.run import Run
+from snellen.serialize import to_json
 from snellen.version import VERSION
 
 
@@ -97,11 +98,11 @@ class TestEvaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Grades per run and over runs, with the look's number."""
-        cards = [scorecard(one).to_json() for one in self.predictions]
+        cards = [to_json(scorecard(one)) for one in self.predictions]
         for run, card in enumerate(cards):
             for view, rate in zip(("plain", "with_tta"), self._rates(run), strict=True):
                 if card[view] is not None:
-                    card[view]["accuracy"] = rate.to_json(self.level)
+                    card[view]["accuracy"] |= dict(zip(("low", "high"), rate.interval(self.level), strict=True))
         return {
             "split": "test",
             "look": self.number,
@@ -111,8 +112,8 @@ class TestEvaluation:
             "ledger_problems": list(self.problems),
             "ledger": str(self.ledger),
             "runs": [{"run": run, **card} for run, card in zip(self.runs, cards, strict=True)],
-            "mean": self.summary(tta=False).to_json(),
-            "mean_tta": self.summary(tta=True).to_json(),
+            "mean": to_json(self.summary(tta=False)),
+            "mean_tta": to_json(self.summary(tta=True)),
         }
 
 

@@ -20,6 +20,7 @@ from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import TTA
 from snellen.runs.atomic import write_json
 from snellen.runs.run import Run
+from snellen.serialize import to_json
 
 
 def evaluate_on_val(run: Run, *, data: Path | None = None, device: str = "auto", tta: TTA | None = None) -> Predictions:
@@ -68,7 +69,7 @@ def write_grades(predictions: Predictions, folder: Path) -> None:
     split = predictions.split
     matrix = confusion_matrix(predictions)
     predictions.save(folder / f"predictions_{split}.npz")
-    write_json(folder / f"scorecard_{split}.json", scorecard(predictions).to_json())
+    write_json(folder / f"scorecard_{split}.json", to_json(scorecard(predictions)))
     write_json(folder / f"confusion_{split}.json", confusion_json(matrix, predictions.class_names))
     picture = "confusion.png" if split == "val" else f"confusion_{split}.png"
     confusion_png(folder / picture, matrix, predictions.class_names, title=f"{folder.name}, {split}")
@@ -84,9 +85,9 @@ def val_predictions(folder: Path) -> Predictions | None:
 def headline(predictions: Predictions) -> dict[str, Any]:
     """Accuracy with n and interval, plain and, where there are views, averaged."""
     card = scorecard(predictions)
-    lines: dict[str, Any] = {"accuracy": card.plain.accuracy.to_json()}
+    lines: dict[str, Any] = {"accuracy": to_json(card.plain.accuracy)}
     if card.with_tta is not None:
-        lines["tta"] = {"name": card.tta, "accuracy": card.with_tta.accuracy.to_json()}
+        lines["tta"] = {"name": card.tta, "accuracy": to_json(card.with_tta.accuracy)}
     return lines
 
 

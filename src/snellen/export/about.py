@@ -40,4 +40,4 @@ def about(run: Run) -> dict[str, Any]:
 
 def measured(accuracy: Rate, split: str) -> dict[str, Any]:
     """The entry that states a file's own accuracy, with n and 95 % interval; nothing where no image was kept for it."""
-    return {"val_accuracy": accuracy.to_json() if split == "val" else None}
+    return {"val_accuracy": to_json(accuracy) if split == "val" else None}

@@ -6,8 +6,8 @@ accuracy, image by image. What is allowed to differ is stated here and written d
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,8 @@ class Parity:
         finite: whether each answer is a number.
     """
 
+    json_also: ClassVar[tuple[str, ...]] = ("refusal",)
+
     file: str
     runtime: str
     split: str
@@ -82,21 +84,6 @@ class Parity:
                 f"{self.accuracy.first}; allowed is a loss of {100 * self.tolerance.lost:g} points or one image."
             )
         return None
-
-    def to_json(self) -> dict[str, Any]:
-        """All fields, and the refusal or None."""
-        return {
-            "file": self.file,
-            "runtime": self.runtime,
-            "split": self.split,
-            "images": self.accuracy.first.n,
-            "tolerance": asdict(self.tolerance),
-            "largest_gap": self.largest_gap,
-            "mean_gap": self.mean_gap,
-            "same_answer": self.same_answer.to_json(),
-            "accuracy": self.accuracy.to_json(),
-            "refused": self.refusal,
-        }
 
 
 def parity(file: str, runtime: str, expected: Predictions, found: NDArray[np.floating], tolerance: Tolerance) -> Parity:

@@ -36,6 +36,7 @@ from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.runs.atomic import storage_error, write_bytes, write_json, write_text
 from snellen.runs.run import Run
+from snellen.serialize import to_json
 
 Format = Literal["onnx", "int8", "torch", "safetensors"]
 FORMATS: tuple[Format, ...] = ("onnx", "int8", "torch", "safetensors")
@@ -60,14 +61,6 @@ class Export:
     def refused(self) -> tuple[Parity, ...]:
         """Files that answered otherwise than the run and were not written."""
         return tuple(one for one in self.parities if one.refusal)
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything, JSON-able."""
-        return {
-            "folder": str(self.folder),
-            "files": self.sizes,
-            "parity": [one.to_json() for one in self.parities],
-        }
 
 
 def export_run(
@@ -196,7 +189,7 @@ def _write(run: Run, export: Export, contents: Sequence[bytes], facts: dict[str,
         for content, found in zip(contents, export.parities, strict=True)
         if not found.refusal
     }
-    entries = [{**one.to_json(), "sha256": sums.get(one.file)} for one in export.parities]
+    entries = [{**to_json(one), "sha256": sums.get(one.file)} for one in export.parities]
     write_json(folder / "parity.json", {"run": run.name, "compared_with": "PyTorch fp32", "files": entries})
     write_text(folder / "MODEL_CARD.md", model_card(run, facts, export.parities, export.sizes, ledger_of(run, ledger)))
 

@@ -11,7 +11,6 @@ import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -48,14 +47,6 @@ class AccuracyWithoutDuplicates:
             f"{self.all_images.text(2)}; without the {self.listed.n} images that have a near-duplicate in train "
             f"{self.without.text(2)}; of those {self.listed.n}, {self.listed.hits} are right"
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """The three rates with their intervals."""
-        return {
-            "all": self.all_images.to_json(),
-            "without_near_duplicates": self.without.to_json(),
-            "listed": self.listed and self.listed.to_json(),
-        }
 
 
 def listed_near_duplicates(data: Path | None = None) -> frozenset[int] | None:

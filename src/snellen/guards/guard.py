@@ -6,13 +6,13 @@ training. The names here are the headings of docs/gotchas.md and what `snellen d
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from snellen.errors import RunError, SnellenError
 from snellen.runs.run import Run
+from snellen.serialize import to_json
 
 Severity = Literal["error", "warning", "note"]
 """`error`: numbers of this run cannot be believed. `warning`: they may mislead. `note`: know it when you quote them."""
@@ -58,10 +58,6 @@ class GuardResult:
     def __post_init__(self) -> None:
         assert self.name in GUARDS, f"{self.name} is not in GUARDS"
         assert self.passed is not False or self.remedy, "a failure without a way out helps nobody"
-
-    def to_json(self) -> dict[str, Any]:
-        """All fields."""
-        return dataclasses.asdict(self)
 
 
 def unjudged(name: str, reason: str) -> GuardResult:
@@ -109,7 +105,7 @@ def write_guards(run: Run, results: Sequence[GuardResult], *, processor_seconds:
         {
             "summary": summary(results),
             "processor_seconds": round(processor_seconds, 4),
-            "results": [result.to_json() for result in results],
+            "results": to_json(results),
         },
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 from snellen.metrics.calibration import confidences, expected_calibration_error, null_ece
 from snellen.metrics.classification import hard_cross_entropy
@@ -31,16 +30,6 @@ class Sureness:
     temperature: SeedSummary
     ece_after: SeedSummary
     nll: SeedSummary
-
-    def to_json(self) -> dict[str, Any]:
-        """All fields."""
-        return {
-            "ece": self.ece.to_json(),
-            "null_ece": self.null,
-            "temperature": self.temperature.to_json(),
-            "ece_with_temperature": self.ece_after.to_json(),
-            "nll": self.nll.to_json(),
-        }
 
 
 def sureness(predictions: Sequence[Predictions]) -> Sureness | None:

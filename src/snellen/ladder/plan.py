@@ -59,19 +59,6 @@ class Plan:
         """Name of a run's folder."""
         return f"{rung.slug}-s{seed}"
 
-    def to_json(self) -> dict[str, Any]:
-        """Everything, the difference of each rung to its baseline included."""
-        return {
-            "format": _FORMAT,
-            "title": self.title,
-            "data": {"name": self.data, "train": self.fingerprints[0], "val": self.fingerprints[1]},
-            "settings": list(self.settings),
-            "device": self.device,
-            "precision": self.precision,
-            "seed_counts": list(self.seed_counts),
-            "rungs": [_rung_json(rung, self.rungs) for rung in self.rungs],
-        }
-
 
 def known_plan(folder: Path) -> dict[str, Any] | None:
     """The plan a folder holds, as JSON, or None where no ladder has begun.
@@ -109,7 +96,7 @@ def begin(plan: Plan) -> Plan:
         counts = [int(count) for count in before["seed_counts"]]
         seeds = plan.seed_counts[-1]
         plan = replace(plan, seed_counts=(*counts, seeds) if counts[-1:] != [seeds] else tuple(counts))
-    write_json(plan.folder / PLAN_FILE, plan.to_json())
+    write_json(plan.folder / PLAN_FILE, _plan_json(plan))
     return plan
 
 
@@ -143,7 +130,7 @@ def _views(recipe: Recipe) -> str:
 
 
 def _require_same(plan: Plan, before: dict[str, Any]) -> None:
-    now = json.loads(json.dumps(plan.to_json()))
+    now = json.loads(json.dumps(_plan_json(plan)))
     said = {
         "data": "other images",
         "rungs": "other rungs",
@@ -177,6 +164,20 @@ def _first_difference(now: dict[str, Any], before: dict[str, Any]) -> str:
     return ""
 
 
+def _plan_json(plan: Plan) -> dict[str, Any]:
+    """Everything, the difference of each rung to its baseline included."""
+    return {
+        "format": _FORMAT,
+        "title": plan.title,
+        "data": {"name": plan.data, "train": plan.fingerprints[0], "val": plan.fingerprints[1]},
+        "settings": list(plan.settings),
+        "device": plan.device,
+        "precision": plan.precision,
+        "seed_counts": list(plan.seed_counts),
+        "rungs": [_rung_json(rung, plan.rungs) for rung in plan.rungs],
+    }
+
+
 def _rung_json(rung: Rung, rungs: Sequence[Rung]) -> dict[str, Any]:
     below = None if rung.baseline is None else rungs[rung.baseline]
     return {
@@ -184,6 +185,6 @@ def _rung_json(rung: Rung, rungs: Sequence[Rung]) -> dict[str, Any]:
         "slug": rung.slug,
         "compared_with": below and below.name,
         "removes": rung.removes,
-        "changes": [change.to_json() for change in changes(below.recipe, rung.recipe)] if below else [],
+        "changes": [to_json(change) for change in changes(below.recipe, rung.recipe)] if below else [],
         "recipe": to_json(rung.recipe),
     }

@@ -30,6 +30,7 @@ from snellen.metrics.intervals import (
 )
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
+from snellen.serialize import to_json
 from snellen.show.curves import Curve
 
 LESSON_PAIRS = (("cat", "dog"), ("deer", "horse"))
@@ -62,19 +63,6 @@ class TestColumn:
     tta: str
     differences: tuple[SeedDifference | None, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """All fields, fractions."""
-        return {
-            "look": self.look,
-            "repeated": self.repeated,
-            "ledger": str(self.ledger),
-            "images": self.images,
-            "accuracy": [one.to_json() for one in self.accuracy],
-            "with_tta": self.with_tta and [one.to_json() for one in self.with_tta],
-            "tta": self.tta,
-            "differences": [one and one.to_json() for one in self.differences],
-        }
-
 
 @dataclass(frozen=True)
 class Standing:
@@ -100,29 +88,30 @@ class Standing:
     sureness: tuple[Sureness | None, ...] = ()
     test: TestColumn | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """The whole table with what stands behind it; what results.json holds."""
-        return {
-            "title": self.plan.title,
-            "folder": str(self.plan.folder),
-            "data": self.plan.data,
-            "settings": list(self.plan.settings),
-            "device": self.plan.device,
-            "precision": self.plan.precision,
-            "seeds": list(self.plan.seeds),
-            "seed_counts": list(self.plan.seed_counts),
-            "rungs": [rung.to_json() for rung in self.rungs],
-            "top": {
-                "rung": self.top,
-                "graded": self.graded,
-                "worst_pairs": [pair.to_json() for pair in self.pairs[:10]],
-                "lesson_pairs": [
-                    {"pair": list(pair), "rank": rank, "count": count} for pair, rank, count in lesson_pairs(self.pairs)
-                ],
-            },
-            "confidence": [each and each.to_json() for each in self.sureness],
-            "test": self.test and self.test.to_json(),
-        }
+
+def results_json(standing: Standing) -> dict[str, Any]:
+    """The whole table with what stands behind it; what results.json holds."""
+    return {
+        "title": standing.plan.title,
+        "folder": str(standing.plan.folder),
+        "data": standing.plan.data,
+        "settings": list(standing.plan.settings),
+        "device": standing.plan.device,
+        "precision": standing.plan.precision,
+        "seeds": list(standing.plan.seeds),
+        "seed_counts": list(standing.plan.seed_counts),
+        "rungs": to_json(standing.rungs),
+        "top": {
+            "rung": standing.top,
+            "graded": standing.graded,
+            "worst_pairs": to_json(standing.pairs[:10]),
+            "lesson_pairs": [
+                {"pair": list(pair), "rank": rank, "count": count} for pair, rank, count in lesson_pairs(standing.pairs)
+            ],
+        },
+        "confidence": to_json(standing.sureness),
+        "test": to_json(standing.test),
+    }
 
 
 def standing_of(plan: Plan) -> Standing:

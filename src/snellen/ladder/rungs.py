@@ -54,10 +54,6 @@ class Change:
     def __str__(self) -> str:
         return f"{self.field} {_short(self.before)} → {_short(self.after)}"
 
-    def to_json(self) -> dict[str, Any]:
-        """Field and both values; None where the other recipe has no such field."""
-        return {"field": self.field, "before": self.before, "after": self.after}
-
 
 @dataclass(frozen=True)
 class Ladder:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from snellen.ladder.results import Standing, lesson_pairs
+from snellen.ladder.results import Standing, lesson_pairs, results_json
 from snellen.ladder.run import clock
 from snellen.ladder.rungs import one_model
 from snellen.ladder.verdict import RungResult, Verdict
@@ -27,7 +27,7 @@ def write_results(standing: Standing) -> None:
         StorageError: a file could not be written.
     """
     folder = standing.plan.folder
-    write_json(folder / "results.json", standing.to_json())
+    write_json(folder / "results.json", results_json(standing))
     write_text(folder / "ladder.md", markdown(standing))
     write_json(folder / "curves.json", curves_json(standing.curves))
     draw_curves(folder / "curves.png", standing.curves, headline=_headline(standing))

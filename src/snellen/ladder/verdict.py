@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 from snellen.errors import RunError
 from snellen.ladder.rungs import Change, Rung, changes, one_model
@@ -48,18 +48,6 @@ class SeedResult:
     initial_weights: str
     seconds: float
 
-    def to_json(self) -> dict[str, Any]:
-        """All fields."""
-        return {
-            "run": self.run,
-            "seed": self.seed,
-            "accuracy": self.accuracy and self.accuracy.to_json(),
-            "last_accuracy": self.last_accuracy,
-            "best_epoch": self.best_epoch,
-            "initial_weights_sha256": self.initial_weights,
-            "seconds": self.seconds,
-        }
-
 
 @dataclass(frozen=True)
 class Verdict:
@@ -79,16 +67,6 @@ class Verdict:
     seeds_needed: int | None
     reason: str
 
-    def to_json(self) -> dict[str, Any]:
-        """All fields, fractions."""
-        return {
-            "verdict": self.word,
-            "difference": self.difference and self.difference.to_json(),
-            "over_images": self.over_images and self.over_images.to_json(),
-            "seeds_needed": self.seeds_needed,
-            "reason": self.reason,
-        }
-
 
 @dataclass(frozen=True)
 class RungResult:
@@ -104,6 +82,10 @@ class RungResult:
         verdict: None for a rung without baseline.
     """
 
+    json_only: ClassVar[tuple[str, ...]] = (
+        "name", "compared_with", "removes", "changes", "accuracy", "last_accuracy", "verdict", "seeds",
+    )  # fmt: skip
+
     rung: Rung
     compared_with: str | None
     changes: tuple[Change, ...]
@@ -112,18 +94,15 @@ class RungResult:
     last_accuracy: SeedSummary | None
     verdict: Verdict | None
 
-    def to_json(self) -> dict[str, Any]:
-        """Everything, fractions."""
-        return {
-            "name": self.rung.name,
-            "compared_with": self.compared_with,
-            "removes": self.rung.removes,
-            "changes": [change.to_json() for change in self.changes],
-            "accuracy": self.accuracy and self.accuracy.to_json(),
-            "last_accuracy": self.last_accuracy and self.last_accuracy.to_json(),
-            **(self.verdict.to_json() if self.verdict else {"verdict": None}),
-            "seeds": [seed.to_json() for seed in self.seeds],
-        }
+    @property
+    def name(self) -> str:
+        """The rung's."""
+        return self.rung.name
+
+    @property
+    def removes(self) -> bool:
+        """Whether the rung takes something away from its baseline."""
+        return self.rung.removes
 
 
 def judge(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ class ReliabilityBin:
         accuracy: how many of them are right; None if there are none.
     """
 
+    json_also: ClassVar[tuple[str, ...]] = ("count",)
+
     low: float
     high: float
     confidence: float | None
@@ -40,16 +42,6 @@ class ReliabilityBin:
     def count(self) -> int:
         """Images in the bin."""
         return self.accuracy.n if self.accuracy else 0
-
-    def to_json(self) -> dict[str, Any]:
-        """Edges, count, confidence and accuracy."""
-        return {
-            "low": self.low,
-            "high": self.high,
-            "count": self.count,
-            "confidence": self.confidence,
-            "accuracy": self.accuracy and self.accuracy.to_json(),
-        }
 
 
 @dataclass(frozen=True)
@@ -78,6 +70,8 @@ class Calibration:
         bins: the 15 bins.
     """
 
+    json_also: ClassVar[tuple[str, ...]] = ("distinguishable",)
+
     ece: float
     low: float
     high: float
@@ -100,23 +94,6 @@ class Calibration:
         lean = "over" if self.mean_confidence > self.accuracy.value else "under"
         verdict = f"{lean}confident" if self.distinguishable else "not told apart from it"
         return f"ECE {interval}; perfect calibration would show {null}: {verdict}"
-
-    def to_json(self) -> dict[str, Any]:
-        """All fields, fractions."""
-        return {
-            "ece": self.ece,
-            "low": self.low,
-            "high": self.high,
-            "null_mean": self.null.mean,
-            "null_percentile_95": self.null.percentile_95,
-            "distinguishable": self.distinguishable,
-            "adaptive_ece": self.adaptive_ece,
-            "mean_confidence": self.mean_confidence,
-            "accuracy": self.accuracy.to_json(),
-            "nll": self.nll,
-            "brier": self.brier,
-            "bins": [row.to_json() for row in self.bins],
-        }
 
 
 def confidences(predictions: Predictions) -> NDArray[np.float64]:

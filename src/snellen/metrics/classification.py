@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,17 +37,6 @@ class ClassScore:
     recall: Rate | None
     precision: Rate | None
     f1: float | None
-
-    def to_json(self) -> dict[str, Any]:
-        """All fields, the rates with their intervals."""
-        return {
-            "name": self.name,
-            "support": self.support,
-            "predicted": self.predicted,
-            "recall": self.recall and self.recall.to_json(),
-            "precision": self.precision and self.precision.to_json(),
-            "f1": self.f1,
-        }
 
 
 def require_labels(predictions: Predictions) -> None:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ class PairedDifference:
         only_second: images that only the second has right.
         p_value: exact two-sided McNemar test of "both are equally good".
     """
+
+    json_also: ClassVar[tuple[str, ...]] = ("value", "decided", "images_needed")
 
     first: Rate
     second: Rate
@@ -70,25 +72,12 @@ class PairedDifference:
         rows = [("first", self.first.text(2)), ("second", self.second.text(2))]
         return notebook.block(notebook.headline(str(self)), notebook.table(("", "accuracy"), rows))
 
-    def to_json(self) -> dict[str, Any]:
-        """All fields and what follows from them, fractions."""
-        return {
-            "first": self.first.to_json(),
-            "second": self.second.to_json(),
-            "value": self.value,
-            "low": self.low,
-            "high": self.high,
-            "only_first": self.only_first,
-            "only_second": self.only_second,
-            "p_value": self.p_value,
-            "decided": self.decided,
-            "images_needed": self.images_needed,
-        }
-
 
 @dataclass(frozen=True)
 class NamedComparison:
     """One pair out of several models, its p-value raised for the number of looks."""
+
+    json_also: ClassVar[tuple[str, ...]] = ("decided",)
 
     first: str
     second: str
@@ -99,16 +88,6 @@ class NamedComparison:
     def decided(self) -> bool:
         """Whether the pair differs at 5 % over all pairs together."""
         return self.holm_p_value < 0.05
-
-    def to_json(self) -> dict[str, Any]:
-        """Both names, the difference and the raised p-value."""
-        return {
-            "first": self.first,
-            "second": self.second,
-            "difference": self.difference.to_json(),
-            "holm_p_value": self.holm_p_value,
-            "decided": self.decided,
-        }
 
 
 def compare(first: Predictions, second: Predictions, *, draws: int = 10_000, seed: int = 0) -> PairedDifference:

@@ -1,4 +1,4 @@
-"""Four drawers: was it right, and was it sure? Each sorted so that what is worth looking at lies on top.
+"""Four groups: was it right, and was it sure? Each sorted so that what is worth looking at comes first.
 
 Sure means that the best answer leads the second best by at least `sure_margin` of probability. The margin is used
 instead of the bare confidence because 45 % against 44 % is a toss-up, 45 % against ten others at 6 % is not.
@@ -7,7 +7,7 @@ instead of the bare confidence because 45 % against 44 % is a toss-up, 45 % agai
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from snellen.predict.predictions import Predictions
 
 SURE_MARGIN = 0.5
 """Lead in probability from which an answer counts as sure: at 0.5 the best class always has more than half."""
+_LISTED = 100
 
 
 @dataclass(frozen=True)
@@ -27,27 +28,26 @@ class ConfidenceGroup:
 
     Attributes:
         name: such as "confidently wrong".
-        rule: what lies in it, in words, with the threshold.
+        rule: what belongs to it, in words, with the threshold.
         order: how it is sorted, in words.
-        index: (M,) int64 rows of the predictions (not ids), sorted.
+        index: (M,) int64 rows of the predictions, sorted.
+        ids: (M,) int64 ids of the same images.
         share: M of all images.
     """
+
+    json_only: ClassVar[tuple[str, ...]] = ("name", "rule", "order", "share", "first_ids")
 
     name: str
     rule: str
     order: str
     index: NDArray[np.int64]
+    ids: NDArray[np.int64]
     share: Rate
 
-    def to_json(self, limit: int | None = None) -> dict[str, Any]:
-        """Name, rule, order, share, and the first `limit` rows."""
-        return {
-            "name": self.name,
-            "rule": self.rule,
-            "order": self.order,
-            "share": self.share.to_json(),
-            "index": self.index[:limit].tolist(),
-        }
+    @property
+    def first_ids(self) -> NDArray[np.int64]:
+        """The ids that are written down; the rest follows from the predictions."""
+        return self.ids[:_LISTED]
 
 
 def margins(predictions: Predictions) -> NDArray[np.float64]:
@@ -59,8 +59,8 @@ def margins(predictions: Predictions) -> NDArray[np.float64]:
     return np.asarray(top_two[:, 1] - top_two[:, 0])
 
 
-def drawers(predictions: Predictions, *, sure_margin: float = SURE_MARGIN) -> tuple[ConfidenceGroup, ...]:
-    """Every image in exactly one drawer: sure and right, nervous and right, nervous and wrong, confidently wrong.
+def confidence_groups(predictions: Predictions, *, sure_margin: float = SURE_MARGIN) -> tuple[ConfidenceGroup, ...]:
+    """Every image in exactly one group: sure and right, nervous and right, nervous and wrong, confidently wrong.
 
     Confidently wrong is sorted by loss, so that likely label errors come first; nervous ones by how near the
     call was; sure and right by margin, the most typical first. Equal keys keep the order of the rows.
@@ -81,16 +81,14 @@ def drawers(predictions: Predictions, *, sure_margin: float = SURE_MARGIN) -> tu
     leads = f"leads by at least {100 * sure_margin:.0f} points"
     close = f"leads by less than {100 * sure_margin:.0f} points"
 
-    def drawer(
-        name: str, rule: str, order: str, inside: NDArray[np.bool_], key: NDArray[np.float64]
-    ) -> ConfidenceGroup:
+    def group(name: str, rule: str, order: str, inside: NDArray[np.bool_], key: NDArray[np.float64]) -> ConfidenceGroup:
         rows = np.flatnonzero(inside)
         index = rows[np.argsort(key[rows], kind="stable")].astype(np.int64)
-        return ConfidenceGroup(name, rule, order, index, Rate(len(index), len(predictions)))
+        return ConfidenceGroup(name, rule, order, index, predictions.ids[index], Rate(len(index), len(predictions)))
 
     return (
-        drawer("sure and right", f"right, and the answer {leads}", "surest first", sure & right, -margin),
-        drawer("nervous and right", f"right, but the answer {close}", "closest call first", ~sure & right, margin),
-        drawer("nervous and wrong", f"wrong, and the answer {close}", "closest call first", ~sure & ~right, margin),
-        drawer("confidently wrong", f"wrong, though the answer {leads}", "largest loss first", sure & ~right, -loss),
+        group("sure and right", f"right, and the answer {leads}", "surest first", sure & right, -margin),
+        group("nervous and right", f"right, but the answer {close}", "closest call first", ~sure & right, margin),
+        group("nervous and wrong", f"wrong, and the answer {close}", "closest call first", ~sure & ~right, margin),
+        group("confidently wrong", f"wrong, though the answer {leads}", "largest loss first", sure & ~right, -loss),
     )

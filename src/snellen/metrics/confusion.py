@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from snellen.metrics.classification import require_labels
 from snellen.metrics.intervals import Rate
 from snellen.predict.predictions import Predictions
+from snellen.serialize import to_json
 from snellen.show import figures
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class ConfusedPair:
         rate: errors of this pair among all images of the two classes.
     """
 
+    json_also: ClassVar[tuple[str, ...]] = ("count",)
+
     first: str
     second: str
     first_as_second: int
@@ -60,18 +63,6 @@ class ConfusedPair:
             f"{self.first} ↔ {self.second}: {self.count} errors, {share:.{0 if share > 9.95 else 1}f} % of all "
             f"({self.first_as_second} {self.first} as {self.second}, {self.second_as_first} the other way)"
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """All fields, with the rate's interval."""
-        return {
-            "first": self.first,
-            "second": self.second,
-            "count": self.count,
-            "first_as_second": self.first_as_second,
-            "second_as_first": self.second_as_first,
-            "share_of_errors": self.share_of_errors,
-            "rate": self.rate.to_json(),
-        }
 
 
 def confusion_matrix(predictions: Predictions) -> NDArray[np.int64]:
@@ -123,7 +114,7 @@ def confusion_json(matrix: NDArray[np.int64], class_names: Sequence[str]) -> dic
         "rows": "true",
         "columns": "predicted",
         "matrix": matrix.tolist(),
-        "worst_pairs": [pair.to_json() for pair in worst_pairs(matrix, class_names)],
+        "worst_pairs": [to_json(pair) for pair in worst_pairs(matrix, class_names)],
     }
 
 

@@ -33,16 +33,6 @@ class FeatureGeometry:
     p_value: float | None
     spread_and_errors: float | None
 
-    def to_json(self) -> dict[str, Any]:
-        """All fields; None where a class has no image."""
-        return {
-            "cosine": [[None if np.isnan(x) else float(x) for x in row] for row in self.cosine],
-            "spread": [None if np.isnan(x) else float(x) for x in self.spread],
-            "nearness_and_errors": self.nearness_and_errors,
-            "p_value": self.p_value,
-            "spread_and_errors": self.spread_and_errors,
-        }
-
 
 def feature_geometry(
     features: NDArray[np.floating[Any]],

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean, stdev
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,8 @@ class Rate:
         UsageError: n is below 1 or hits lies outside 0..n.
     """
 
+    json_only: ClassVar[tuple[str, ...]] = ("value", "low", "high", "hits", "n")
+
     hits: int
     n: int
 
@@ -63,6 +65,16 @@ class Rate:
     def value(self) -> float:
         """The share, a fraction in [0, 1]."""
         return self.hits / self.n
+
+    @property
+    def low(self) -> float:
+        """Lower end of the 95 % interval."""
+        return self.interval()[0]
+
+    @property
+    def high(self) -> float:
+        """Its upper end."""
+        return self.interval()[1]
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Wilson's score interval, fractions in [0, 1]; stays inside them and is never empty, also at 0 and n.
@@ -88,11 +100,6 @@ class Rate:
 
     def __str__(self) -> str:
         return self.text()
-
-    def to_json(self, level: float = 0.95) -> dict[str, Any]:
-        """value, low, high (fractions, at this level), hits and n."""
-        low, high = self.interval(level)
-        return {"value": self.value, "low": low, "high": high, "hits": self.hits, "n": self.n}
 
 
 @dataclass(frozen=True)
@@ -122,10 +129,6 @@ class SeedSummary:
         if self.half_width is None or self.sd is None:
             return f"{100 * self.mean:.2f} % (n=1 seed)"
         return f"{100 * self.mean:.2f} ± {100 * self.half_width:.2f} % (sd {100 * self.sd:.2f}, n={self.n} seeds)"
-
-    def to_json(self) -> dict[str, Any]:
-        """All fields; None where one seed says nothing."""
-        return {"mean": self.mean, "sd": self.sd, "n": self.n, "low": self.low, "high": self.high}
 
 
 @dataclass(frozen=True)
@@ -157,10 +160,6 @@ class SeedDifference:
         half_width = (self.high - self.low) / 2
         spread = f"sd {100 * self.sd:.2f}, n={self.n} pairs of seeds"
         return f"{100 * self.mean:+.2f} ± {100 * half_width:.2f} points ({spread})"
-
-    def to_json(self) -> dict[str, Any]:
-        """All fields; None where one pair says nothing."""
-        return {"mean": self.mean, "sd": self.sd, "n": self.n, "low": self.low, "high": self.high}
 
 
 def mean_over_seeds(values: Sequence[float], *, level: float = 0.95) -> SeedSummary:

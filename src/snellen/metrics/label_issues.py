@@ -9,7 +9,7 @@ have learned their labels by heart.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,54 +18,64 @@ from snellen.errors import UsageError
 from snellen.metrics.classification import require_labels
 from snellen.predict.predictions import Predictions
 
+_LISTED = 100
+
+
+@dataclass(frozen=True)
+class LabelIssue:
+    """One suspected label error.
+
+    Attributes:
+        id: of the image.
+        given: the class it is labelled with.
+        suggested: the class the model takes it for.
+        probability_given: a fraction; the label's self-confidence.
+        probability_suggested: a fraction.
+    """
+
+    id: int
+    given: str
+    suggested: str
+    probability_given: float
+    probability_suggested: float
+
 
 @dataclass(frozen=True)
 class LabelIssues:
     """Suspected label errors, the most suspicious first.
 
     Attributes:
-        index: (M,) int64 rows of the predictions (not ids).
-        given: (M,) int64, the label each of them carries.
-        suggested: (M,) int64, the class the model takes it for.
-        self_confidence: (M,) float64, probability of the given label.
-        normalized_margin: (M,) float64 in [-1, 0]: that minus the largest probability of another class; the rank.
+        index: (M,) int64 rows of the predictions.
+        issues: the M of them in words.
+        normalized_margin: (M,) float64 in [-1, 0]: the label's probability minus the largest other one; the rank.
         thresholds: (K,) float64, how sure the model is of a class on images labelled so; NaN for absent classes.
         confident_joint: (K, K) int64: images labelled `row` that confidently look like `column`.
         joint: (K, K) float64 summing to 1: estimated share of images labelled `row` that are `column`.
     """
 
+    json_only: ClassVar[tuple[str, ...]] = ("count", "estimated_noise", "first_issues")
+
     index: NDArray[np.int64]
-    given: NDArray[np.int64]
-    suggested: NDArray[np.int64]
-    self_confidence: NDArray[np.float64]
+    issues: tuple[LabelIssue, ...]
     normalized_margin: NDArray[np.float64]
     thresholds: NDArray[np.float64]
     confident_joint: NDArray[np.int64]
     joint: NDArray[np.float64]
 
     @property
+    def count(self) -> int:
+        """M."""
+        return len(self.issues)
+
+    @property
+    def first_issues(self) -> tuple[LabelIssue, ...]:
+        """Those that are written down; the rest follows from the predictions."""
+        return self.issues[:_LISTED]
+
+    @property
     def estimated_noise(self) -> float:
         """Estimated share of wrong labels, a fraction."""
         return float(1 - np.trace(self.joint))
-
-    def to_json(self, limit: int | None = None) -> dict[str, Any]:
-        """The first `limit` doubts as rows, and the estimates."""
-        rows = zip(self.index, self.given, self.suggested, self.self_confidence, self.normalized_margin, strict=True)
-        return {
-            "count": len(self.index),
-            "estimated_noise": self.estimated_noise,
-            "confident_joint": self.confident_joint.tolist(),
-            "doubts": [
-                {
-                    "row": int(row),
-                    "given": int(given),
-                    "suggested": int(suggested),
-                    "self_confidence": float(confidence),
-                    "normalized_margin": float(margin),
-                }
-                for row, given, suggested, confidence, margin in list(rows)[:limit]
-            ],
-        }
 
 
 def label_issues(predictions: Predictions, *, out_of_fold: bool = False) -> LabelIssues:
@@ -87,7 +97,7 @@ def label_issues(predictions: Predictions, *, out_of_fold: bool = False) -> Labe
     require_labels(predictions)
     if predictions.split == "train" and not out_of_fold:
         raise UsageError(
-            "Label doubts need predictions of images that the model was not trained on; these are of its training "
+            "Label issues need predictions of images that the model was not trained on; these are of its training "
             "images, which it knows by heart. Use predictions_val.npz, or out-of-fold predictions."
         )
     probabilities, labels = predictions.probabilities, predictions.labels
@@ -99,19 +109,23 @@ def label_issues(predictions: Predictions, *, out_of_fold: bool = False) -> Labe
     confident_joint = cells.reshape(classes, classes).astype(np.int64)
 
     rows = np.flatnonzero(counted & (confident != labels) & (predictions.predicted != labels))
-    own, margin = self_confidence(predictions)[rows], normalized_margin(predictions)[rows]
+    margin = normalized_margin(predictions)[rows]
     order = np.argsort(margin, kind="stable")
     rows = rows[order].astype(np.int64)
     return LabelIssues(
         index=rows,
-        given=labels[rows],
-        suggested=confident[rows],
-        self_confidence=own[order],
+        issues=tuple(_issue(predictions, int(row), int(confident[row])) for row in rows),
         normalized_margin=margin[order],
         thresholds=thresholds,
         confident_joint=confident_joint,
         joint=_estimated_joint(confident_joint, labels),
     )
+
+
+def _issue(predictions: Predictions, row: int, suggested: int) -> LabelIssue:
+    given, names = int(predictions.labels[row]), predictions.class_names
+    own, other = (float(predictions.probabilities[row, label]) for label in (given, suggested))
+    return LabelIssue(int(predictions.ids[row]), names[given], names[suggested], own, other)
 
 
 def self_confidence(predictions: Predictions) -> NDArray[np.float64]:

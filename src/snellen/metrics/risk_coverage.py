@@ -7,7 +7,7 @@ harm the second (Xia et al. 2024), so both are reported.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +29,23 @@ class RiskCoverage:
         excess_area: area minus that of a ranking that puts every wrong image last; 0 is a perfect ranking.
     """
 
+    json_only: ClassVar[tuple[str, ...]] = ("n", "area", "excess_area", "curve")
+
     coverage: NDArray[np.float64]
     risk: NDArray[np.float64]
     area: float
     excess_area: float
+
+    @property
+    def n(self) -> int:
+        """Images."""
+        return len(self.risk)
+
+    @property
+    def curve(self) -> dict[str, NDArray[np.float64]]:
+        """Coverage and risk at about 101 evenly spaced coverages; enough to draw it."""
+        index = np.unique(np.linspace(0, self.n - 1, 101).round().astype(np.int64))
+        return {"coverage": self.coverage[index], "risk": self.risk[index]}
 
     def risk_at(self, coverage: float) -> float:
         """Error rate, a fraction, if only this share of the images, rounded up to whole ones, is answered.
@@ -43,17 +56,6 @@ class RiskCoverage:
         if not 0 < coverage <= 1:
             raise InvalidSetting(f"coverage={coverage!r} is not possible: a fraction above 0 and at most 1.")
         return float(self.risk[min(int(np.ceil(coverage * len(self.risk) - 1e-9)), len(self.risk)) - 1])
-
-    def to_json(self, points: int = 101) -> dict[str, Any]:
-        """Both areas, and the curve at about `points` evenly spaced coverages."""
-        index = np.unique(np.linspace(0, len(self.risk) - 1, points).round().astype(np.int64))
-        return {
-            "n": len(self.risk),
-            "area": self.area,
-            "excess_area": self.excess_area,
-            "coverage": self.coverage[index].tolist(),
-            "risk": self.risk[index].tolist(),
-        }
 
 
 def risk_coverage(predictions: Predictions) -> RiskCoverage:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 from snellen.metrics.classification import (
     ClassScore,
@@ -47,17 +47,6 @@ class Score:
     nll: float
     brier: float
 
-    def to_json(self) -> dict[str, Any]:
-        """All fields, rates with their intervals."""
-        return {
-            "accuracy": self.accuracy.to_json(),
-            "top5": self.top5 and self.top5.to_json(),
-            "balanced_accuracy": self.balanced_accuracy,
-            "macro_f1": self.macro_f1,
-            "nll": self.nll,
-            "brier": self.brier,
-        }
-
 
 @dataclass(frozen=True)
 class Scorecard:
@@ -77,6 +66,8 @@ class Scorecard:
         worst_pairs: the ten pairs of classes most often mixed up, plain.
     """
 
+    json_also: ClassVar[tuple[str, ...]] = ("n",)
+
     data: str
     split: str
     plain: Score
@@ -88,6 +79,11 @@ class Scorecard:
     never_predicted: tuple[str, ...]
     classes: tuple[ClassScore, ...]
     worst_pairs: tuple[ConfusedPair, ...]
+
+    @property
+    def n(self) -> int:
+        """Images graded."""
+        return self.plain.accuracy.n
 
     def __str__(self) -> str:
         plain = f"{self.split} accuracy {self.plain.accuracy.text(2)}"
@@ -111,23 +107,6 @@ class Scorecard:
         table = notebook.table(("class", "", "recall", "precision", "images"), rows, left=2)
         mixed = [f"mixed up: {pair}" for pair in self.worst_pairs[:3] if pair.count]
         return notebook.block(notebook.headline(str(self)), table, *map(notebook.line, mixed))
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything as plain lists, numbers, strings and None, ready for `write_json`."""
-        return {
-            "data": self.data,
-            "split": self.split,
-            "n": self.plain.accuracy.n,
-            "plain": self.plain.to_json(),
-            "tta": self.tta,
-            "with_tta": self.with_tta and self.with_tta.to_json(),
-            "tta_gain": self.tta_gain and self.tta_gain.to_json(),
-            "majority_class": self.majority_class,
-            "majority": self.majority.to_json(),
-            "never_predicted": list(self.never_predicted),
-            "classes": [row.to_json() for row in self.classes],
-            "worst_pairs": [pair.to_json() for pair in self.worst_pairs],
-        }
 
 
 def _short(rate: Rate | None) -> str:

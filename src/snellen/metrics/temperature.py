@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -47,18 +46,6 @@ class TemperatureFit:
         ece = f"ECE {100 * self.ece_before:.2f} → {100 * self.ece_after:.2f} %"
         nll = f"NLL {self.nll_before:.4f} → {self.nll_after:.4f}"
         return f"temperature {self.temperature:.3f} (fitted on {self.n} val images): {ece}, {nll}"
-
-    def to_json(self) -> dict[str, Any]:
-        """All fields."""
-        return {
-            "temperature": self.temperature,
-            "n": self.n,
-            "nll_before": self.nll_before,
-            "nll_after": self.nll_after,
-            "ece_before": self.ece_before,
-            "ece_after": self.ece_after,
-            "at_bound": self.at_bound,
-        }
 
 
 def rescaled(predictions: Predictions, temperature: float) -> Predictions:

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snellen.metrics.calibration import calibration
-from snellen.metrics.confidence_groups import drawers
+from snellen.metrics.confidence_groups import confidence_groups
 from snellen.metrics.confusion import confusion_matrix, worst_pairs
 from snellen.metrics.label_issues import label_issues
 from snellen.metrics.scorecard import scorecard
 from snellen.predict.predictions import Predictions
 from snellen.report.pack import packed, packed_fractions
+from snellen.serialize import to_json
 
 _TOP = 5
 _PAIRS = 40
@@ -26,7 +27,7 @@ def chosen_rows(predictions: Predictions, limit: int) -> NDArray[np.int64]:
     """
     if len(predictions) <= limit:
         return np.arange(len(predictions), dtype=np.int64)
-    sure, nervous_right, nervous_wrong, wrong = (drawer.index for drawer in drawers(predictions))
+    sure, nervous_right, nervous_wrong, wrong = (group.index for group in confidence_groups(predictions))
     first = np.concatenate([wrong, nervous_wrong, nervous_right])[:limit]
     spare = limit - len(first)
     # Repeated places, where there are fewer than asked for, fall together in `unique`.
@@ -48,14 +49,14 @@ def answers_json(predictions: Predictions, rows: NDArray[np.int64]) -> dict[str,
     place = {name: index for index, name in enumerate(names)}
     return {
         "n": len(predictions),
-        "card": {key: value for key, value in card.to_json().items() if key not in ("worst_pairs", "classes")},
-        "classes": [row.to_json() for row in card.classes],
+        "card": {key: value for key, value in to_json(card).items() if key not in ("worst_pairs", "classes")},
+        "classes": to_json(card.classes),
         "matrix": matrix.tolist(),
         "pairs": [
-            {**pair.to_json(), "first": place[pair.first], "second": place[pair.second]}
+            {**to_json(pair), "first": place[pair.first], "second": place[pair.second]}
             for pair in worst_pairs(matrix, names, limit=_PAIRS)
         ],
-        "calibration": calibration(predictions, draws=300).to_json(),
+        "calibration": to_json(calibration(predictions, draws=300)),
         **_rows_json(predictions, rows),
     }
 
@@ -64,27 +65,27 @@ def _rows_json(predictions: Predictions, rows: NDArray[np.int64]) -> dict[str, A
     probabilities = predictions.probabilities[rows]
     top = np.argsort(-probabilities, axis=1, kind="stable")[:, :_TOP]
     own = np.take_along_axis(probabilities, predictions.labels[rows][:, None], axis=1)[:, 0]
-    drawer_of, place_in = np.zeros(len(predictions), dtype=np.int64), np.zeros(len(predictions), dtype=np.int64)
+    group_of, place_in = np.zeros(len(predictions), dtype=np.int64), np.zeros(len(predictions), dtype=np.int64)
     described = []
-    for number, drawer in enumerate(drawers(predictions)):
-        drawer_of[drawer.index] = number
-        place_in[drawer.index] = np.arange(len(drawer.index))
-        described.append(drawer.to_json(limit=0))
+    for number, group in enumerate(confidence_groups(predictions)):
+        group_of[group.index] = number
+        place_in[group.index] = np.arange(len(group.index))
+        described.append({key: value for key, value in to_json(group).items() if key != "first_ids"})
     return {
-        "drawers": described,
+        "groups": described,
         "top_count": top.shape[1],
         "rows": {
             "top": packed(top, "u2"),
             "probability": packed_fractions(np.take_along_axis(probabilities, top, axis=1)),
             "own": packed_fractions(own),
-            "drawer": packed(drawer_of[rows], "u1"),
+            "group": packed(group_of[rows], "u1"),
             "place": packed(place_in[rows], "u4"),
-            "doubt": packed(_doubt_ranks(predictions)[rows], "u4"),
+            "label_issue": packed(_label_issue_ranks(predictions)[rows], "u4"),
         },
     }
 
 
-def _doubt_ranks(predictions: Predictions) -> NDArray[np.int64]:
+def _label_issue_ranks(predictions: Predictions) -> NDArray[np.int64]:
     """(N,) int64: 1 for the label most doubted by confident learning, 0 for a label that is not doubted."""
     ranks = np.zeros(len(predictions), dtype=np.int64)
     if predictions.split != "train":

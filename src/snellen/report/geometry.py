@@ -13,6 +13,7 @@ from snellen.metrics.confusion import confusion_matrix
 from snellen.metrics.feature_geometry import feature_geometry
 from snellen.predict.predictions import Predictions
 from snellen.report.pack import packed
+from snellen.serialize import to_json
 
 
 def geometry_json(
@@ -41,4 +42,4 @@ def geometry_json(
     ]
     if method:
         maps.append({"name": METHODS[method], "points": packed(neighbour_map(directions[rows], method), "f4")})
-    return {**geometry.to_json(), "dimensions": int(features.shape[1]), "maps": maps}
+    return {**to_json(geometry), "dimensions": int(features.shape[1]), "maps": maps}

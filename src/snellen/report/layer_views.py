@@ -19,7 +19,7 @@ from snellen.inspect.gradcam import grad_cam
 from snellen.inspect.layers import Layer, layers_of
 from snellen.inspect.neighbours import nearest
 from snellen.inspect.patches import cut, loudest_channels, patch_side
-from snellen.metrics.confidence_groups import drawers
+from snellen.metrics.confidence_groups import confidence_groups
 from snellen.models.normalized import Classifier
 from snellen.predict.predictions import Predictions
 from snellen.report.pack import packed_map
@@ -60,9 +60,9 @@ class Subject:
 
 
 def chosen_pictures(predictions: Predictions, rows: NDArray[np.int64], count: int) -> list[int]:
-    """Rows to look at closely: from each drawer in turn its first, its second and so on, until there are `count`."""
+    """Rows to look at closely: each confidence group's first in turn, then its second, until there are `count`."""
     shown = set(rows.tolist())
-    heads = [[row for row in drawer.index.tolist() if row in shown] for drawer in drawers(predictions)]
+    heads = [[row for row in group.index.tolist() if row in shown] for group in confidence_groups(predictions)]
     in_turn = [row for turn in zip_longest(*reversed(heads)) for row in turn if row is not None]
     return in_turn[:count]
 

@@ -1,4 +1,4 @@
-"""The walks for the page: one picture of each drawer at every stop of the pipeline."""
+"""The walks for the page: one picture of each confidence group at every stop of the pipeline."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from snellen.report.layer_views import chosen_pictures
 from snellen.report.sprite import Sprite, make_sprite
 from snellen.runs.run import Run
 
-_WALKS = 4  # as many as drawers
+_WALKS = 4  # as many as confidence groups
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -15,6 +14,7 @@ from rich.text import Text
 from snellen.guards.guard import GuardResult, read_guards, summary
 from snellen.metrics.confidence import Confidence, confidence
 from snellen.metrics.confusion import confusion_matrix, confusion_terminal, worst_pairs
+from snellen.metrics.label_issues import LabelIssue
 from snellen.metrics.scorecard import Scorecard, scorecard
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run, open_run
@@ -63,20 +63,27 @@ def show_mixed_up(console: Console, predictions: Predictions) -> None:
 
 def show_confidence(console: Console, found: Confidence) -> None:
     """Print how sure the model is and whether that comes true."""
-    for label, sentence in found.sentences():
-        show_line(console, label, sentence)
+    show_line(console, "sure", str(found.calibration))
+    fit, before, after = found.temperature, found.calibration, found.calibration_with_temperature
+    if fit is not None and after is not None:
+        ece = f"ECE {100 * before.ece:.2f} → {100 * after.ece:.2f} %, NLL {before.nll:.4f} → {after.nll:.4f}"
+        show_line(console, "", f"temperature {fit.temperature:.3f}, fitted on {fit.n} val images: {ece}")
+    show_line(console, "groups", ", ".join(f"{group.share.hits:,} {group.name}" for group in found.groups))
+    count = found.label_issues.count
+    if count:
+        about = f"{count:,} of {found.n:,} are doubted; of such doubts about half hold, so look before you act"
+        show_line(console, "labels", about)
 
 
-def show_doubts(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
+def show_label_issues(console: Console, issues: Sequence[LabelIssue]) -> None:
     """Print images whose label is doubted, most suspicious first."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for column, justify in (("image", "right"), ("labelled", "left"), ("looks like", "left")):
         table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    for row in rows:
-        given = f"{row['given']} {100 * row['probability_given']:.1f} %"
-        table.add_row(
-            str(row["id"]), Text(given), Text(f"{row['suggested']} {100 * row['probability_suggested']:.1f} %")
-        )
+    for issue in issues:
+        given = f"{issue.given} {100 * issue.probability_given:.1f} %"
+        suggested = f"{issue.suggested} {100 * issue.probability_suggested:.1f} %"
+        table.add_row(str(issue.id), Text(given), Text(suggested))
     console.print(table)
 
 

@@ -21,6 +21,7 @@ from snellen.metrics.confidence import confidence
 from snellen.metrics.intervals import mean_over_seeds
 from snellen.metrics.scorecard import class_table, scorecard
 from snellen.runs.run import Run
+from snellen.serialize import to_json
 from snellen.show.terminal import show_confidence, show_line, show_matrix, show_mixed_up
 
 
@@ -51,8 +52,8 @@ def look_json(look: TestEvaluation, runs: Sequence[Run], *, data: Path | None) -
     found = look.to_json()
     without = _without_near_duplicates(look, runs, data)
     for at, (run, predictions) in enumerate(zip(runs, look.predictions, strict=True)):
-        found["runs"][at]["confidence"] = confidence(predictions, val=val_predictions(run.folder)).to_json()
-        found["runs"][at]["near_duplicates"] = without[at].to_json() if without else None
+        found["runs"][at]["confidence"] = to_json(confidence(predictions, val=val_predictions(run.folder)))
+        found["runs"][at]["near_duplicates"] = to_json(without[at]) if without else None
     return found
 
 

@@ -6,7 +6,7 @@ import { count, percent } from "./words.js";
 
 /** The verdict in one sentence, with what perfect calibration would show on as many pictures. */
 export function calibrationSentence(calibration) {
-  const { accuracy, mean_confidence: sure, ece, null_percentile_95: luck, distinguishable } = calibration;
+  const { accuracy, mean_confidence: sure, ece, null: { percentile_95: luck }, distinguishable } = calibration;
   const gap = `It is ${percent(sure)} sure on average and right ${percent(accuracy.value)} of the time`;
   if (!distinguishable) return `${gap}. On ${count(accuracy.n)} pictures that cannot be told from perfect calibration (ECE ${percent(ece)}).`;
   const lean = sure > accuracy.value ? "overconfident" : "underconfident";

@@ -38,10 +38,10 @@ export function openAnswers(page, split, run) {
     shown: ids.length,
     ids,
     labels,
-    drawer: columns.drawer,
+    group: columns.group,
     place: columns.place,
-    doubt: columns.doubt,
-    doubts: columns.doubt.reduce((largest, rank) => Math.max(largest, rank), 0),
+    issue: columns.label_issue,
+    issues: columns.label_issue.reduce((largest, rank) => Math.max(largest, rank), 0),
     topCount: width,
     top: (row, rank) => columns.top[row * width + rank],
     probability: (row, rank) => columns.probability[row * width + rank] / STEPS,
@@ -51,25 +51,25 @@ export function openAnswers(page, split, run) {
   };
   answers.rowOf = new Map(Array.from(ids, (id, row) => [id, row]));
   answers.inOrder = Array.from(ids.keys()).sort(
-    (a, b) => DRAWER_ORDER[answers.drawer[a]] - DRAWER_ORDER[answers.drawer[b]] || answers.place[a] - answers.place[b],
+    (a, b) => GROUP_ORDER[answers.group[a]] - GROUP_ORDER[answers.group[b]] || answers.place[a] - answers.place[b],
   );
   return answers;
 }
 
-const DRAWER_ORDER = [3, 2, 1, 0]; // the mistakes made with most conviction come first
+const GROUP_ORDER = [3, 2, 1, 0]; // the mistakes made with most conviction come first
 
 const picturesOf = (page, split) => {
   const { ids, labels } = page.splits[split];
   return { ids: unpack(ids), labels: unpack(labels) };
 };
 
-/** Rows that fit a filter, in drawer order: `drawer`, `label`, `said` are numbers, `pair` is two of them, `query` is text; or null. */
-export function filterRows(answers, { drawer, label, said, pair, query, among }) {
+/** Rows that fit a filter, in the order of the groups: `group`, `label`, `said` are numbers, `pair` is two of them, `query` is text; or null. */
+export function filterRows(answers, { group, label, said, pair, query, among }) {
   const words = (query ?? "").toLowerCase().split(/\s+/).filter(Boolean);
   const tests = words.map((word) => wordTest(answers, word));
   return answers.inOrder.filter(
     (row) =>
-      (drawer == null || answers.drawer[row] === drawer) &&
+      (group == null || answers.group[row] === group) &&
       (label == null || answers.labels[row] === label) &&
       (said == null || answers.top(row, 0) === said) &&
       (pair == null || mixedUp(answers, row, pair)) &&
@@ -100,7 +100,7 @@ function wordTest(answers, word) {
   }
   if (word === "wrong") return (row) => !answers.right(row);
   if (word === "right") return (row) => answers.right(row);
-  if (word === "doubted") return (row) => answers.doubt[row] > 0;
+  if (word === "doubted") return (row) => answers.issue[row] > 0;
   if (word.includes(">") && word.length > 1) {
     const [from, to] = word.split(">", 2);
     return (row) => named[answers.labels[row]].includes(from) && named[answers.top(row, 0)].includes(to);

@@ -1,4 +1,4 @@
-// What the line-up shows: chips for the drawers, choices for classes and pairs, and a search.
+// What the line-up shows: chips for the confidence groups, choices for classes and pairs, and a search.
 
 import { h } from "./dom.js";
 import { count } from "./words.js";
@@ -7,13 +7,13 @@ const PAIRS = 20; // further down a list of pairs nobody looks for one
 
 /** The filters above the line-up. `change(changes)` goes to another address; `update(state)` shows the current one. */
 export function filters(answers, glasses, change) {
-  const chips = answers.drawers.map((drawer, number) =>
+  const chips = answers.groups.map((group, number) =>
     h(
       "button",
-      { type: "button", class: `chip drawer-${number}`, title: drawer.rule, onclick: () => change({ drawer: pressed(chips[number]) ? null : number }) },
+      { type: "button", class: `chip group-${number}`, title: group.rule, onclick: () => change({ group: pressed(chips[number]) ? null : number }) },
       h("span", { class: "dot", "aria-hidden": "true" }),
-      drawer.name,
-      h("b", {}, count(drawer.share.hits)),
+      group.name,
+      h("b", {}, count(group.share.hits)),
     ),
   );
   const choice = (name, text) => {
@@ -51,11 +51,11 @@ export function filters(answers, glasses, change) {
     element: h(
       "div",
       { class: "filters", role: "group", "aria-label": "Filter the pictures" },
-      h("div", { class: "chips" }, chips, glasses ? looked : null),
+      h("div", { class: "chips", role: "group", "aria-label": "Confidence groups: four drawers, right or wrong, sure or nervous" }, chips, glasses ? looked : null),
       h("div", { class: "choices" }, selects.true, selects.said, pair, h("label", { class: "search" }, search, h("kbd", { "aria-hidden": "true" }, "/"))),
     ),
     update(state) {
-      chips.forEach((chip, number) => chip.setAttribute("aria-pressed", state.drawer === number));
+      chips.forEach((chip, number) => chip.setAttribute("aria-pressed", state.group === number));
       looked.setAttribute("aria-pressed", Boolean(state.glasses));
       pair.value = state.pair ?? "";
       for (const [name, select] of Object.entries(selects)) select.value = state[name] ?? "";

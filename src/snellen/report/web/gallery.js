@@ -56,7 +56,7 @@ export function lineup({ answers, go, glasses }) {
     element,
     update(next) {
       const wanted = filterRows(answers, {
-        drawer: next.drawer,
+        group: next.group,
         label: next.true,
         said: next.said,
         pair: readPair(next.pair, classes),
@@ -99,7 +99,7 @@ function sentence(answers, row) {
 }
 
 function orderOf(answers, state) {
-  return state.drawer == null ? "the most telling mistakes first" : answers.drawers[state.drawer].order;
+  return state.group == null ? "the most telling mistakes first" : answers.groups[state.group].order;
 }
 
 function portrait(answers, row, step, at, of) {

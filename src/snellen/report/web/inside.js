@@ -37,7 +37,7 @@ export function inside({ answers, go, glasses }) {
     "section",
     { class: "inside" },
     h("h2", {}, "Three pairs of glasses"),
-    h("p", { class: "soft" }, `The same picture at three depths of ${answers.run.recipe.model}. Choose one of ${plural(glasses.seen.length, "picture")}, taken in turn from the four drawers, mistakes first.`),
+    h("p", { class: "soft" }, `The same picture at three depths of ${answers.run.recipe.model}. Choose one of ${plural(glasses.seen.length, "picture")}, taken in turn from the four confidence groups, mistakes first.`),
     row,
     chosen,
     h("h2", {}, "What excites a channel most"),

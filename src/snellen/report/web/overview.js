@@ -80,8 +80,8 @@ function pairs(answers, go) {
 }
 
 function confident(answers, go) {
-  const rows = answers.inOrder.filter((row) => answers.drawer[row] === 3);
-  const total = answers.drawers[3].share.hits;
+  const rows = answers.inOrder.filter((row) => answers.group[row] === 3);
+  const total = answers.groups[3].share.hits;
   if (!rows.length) return [h("p", {}, "Not once: where it is wrong, it is not sure.")];
   return [
     h(
@@ -90,13 +90,13 @@ function confident(answers, go) {
       rows.slice(0, 3).map((row) =>
         h(
           "button",
-          { type: "button", class: "mugshot", onclick: () => go({ ...UNFILTERED, view: "gallery", drawer: 3, i: answers.ids[row] }) },
+          { type: "button", class: "mugshot", onclick: () => go({ ...UNFILTERED, view: "gallery", group: 3, i: answers.ids[row] }) },
           picture(answers.sprite, row, ""),
           h("span", {}, h("b", {}, answers.classes[answers.labels[row]]), h("span", { class: "wrong" }, ` ${percent(answers.confidence(row), 0)} ${answers.classes[answers.top(row, 0)]}`)),
         ),
       ),
     ),
-    h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, view: "gallery", drawer: 3, i: null }) }, `All ${count(total)} of them →`),
+    h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, view: "gallery", group: 3, i: null }) }, `All ${count(total)} of them →`),
   ];
 }
 

@@ -1,6 +1,6 @@
 // How numbers are said, and the one line under each picture.
 
-const WORTH_DOUBTING = 100; // further down the list a doubt says more about the network than about the label
+const WORTH_A_LOOK = 100; // further down the list a doubt says more about the network than about the label
 
 const PERCENT = "\u00a0%"; // the sign stays with its number
 const grouped = new Intl.NumberFormat("en");
@@ -50,7 +50,7 @@ export function noteOn(answers, row) {
   const label = classes[answers.labels[row]];
   const sure = answers.confidence(row);
   const lead = Math.round(100 * (sure - (second == null ? 0 : answers.probability(row, 1))));
-  switch (answers.drawer[row]) {
+  switch (answers.group[row]) {
     case 0:
       return second == null ? `Sure and right.` : `Sure and right: ${said} leads ${second} by ${plural(lead, "point")}.`;
     case 1:
@@ -78,8 +78,8 @@ export function asideOn(answers, row) {
         : `One of ${count(alike)} pictures of ${answers.classes[label]} taken for ${answers.classes[said]} (${percent(alike / all, 0)} of the class).`,
     );
   }
-  if (answers.doubt[row] && answers.doubt[row] <= WORTH_DOUBTING) {
-    parts.push(`Confident learning doubts this label: number ${count(answers.doubt[row])} of ${count(answers.doubts)}.`);
+  if (answers.issue[row] && answers.issue[row] <= WORTH_A_LOOK) {
+    parts.push(`Confident learning doubts this label: number ${count(answers.issue[row])} of ${count(answers.issues)}.`);
   }
   return parts.join(" ");
 }
