@@ -47,7 +47,7 @@ OF_DATA = (
         "train/setup.py",
         "statistics = measure(splits.train)",
         "statistics = measure(split_final(dataset).train)",
-        ("train/test_job.py::test_statistics_come_from_the_training_images_and_not_from_val",),
+        ("train/test_setup.py::test_statistics_come_from_the_training_images_and_not_from_val",),
     ),
     Mutant(
         "statistics-may-come-from-val",

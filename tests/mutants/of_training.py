@@ -48,7 +48,7 @@ OF_TRAINING = (
         "train/step.py",
         "(workers * summed / whole).backward()",
         "(summed / whole).backward()",
-        ("train/test_workers.py::test_two_workers_without_batch_norm_train_what_one_trains",),
+        ("train/test_ddp.py::test_two_workers_without_batch_norm_train_what_one_trains",),
     ),
     # Small maps on a CPU with AMX
     Mutant(
@@ -106,7 +106,7 @@ OF_TRAINING = (
         "train/batches.py",
         "self._made(positions[rank::workers]",
         "self._made(positions[::workers]",
-        ("train/test_workers.py::test_shares_of_a_batch_make_the_batch",),
+        ("train/test_ddp.py::test_shares_of_a_batch_make_the_batch",),
     ),
     Mutant(
         "momentum-without-nesterov",
@@ -304,7 +304,7 @@ OF_TRAINING = (
         "train/setup.py",
         "splits = split_final(dataset) if final else split(dataset)",
         "splits = split(dataset)",
-        ("train/test_job.py::test_a_final_training_has_all_images_and_no_val",),
+        ("train/test_setup.py::test_a_final_training_has_all_images_and_no_val",),
     ),
     # Resuming
     Mutant(
