@@ -129,7 +129,7 @@ def test_the_files_hold_the_same_numbers(standing: Standing) -> None:
     write_results(standing)
     results = json.loads((standing.plan.folder / "results.json").read_text())
     assert [rung["verdict"] and rung["verdict"]["word"] for rung in results["rungs"]] == [None, "kept", "undecided"]
-    assert results["rungs"][1]["difference"]["mean"] == pytest.approx(0.05)
+    assert results["rungs"][1]["verdict"]["difference"]["mean"] == pytest.approx(0.05)
     page = (standing.plan.folder / "ladder.md").read_text()
     assert "| + crop and flip | augment.crop_pixels 0 → 4; augment.flip none → random | 76.00 ± 1.00 |" in page
     assert "| b-s1 | 77.0 % (74.3-79.5, n=1000) | 76.00 % | 2 | same10000000 | 1m00s |" in page

@@ -77,7 +77,9 @@ OF_GRADING = (
         "metrics/classification.py",
         "return fmean(row.f1 for row in class_scores(predictions) if row.f1 is not None)",
         "return fmean(row.f1 or 0.0 for row in class_scores(predictions))",
-        ("metrics/test_classification.py::test_also_where_classes_are_absent_scores_equal_scikit_learns_and_torchmetrics",),
+        (
+            "metrics/test_classification.py::test_also_where_classes_are_absent_scores_equal_scikit_learns_and_torchmetrics",
+        ),
     ),
     Mutant(
         "top-k-is-top-k-plus-one",
