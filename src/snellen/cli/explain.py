@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,11 +12,11 @@ import tyro
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from snellen.explain.stage import Numbers, Stage
-    from snellen.explain.trace import Walk
+    from snellen.explain.stage import Stage
+    from snellen.explain.trace import Trace
 
 _WIDEST = 100
-_INDENT, _NAMES = 5, 9  # columns: of everything below a title, and of the names on the left
+_INDENT = 5  # columns of everything below a title
 
 
 @dataclass(frozen=True)
@@ -41,41 +40,39 @@ class Args:
 
 
 def run(args: Args) -> int:
-    """Walk; exit code 1 if a step and its NumPy counterpart disagree."""
+    """Trace the picture; exit code 1 if a step and its NumPy counterpart disagree."""
     from snellen.data.catalog import load_again
     from snellen.explain.context import context_of
-    from snellen.explain.trace import walk
+    from snellen.explain.trace import trace, write_png
     from snellen.runs.run import open_run
+    from snellen.serialize import to_json
 
     run = open_run(args.run)
-    ground = context_of(run, load_again(run.info["data"], data=args.data))
-    walked = walk(ground, image_id=args.image, split=args.split, epoch=args.epoch)
+    context = context_of(run, load_again(run.info["data"], data=args.data))
+    traced = trace(context, image_id=args.image, split=args.split, epoch=args.epoch)
     if args.out is not None:
-        from snellen.explain.sheet import walk_png
-
-        walk_png(args.out, walked)
+        write_png(args.out, traced)
     if args.json:
-        print(json.dumps(walked.to_json(), ensure_ascii=False))
+        print(json.dumps(to_json(traced), ensure_ascii=False))
     else:
-        _print(walked, args.out)
-    return 0 if walked.passed else 1
+        _print(traced, args.out)
+    return 0 if traced.passed else 1
 
 
-def _print(walked: Walk, out: Path | None) -> None:
+def _print(traced: Trace, out: Path | None) -> None:
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False)
-    console.print(Text.assemble((f"{walked.label}, {walked.split} {walked.image_id}", "bold")))
-    console.print(Text(f"{walked.run}, {walked.data}, epoch {walked.epoch}", style="dim"))
-    for number, stage in enumerate(walked.stages, start=1):
+    console.print(Text(f"{traced.label}, {traced.split} {traced.image}", style="bold"))
+    console.print(Text(f"{traced.run}, {traced.data}, epoch {traced.epoch}", style="dim"))
+    for number, stage in enumerate(traced.stages, start=1):
         _print_stage(console, number, stage)
-    failed = [stage.title for stage in walked.stages if not stage.check.passed]
-    total = len(walked.stages)
+    total, failed = len(traced.stages), traced.failed
     console.print()
     if failed:
-        sentence = f"{len(failed)} of {total} steps come out otherwise by hand: {'; '.join(failed)}"
-        console.print(Text(f"✗ {sentence}", style="bold red"))
+        sentence = f"✗ {len(failed)} of {total} steps come out otherwise by hand: {'; '.join(failed)}"
+        console.print(Text(sentence, style="bold red"))
     else:
         console.print(Text(f"✓ All {total} steps come out the same by hand.", style="bold"))
     if out is not None:
@@ -83,48 +80,27 @@ def _print(walked: Walk, out: Path | None) -> None:
 
 
 def _print_stage(console: Console, number: int, stage: Stage) -> None:
+    from rich.padding import Padding
+    from rich.table import Table
     from rich.text import Text
 
-    sign, style = ("✓", "green") if stage.check.passed else ("✗", "bold red")
+    check, array = stage.check, stage.array
+    sign, style = ("✓", "green") if check.passed else ("✗", "bold red")
+    allowed = "must be 0" if check.tolerance == 0 else f"up to {check.tolerance:.2g} is rounding"
+    low, high, mean, std = (f"{array[name]:.4g}" for name in ("min", "max", "mean", "std"))
+    rows = Table.grid(padding=(0, 1))
+    rows.add_column(style="dim", min_width=8)
+    rows.add_column(overflow="fold")
+    rows.add_row("array", Text(f"{array['dtype']} {array['shape']}: {array['layout']}", style="cyan"))
+    rows.add_row("values", f"{low} to {high}, mean {mean}, std {std}")
+    if stage.facts:  # in one row, since their names may be as long as class names
+        rows.add_row("here", Text("; ".join(f"{name}: {value}" for name, value in stage.facts.items())))
+    for name, called in (("code", stage.production), ("by hand", stage.by_hand)):
+        rows.add_row(name, Text(f"{called.name}  {called.place}", style="dim"))
+        rows.add_row("", Text(called.code, style="yellow"))
+    rows.add_row("apart by", Text(f"{check.difference:.2g} ({allowed})", style="" if check.passed else "bold red"))
     console.print()
     console.print(Text.assemble((f"{number:>2} ", "dim"), (sign, style), (f" {stage.title}", "bold")))
     width = min(console.width, _WIDEST)
-    for line in textwrap.wrap(stage.says, max(20, width - _INDENT), break_on_hyphens=False):
-        console.print(Text(f"{'':<{_INDENT}}{line}"))
-    _print_row(console, width, "array", array_words(stage.numbers), "cyan")
-    _print_row(console, width, "values", value_words(stage.numbers))
-    for name, value in _facts_in_rows(stage):
-        _print_row(console, width, name, value)
-    for name, quoted in (("code", stage.production), ("by hand", stage.by_hand)):
-        _print_row(console, width, name, quoted.code, "yellow")
-        _print_row(console, width, "", quoted.place, "dim")
-    difference = f"{stage.check.difference:.2g} (up to {stage.check.tolerance:.2g} is rounding)"
-    if stage.check.tolerance == 0:
-        difference = f"{stage.check.difference:.2g} (must be 0)"
-    _print_row(console, width, "apart by", difference, "" if stage.check.passed else "bold red")
-
-
-def array_words(numbers: Numbers) -> str:
-    """Number format, shape and axes on one line."""
-    return f"{numbers.dtype} {numbers.shape}: {numbers.layout}"
-
-
-def value_words(numbers: Numbers) -> str:
-    """Smallest to largest value, mean and standard deviation on one line, four digits each."""
-    low, high, mean, std = (f"{value:.4g}" for value in (numbers.low, numbers.high, numbers.mean, numbers.std))
-    return f"{low} to {high}, mean {mean}, std {std}"
-
-
-def _facts_in_rows(stage: Stage) -> list[tuple[str, str]]:
-    """Facts in one row, since their names may be as long as class names."""
-    facts = "; ".join(f"{name}: {value}" for name, value in stage.facts)
-    return [("here", facts)] if facts else []
-
-
-def _print_row(console: Console, width: int, name: str, value: str, style: str = "") -> None:
-    from rich.text import Text
-
-    lines = textwrap.wrap(value, max(20, width - _INDENT - _NAMES), break_on_hyphens=False) or [""]
-    for at, line in enumerate(lines):
-        head = name if at == 0 else ""
-        console.print(Text.assemble((f"{'':<{_INDENT}}{head:<{_NAMES}}", "dim"), (line, style)))
+    for below in (Text(stage.says), rows):
+        console.print(Padding(below, (0, 0, 0, _INDENT)), width=width)

@@ -1,6 +1,6 @@
 """The pipeline's arithmetic as one would do it by hand: one image, NumPy, nothing fast.
 
-What `augment.reference` is to augmentation, this file is to the rest. The pipeline walk lays each of these lines
+What `augment.reference` is to augmentation, this file is to the rest. A trace lays each of these functions
 beside the one that does the work and compares the two results. Letters: C, H, W as everywhere, K classes.
 """
 
@@ -87,7 +87,7 @@ def most_probable(probabilities: NDArray[np.float64], count: int) -> list[int]:
 
 
 def views(image: NDArray[np.uint8], tta: TTA) -> list[tuple[float, NDArray[np.uint8]]]:
-    """Weights and pictures (H, W, C) that `evaluate.views` makes of a batch."""
+    """Weights and pictures (H, W, C) that `predict.tta.views` makes of a batch."""
     height, width, _ = image.shape
     pad, windows = _WINDOWS[tta]
     padded, seen = reflect_pad(image, pad), []

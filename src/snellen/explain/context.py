@@ -1,15 +1,18 @@
-"""What a walk through the pipeline starts from: a run with its data, and one image of them."""
+"""What a trace starts from: a run with its data, and one picture of them."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from snellen.augment.draws import Draws, draw
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pixel_statistics import PixelStatistics, measure
@@ -22,31 +25,31 @@ from snellen.recipes.recipe import Recipe
 from snellen.runs.run import Run
 
 Side = Literal["val", "train"]
-"""The splits a walk may begin in; test pictures stay sealed."""
+"""The splits a trace may begin in; test pictures stay sealed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """All that the walks through one run share.
+    """All that the traces of one run share.
 
     Attributes:
         run: with weights.
         recipe: of the run.
         model: its weights, on the CPU, in eval mode.
+        dataset: the run's data, as loaded.
         train: the images it was trained on.
         val: the images it was chosen by, or None after a --final training.
         statistics: mean and std, measured again on `train`.
-        source: the data's folder, or the words that say how they were made.
         stored: the val predictions that were written down, or None.
     """
 
     run: Run
     recipe: Recipe
     model: Classifier
+    dataset: Dataset
     train: LabeledImages
     val: LabeledImages | None
     statistics: PixelStatistics
-    source: str
     stored: Predictions | None
 
     def side_in_epoch(self, epoch: int) -> int:
@@ -57,43 +60,68 @@ class Context:
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
-    """One image on that ground.
+class TracedImage:
+    """The picture that is followed.
 
     Attributes:
-        ground: see there.
-        split: which of its two sets of images.
+        context: the run and its data.
+        images: the set it belongs to: train or val.
         row: position in that set.
         epoch: of the training whose draws are shown, from 0.
     """
 
-    ground: Context
-    split: Side
+    context: Context
+    images: LabeledImages
     row: int
     epoch: int
 
-    @property
-    def images(self) -> LabeledImages:
-        """The set the image belongs to."""
-        images = self.ground.train if self.split == "train" else self.ground.val
-        assert images is not None, "`find` asks for it"
-        return images
+    @cached_property
+    def alone(self) -> LabeledImages:
+        """The picture as a set of one."""
+        return self.images.take(np.array([self.row]), self.images.role)
 
     @property
-    def image(self) -> NDArray[np.uint8]:
+    def pixels(self) -> NDArray[np.uint8]:
         """(H, W, C) uint8."""
-        image: NDArray[np.uint8] = self.images.images[self.row]
-        return image
+        pixels: NDArray[np.uint8] = self.alone.images[0]
+        return pixels
+
+    @property
+    def batch(self) -> torch.Tensor:
+        """(1, H, W, C) uint8."""
+        return torch.from_numpy(self.alone.images)
 
     @property
     def image_id(self) -> int:
         """Position in the source file."""
-        return int(self.images.ids[self.row])
+        return int(self.alone.ids[0])
 
     @property
-    def label(self) -> int:
-        """The class it is said to be."""
-        return int(self.images.labels[self.row])
+    def label(self) -> str:
+        """Name of the class it is said to be."""
+        return self.images.class_names[int(self.alone.labels[0])]
+
+    @cached_property
+    def draws(self) -> Draws:
+        """What chance decided for it in this epoch, one row."""
+        seed, count = int(self.context.run.info["seed"]), max(len(self.context.train), self.row + 1)
+        drawn = draw(self.context.recipe.augment, seed=seed, epoch=self.epoch, count=count)
+        return drawn.at(np.array([self.row]))
+
+    @property
+    def cifar10_folder(self) -> Path | None:
+        """Where CIFAR-10 was read from; None for any other data."""
+        folder = Path(self.context.dataset.source)
+        return folder if self.images.name == "cifar10" and folder.is_dir() else None
+
+    @property
+    def file(self) -> tuple[str, Path | None]:
+        """Name and place of the file it was decoded from; without place if it lies in a shard, "" if there is none."""
+        if not self.context.dataset.files:
+            return "", None
+        source, name = Path(self.context.dataset.source), self.context.dataset.files[self.image_id]
+        path = (source if source.is_dir() else source.parent) / name
+        return name, path if path.is_file() else None
 
 
 def context_of(run: Run, dataset: Dataset) -> Context:
@@ -104,37 +132,33 @@ def context_of(run: Run, dataset: Dataset) -> Context:
         DataError: these are not the images it was trained on.
     """
     model = restore(run)
-    info = run.info
-    parts = split_final(dataset) if info["final"] else split(dataset)
-    if parts.train.fingerprint != info["data"]["train"]["fingerprint"]:
+    train, val = _images_of(run, dataset)
+    path = run.folder / "predictions_val.npz"
+    stored = Predictions.load(path) if val is not None and path.exists() else None
+    return Context(run, run.recipe, model, dataset, train, val, measure(train), stored)
+
+
+def _images_of(run: Run, dataset: Dataset) -> tuple[LabeledImages, LabeledImages | None]:
+    parts = split_final(dataset) if run.info["final"] else split(dataset)
+    if parts.train.fingerprint != run.info["data"]["train"]["fingerprint"]:
         raise DataError(
             f"The training images of {dataset.name} ({dataset.source}) are not those that {run.folder} was trained on. "
             "Name the right ones with --data."
         )
-    path = run.folder / "predictions_val.npz"
-    return Context(
-        run=run,
-        recipe=run.recipe,
-        model=model,
-        train=parts.train,
-        val=parts.val,
-        statistics=measure(parts.train),
-        source=dataset.source,
-        stored=Predictions.load(path) if parts.val is not None and path.exists() else None,
-    )
+    return parts.train, parts.val
 
 
-def find(ground: Context, *, image_id: int | None, split: Side, epoch: int) -> Subject:
+def find(context: Context, *, image_id: int | None, split: Side, epoch: int) -> TracedImage:
     """The image with this id; None takes the first of the split.
 
     Raises:
         RunError: the run kept no val images.
         InvalidSetting: there is no such image in the split, or no such epoch in the training.
     """
-    images = ground.train if split == "train" else ground.val
+    images = context.train if split == "train" else context.val
     if images is None:
-        raise RunError(f"{ground.run.folder} was trained with --final and kept no val images. Walk with --split train.")
-    epochs = math.ceil(ground.recipe.epochs)
+        raise RunError(f"{context.run.folder} was trained with --final and kept no val images. Use --split train.")
+    epochs = math.ceil(context.recipe.epochs)
     if not 0 <= epoch < epochs:
         raise InvalidSetting(f"--epoch {epoch} is not possible: this training has epochs 0 to {epochs - 1}.")
     at = np.flatnonzero(images.ids == (images.ids[0] if image_id is None else image_id))
@@ -145,10 +169,4 @@ def find(ground: Context, *, image_id: int | None, split: Side, epoch: int) -> S
             f"--image {image_id} is not in {split}, which holds {len(images):,} images with ids such as {shown}. "
             f"It may be in the other split: --split {other}"
         )
-    return Subject(ground, split, int(at[0]), epoch)
-
-
-def folder_of(subject: Subject) -> Path | None:
-    """Where CIFAR-10 was read from; None where nothing was read."""
-    folder = Path(subject.ground.source)
-    return folder if subject.images.name == "cifar10" and folder.is_dir() else None
+    return TracedImage(context, images, int(at[0]), epoch)

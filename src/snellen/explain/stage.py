@@ -1,18 +1,27 @@
-"""One stop of an image on its way through the pipeline, with what was found there."""
+"""One stop of a picture: the function that is called there, the same by hand in NumPy, and whether the two agree.
+
+Name, place and statements of both are read from the very functions that were called, so they cannot name others.
+"""
 
 from __future__ import annotations
 
+import ast
+import inspect
 import math
-from dataclasses import dataclass
-from typing import Any
+import re
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snellen.explain.quoted import Line
-
 Pixels = NDArray[np.uint8]
 """(h, w, 3) uint8, ready to be shown."""
+
+_FEW = 8  # lines of statements that are shown; of a longer function only how it is called
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,32 +30,52 @@ class Picture:
 
     caption: str
     pixels: Pixels
+    json_only: ClassVar = ("caption", "shape")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(h, w, 3)."""
+        return self.pixels.shape
 
 
-@dataclass(frozen=True)
-class Numbers:
-    """What an array is and what its values are.
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A function, and what came of calling it (or the part of it that is compared)."""
 
-    Attributes:
-        shape: as NumPy has it.
-        dtype: name of the number format.
-        layout: what the axes are, in order, such as "C, H, W".
-        low: smallest value; `high`, `mean` and `std` likewise, in the array's own unit.
-    """
+    function: Callable[..., Any]
+    result: Any
+    json_only: ClassVar = ("name", "place", "code")
 
-    shape: tuple[int, ...]
-    dtype: str
-    layout: str
-    low: float
-    high: float
-    mean: float
-    std: float
+    def part(self, of: Callable[[Any], Any]) -> Call:
+        """The same call with a part of its result."""
+        return replace(self, result=of(self.result))
 
-    def to_json(self) -> dict[str, Any]:
-        """All fields; the values are None where they are not finite."""
-        values = {"min": self.low, "max": self.high, "mean": self.mean, "std": self.std}
-        finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
-        return {"shape": list(self.shape), "dtype": self.dtype, "layout": self.layout, **finite}
+    @property
+    def name(self) -> str:
+        """Module and name, those of this package without its own."""
+        return f"{self.function.__module__}.{self.function.__qualname__}".removeprefix("snellen.")
+
+    @property
+    def place(self) -> str:
+        """File and line, such as "augment/batched.py:58"."""
+        module = self.function.__module__.removeprefix("snellen.").replace(".", "/")
+        return f"{module}.py:{self.function.__code__.co_firstlineno}"
+
+    @property
+    def code(self) -> str:
+        """Its statements without docstring, comments and annotations where they are few; else how it is called."""
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(self.function))).body
+        assert isinstance(definition, ast.FunctionDef), "what is called is a function"
+        statements = definition.body[1:] if ast.get_docstring(definition) else definition.body
+        lines = "\n".join(ast.unparse(each) for each in statements).splitlines()
+        if len(lines) > _FEW:
+            return f"{definition.name}({', '.join(inspect.signature(self.function).parameters)})"
+        return "\n".join(re.sub(r"^(\s*\w+): [^=]+ = ", r"\1 = ", line) for line in lines)
+
+
+def call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Call:
+    """Call it, and remember that it was it."""
+    return Call(function, function(*arguments, **options))
 
 
 @dataclass(frozen=True)
@@ -60,16 +89,12 @@ class Check:
 
     difference: float
     tolerance: float
+    json_also: ClassVar = ("passed",)
 
     @property
     def passed(self) -> bool:
         """Within tolerance; NaN is not."""
         return self.difference <= self.tolerance
-
-    def to_json(self) -> dict[str, Any]:
-        """Both numbers and the verdict; a difference that is no number is None."""
-        difference = self.difference if math.isfinite(self.difference) else None
-        return {"difference": difference, "tolerance": self.tolerance, "passed": self.passed}
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,51 +105,52 @@ class Stage:
         key: short name, the same for every run.
         title: a few words.
         says: one or two sentences: what happens here.
-        numbers: about the array that leaves this stop.
-        production: the line that makes it in every training or evaluation.
-        by_hand: the line, in NumPy, that makes it again.
-        check: the largest difference between the two results.
-        facts: names and values that belong to this image, such as what was drawn for it.
+        layout: what the axes of the array are, in order, such as "C, H, W".
+        production: the call that every training or evaluation makes.
+        by_hand: the call, in NumPy, that makes the same again.
+        relative: how far the two results may be apart, as a fraction of the largest entry or of 1.
+        facts: names and values that belong to this picture, such as what was drawn for it.
         pictures: how it looks here.
+        leaves: the array that leaves this stop, where the calls are compared in another form or in a part of it.
     """
 
     key: str
     title: str
     says: str
-    numbers: Numbers
-    production: Line
-    by_hand: Line
-    check: Check
-    facts: tuple[tuple[str, str], ...] = ()
+    layout: str
+    production: Call
+    by_hand: Call
+    relative: float = 0.0
+    facts: dict[str, str] = field(default_factory=dict)
     pictures: tuple[Picture, ...] = ()
+    leaves: NDArray[Any] | None = None
+    json_only: ClassVar = (
+        "key", "title", "says", "array", "production", "by_hand", "check", "facts", "pictures",
+    )  # fmt: skip
 
-    def to_json(self) -> dict[str, Any]:
-        """Everything but the pixels, of which only captions and sizes are told."""
-        return {
-            "key": self.key,
-            "title": self.title,
-            "says": self.says,
-            **self.numbers.to_json(),
-            "production": self.production.to_json(),
-            "by_hand": self.by_hand.to_json(),
-            "check": self.check.to_json(),
-            "facts": dict(self.facts),
-            "pictures": [{"caption": each.caption, "shape": list(each.pixels.shape)} for each in self.pictures],
-        }
+    @property
+    def values(self) -> NDArray[Any]:
+        """The array that leaves this stop."""
+        return np.asarray(self.production.result if self.leaves is None else self.leaves)
+
+    @cached_property
+    def array(self) -> dict[str, Any]:
+        """What the array is, and its smallest and largest value, mean and standard deviation."""
+        exact = self.values.astype(np.float64)
+        numbers = {name: float(getattr(exact, name)()) for name in ("min", "max", "mean", "std")}
+        return {"dtype": str(self.values.dtype), "shape": self.values.shape, "layout": self.layout, **numbers}
+
+    @cached_property
+    def check(self) -> Check:
+        """Production against by hand."""
+        return compare(self.production.result, self.by_hand.result, relative=self.relative)
 
 
-def numbers_of(values: NDArray[Any], layout: str) -> Numbers:
-    """Shape, dtype, smallest, largest, mean and standard deviation of an array that is not empty."""
-    exact = values.astype(np.float64)
-    moments = float(exact.min()), float(exact.max()), float(exact.mean()), float(exact.std())
-    return Numbers(values.shape, str(values.dtype), layout, *moments)
-
-
-def compare(production: NDArray[Any], by_hand: NDArray[Any], *, relative: float) -> Check:
+def compare(production: Any, by_hand: Any, *, relative: float) -> Check:
     """The largest difference, held against `relative` times the largest entry, and against `relative` at least."""
-    if production.shape != by_hand.shape:
+    exact, again = (np.asarray(values).astype(np.float64) for values in (production, by_hand))
+    if exact.shape != again.shape:
         return Check(math.nan, relative)
-    exact, again = production.astype(np.float64), by_hand.astype(np.float64)
     size = float(np.abs(again).max(initial=0))
     return Check(float(np.abs(exact - again).max(initial=0)), relative * max(1.0, size))
 
@@ -134,26 +160,23 @@ def show_bytes(image: Pixels) -> Pixels:
     return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
 
 
-def show_fractions(image: NDArray[np.float32]) -> Pixels:
+def show_fractions(image: Any) -> Pixels:
     """(C, h, w) in [0, 1] as bytes."""
-    return show_bytes(np.round(image.transpose(1, 2, 0).clip(0, 1) * 255).astype(np.uint8))
+    return show_bytes(np.round(np.asarray(image).transpose(1, 2, 0).clip(0, 1) * 255).astype(np.uint8))
 
 
-def show_signed(image: NDArray[Any]) -> Pixels:
+def show_signed(image: Any) -> Pixels:
     """(C, h, w) about zero: 0 is mid-grey, the largest size is black or white."""
-    largest = max(float(np.abs(image).max(initial=0)), 1e-12)
-    return show_fractions((image / largest / 2 + 0.5).astype(np.float32))
+    signed = np.asarray(image)
+    return show_fractions(signed / max(float(np.abs(signed).max(initial=0)), 1e-12) / 2 + 0.5)
 
 
 def show_strongest(maps: NDArray[Any], count: int = 6) -> tuple[Picture, ...]:
     """The channels (h, w) of (C, h, w) maps with the most contrast, each stretched by itself from black to white."""
-    order = np.argsort(-maps.std(axis=(1, 2)), kind="stable")[:count]
-    pictures = []
-    for channel in order.tolist():
-        own = maps[channel].astype(np.float32)
-        spread = max(float(own.max() - own.min()), 1e-12)
-        pictures.append(Picture(f"channel {channel}", show_fractions(((own - own.min()) / spread)[None])))
-    return tuple(pictures)
+    order = np.argsort(-maps.std(axis=(1, 2)), kind="stable")[:count].tolist()
+    low, high = maps.min(axis=(1, 2), keepdims=True), maps.max(axis=(1, 2), keepdims=True)
+    stretched = (maps - low) / np.maximum(high - low, 1e-12)
+    return tuple(Picture(f"channel {channel}", show_fractions(stretched[channel][None])) for channel in order)
 
 
 def show_bars(values: NDArray[Any]) -> Pixels:

@@ -26,6 +26,12 @@ _SHOWN = 10
 """Rows of a notebook's table."""
 
 
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(N, K) logits -> (N, K) float64 probabilities; the largest logit is subtracted first, so nothing overflows."""
+    exponents = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    return np.asarray(exponents / exponents.sum(axis=1, keepdims=True))
+
+
 @dataclass(frozen=True, repr=False)
 class Predictions:
     """Logits with the labels they are to be judged by, one row per image.
@@ -83,9 +89,7 @@ class Predictions:
     @cached_property
     def probabilities(self) -> NDArray[np.float64]:
         """(N, K) float64, softmax of the plain logits."""
-        shifted = self.logits.astype(np.float64) - self.logits.max(axis=1, keepdims=True)
-        exponents = np.exp(shifted)
-        return np.asarray(exponents / exponents.sum(axis=1, keepdims=True))
+        return softmax(self.logits)
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:

@@ -28,7 +28,7 @@ from snellen.report.answers import answers_json
 from snellen.report.bundle import bundle_html
 from snellen.report.geometry import geometry_json
 from snellen.report.layer_views import Glasses, Subject, chosen_pictures, look_through
-from snellen.report.pipeline import walk_along
+from snellen.report.pipeline import trace_some
 from snellen.report.record import record_json
 from snellen.report.shown import Shown, answered, shown_split
 from snellen.report.sprite import Sprite
@@ -120,7 +120,7 @@ def build_page(runs: Sequence[Run], options: Options, dataset: Dataset | None = 
             if looked is not None:
                 glasses = {"split": name, "run": number, **looked.content}
                 sprites |= looked.sprites
-    pipeline = walk_along(runs[0], dataset, by_split.get("val", {}).get(0) if options.glasses else None)
+    pipeline = trace_some(runs[0], dataset, by_split.get("val", {}).get(0) if options.glasses else None)
     sprites |= pipeline.sprites
     content = {
         "format": 1,

@@ -1,4 +1,4 @@
-"""The walks for the page: one picture of each confidence group at every stop of the pipeline."""
+"""The traces for the page: one picture of each confidence group at every stop of the pipeline."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ import numpy as np
 from snellen.data.dataset import Dataset
 from snellen.explain.context import context_of
 from snellen.explain.stage import Picture, Pixels
-from snellen.explain.trace import Walk, walk
+from snellen.explain.trace import Trace, trace
 from snellen.predict.predictions import Predictions
 from snellen.report.layer_views import chosen_pictures
 from snellen.report.sprite import Sprite, make_sprite
 from snellen.runs.run import Run
+from snellen.serialize import to_json
 
-_WALKS = 4  # as many as confidence groups
+_TRACES = 4  # as many as confidence groups
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The JSON for the page, None where nothing was walked, and the sheets of pictures it refers to by name."""
+    """The JSON for the page, None where nothing was traced, and the sheets of pictures it refers to by name."""
 
     content: dict[str, Any] | None
     sprites: dict[str, Sprite]
 
 
-def walk_along(run: Run, dataset: Dataset, predictions: Predictions | None) -> Pipeline:
-    """Walk with a few val pictures of the run, mistakes first.
+def trace_some(run: Run, dataset: Dataset, predictions: Predictions | None) -> Pipeline:
+    """Trace a few val pictures of the run, mistakes first.
 
     Args:
         run: with weights and val predictions.
         dataset: its data.
-        predictions: those on val; None walks nowhere.
+        predictions: those on val; None traces nothing.
     """
     if predictions is None:
         return Pipeline(None, {})
-    ground = context_of(run, dataset)
-    everything = np.arange(len(predictions))
-    chosen = chosen_pictures(predictions, everything, _WALKS)
-    walks = [walk(ground, image_id=int(predictions.ids[row])) for row in chosen]
+    context = context_of(run, dataset)
+    chosen = chosen_pictures(predictions, np.arange(len(predictions)), _TRACES)
+    traces = [trace(context, image_id=int(predictions.ids[row])) for row in chosen]
     sheets = _Sheets()
-    content = {"split": "val", "run": 0, "epoch": 0, "walks": [_walk_json(each, sheets) for each in walks]}
+    content = {"split": "val", "run": 0, "epoch": 0, "traces": [_trace_json(each, sheets) for each in traces]}
     return Pipeline(content, sheets.sprites())
 
 
@@ -65,8 +65,8 @@ class _Sheets:
         return {name: make_sprite(np.stack(tiles)) for name, tiles in self._tiles.items()}
 
 
-def _walk_json(walked: Walk, sheets: _Sheets) -> dict[str, Any]:
+def _trace_json(traced: Trace, sheets: _Sheets) -> dict[str, Any]:
     stages = [
-        {**stage.to_json(), "pictures": [sheets.add(picture) for picture in stage.pictures]} for stage in walked.stages
+        {**to_json(stage), "pictures": [sheets.add(picture) for picture in stage.pictures]} for stage in traced.stages
     ]
-    return {"id": walked.image_id, "passed": walked.passed, "stages": stages}
+    return {"id": traced.image, "passed": traced.passed, "stages": stages}

@@ -11,7 +11,7 @@ import { curves } from "./curves.js";
 import { inside, openGlasses } from "./inside.js";
 import { perClass } from "./perclass.js";
 import { featureMap } from "./featuremap.js";
-import { pipeline, walksOf } from "./pipeline.js";
+import { pipeline, tracesOf } from "./pipeline.js";
 import { record } from "./record.js";
 import { describeSheets } from "./pictures.js";
 import { themeButton } from "./theme.js";
@@ -24,7 +24,7 @@ const VIEWS = [
   { name: "confusions", title: "Confusions", make: confusions },
   { name: "curves", title: "Curves", make: curves },
   { name: "inside", title: "Inside", make: inside, when: (context) => context.glasses !== null },
-  { name: "pipeline", title: "Pipeline", make: pipeline, when: (context) => walksOf(context) !== null },
+  { name: "pipeline", title: "Pipeline", make: pipeline, when: (context) => tracesOf(context) !== null },
   { name: "classes", title: "Classes", make: perClass },
   { name: "map", title: "Map", make: featureMap, when: (context) => context.answers.geometry !== undefined },
   { name: "record", title: "Record", make: record },

@@ -1,0 +1,235 @@
+"""The first stops: from bytes on disk to what a network takes, and what training makes of the picture on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from snellen.augment.batched import augment_batch, resize_side, to_device, to_float
+from snellen.augment.draws import OneDraw
+from snellen.augment.randaugment import OPERATIONS
+from snellen.augment.reference import augment_one, crop, mirror, reflect_pad, shrink
+from snellen.data.cifar10 import stored_row
+from snellen.data.labeled_images import LabeledImages
+from snellen.data.pictures import Fit, PictureForm
+from snellen.explain.by_hand import as_fractions, from_pixels, from_planes, normalise, planes
+from snellen.explain.context import TracedImage
+from snellen.explain.stage import Call, Picture, Pixels, Stage, call, show_bytes, show_fractions, show_signed
+from snellen.models.normalized import Normalized
+from snellen.runs.environment import redact_paths
+
+_ROUNDING = 1e-6  # float32 has seven digits, and a factor more or less moves the last one
+_OUTLINE = np.array([255, 70, 20], dtype=np.uint8)
+_SQUARE: dict[Fit, str] = {"crop": "cut to its middle square", "pad": "made square by grey bars", "squash": "squeezed"}
+_first = itemgetter(0)  # the picture of a batch of one
+
+
+def picture_stages(image: TracedImage) -> Iterator[Stage]:
+    """From the bytes to the normalised picture, in order; steps that the recipe does not have are left out."""
+    source = _row_on_disk(image) if image.cifar10_folder else _row_in_memory(image)
+    yield source
+    yield _picture(image, source)
+    yield _fractions(image)
+    if not image.context.recipe.augment.is_identity:
+        yield _augmented(image)
+    if image.context.side_in_epoch(image.epoch) < min(image.images.image_shape[:2]):
+        yield _resized(image)
+    yield _normalised(image)
+
+
+def _row_on_disk(image: TracedImage) -> Stage:
+    """One of CIFAR-10's files."""
+    stored = call(stored_row, image.cifar10_folder, image.image_id)
+    file, row, _ = stored.result
+    return Stage(
+        key="disk",
+        title="Bytes on disk",
+        says=f"Row {row} of {file}: 32x32 red values, then as many green and blue ones. The file's checksum was "
+        "compared before a byte of it was believed, and nothing in it was run.",
+        layout="one row: red plane, green plane, blue plane",
+        production=stored.part(itemgetter(2)),
+        by_hand=call(planes, image.pixels),
+        facts={"file": file, "row in it": str(row)},
+        pictures=(_side_by_side(image.pixels),),
+    )
+
+
+def _row_in_memory(image: TracedImage) -> Stage:
+    """A file of the user's, decoded; or pictures that never were in a file."""
+    side, (file, path) = "x".join(map(str, image.pixels.shape[:2])), image.file
+    form = PictureForm.of_run(image.context.run.info["data"])
+    made = call(PictureForm.pixels, form, path) if path else _taken(image)
+    if file:
+        how = f"{file} was decoded, {_SQUARE[form.fit]}, scaled to {side} pixels and kept like that in the cache, from "
+        how += "which training reads it." + (" Here it is decoded once more." if path else "")
+    else:
+        how = f"{image.images.name} was not read from a disk ({redact_paths(image.context.dataset.source)})."
+    return Stage(
+        key="disk",
+        title="Decoded file" if file else "Bytes in memory",
+        says=f"{how} In memory the channels of a pixel lie side by side.",
+        layout="one row: red, green, blue of each pixel" if image.pixels.shape[2] == 3 else "one row",
+        production=made,
+        by_hand=call(from_planes, planes(image.pixels), image.pixels.shape),
+        facts={"file": file, "made square by": form.fit} if file else {},
+        pictures=(_side_by_side(image.pixels),),
+        leaves=made.result.reshape(-1),
+    )
+
+
+def _taken(image: TracedImage) -> Call:
+    taken = call(LabeledImages.take, image.images, np.array([image.row]), image.images.role)
+    return taken.part(lambda one: one.images[0])
+
+
+def _side_by_side(image: Pixels) -> Picture:
+    """The planes, each in grey: what the row looks like when it is only cut into lines."""
+    height, width, channels = image.shape
+    return Picture(
+        f"{height}x{width} planes", show_bytes(image.transpose(0, 2, 1).reshape(height, channels * width, 1))
+    )
+
+
+def _picture(image: TracedImage, source: Stage) -> Stage:
+    unfold = from_planes if image.cifar10_folder else from_pixels
+    return Stage(
+        key="picture",
+        title="A picture",
+        says="The same bytes with three axes. It stays uint8 until it is on the device: a quarter of the memory.",
+        layout="H, W, C (a batch: NHWC)",
+        production=_taken(image),
+        by_hand=call(unfold, source.values, image.pixels.shape),
+        facts={"label": image.label, "id": str(image.image_id)},
+        pictures=(Picture(f"id {image.image_id}", show_bytes(image.pixels)),),
+    )
+
+
+def _fractions(image: TracedImage) -> Stage:
+    made = call(to_float, image.batch).part(_first)
+    return Stage(
+        key="fractions",
+        title="Numbers from 0 to 1",
+        says="Channels first, as convolutions want it, though in memory they stay last. "
+        "This function takes images and nothing else: no random evaluation can be written by mistake.",
+        layout="C, H, W (a batch: NCHW, in channels_last memory)",
+        production=made,
+        by_hand=call(as_fractions, image.pixels),
+        pictures=(Picture("in [0, 1]", show_fractions(made.result)),),
+    )
+
+
+def _augment(image: TracedImage) -> Call:
+    return call(augment_batch, image.batch, to_device(image.draws, "cpu"))
+
+
+def _augmented(image: TracedImage) -> Stage:
+    own, made = image.draws[0], _augment(image).part(_first)
+    said = _perhaps_left_out(image)
+    if image.images.role == "val":
+        said = f" A val image is never augmented; this is what it would have met as training image number {image.row}."
+    return Stage(
+        key="augmented",
+        title=f"Augmented, epoch {image.epoch}",
+        says="In training the picture is cropped, mirrored or jittered, each epoch otherwise. What is drawn depends on "
+        f"seed, epoch and the image's number alone.{said}",
+        layout="C, H, W",
+        production=made,
+        by_hand=call(augment_one, image.pixels, own).part(_channels_first),
+        relative=_ROUNDING,
+        facts=_drawn(image, own),
+        pictures=_augmentation_pictures(image.pixels, own, made.result),
+    )
+
+
+def _resized(image: TracedImage) -> Stage:
+    side = image.context.side_in_epoch(image.epoch)
+    made = call(resize_side, _augment(image).result, side).part(_first)
+    again = call(shrink, augment_one(image.pixels, image.draws[0]), *made.result.shape[1:])
+    return Stage(
+        key="resized",
+        title=f"Shrunk to {side} pixels",
+        says=f"This recipe begins on smaller pictures, which cost less; at the first step of epoch {image.epoch} "
+        f"they have {side} pixels a side.",
+        layout="C, H, W",
+        production=made,
+        by_hand=again.part(_channels_first),
+        relative=10 * _ROUNDING,
+        pictures=(Picture(f"{side} px", show_fractions(made.result)),),
+    )
+
+
+def _normalised(image: TracedImage) -> Stage:
+    statistics, plain = image.context.statistics, to_float(image.batch)
+    with torch.inference_mode():
+        made = call(Normalized.forward, image.context.model.normalize, plain).part(_first)
+    # Measured again on the training images, not read from the model: wrong numbers in the weights are found here.
+    mean, std = (np.array(values, dtype=np.float32) for values in (statistics.mean, statistics.std))
+    return Stage(
+        key="normalised",
+        title="Normalised",
+        says="The training part ends here; the rest is the plain picture, as evaluation sees it. The model's first "
+        f"layer holds mean and std of the {statistics.count:,} training images and of no others.",
+        layout="C, H, W",
+        production=made,
+        by_hand=call(normalise, plain[0].numpy(), mean, std),
+        relative=_ROUNDING,
+        facts={
+            "mean of the channels": "  ".join(f"{value:.4f}" for value in statistics.mean),
+            "std of the channels": "  ".join(f"{value:.4f}" for value in statistics.std),
+        },
+        pictures=(Picture("mid-grey is 0", show_signed(made.result)),),
+    )
+
+
+def _channels_first(image: NDArray[Any]) -> NDArray[Any]:
+    return image.transpose(2, 0, 1)
+
+
+def _perhaps_left_out(image: TracedImage) -> str:
+    prune, epochs = image.context.recipe.prune, image.context.recipe.epochs
+    if prune is None or image.epoch == 0 or not prune.active(image.epoch / epochs):
+        return ""
+    return f" If it was among the easiest {prune.easiest:.0%} of its batch, it may have been left out of this epoch."
+
+
+def _drawn(image: TracedImage, own: OneDraw) -> dict[str, str]:
+    facts = {"seed": str(image.context.run.info["seed"]), "drawn for image number": str(image.row)}
+    if own.pad:
+        facts["window"] = f"row {own.down}, column {own.right} (each 0 to {2 * own.pad}; {own.pad} is the middle)"
+    if image.context.recipe.augment.flip != "none":
+        facts["mirrored"] = "yes" if own.flip else "no"
+    if own.operations is not None:
+        names = list(OPERATIONS)
+        drawn = ", ".join(f"{names[kind]} {'+' if sign > 0 else '-'}" for kind, sign in own.operations[0])
+        facts[f"RandAugment at {own.operations[1]} of 30"] = drawn
+    if own.rectangle is not None:
+        facts["erased"] = f"a rectangle of about {100 * own.rectangle[0]:.0f} % of the picture"
+    if own.mix is not None:
+        facts["mixed"] = f"in a batch with another image; {100 * own.mix[0]:.0f} % is this one. Not shown here"
+    factors = {"brightness": own.brightness, "contrast": own.contrast, "saturation": own.saturation}
+    return facts | {name: f"x {factor:.3f}" for name, factor in factors.items() if factor is not None}
+
+
+def _augmentation_pictures(image: Pixels, own: OneDraw, made: Any) -> tuple[Picture, ...]:
+    height, width, _ = image.shape
+    pictures = []
+    padded = reflect_pad(image, own.pad)
+    window = crop(padded, own.down, own.right, height, width)
+    if own.pad:
+        outlined = show_bytes(padded).copy()
+        bottom, right = own.down + height - 1, own.right + width - 1
+        outlined[[own.down, bottom], own.right : right + 1] = _OUTLINE
+        outlined[own.down : bottom + 1, [own.right, right]] = _OUTLINE
+        pictures += [Picture(f"padded by {own.pad}", outlined), Picture("cropped", show_bytes(window))]
+    if own.flip:
+        pictures.append(Picture("mirrored", show_bytes(mirror(window))))
+    if own.operations is not None or own.rectangle is not None:
+        pictures.append(Picture("changed", show_fractions(made)))
+    elif any(factor is not None for factor in (own.brightness, own.contrast, own.saturation)):
+        pictures.append(Picture("jittered", show_fractions(made)))
+    return tuple(pictures) or (Picture("unchanged this time", show_fractions(made)),)

@@ -1,0 +1,106 @@
+"""What is named at a stop is the function that ran there, shown as it stands in its file."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import snellen
+from snellen.augment.batched import augment_batch
+from snellen.data.dataset import Dataset
+from snellen.data.folder_dataset import ImageOptions, load_folder
+from snellen.explain.by_hand import linear
+from snellen.explain.context import context_of
+from snellen.explain.stage import Call, Check, call, compare
+from snellen.explain.trace import Trace, trace
+from snellen.models.normalized import Normalized
+from snellen.recipes.recipe import Recipe
+from snellen.runs.run import Run
+from snellen.serialize import to_json
+from snellen.train.fit import fit
+
+
+def code_that_runs(work: Callable[[], Trace]) -> tuple[Trace, set[CodeType]]:
+    """What `work` returns, and every Python function that was entered on the way."""
+    entered: set[CodeType] = set()
+
+    def note(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call":
+            entered.add(frame.f_code)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        return work(), entered
+    finally:
+        sys.setprofile(before)
+
+
+def test_every_function_named_at_a_stop_is_one_that_ran(own_run: Run, tiny_dataset: Dataset) -> None:
+    traced, entered = code_that_runs(lambda: trace(context_of(own_run, tiny_dataset)))
+    for stage in traced.stages:
+        for called in (stage.production, stage.by_hand):
+            assert called.function.__code__ in entered, f"{stage.key}: {called.name} did not run"
+    names = {stage.key: stage.production.name for stage in traced.stages}
+    assert names["augmented"] == "augment.batched.augment_batch"
+    assert names["normalised"] == "models.normalized.Normalized.forward"
+    assert names["logits"].startswith("models.")  # the network's own forward, not that of torch's linear layer
+
+
+def test_the_place_is_the_line_where_the_function_stands() -> None:
+    file, number = Call(augment_batch, None).place.split(":")
+    lines = (Path(snellen.__file__).parent / file).read_text().splitlines()
+    assert lines[int(number) - 1].startswith("def augment_batch(")
+    assert inspect.getsourcelines(augment_batch)[1] == int(number)
+
+
+def test_a_short_function_is_shown_without_docstring_and_annotations_and_a_long_one_by_its_call() -> None:
+    assert call(linear, np.ones(2), np.eye(2), 1.0).code == "sums = weight @ features + bias\nreturn sums"
+    shown = Call(Normalized.forward, None).code
+    assert shown == "return (images - self.mean[:, None, None]) / self.std[:, None, None]"
+    assert Call(augment_batch, None).code == "augment_batch(images, draws)"
+
+
+def test_results_of_different_shape_or_without_a_number_do_not_agree() -> None:
+    shapes = compare(np.zeros(3), np.zeros(4), relative=1)
+    broken = compare(np.array([math.nan]), np.zeros(1), relative=1)
+    assert (shapes.passed, broken.passed, Check(0.0, 0.0).passed) == (False, False, True)
+    assert to_json(shapes) == {"difference": None, "tolerance": 1, "passed": False}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """Twelve photographs in each of two class folders."""
+    for name in ("ants", "bees"):
+        for number in range(12):
+            path = tmp_path / "insects" / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(path)
+    return tmp_path / "insects"
+
+
+def test_the_first_stop_of_a_folder_is_its_file_decoded_and_names_no_path(
+    folder: Path, tmp_path: Path, tiny_recipe: Recipe
+) -> None:
+    dataset = load_folder(folder, ImageOptions(side=32, fit="pad"))
+    run = fit(tiny_recipe.replace(epochs=1), dataset, device="cpu", precision="fp32", runs=tmp_path / "runs")
+    traced = trace(context_of(run, dataset))
+    first = traced.stages[0]
+    assert (first.title, first.production.name) == ("Decoded file", "data.pictures.PictureForm.pixels")
+    assert first.facts["file"] == dataset.files[traced.image]
+    assert "grey bars" in first.says
+    assert str(tmp_path) not in str(to_json(traced))
+    assert traced.passed
+    # Another picture in the file than in the cache is found.
+    Image.new("RGB", (40, 50)).save(folder / first.facts["file"])
+    again = trace(context_of(run, dataset))
+    assert {stage.key for stage in again.stages if not stage.check.passed} == {"disk", "picture"}
