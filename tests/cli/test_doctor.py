@@ -5,7 +5,7 @@ import json
 import pytest
 
 from snellen.cli.main import main
-from snellen.guards.guard import GUARDS, read_guards
+from snellen.guards.guard import read_guards
 
 
 def printed(capsys):
@@ -62,8 +62,6 @@ def test_a_run_whose_data_are_away_is_judged_by_its_folder(own_run, capsys, monk
         ([], "Whose doctor?"),
         (["eyechrat"], "Did you mean 'eyechart'"),
         (["runs/nowhere"], "There is no run at"),
-        (["--show", "overfit-gapp"], "Did you mean 'overfit-gap'"),
-        (["--show", "overfit-gap", "--device", "auto"], "only --json applies"),
         (["eyechart", "--ledger", "l.jsonl"], "no effect on a data set"),
     ],
 )
@@ -71,15 +69,3 @@ def test_wrong_usage_says_what_is_right(arguments, said, capsys, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     assert main(["doctor", *arguments]) in (1, 2)
     assert said in capsys.readouterr().err
-
-
-def test_a_mistake_made_on_purpose_is_a_success(capsys):
-    assert main(["doctor", "--show", "pixel-order"]) == 0
-    out = capsys.readouterr().out
-    assert out.startswith("mistake  Channels-first bytes")
-    assert "✗ pixel-order  error:" in out
-
-
-def test_the_guards_can_be_listed(capsys):
-    assert main(["doctor", "--show", "list"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(GUARDS)

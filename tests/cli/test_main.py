@@ -170,7 +170,7 @@ def test_a_mistake_of_ours_keeps_its_traceback(verb_that_raises: Callable[[BaseE
         ("evaluate", "runs/tiny", "--split", "test"),
         ("evaluate", "runs/tiny", "runs/tiny"),
         ("predict", "runs/tiny", "runs/tiny/confusion.png"),
-        ("doctor", "--show", "list"),
+        ("doctor", "runs/tiny"),
         ("train", "eyechart", "--dry-run"),
     ],
     ids=" ".join,
@@ -179,7 +179,8 @@ def test_with_json_each_verb_prints_one_document_and_nothing_else(
     snellen: Snellen, own_run: Run, arguments: tuple[str, ...]
 ) -> None:
     answer = snellen(*arguments, "--json")
-    assert (answer.code, answer.err) == (0, "")
+    assert answer.code == 0 or arguments[0] == "doctor"  # a tiny run has failings
+    assert answer.err == ""
     assert isinstance(answer.json, dict | list)
 
 

@@ -25,8 +25,6 @@ class Args:
 
     subject: Annotated[str | None, tyro.conf.Positional] = None
     """A data set (cifar10, eyechart, a folder of your own pictures) or the folder of a run."""
-    show: str | None = None
-    """Make this guard's mistake on purpose and show its result; --show list names them all."""
     data: Path | None = None
     """Where the data are; else $SNELLEN_DATA, ./data and the cache are searched."""
     ledger: Path | None = None
@@ -41,8 +39,6 @@ class Args:
 
 def run(args: Args) -> int:
     """Judge; exit code 1 when a guard failed with more than a note."""
-    if args.show is not None:
-        return _show(args, args.show)
     if args.subject is None:
         raise UsageError("Whose doctor? snellen doctor cifar10, or snellen doctor runs/NAME")
     results = _judge(args, args.subject)
@@ -108,23 +104,6 @@ def _require_same(judged: Run, train: LabeledImages) -> None:
             f"{judged.folder} was trained on images with fingerprint {began_with[:12]}…, but these have "
             f"{train.fingerprint[:12]}…. Name the folder of its own data with --data."
         )
-
-
-def _show(args: Args, name: str) -> int:
-    from snellen.guards.guard import GUARDS
-
-    if args != Args(show=name, json=args.json):
-        raise UsageError("--show makes its own mistake on its own letters; besides it only --json applies.")
-    if name == "list":
-        print(json.dumps(GUARDS) if args.json else "\n".join(f"{key:<23}{said}" for key, said in GUARDS.items()))
-        return 0
-    from snellen.guards.show import MISTAKES, show
-
-    result = show(name)
-    if not args.json:
-        print(f"mistake  {MISTAKES[name].sentence}")
-    _print([result], name, as_json=args.json)
-    return 0
 
 
 def _print(results: Sequence[GuardResult], subject: str, *, as_json: bool) -> None:

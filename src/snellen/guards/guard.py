@@ -1,7 +1,7 @@
 """A guard's result: what was found, how that is known, and what to do about it.
 
 A guard looks for one known mistake and says yes, no, or "could not be judged" with the reason; it never stops a
-training. The names here are the headings of docs/gotchas.md and what `snellen doctor --show NAME` takes.
+training. The names here are the headings of docs/gotchas.md.
 """
 
 from __future__ import annotations

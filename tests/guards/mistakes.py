@@ -1,4 +1,4 @@
-"""Each guard's mistake, made on purpose with a few eyechart letters: `snellen doctor --show NAME`.
+"""Each guard's mistake, made on purpose with a few eyechart letters, as docs/gotchas.md shows it.
 
 Nothing is acted: pictures are really scrambled, models really trained (for a second), ledgers really written, and the
 result is the guard's own.
@@ -22,7 +22,6 @@ from snellen.data.eyechart import make_eyechart
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import Candidate, Ledger, TestSet
 from snellen.data.splits import split
-from snellen.errors import unknown_name
 from snellen.guards.cifar10_near_duplicates import cifar10_test_duplicates
 from snellen.guards.data_guards import (
     class_balance,
@@ -53,17 +52,6 @@ class Mistake:
 
     sentence: str
     make: Callable[[], GuardResult]
-
-
-def show(name: str) -> GuardResult:
-    """Make the mistake that the guard `name` looks for, and ask it. Takes a few seconds.
-
-    Raises:
-        UnknownName: there is no such guard.
-    """
-    if name not in MISTAKES:
-        raise unknown_name("guard", name, MISTAKES, list_with="snellen doctor --show list")
-    return MISTAKES[name].make()
 
 
 def _letters(count: int = 1_200) -> tuple[LabeledImages, LabeledImages]:
@@ -239,7 +227,7 @@ def _brief_training(
     for epoch in range(1, _ROUNDS + 1):
         model.train()
         losses = [_step(model, optimizer, pixels, labels, at) for at in _batches(epoch, len(train), steps)]
-        on_train, on_val = predict(model, train), predict(model, val)
+        on_train, on_val = predict(model, train, finite=False), predict(model, val, finite=False)
         rows.append(
             {
                 "epoch": epoch,
