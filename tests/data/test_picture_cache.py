@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -17,7 +18,6 @@ import pytest
 from PIL import Image
 
 from mixed_pictures import write_folder
-from snellen.data import decode as decoding
 from snellen.data import picture_cache
 from snellen.data.eyechart import make_eyechart
 from snellen.data.folder_dataset import ImageOptions, load_folder
@@ -37,13 +37,13 @@ def letters(tmp_path: Path) -> Path:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by one entry for each picture that is really decoded."""
     calls: list[int] = []
-    pixels = PictureForm.pixels
+    read = PictureForm.read
 
-    def counting(form: PictureForm, source: Path | bytes) -> np.ndarray:
+    def counting(form: PictureForm, source: Any) -> Any:
         calls.append(1)
-        return pixels(form, source)
+        return read(form, source)
 
-    monkeypatch.setattr(PictureForm, "pixels", counting)
+    monkeypatch.setattr(PictureForm, "read", counting)
     return calls
 
 
@@ -175,6 +175,43 @@ def test_a_full_disk_is_one_sentence(full_disk: Path, letters: Path, monkeypatch
     assert not list(full_disk.glob("snellen/pictures/*/*.tmp"))
 
 
+def test_damaged_pixels_are_noticed_and_made_again(load: Callable[..., tuple[str, Told]], decoded: list[int]) -> None:
+    first = load()[0]
+    path = cache_file("pixels-*")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert load()[0] == first
+    assert len(decoded) == 120
+
+
+def test_a_complete_cache_that_may_only_be_read_is_enough(
+    load: Callable[..., tuple[str, Told]], letters: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = load()
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(picture_cache, "FileLock", refused)
+    assert load() == (first[0], [])
+    Image.new("RGB", (30, 30)).save(letters / "C" / "new.png")
+    with pytest.raises(StorageError, match="may not write there"):
+        load()
+
+
+def test_without_a_home_folder_the_way_out_is_said(
+    load: Callable[..., tuple[str, Told]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", nowhere)
+    with pytest.raises(StorageError, match="no home folder.*XDG_CACHE_HOME="):
+        load()
+
+
 def test_killed_half_way_it_starts_again_and_leaves_nobody_behind(tmp_path: Path) -> None:
     write_folder(make_eyechart(0, train=400, test=0).train, tmp_path / "letters", kinds=("rgb.png",))
     code = (
@@ -216,42 +253,24 @@ def _wait_until(true: Callable[[], bool]) -> None:
 # Decoding in parallel
 
 
-def test_workers_give_what_one_process_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_folder(make_eyechart(0, train=110, test=0).train, tmp_path / "letters")
-    (tmp_path / "letters" / "C" / "broken.png").write_bytes(b"no")
-    alone = load_folder(tmp_path / "letters", ImageOptions(16))
+def test_threads_give_what_one_gives_in_the_order_of_the_files(
+    letters: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (letters / "C" / "broken.png").write_bytes(b"no")
+    monkeypatch.setattr(picture_cache, "_processors", lambda: 1)
+    alone = load_folder(letters, ImageOptions(16))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
-    monkeypatch.setattr(decoding, "_FEWEST_FOR_WORKERS", 1)
-    monkeypatch.setattr(decoding, "_AT_ONCE", 8)
-    monkeypatch.setattr(decoding, "_processors", lambda: 2)
-    together = load_folder(tmp_path / "letters", ImageOptions(16))
+    monkeypatch.setattr(picture_cache, "_processors", lambda: 5)
+    together = load_folder(letters, ImageOptions(16))
     np.testing.assert_array_equal(together.train.images, alone.train.images)
     assert [line for line in together.about if "pictures  " not in line] == [
         line for line in alone.about if "pictures  " not in line
     ]
 
 
-@pytest.mark.slow
-def test_a_file_that_kills_its_decoder_is_found_and_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that dies at one certain file stands for a decoder that crashes on it."""
-    write_folder(make_eyechart(0, train=40, test=0).train, tmp_path / "letters", kinds=("rgb.png",))
-    (tmp_path / "letters" / "K" / "deadly.png").write_bytes(b"deadly")
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import os, sys\nfrom pathlib import Path\nfrom snellen.data import decode, pictures\n"
-        "pixels = pictures.PictureForm.pixels\n"
-        "def deadly(form, source):\n    if source == b'deadly':\n        os._exit(11)\n"
-        "    return pixels(form, source)\n"
-        "pictures.PictureForm.pixels = deadly\n"
-        "if __name__ == '__main__':\n"
-        "    from snellen.data.folder_dataset import ImageOptions, load_folder\n"
-        "    decode._FEWEST_FOR_WORKERS, decode._AT_ONCE, decode._processors = 1, 4, lambda: 2\n"
-        "    print(*load_folder(Path(sys.argv[1]), ImageOptions(16)).about, sep='\\n')\n"
-    )
-    done = subprocess.run([sys.executable, str(script), str(tmp_path / "letters")], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "1 unreadable: K/deadly.png breaks the decoder" in done.stdout
-    trained, val = (
-        next(line for line in done.stdout.splitlines() if line.startswith(word)) for word in ("train", "val")
-    )
-    assert int(trained.split()[1]) + int(val.split()[1].rstrip(",")) == 40
+def test_a_script_without_a_guard_is_run_once_and_ends(tmp_path: Path) -> None:
+    """Nothing may start a process that imports the user's script again."""
+    write_folder(make_eyechart(0, train=240, test=0).train, tmp_path / "letters", kinds=("rgb.png",))
+    (tmp_path / "fit.py").write_text("import snellen\nprint('begun')\nprint(len(snellen.load('letters').train))\n")
+    done = subprocess.run([sys.executable, "fit.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.stdout.split(), done.stderr) == (["begun", "240"], "")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from snellen.data.search import cache_folder, find_cifar10
+from snellen.data.search import find_cifar10
 from snellen.errors import DataNotFound
+from snellen.runs.paths import cache_folder
 
 
 @pytest.fixture(autouse=True)

@@ -125,7 +125,7 @@ def test_what_is_no_labelled_picture_is_left_out_and_counted(tmp_path: Path) -> 
     listing = list_pictures(tmp_path)
     assert [one.name for one in listing.found] == ["0.tar 0.jpg", "0.tar 1.jpg"]
     assert listing.left_out == {
-        "samples without a label": 5, "samples with several pictures": 1, "samples without a picture": 1,
+        "samples without a label": 5, shards._SEVERAL: 1, "samples without a picture": 1,
     }  # fmt: skip
 
 

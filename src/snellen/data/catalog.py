@@ -8,14 +8,15 @@ from typing import Any
 
 from snellen.data import cifar10
 from snellen.data.dataset import Dataset
-from snellen.data.decode import Progress as Decoding
 from snellen.data.download import Progress, download_cifar10
 from snellen.data.eyechart import make_eyechart
 from snellen.data.folder_dataset import ImageOptions, load_folder
-from snellen.data.search import cache_folder, find_cifar10
+from snellen.data.picture_cache import Progress as Decoding
+from snellen.data.search import find_cifar10
 from snellen.data.shards import SHARD_ENDINGS
 from snellen.data.tables import TABLE_ENDINGS
 from snellen.errors import DataError, InvalidSetting, unknown_name
+from snellen.runs.paths import cache_folder
 
 
 def load(

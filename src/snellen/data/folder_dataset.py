@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snellen.data.dataset import Dataset
-from snellen.data.decode import Progress
 from snellen.data.image_folder import list_pictures
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.listing import Listing, counted
-from snellen.data.picture_cache import Stored, stored_pictures
-from snellen.data.pictures import Fit, PictureForm
+from snellen.data.picture_cache import Progress, Stored, stored_pictures
+from snellen.data.pictures import WHITE, Fit, PictureForm
 from snellen.data.sealed_images import SealedImages
 from snellen.data.shards import is_pattern
 from snellen.data.splits import parts_by_hash
@@ -31,8 +30,10 @@ from snellen.serialize import to_json
 VAL_FRACTION = 0.1
 _NAMED_PROBLEMS = 5
 _NAMED_CLASSES = 12
-_NOT_PICTURES = {".txt", ".md", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".html", ".pdf", ".log"}
-"""Notes beside the pictures; left out and counted, and no reason for --strict to refuse."""
+_NAMED_REASONS = 3
+SMALLEST_SIDE, LARGEST_SIDE = 16, 512
+_WHITES = (1, 255, 4_095, WHITE)
+"""Ranges of grey that come in files of more than 8 bits: fractions, 8 bits, 12 bits and 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,20 @@ class ImageOptions:
         fit: how it becomes square.
         test_fraction: share set apart as a sealed test set, by content, where the folder has no test part.
         strict: whether an unreadable file is an error; otherwise it is left out and said.
+        white: the grey of more than 8 bits that is white; None finds out, from all pictures together.
     """
 
-    json_only: ClassVar[tuple[str, ...]] = ("side", "fit", "test_fraction")  # strict changes no picture
+    json_only: ClassVar[tuple[str, ...]] = ("side", "fit", "test_fraction", "white")  # strict changes no picture
 
     side: int = PictureForm.side
     fit: Fit = PictureForm.fit
     test_fraction: float = 0.0
     strict: bool = False
+    white: int | None = None
 
     def __post_init__(self) -> None:
+        if not SMALLEST_SIDE <= self.side <= LARGEST_SIDE:
+            raise InvalidSetting(f"--size {self.side} is not possible: {SMALLEST_SIDE} to {LARGEST_SIDE} pixels.")
         assert self.form
         if not 0 <= self.test_fraction <= 0.5:
             raise InvalidSetting(f"--test-fraction {self.test_fraction} is not possible: a fraction from 0 to 0.5.")
@@ -61,7 +66,7 @@ class ImageOptions:
     @property
     def form(self) -> PictureForm:
         """What every picture becomes."""
-        return PictureForm(self.side, self.fit)
+        return PictureForm(self.side, self.fit, white=self.white or WHITE)
 
     @staticmethod
     def from_json(content: Any) -> ImageOptions:
@@ -72,46 +77,60 @@ class ImageOptions:
         """
         try:
             side, fit, fraction = content["side"], content["fit"], content["test_fraction"]
-            if type(side) is int and isinstance(fit, str) and type(fraction) in (int, float):
-                return ImageOptions(side, fit, fraction)  # type: ignore[arg-type]  # the fit is checked there
-        except (KeyError, TypeError, InvalidSetting):
+            white = content.get("white")
+            if (
+                type(side) is int
+                and isinstance(fit, str)
+                and type(fraction) in (int, float)
+                and white in (None, *_WHITES)
+            ):
+                return ImageOptions(side, fit, fraction, white=white)  # type: ignore[arg-type]  # the fit is checked there
+        except (KeyError, TypeError, AttributeError, InvalidSetting):
             pass
         raise RunError(f"The run does not say how its pictures were read: {content!r}. Train again.")
 
 
-def load_folder(path: Path, reading: ImageOptions | None = None, progress: Progress | None = None) -> Dataset:
+def load_folder(path: Path, options: ImageOptions | None = None, progress: Progress | None = None) -> Dataset:
     """The pictures of a folder or table.
 
     Args:
         path: a folder of class folders, with or without parts; a table; tar or Parquet shards, as folder or pattern.
-        reading: size, fit, test part; the defaults if None.
+        options: size, fit, test part; the defaults if None.
         progress: told how far decoding has come; nothing is decoded a second time.
 
     Raises:
-        DataError: the layout is not understood, or a file cannot be read and `reading.strict`.
+        DataError: the layout is not understood, or a file cannot be read and `options.strict`.
         BadSplit: a class has too few pictures.
         StorageError: there is no room for the decoded pictures.
     """
-    how = reading or ImageOptions()
+    options = options or ImageOptions()
     listing = list_pictures(path)
     has_test = any(one.part == "test" for one in listing.found)
-    if has_test and how.test_fraction:
+    if has_test and options.test_fraction:
         raise InvalidSetting(
-            f"--test-fraction {how.test_fraction:g} has no effect: {path} has a test part of its own. Leave it out."
+            f"--test-fraction {options.test_fraction:g} has no effect: {path} has a test part of its own. Leave it out."
         )
-    stored = stored_pictures(
+    stored = _stored(listing, options, progress)
+    if stored.peaks and options.white is None:
+        white = next(white for white in _WHITES if max(stored.peaks.values()) <= white)
+        options = replace(options, white=white)
+        stored = stored if white == WHITE else _stored(listing, options, progress)
+    _require_readable(listing, stored, options)
+    parts = _parts(listing, _readable_hashes(stored), options)[stored.order]
+    _require_enough(listing, stored, parts)
+    return _dataset(path, listing, stored, parts, options)
+
+
+def _stored(listing: Listing, options: ImageOptions, progress: Progress | None) -> Stored:
+    return stored_pictures(
         listing,
-        how.form,
-        lambda hashes: np.argsort(_parts(listing, hashes, how), kind="stable")[_unreadable(hashes) :],
+        options.form,
+        lambda hashes: np.argsort(_parts(listing, hashes, options), kind="stable")[_unreadable(hashes) :],
         progress or (lambda done, total: None),
     )
-    _require_readable(listing, stored, how)
-    parts = _parts(listing, _readable_hashes(stored), how)[stored.order]
-    _require_enough(listing, stored, parts)
-    return _dataset(path, listing, stored, parts, how)
 
 
-def _parts(listing: Listing, hashes: Sequence[str], how: ImageOptions) -> NDArray[np.int64]:
+def _parts(listing: Listing, hashes: Sequence[str], options: ImageOptions) -> NDArray[np.int64]:
     """(N,) int64: -1 unreadable, 0 train, 1 val, 2 test."""
     given = [one.part for one in listing.found]
     numbers = _numbers(hashes)
@@ -120,10 +139,12 @@ def _parts(listing: Listing, hashes: Sequence[str], how: ImageOptions) -> NDArra
     free = np.flatnonzero(readable & (parts == 0))
     if "val" not in given:
         labels = np.array(listing.labels, dtype=np.int64)[free]
-        parts[free] = parts_by_hash(labels, numbers[free], val_fraction=VAL_FRACTION, test_fraction=how.test_fraction)
+        parts[free] = parts_by_hash(
+            labels, numbers[free], val_fraction=VAL_FRACTION, test_fraction=options.test_fraction
+        )
     else:
         labels = np.zeros(len(hashes), dtype=np.int64)
-        in_test = parts_by_hash(labels, numbers, val_fraction=0, test_fraction=how.test_fraction) == 2
+        in_test = parts_by_hash(labels, numbers, val_fraction=0, test_fraction=options.test_fraction) == 2
         parts[in_test] = 2
     parts[~readable] = -1
     return parts
@@ -142,26 +163,22 @@ def _readable_hashes(stored: Stored) -> list[str]:
     return ["" if place in stored.problems else digest for place, digest in enumerate(stored.hashes)]
 
 
-def _require_readable(listing: Listing, stored: Stored, how: ImageOptions) -> None:
+def _require_readable(listing: Listing, stored: Stored, options: ImageOptions) -> None:
     broken = _broken(listing, stored)
-    if broken and how.strict:
+    if broken and options.strict:
         raise DataError(
             f"{len(broken):,} of {len(listing.found):,} files cannot be read: {_first_few(broken)}. "
             "Mend or remove them, or leave out --strict to go on without them."
         )
 
 
-def _broken(listing: Listing, stored: Stored) -> list[str]:
+def _broken(listing: Listing, stored: Stored, label: int | None = None) -> list[str]:
+    """Names and reasons of unreadable files, of all classes or of one."""
     return [
         f"{listing.found[place].name} {why.rstrip('.')}"
         for place, why in sorted(stored.problems.items())
-        if not _is_note(listing, place)
+        if label is None or listing.labels[place] == label
     ]
-
-
-def _is_note(listing: Listing, place: int) -> bool:
-    one = listing.found[place]
-    return one.row is None and one.path.suffix.lower() in _NOT_PICTURES
 
 
 def _first_few(sentences: Sequence[str]) -> str:
@@ -175,10 +192,12 @@ def _require_enough(listing: Listing, stored: Stored, parts: NDArray[np.int64]) 
     for label, name in enumerate(listing.class_names):
         train, val = (int(((labels == label) & (parts == part)).sum()) for part in (0, 1))
         if train == 0 or (val == 0 and not given):
-            count = train + val
+            count, broken = train + val, _broken(listing, stored, label)
+            reasons = f" Not readable: {'; '.join(broken[:_NAMED_REASONS])}." if broken else ""
             raise BadSplit(
                 f"Class {name!r} has {count} readable picture{'' if count == 1 else 's'} to learn from and to choose "
                 f"by; it takes at least {1 if given else '2 different ones'}. Add pictures, or take the class out."
+                + reasons
             )
     if given and not (parts == 1).any():
         raise BadSplit(
@@ -186,16 +205,18 @@ def _require_enough(listing: Listing, stored: Stored, parts: NDArray[np.int64]) 
         )
 
 
-def _dataset(path: Path, listing: Listing, stored: Stored, parts: NDArray[np.int64], how: ImageOptions) -> Dataset:
+def _dataset(path: Path, listing: Listing, stored: Stored, parts: NDArray[np.int64], options: ImageOptions) -> Dataset:
     name = _name(path)
     learn = int((parts < 2).sum())  # rows are in the order train, val, test
     hashes = _numbers(stored.hashes)[stored.order]
     labels = np.array(listing.labels, dtype=np.int64)[stored.order]
 
     def images(rows: slice) -> LabeledImages:
-        return LabeledImages(
+        given = LabeledImages(
             stored.pixels[rows], labels[rows], listing.class_names, stored.order[rows], "all", name, hashes[rows]
         )
+        given.__dict__["content_hashes"] = stored.content_hashes[rows]  # paid for when the pixels were opened
+        return given
 
     test = None
     if learn < len(parts):
@@ -209,22 +230,22 @@ def _dataset(path: Path, listing: Listing, stored: Stored, parts: NDArray[np.int
         test,
         source=str(path.resolve()),
         in_val=parts[:learn] == 1,
-        loading=to_json(how),
-        about=tuple(_about(listing, stored, parts, labels, how)),
+        loading=to_json(options),
+        about=tuple(_about(listing, stored, parts, labels, options)),
         files=tuple(one.name for one in listing.found),
     )
 
 
 def _name(path: Path) -> str:
     """The folder's name as far as it can be part of a run's name; never that of a data set known by name."""
-    named = path.resolve().stem if path.is_file() else (path.parent if is_pattern(path) else path).resolve().name
+    named = path.stem if path.is_file() else (path.parent if is_pattern(path) else path).resolve().name
     words = re.sub(r"[^\w.+-]+", "-", named).strip("-.+")
     name = words[:60] or "pictures"
     return f"{name}-folder" if name in ("cifar10", "eyechart") else name
 
 
 def _about(
-    listing: Listing, stored: Stored, parts: NDArray[np.int64], labels: NDArray[np.int64], how: ImageOptions
+    listing: Listing, stored: Stored, parts: NDArray[np.int64], labels: NDArray[np.int64], options: ImageOptions
 ) -> list[str]:
     """What was understood, a line each."""
     names = listing.class_names
@@ -234,7 +255,7 @@ def _about(
     lines = [
         f"layout    {listing.layout}",
         f"classes   {len(names)}: {', '.join(names[:_NAMED_CLASSES])}{more}",
-        f"pictures  {how.side}x{how.side} px, fit {how.fit}; decoded once into {stored.folder}",
+        f"pictures  {options.side}x{options.side} px, fit {options.fit}; decoded once into {stored.folder}",
         f"train     {train:,}",
         f"val       {val:,}, " + ("as given" if "val" in given else "about a tenth of each class, by content"),
     ]
@@ -246,8 +267,11 @@ def _about(
     if absent:
         lines.append(f"          val has none of {', '.join(absent[:_NAMED_CLASSES])}")
     broken = _broken(listing, stored)
-    notes = len(stored.problems) - len(broken)
-    skipped = counted({**listing.left_out, "notes and tables beside the pictures": notes})
+    skipped = counted(listing.left_out)
+    if options.white not in (None, WHITE):
+        lines.append(
+            f"grey      values of more than 8 bits end at {max(stored.peaks.values()):g}: {options.white} is white"
+        )
     if broken:
         lines.append(f"skipped   {len(broken):,} unreadable: {_first_few(broken)}")
     if skipped:

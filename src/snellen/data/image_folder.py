@@ -1,23 +1,50 @@
-"""A folder of pictures, one folder per class, with or without train, val and test above them; or a folder of shards.
+"""Where the pictures of a folder are listed: one folder per class, parts above them, tables, shards; or just pictures.
 
-Found out from names and kinds of files alone; nothing is opened here but tables. Hidden files, links that lead out
-of the folder, folders behind links, and everything that is no regular file are left out and counted.
+Found out from names and kinds of files; of a file, no more than the first bytes are read here. Hidden files and what
+other programs leave behind, run folders, notes, links that lead out of the folder, folders behind links, and everything
+that is no regular file are left out and counted. Training and `predict` list by the same rule.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from snellen.data.listing import PARTS, Found, Listing, Part, class_name, make_listing, shown
+from snellen.data.listing import (
+    PARTS,
+    Found,
+    ListedFile,
+    Listing,
+    Part,
+    class_name,
+    counted,
+    file_below,
+    make_listing,
+    shown,
+)
 from snellen.data.shards import TAR, find_tars, is_pattern, list_pattern, list_tars
 from snellen.data.tables import TABLE_ENDINGS, find_metadata, find_shards, list_rows, list_table
 from snellen.errors import DataError, DataNotFound
 
-_NOISE = {"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin"}
-"""Left behind by other systems; ignored as hidden files are."""
+_NOISE = {
+    "__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "#recycle", "@eadir", "@tmp", "lost+found", "__pycache__",
+}  # fmt: skip
+"""Left behind by other systems and programs; ignored as hidden files are."""
+_LINKS = "links to folders, not followed"
+_RUN = "run.json"
+"""What is in every run folder."""
+_NOTES = {".txt", ".md", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".html", ".pdf", ".log", ".py"}
+_PICTURES = {
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif",
+    ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".jxl", ".svg", ".dcm",
+}  # fmt: skip
+"""Endings of what is meant as a picture, read or not: a class of nothing but HEIC is an error, and not no class."""
+_FIRST_BYTES = re.compile(
+    rb"\xff\xd8\xff|\x89PNG|GIF8|BM|RIFF....WEBP|II\*\0|MM\0\*|P[1-6]\s|....ftyp(avif|avis|hei|mif1)", re.DOTALL
+)
 
 
 def list_pictures(path: Path) -> Listing:
@@ -27,10 +54,11 @@ def list_pictures(path: Path) -> Listing:
         DataNotFound: there is no such folder or table.
         DataError: the layout is not understood, or holds nothing to learn from.
     """
-    if path.is_file() and path.suffix.lower() in TABLE_ENDINGS:
-        return list_table(path)
-    if path.is_file() and path.suffix.lower() == TAR:
-        return list_tars(path.resolve().parent, [path.resolve()])
+    ending = path.suffix.lower()  # of the name that was given: a cache may have linked it to a file without one
+    if path.is_file() and ending in TABLE_ENDINGS:
+        return list_table(ListedFile.by_user(path))
+    if path.is_file() and ending == TAR:
+        return list_tars(path.parent.resolve(), [ListedFile.by_user(path)])
     if is_pattern(path):
         return list_pattern(path)
     if not path.is_dir():
@@ -42,42 +70,59 @@ def list_pictures(path: Path) -> Listing:
     return _list_folder(path.resolve())
 
 
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures in a folder and its subfolders, sorted by path, of whatever class; none of them is opened.
+
+    Raises:
+        DataError: there is none; says what is there instead.
+    """
+    left_out: Counter[str] = Counter()
+    found = [folder / file.named.relative_to(folder.resolve()) for file in _files_below(folder.resolve(), left_out)]
+    if not found:
+        besides = f" Left out: {counted(left_out)}." if left_out else ""
+        raise DataError(f"{shown(folder)} holds no pictures.{besides}")
+    return found
+
+
 def _list_folder(root: Path) -> Listing:
     left_out: Counter[str] = Counter()
-    folders = dict(_visible_folders(root, root, left_out))
+    folders = dict(_visible_folders(root, left_out))
     parts = {name: PARTS[name.lower()] for name in folders if name.lower() in PARTS}
-    described = [root] if find_metadata(root) else [folders[name] for name in parts if find_metadata(folders[name])]
+    described = {folder: table for folder in (root, *(folders[name] for name in parts))
+                 if (table := find_metadata(folder, root))}  # fmt: skip
     if described:
-        rows = [found for folder in described for found in _described(folder, parts.get(folder.name), root, left_out)]
+        chosen = {root: described[root]} if root in described else described
+        rows = [row for at, table in chosen.items() for row in _described(table, parts.get(at.name), root, left_out)]
         return make_listing(root, "pictures described by metadata", rows, left_out)
-    if shards := find_shards([root, root / "data", *(folders[name] for name in parts)]):
-        return list_rows(root, shards)
+    within = [root, *(folders[name] for name in folders if name in parts or name == "data")]
+    if shards := find_shards(within, root, left_out):
+        return list_rows(root, shards, left_out=left_out)
     if "train" in parts.values() and any(
-        next(_visible_folders(folders[name], root, Counter()), None) for name in parts if parts[name] == "train"
+        next(_visible_folders(folders[name], Counter()), None) for name in parts if parts[name] == "train"
     ):
         return _list_parts(root, folders, parts, left_out)
     # Beside class folders a tar is somebody's backup.
-    if folders.keys() <= parts.keys() | {"data"} and (tars := find_tars([root, *folders.values()])):
-        return list_tars(root, tars)
-    _require_classes(root, folders, parts)
+    if folders.keys() <= parts.keys() | {"data"} and (tars := find_tars([root, *folders.values()], root, left_out)):
+        return list_tars(root, tars, left_out=left_out)
+    _require_classes(root, folders, parts, left_out)
     found, empty = _classes(folders, None, root, left_out)
     left_out["files beside the class folders"] += _files_in(root)
     return make_listing(root, "one folder per class", found, left_out, empty_classes=empty)
 
 
 def _list_parts(root: Path, folders: dict[str, Path], parts: dict[str, Part], left_out: Counter[str]) -> Listing:
-    others = [
-        name for name in folders if name not in parts and next(_files_below(folders[name], root, Counter()), None)
-    ]
-    if others:
-        raise DataError(
-            f"{shown(root)} has {_first(parts)!r} beside {shown(others[0])!r}: is one a part and the other a class? "
-            "Move what does not belong away, or describe the pictures in a table with columns path, label and split."
-        )
+    for name in folders.keys() - parts.keys():
+        if any(map(_is_picture, _files_below(folders[name], Counter(), root))):
+            raise DataError(
+                f"{shown(root)} has {_first(parts)!r} beside {shown(name)!r}: is one a part and the other a class? "
+                "Move what does not belong away, or describe the pictures in a table with columns path, label and "
+                "split."
+            )
+        left_out[_no_class(name)] += 1
     every: list[Found] = []
     empty_in_train: list[str] = []
     for name, part in parts.items():
-        inside = dict(_visible_folders(folders[name], root, left_out))
+        inside = dict(_visible_folders(folders[name], left_out))
         found, empty = _classes(inside, part, root, left_out)
         every += found
         empty_in_train += empty if part == "train" else []
@@ -93,62 +138,83 @@ def _classes(
     found: list[Found] = []
     empty: list[str] = []
     for name, folder in folders.items():
-        label, before = class_name(name), len(found)
-        for path in _files_below(folder, root, left_out):
-            found.append(Found(shown(path.relative_to(root)), path, None, label, part))
-        if len(found) == before:
+        label, besides = class_name(name), Counter[str]()
+        files = list(_files_below(folder, besides, root))
+        if any(map(_is_picture, files)):
+            left_out.update(besides)
+            found += [
+                Found(shown(file.named.relative_to(root)), file.target, None, label, part, file.ending)
+                for file in files
+            ]
+        elif files or besides:
+            left_out[_no_class(name)] += 1
+        else:
             empty.append(label)
     return found, empty
 
 
-def _described(folder: Path, part: Part | None, root: Path, left_out: Counter[str]) -> Iterator[Found]:
-    table = find_metadata(folder)
-    if table is not None:
-        listing = list_table(table, part=part, root=root, whole=False)
-        left_out.update(listing.left_out)
-        yield from listing.found
+def _no_class(name: str) -> str:
+    return f"the folder {shown(name)}, which holds no picture"
 
 
-def _visible_folders(folder: Path, root: Path, left_out: Counter[str]) -> Iterator[tuple[str, Path]]:
+def _described(table: ListedFile, part: Part | None, root: Path, left_out: Counter[str]) -> Sequence[Found]:
+    listing = list_table(table, part=part, root=root, whole=False)
+    left_out.update(listing.left_out)
+    return listing.found
+
+
+def _visible_folders(folder: Path, left_out: Counter[str]) -> Iterator[tuple[str, Path]]:
     for entry in _scan(folder):
         if _hidden(entry.name):
             continue
         if entry.is_dir(follow_symlinks=False):
             yield entry.name, Path(entry.path)
         elif entry.is_symlink() and entry.is_dir():
-            left_out["links to folders, not followed"] += 1
+            left_out[_LINKS] += 1
 
 
-def _files_below(folder: Path, root: Path, left_out: Counter[str]) -> Iterator[Path]:
+def _files_below(folder: Path, left_out: Counter[str], root: Path | None = None) -> Iterator[ListedFile]:
     """Regular files of `folder` and its subfolders, sorted by path; a link counts where it stays inside `root`."""
     waiting = [folder]
     while waiting:
         here = waiting.pop()
+        entries = _scan(here)
+        if any(entry.name == _RUN for entry in entries):
+            left_out["run folders"] += 1
+            continue
         inner = []
-        for entry in _scan(here):
+        for entry in entries:
             path = Path(entry.path)
             if _hidden(entry.name):
                 left_out["hidden files"] += 1
             elif entry.is_dir(follow_symlinks=False):
                 inner.append(path)
             elif entry.is_symlink():
-                target = _target(path)
-                if target is not None and target.is_relative_to(root) and target.is_file():
-                    yield path
+                file = file_below(path, root or folder)
+                if file is not None and file.target.is_file():
+                    yield file
                 else:
                     left_out["links that lead out of the folder, to folders or nowhere"] += 1
-            elif entry.is_file(follow_symlinks=False):
-                yield path
-            else:
+            elif not entry.is_file(follow_symlinks=False):
                 left_out["special files (pipes, devices, sockets)"] += 1
+            elif path.suffix.lower() in _NOTES and not _begins_as_picture(path):
+                left_out["notes and tables beside the pictures"] += 1
+            else:
+                yield ListedFile(path, path)
         waiting += reversed(inner)
 
 
-def _target(path: Path) -> Path | None:
+def _is_picture(file: ListedFile) -> bool:
+    """Whether it is meant as one, or is one."""
+    return file.ending in _PICTURES or _begins_as_picture(file.target)
+
+
+def _begins_as_picture(path: Path) -> bool:
     try:
-        return path.resolve(strict=True)
-    except (OSError, RuntimeError):  # a link in a circle
-        return None
+        with ListedFile(path, path).open() as content:
+            return _FIRST_BYTES.match(content.read(16)) is not None
+    except (OSError, DataError):
+        return False
 
 
 def _files_in(folder: Path) -> int:
@@ -171,7 +237,7 @@ def _first(parts: dict[str, Part]) -> str:
     return shown(next(name for name, part in parts.items() if part == "train"))
 
 
-def _require_classes(root: Path, folders: dict[str, Path], parts: dict[str, Part]) -> None:
+def _require_classes(root: Path, folders: dict[str, Path], parts: dict[str, Part], left_out: Counter[str]) -> None:
     if parts and "train" not in parts.values() and len(parts) == len(folders):
         names = " and ".join(f"{shown(name)}/" for name in parts)
         raise DataError(f"{shown(root)} has {names} but no train/; there is nothing to learn from.")
@@ -187,4 +253,5 @@ def _require_classes(root: Path, folders: dict[str, Path], parts: dict[str, Part
         f"Is {shown(tables[0].name)} the list of labels? snellen train {shown(tables[0])}" if tables else
         "Make one folder per class, or a table with columns path and label."
     )  # fmt: skip
-    raise DataError(f"{shown(root)} has no class folders ({_files_in(root)} files). {way_out}")
+    links = f" and {left_out[_LINKS]} links to folders, which are not followed" if left_out[_LINKS] else ""
+    raise DataError(f"{shown(root)} has no class folders ({_files_in(root)} files{links}). {way_out}")

@@ -1,20 +1,23 @@
 """Which pictures there are, under which label, in which part: what every layout comes down to before a pixel is read.
 
 One class map by name holds for all parts. A test folder that lacks a class, or lists its classes in another order,
-moves no index: labels are looked up by name, never counted.
+moves no index: labels are looked up by name, never counted. A cell becomes a label by `label_of` alone, and a file
+below a folder is one of its pictures only where `file_below` says so.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, BinaryIO, Literal
 
-from snellen.errors import BadSplit, DataError
+from snellen.errors import BadSplit, DataError, TooLarge
 
 Part = Literal["train", "val", "test"]
 PARTS: dict[str, Part] = {
@@ -23,6 +26,39 @@ PARTS: dict[str, Part] = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 """What the parts are called, in any case."""
+MAX_BYTES = 256 * 2**20
+"""Of one encoded picture; more are not read."""
+
+
+_MISSING = {"", "-1", "nan", "NaN", "NAN", "NaT", "null", "NULL", "None", "N/A", "n/a", "#N/A", "<NA>"}
+"""How tables write that nobody knows; -1 is how Hugging Face data do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """A file by two paths: the name says what it is, the target is opened. Links are followed once, when it is listed.
+
+    Attributes:
+        named: as it is called, in a folder that is no link.
+        target: the regular file; no link.
+    """
+
+    named: Path
+    target: Path
+
+    @staticmethod
+    def by_user(path: Path) -> ListedFile:
+        """A file that a user names; where its links lead is the user's to say."""
+        return ListedFile(path.parent.resolve() / path.name, path.resolve())
+
+    @property
+    def ending(self) -> str:
+        """ ".csv", in small letters."""
+        return self.named.suffix.lower()
+
+    def open(self) -> BinaryIO:
+        """For reading; raises as `open_regular`."""
+        return open_regular(self.target, follow=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +67,11 @@ class Found:
 
     Attributes:
         name: for people: the path below the root, or shard and row.
-        path: the file that holds it.
+        path: the file that holds it; no link.
         row: its row (Parquet) or sample (tar) in that file, or None where the file is the picture.
         label: its class, by name.
         part: where it was put by whoever made the data, or None where nobody did.
+        ending: of the name of the file that holds it.
     """
 
     name: str
@@ -42,6 +79,7 @@ class Found:
     row: int | None
     label: str
     part: Part | None
+    ending: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +158,95 @@ def make_listing(
         )
     number = {name: place for place, name in enumerate(names)}
     labels = tuple(number[entry.label] for entry in entries)
-    return Listing(root, layout, names, entries, labels, dict(left_out))
+    return Listing(root, layout, names, entries, labels, {why: count for why, count in left_out.items() if count})
+
+
+def read_bytes(path: Path, *, follow: bool = True) -> bytes:
+    """The content of a regular file of at most 256 MiB; nothing else is opened.
+
+    Args:
+        path: the file.
+        follow: whether it may be a link. What a folder lists is not followed: its links were resolved when it was
+            listed, and one that is there now was put there since.
+
+    Raises:
+        DataError: there is none, or it cannot be read.
+    """
+    try:
+        with open_regular(path, follow=follow) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BYTES:
+                raise TooLarge(f"{path} has {size:,} bytes; at most {MAX_BYTES:,} are read.")
+            return file.read(MAX_BYTES)
+    except FileNotFoundError:
+        raise DataError(f"There is no picture at {path}.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def open_regular(path: Path, *, follow: bool) -> BinaryIO:
+    """A regular file, opened for reading; a pipe or device, which would block, is not waited for.
+
+    Raises:
+        DataError: it is no regular file, or a link that is not to be followed.
+        OSError: it is not there, or may not be read.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags if follow else flags | getattr(os, "O_NOFOLLOW", 0))
+    except OSError as error:
+        if error.errno == errno.ELOOP or path.is_dir():  # Windows cannot open a folder
+            raise DataError(f"{path} is not a file.") from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise DataError(f"{path} is not a file.")
+    return os.fdopen(descriptor, "rb")
+
+
+def file_below(path: Path, root: Path) -> ListedFile | None:
+    """The file at a path below `root`, or None where its links lead out of it or in a circle.
+
+    Every file that a folder's own contents name comes through here. In a snapshot of a Hugging Face cache the files are
+    links into the `blobs` beside the snapshots, which are as much of it as the snapshot itself.
+
+    Args:
+        path: below `root`; there need be no such file.
+        root: a folder, resolved.
+    """
+    try:
+        target = path.resolve()
+    except (OSError, ValueError, RuntimeError):  # a NUL, or a link in a circle
+        return None
+    snapshot = next((each for each in (root, *root.parents) if each.parent.name == "snapshots"), None)
+    places = (root,) if snapshot is None else (root, snapshot.parent.parent / "blobs")
+    return ListedFile(path, target) if any(target.is_relative_to(place) for place in places) else None
+
+
+def label_of(value: Any, declared: Sequence[str] = ()) -> str:
+    """The class that a cell names, or "" where it says that nobody knows: empty, -1, NaN, null, N/A.
+
+    Args:
+        value: a name or a number, as a table, JSON or an array holds it.
+        declared: names by number, where the data declare them.
+
+    Raises:
+        DataError: it holds several values.
+    """
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "backslashreplace")
+    if isinstance(value, list | tuple | set | dict) or getattr(value, "ndim", None):
+        raise DataError(
+            f"The label {shown(repr(value)[:60])} holds several values; Snellen takes one label per picture, a name or "
+            "a number."
+        )
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a column of whole numbers with gaps is read as 1.0, 2.0, NaN
+    text = class_name(str(value))
+    if text in _MISSING:
+        return ""
+    numbered = text.isascii() and text.isdecimal() and len(text) < 10 and int(text) < len(declared)
+    return declared[int(text)] if numbered else text
 
 
 def shown(path: Path | str) -> str:
@@ -144,7 +270,7 @@ def _besides(left_out: Mapping[str, int]) -> str:
 
 
 def _ordered(names: set[str], declared: Sequence[str]) -> tuple[str, ...]:
-    first = [name for name in declared if name in names]
+    first = [name for name in dict.fromkeys(declared) if name in names]
     rest = names - set(first)
     # Numbers by value: 2 before 10, as whoever numbered the classes means it.
     by_value = all(name.isascii() and name.isdigit() for name in rest)

@@ -6,16 +6,24 @@
 KEY stands for the folder, the form and the decoder. The quick check compares names, sizes and times of all files; where
 one differs, every file is read and hashed, and only those with new content are decoded. Pixels are in place before the
 index that names them, each written in one rename, so that a kill at any instant leaves the old state or the new one.
+Each picture's pixels are hashed when they are opened, as its identity is needed then anyway; where they are not those
+that were written, all are decoded again.
+
+Files are decoded by threads: Pillow lets go of Python's lock while it decodes and resizes, and no process has to be
+started that would run the user's script again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,18 +31,25 @@ import PIL
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from snellen.data.decode import Progress, decode
-from snellen.data.listing import Listing
+from snellen.data.labeled_images import hash_pixels
+from snellen.data.listing import Found, Listing, read_bytes, shown
 from snellen.data.pictures import DECODER, PictureForm
-from snellen.data.search import cache_folder
-from snellen.errors import StorageError
+from snellen.data.shards import TAR, read_members
+from snellen.data.tables import read_cells
+from snellen.errors import DataError, StorageError
 from snellen.runs.atomic import storage_error, write_parts, write_text
+from snellen.runs.paths import cache_folder
 
+Progress = Callable[[int, int], None]
+"""Called with the pictures read so far and the pictures in all."""
 Arrange = Callable[[Sequence[str]], NDArray[np.int64]]
 """Hashes of all N files, empty where unreadable, to the (M,) int64 places of the readable ones in the order wanted."""
 
-_FORMAT = 1
+_FORMAT = 2
 _ROWS_AT_ONCE = 1_000
+_HASH_BYTES = 16
+_AHEAD = 8  # pictures read before their turn, for each thread
+_TOLD_EVERY = 32  # pictures
 
 
 @dataclass(frozen=True)
@@ -46,14 +61,18 @@ class Stored:
         problems: place in the listing -> why it has no pixels.
         order: (M,) int64, the place in the listing of each row of pixels.
         pixels: (M, side, side, 3) uint8, mapped from the file; writing to it changes no file.
+        content_hashes: (M,) uint64, of each row of pixels.
         folder: where it lies.
+        peaks: place in the listing -> the largest value of a picture of more than 8 bits.
     """
 
     hashes: tuple[str, ...]
     problems: dict[int, str]
     order: NDArray[np.int64]
     pixels: NDArray[np.uint8]
+    content_hashes: NDArray[np.uint64]
     folder: Path
+    peaks: dict[int, float] = field(default_factory=dict)
 
 
 def pictures_folder() -> Path:
@@ -78,10 +97,14 @@ def stored_pictures(listing: Listing, form: PictureForm, arrange: Arrange, progr
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):  # a second process waits, and then finds everything done
             return _stored_pictures(folder, listing, form, arrange, progress)
-    except OSError as error:
-        raise _no_room(folder, listing, form, storage_error(folder, error)) from error
-    except StorageError as error:
-        raise _no_room(folder, listing, form, error) from error
+    except (OSError, StorageError) as error:
+        complete = _read(folder, form)  # a cache that may only be read is enough where nothing is missing
+        if complete is not None and complete[0] == listing.digest():
+            stored = complete[1]
+            if np.array_equal(_arranged(stored, arrange), stored.order):
+                return stored
+        reason = error if isinstance(error, StorageError) else storage_error(folder, error)
+        raise _no_room(folder, listing, form, reason) from error
 
 
 def _stored_pictures(folder: Path, listing: Listing, form: PictureForm, arrange: Arrange, progress: Progress) -> Stored:
@@ -91,7 +114,7 @@ def _stored_pictures(folder: Path, listing: Listing, form: PictureForm, arrange:
     if before is None or before[0] != digest:
         before = digest, _decode_all(folder, listing, digest, form, before and before[1], progress)
     stored = before[1]
-    order = arrange([stored.hashes[n] if n not in stored.problems else "" for n in range(len(stored.hashes))])
+    order = _arranged(stored, arrange)
     if np.array_equal(order, stored.order):
         return stored
     row_of = np.zeros(len(stored.hashes), dtype=np.int64)
@@ -100,7 +123,12 @@ def _stored_pictures(folder: Path, listing: Listing, form: PictureForm, arrange:
     name = f"pixels-{digest[:16]}-{hashlib.sha256(order.tobytes()).hexdigest()[:16]}.u8"
     parts = (stored.pixels[rows[at : at + _ROWS_AT_ONCE]].data for at in range(0, len(rows), _ROWS_AT_ONCE))
     write_parts(folder / name, parts)
-    return _finish(folder, digest, form, stored.hashes, stored.problems, order, name)
+    moved = replace(stored, order=order, content_hashes=stored.content_hashes[rows])
+    return _finish(moved, digest, form, name)
+
+
+def _arranged(stored: Stored, arrange: Arrange) -> NDArray[np.int64]:
+    return arrange([stored.hashes[n] if n not in stored.problems else "" for n in range(len(stored.hashes))])
 
 
 def _decode_all(
@@ -108,66 +136,81 @@ def _decode_all(
 ) -> Stored:
     """Read every file; decode those whose content is not in the cache already."""
     row_of = {before.hashes[place]: row for row, place in enumerate(before.order)} if before else {}
-    count = len(listing.found)
+    peak_of = {before.hashes[place]: peak for place, peak in before.peaks.items()} if before else {}
     hashes: list[str] = []
     problems: dict[int, str] = {}
+    peaks: dict[int, float] = {}
+    content: list[NDArray[np.uint64]] = []
 
     def parts() -> Iterator[memoryview]:
-        for one in decode(listing.found, count, form, known=frozenset(row_of), progress=progress):
-            if one.problem:
-                problems[len(hashes)] = one.problem
-            elif one.pixels is not None:
-                yield one.pixels.data
-            else:
-                assert before is not None, "only what is in the cache counts as known"
-                yield before.pixels[row_of[one.hash]].data
+        for one in _decoded(listing.found, form, frozenset(row_of), progress):
+            place = len(hashes)
             hashes.append(one.hash)
+            if one.problem:
+                problems[place] = one.problem
+                continue
+            if one.pixels is None:
+                assert before is not None, "only what is in the cache counts as known"
+            pixels = before.pixels[row_of[one.hash]] if one.pixels is None and before else one.pixels
+            assert pixels is not None
+            peak = peak_of.get(one.hash) if one.peak is None else one.peak
+            if peak is not None:
+                peaks[place] = peak
+            content.append(hash_pixels(pixels[None]))
+            yield pixels.data
 
     name = f"pixels-{digest[:16]}-listed.u8"
     write_parts(folder / name, parts())
-    order = np.array([place for place in range(count) if place not in problems], dtype=np.int64)
-    return _finish(folder, digest, form, tuple(hashes), problems, order, name)
+    order = np.array([place for place in range(len(hashes)) if place not in problems], dtype=np.int64)
+    hashed = np.concatenate(content) if content else np.empty(0, dtype=np.uint64)
+    nothing = np.empty((0, *form.shape), dtype=np.uint8)
+    return _finish(Stored(tuple(hashes), problems, order, nothing, hashed, folder, peaks), digest, form, name)
 
 
-def _finish(
-    folder: Path,
-    digest: str,
-    form: PictureForm,
-    hashes: tuple[str, ...],
-    problems: dict[int, str],
-    order: NDArray[np.int64],
-    name: str,
-) -> Stored:
+def _finish(stored: Stored, digest: str, form: PictureForm, name: str) -> Stored:
     """Write the index, which makes the pixels of that name the valid ones, and remove the others."""
-    index = {"format": _FORMAT, "listing": digest, "pixels": name, "hashes": hashes, "order": order.tolist()}
-    write_text(folder / "index.json", json.dumps({**index, "problems": {str(k): v for k, v in problems.items()}}))
+    folder = stored.folder
+    index = {
+        "format": _FORMAT,
+        "listing": digest,
+        "pixels": name,
+        "hashes": stored.hashes,
+        "order": stored.order.tolist(),
+        "content": stored.content_hashes.tolist(),
+        "problems": stored.problems,
+        "peaks": stored.peaks,
+    }
+    write_text(folder / "index.json", json.dumps(index))
     for old in folder.glob("pixels-*.u8"):
         if old.name != name:
             with contextlib.suppress(OSError):  # Windows keeps a file that another process has mapped
                 old.unlink()
-    return Stored(hashes, problems, order, _mapped(folder / name, len(order), form), folder)
+    return replace(stored, pixels=_mapped(folder / name, len(stored.order), form))
 
 
 def _read(folder: Path, form: PictureForm) -> tuple[str, Stored] | None:
     """Listing digest and content of the cache, or None where there is none or it does not fit together."""
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        order = np.array(index["order"], dtype=np.int64)
+        order, content = np.array(index["order"], dtype=np.int64), np.array(index["content"], dtype=np.uint64)
         problems = {int(place): str(why) for place, why in index["problems"].items()}
+        peaks = {int(place): float(peak) for place, peak in index["peaks"].items()}
         path = folder / Path(index["pixels"]).name
-        whole = index["format"] == _FORMAT and path.stat().st_size == len(order) * form.side**2 * form.channels
+        whole = index["format"] == _FORMAT and path.stat().st_size == len(order) * int(np.prod(form.shape))
         hashes = tuple(map(str, index["hashes"]))
         places = np.sort(np.concatenate([order, np.array(list(problems), dtype=np.int64)]))
-        fits = np.array_equal(places, np.arange(len(hashes)))  # each file once: as pixels, or with its problem
+        if not whole or not np.array_equal(places, np.arange(len(hashes))):
+            return None  # each file is there once: as pixels, or with its problem
+        pixels = _mapped(path, len(order), form)
+        if not np.array_equal(hash_pixels(pixels), content):
+            return None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         return None
-    if not (fits and whole):
-        return None
-    return str(index["listing"]), Stored(hashes, problems, order, _mapped(path, len(order), form), folder)
+    return str(index["listing"]), Stored(hashes, problems, order, pixels, content, folder, peaks)
 
 
 def _mapped(path: Path, rows: int, form: PictureForm) -> NDArray[np.uint8]:
-    shape = (rows, form.side, form.side, form.channels)
+    shape = (rows, *form.shape)
     if rows == 0:
         return np.empty(shape, dtype=np.uint8)
     # "c": torch wants memory it may write to; what is written stays in this process.
@@ -176,14 +219,83 @@ def _mapped(path: Path, rows: int, form: PictureForm) -> NDArray[np.uint8]:
 
 def _key(listing: Listing, form: PictureForm) -> str:
     """Folder or table, form, decoder and Pillow: another version of it may decode a JPEG to other last bits."""
-    what = f"{form.side} {form.fit} {form.channels} {DECODER} {PIL.__version__} {listing.layout}"
+    what = f"{form} {DECODER} {PIL.__version__} {listing.layout}"
     return hashlib.sha256(os.fsencode(listing.root) + b"\0" + what.encode()).hexdigest()[:24]
 
 
 def _no_room(folder: Path, listing: Listing, form: PictureForm, error: StorageError) -> StorageError:
-    megabytes = len(listing.found) * form.side**2 * form.channels / 1e6
+    megabytes = len(listing.found) * int(np.prod(form.shape)) / 1e6
     reason = str(error).partition(". What was there before")[0]
     return StorageError(
         f"The decoded pictures cannot be kept ({reason}). They take {megabytes:,.1f} MB; make room in {folder.parent}, "
         "or set XDG_CACHE_HOME to a folder with more."
     )
+
+
+# Decoding
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """One file after decoding.
+
+    Attributes:
+        hash: BLAKE2b of the file's bytes, in hex; empty where they could not be read.
+        pixels: (side, side, C) uint8; None where they are known already, or cannot be had.
+        peak: the largest value of a picture of more than 8 bits.
+        problem: why they cannot be had, in one sentence without the file's name.
+    """
+
+    hash: str
+    pixels: NDArray[np.uint8] | None = None
+    peak: float | None = None
+    problem: str = ""
+
+
+def _decoded(
+    found: Sequence[Found], form: PictureForm, known: frozenset[str], progress: Progress
+) -> Iterator[_Decoded]:
+    """Each picture, read once, in the order of the listing; those with `known` hashes are hashed and not decoded."""
+    threads, waiting, done = _processors(), deque[Future[_Decoded]](), 0
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+    try:
+        for source in itertools.chain(_sources(found), itertools.repeat(None, _AHEAD * threads)):
+            if source is not None:
+                waiting.append(pool.submit(_decode_one, source, form, known))
+            if waiting and (source is None or len(waiting) >= _AHEAD * threads):
+                yield waiting.popleft().result()
+                done += 1
+                if done % _TOLD_EVERY == 0 or done == len(found):
+                    progress(done, len(found))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _sources(found: Iterable[Found]) -> Iterator[Path | bytes]:
+    """Where each picture's bytes are; rows of one shard are read together, a few at a time."""
+    for (path, ending, held), group in itertools.groupby(
+        found, key=lambda one: (one.path, one.ending, one.row is not None)
+    ):
+        if held:
+            read = read_members if ending == TAR else read_cells
+            yield from read(path, [one.row for one in group if one.row is not None])
+        else:
+            yield from (one.path for one in group)
+
+
+def _decode_one(source: Path | bytes, form: PictureForm, known: frozenset[str]) -> _Decoded:
+    digest = ""
+    try:
+        content = read_bytes(source, follow=False) if isinstance(source, Path) else source
+        digest = hashlib.blake2b(content, digest_size=_HASH_BYTES).hexdigest()
+        if digest in known:
+            return _Decoded(digest)
+        pixels, peak = form.read(content)
+        return _Decoded(digest, pixels, peak)
+    except DataError as error:
+        name = str(source) if isinstance(source, Path) else ""
+        return _Decoded(digest, problem=shown(str(error).removeprefix(name).removeprefix("The picture").strip()))
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -7,14 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from snellen.errors import DataNotFound
+from snellen.runs.paths import cache_folder
 
 CIFAR10_FOLDERS = {"cifar-10-batches-py": "data_batch_1", "cifar-10-batches-bin": "data_batch_1.bin"}
 """The two official folders, each with the file by which it is known."""
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: `$XDG_CACHE_HOME/snellen`, else `~/.cache/snellen`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snellen"
 
 
 def places(explicit: Path | None = None) -> list[tuple[str, Path]]:

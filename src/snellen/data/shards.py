@@ -3,6 +3,9 @@
     train-000000.tar    0001.jpg 0001.cls 0002.jpg 0002.cls …
     classnames.txt      beside the shards, one name a line, where labels are numbers
 
+A sample's name ends at the first dot of its file name, and what it is follows the last one: 0001.crop.jpg belongs to
+sample 0001. Names with more dots than that (2024.05.01.jpg) become one sample of many pictures, and are left out.
+
 Which members make a sample, and what a brace pattern stands for, is decided by the webdataset library, an extra. Which
 members are read is decided here, and the library opens none: pictures and labels of plain files, up to a size. A
 pickle, a link, a device or a sparse file is left out and counted, whatever it is called.
@@ -20,18 +23,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from snellen.data.listing import Found, Listing, Part, class_name, make_listing, shown
-from snellen.data.pictures import MAX_BYTES
+from snellen.data.listing import (
+    MAX_BYTES,
+    Found,
+    ListedFile,
+    Listing,
+    Part,
+    class_name,
+    file_below,
+    label_of,
+    make_listing,
+    open_regular,
+    shown,
+)
 from snellen.data.tables import LABEL_COLUMNS, list_rows, part_of_shard
 from snellen.errors import DataError, DataNotFound, HostileFile, MissingExtra
+from snellen.runs.paths import user_path
 
 TAR = ".tar"
 SHARD_ENDINGS = (TAR, ".parquet")
 _COMPRESSED = (".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst")
-_PICTURES = {"jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"}
+_PICTURES = {"jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "ppm"}
 _LABELS = ("cls", "json", "txt")  # the first one there is holds it
 _MAX_LABEL_BYTES = 64 * 2**10
 _CLASS_NAMES = "classnames.txt"
+_SEVERAL = "samples with several pictures (a sample's name ends at the first dot of its file name)"
 _MAX_NAMES_BYTES = 4 * 2**20
 _BROKEN = (tarfile.TarError, OSError, ValueError, LookupError, TypeError, ArithmeticError, EOFError, struct.error,
            RecursionError)  # fmt: skip
@@ -55,28 +71,30 @@ def list_pattern(path: Path) -> Listing:
         MissingExtra: webdataset is not installed.
     """
     from_pattern, _ = _library()
-    shards = [Path(name).resolve() for name in from_pattern(str(path))]
-    endings = {shard.suffix.lower() for shard in shards}
+    shards = [ListedFile.by_user(user_path(name)) for name in from_pattern(str(path))]
+    endings = {shard.ending for shard in shards}
     if len(endings) != 1 or not endings <= set(SHARD_ENDINGS):
         raise DataError(f"{shown(path)} names no shards: all of them end in .tar, or all in .parquet.")
-    missing = [shard for shard in shards if not shard.is_file()]
+    missing = [shard.named for shard in shards if not shard.target.is_file()]
     if missing:
         raise DataNotFound(
             f"{shown(path)} names {len(shards):,} shards, of which {len(missing):,} are not there, such as "
             f"{shown(missing[0])}. Shells expand braces themselves: write the pattern in quotes."
         )
-    root = Path(os.path.commonpath([shard.parent for shard in shards]))
+    root = Path(os.path.commonpath([shard.named.parent for shard in shards]))
     return list_tars(root, shards) if endings == {TAR} else list_rows(root, shards)
 
 
-def find_tars(folders: Sequence[Path]) -> list[Path]:
-    """Tar shards in these folders, sorted by path.
+def find_tars(folders: Sequence[Path], root: Path, left_out: Counter[str]) -> list[ListedFile]:
+    """Tar shards in these folders, sorted by path; links that lead out of `root` are counted in `left_out`.
 
     Raises:
         DataError: they are compressed.
     """
     inside = sorted(path for folder in folders for path in folder.iterdir() if not path.name.startswith("."))
-    tars = [path for path in inside if path.suffix.lower() == TAR and path.is_file()]
+    named = [path for path in inside if path.suffix.lower() == TAR and path.is_file()]
+    tars = [file for path in named if (file := file_below(path, root))]
+    left_out["links that lead out of the folder"] += len(named) - len(tars)
     packed = [path for path in inside if path.name.lower().endswith(_COMPRESSED)]
     if packed and not tars:
         raise DataError(
@@ -86,30 +104,32 @@ def find_tars(folders: Sequence[Path]) -> list[Path]:
     return tars
 
 
-def list_tars(root: Path, shards: Sequence[Path]) -> Listing:
+def list_tars(root: Path, shards: Sequence[ListedFile], *, left_out: Counter[str] | None = None) -> Listing:
     """The pictures inside tar shards; a part is told by the name of the file or its folder.
 
     Args:
         root: the folder that names are meant from.
         shards: tar files.
+        left_out: what was left out so far.
 
     Raises:
         DataError: a shard is damaged, or there is nothing to learn from.
         HostileFile: a shard says of itself what cannot be.
         MissingExtra: webdataset is not installed.
     """
-    left_out: Counter[str] = Counter()
+    left_out = Counter() if left_out is None else left_out
     declared = _declared_names(root)
     found: list[Found] = []
     labels: dict[str, str] = {}  # one string per class, not one per picture
     for shard in shards:
-        part, inside = part_of_shard(shard, root), shown(shard.relative_to(root))
-        with _samples(shard, left_out) as (file, samples):
+        part, inside = part_of_shard(shard.named, root), shown(shard.named.relative_to(root))
+        with _samples(shard.target, left_out) as (file, samples):
             for row, sample in enumerate(samples):
                 label = _label_of(file, sample, declared, left_out)
                 if label:
-                    found.append(_found(sample, shard, inside, row, labels.setdefault(label, label), part))
-    several = f"{shown(shards[0].name)} … {shown(shards[-1].name)}" if len(shards) > 1 else shown(shards[0].name)
+                    found.append(_found(sample, shard.target, inside, row, labels.setdefault(label, label), part))
+    first, last = shown(shards[0].named.name), shown(shards[-1].named.name)
+    several = f"{first} … {last}" if len(shards) > 1 else first
     layout = f"{len(shards)} tar shard{'' if len(shards) == 1 else 's'} ({several})"
     return make_listing(root, layout, found, left_out, class_order=declared)
 
@@ -133,7 +153,7 @@ def read_members(shard: Path, rows: Sequence[int]) -> Iterator[bytes]:
 
 def _found(sample: dict[str, Any], shard: Path, inside: str, row: int, label: str, part: Part | None) -> Found:
     (suffix,) = _pictures_of(sample)
-    return Found(f"{inside} {shown(sample['__key__'])}.{suffix}", shard, row, label, part)
+    return Found(f"{inside} {shown(sample['__key__'])}.{suffix}", shard, row, label, part, TAR)
 
 
 def _pictures_of(sample: dict[str, Any]) -> list[str]:
@@ -143,38 +163,35 @@ def _pictures_of(sample: dict[str, Any]) -> list[str]:
 def _label_of(file: BinaryIO, sample: dict[str, Any], declared: Sequence[str], left_out: Counter[str]) -> str:
     """The class of a sample by name, or "" where it is left out."""
     pictures = _pictures_of(sample)
-    kind = next((suffix for suffix in _LABELS if suffix in sample), None)
+    named = {suffix.rpartition(".")[2]: suffix for suffix in reversed(sample)}
+    kind = next((kind for kind in _LABELS if kind in named), None)
     if len(pictures) != 1:
-        left_out["samples without a picture" if not pictures else "samples with several pictures"] += 1
+        left_out["samples without a picture" if not pictures else _SEVERAL] += 1
         return ""
-    text = _label_text(kind, _content(file, sample[kind])) if kind else ""
-    if text.isdecimal() and text.isascii() and len(text) < 10 and int(text) < len(declared):
-        return declared[int(text)]
-    label = class_name(text)
-    if not label or label == "-1":  # -1 is how Hugging Face data say "unknown"
+    label = label_of(_label_cell(kind, _content(file, sample[named[kind]])), declared) if kind else ""
+    if not label:
         left_out["samples without a label"] += 1
-        return ""
     return label
 
 
-def _label_text(kind: str, content: bytes) -> str:
+def _label_cell(kind: str, content: bytes) -> Any:
     try:
-        text = content.decode("utf-8").strip()
+        text = content.decode("utf-8")
         if kind != "json":
             return text
         entries = json.loads(text)
-        named = next((key for key in LABEL_COLUMNS if key in entries), None) if isinstance(entries, dict) else None
     except (ValueError, RecursionError):
-        return ""
-    value = entries[named] if named else None
-    return str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+        return None
+    named = next((key for key in LABEL_COLUMNS if key in entries), None) if isinstance(entries, dict) else None
+    return entries[named] if named else None
 
 
 def _declared_names(root: Path) -> Sequence[str]:
-    path = root / _CLASS_NAMES
-    if not path.is_file() or path.stat().st_size > _MAX_NAMES_BYTES:
+    file = file_below(root / _CLASS_NAMES, root)
+    if file is None or not file.target.is_file() or file.target.stat().st_size > _MAX_NAMES_BYTES:
         return ()
-    lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    with file.open() as content:
+        lines = content.read(_MAX_NAMES_BYTES).decode("utf-8", "surrogateescape").splitlines()
     return [class_name(line) for line in lines if line.strip()]
 
 
@@ -199,7 +216,7 @@ def _samples(shard: Path, left_out: Counter[str]) -> Iterator[tuple[BinaryIO, It
     """The shard, opened, and its samples: "__key__", and the span of each picture and label by suffix."""
     _, group = _library()
     try:
-        with shard.open("rb") as file, tarfile.open(fileobj=_Bounded(file), mode="r:") as tar:  # type: ignore[call-overload]
+        with open_regular(shard, follow=False) as file, tarfile.open(fileobj=_Bounded(file), mode="r:") as tar:  # type: ignore[call-overload]
             yield file, group(_members(shard, file, tar, left_out))
     except HostileFile as error:
         raise HostileFile(f"{shown(shard)} is not read: {error}") from error

@@ -2,12 +2,14 @@
 
 Hugging Face data on disk are of this kind: an image folder with metadata.csv, or Parquet shards whose image column
 holds encoded files. Parquet is read by pyarrow, an extra. Paths are meant from the table's own folder; one that leads
-out of it is not followed.
+out of it is not followed. Text is UTF-8, UTF-16 where it says so, else Latin-1.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import json
 import os
 import re
@@ -17,37 +19,59 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from snellen.data.listing import PARTS, Found, Listing, Part, class_name, make_listing, shown
+from snellen.data.listing import (
+    PARTS,
+    Found,
+    ListedFile,
+    Listing,
+    Part,
+    class_name,
+    file_below,
+    label_of,
+    make_listing,
+    open_regular,
+    read_bytes,
+    shown,
+)
 from snellen.errors import DataError
 
 TABLE_ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
-PATH_COLUMNS = ("path", "file_name", "filename", "file", "filepath", "image_path", "image", "img")
-LABEL_COLUMNS = ("label", "class", "class_name", "category", "target")
+PATH_COLUMNS = (
+    "path", "file_name", "filename", "file", "filepath", "image_path", "image", "img", "image_id", "id",
+)  # fmt: skip
+LABEL_COLUMNS = ("class_name", "label_name", "label", "labels", "class", "category", "target")
+"""Names before numbers: where both are there, a class is called by its name."""
 PART_COLUMNS = ("split", "subset", "set")
+_ENDINGS = (".jpg", ".png", ".jpeg")
+"""Tried where a column of ids names files without their endings."""
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _ROWS_AT_ONCE = 64  # encoded photographs of a few megabytes each
 
 
-def find_metadata(folder: Path) -> Path | None:
+def find_metadata(folder: Path, root: Path) -> ListedFile | None:
     """The table with labels that describes the pictures beside it, or None. One without labels is no such table."""
     for name in _METADATA:
-        path = folder / name
-        if path.is_file() and _column(_columns(path), LABEL_COLUMNS) and _column(_columns(path), PATH_COLUMNS):
-            return path
+        table = file_below(folder / name, root)
+        if table is not None and table.target.is_file():
+            columns = _columns(table)
+            if _column(columns, LABEL_COLUMNS) and _column(columns, PATH_COLUMNS):
+                return table
     return None
 
 
-def find_shards(folders: Sequence[Path]) -> list[Path]:
-    """Parquet files in these folders, sorted by path."""
-    found = {path for folder in folders for path in folder.glob("*.parquet")}
-    return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+def find_shards(folders: Sequence[Path], root: Path, left_out: Counter[str]) -> list[ListedFile]:
+    """Parquet files in these folders, sorted by path; links that lead out of `root` are counted in `left_out`."""
+    named = {path for folder in folders for path in folder.glob("*.parquet") if not path.name.startswith(".")}
+    files = [file_below(path, root) for path in sorted(named) if path.is_file()]
+    left_out["links that lead out of the folder"] += files.count(None)
+    return [file for file in files if file is not None]
 
 
-def list_table(path: Path, *, part: Part | None = None, root: Path | None = None, whole: bool = True) -> Listing:
+def list_table(table: ListedFile, *, part: Part | None = None, root: Path | None = None, whole: bool = True) -> Listing:
     """The pictures of one table.
 
     Args:
-        path: the table.
+        table: the file.
         part: where all of its pictures belong, where it has no column that says so.
         root: the folder that paths may not leave; the table's own by default.
         whole: False for a table that describes one part of several, which may lack classes.
@@ -55,28 +79,31 @@ def list_table(path: Path, *, part: Part | None = None, root: Path | None = None
     Raises:
         DataError: it cannot be read, or has no columns for pictures and labels; the names tried are listed.
     """
-    inside = (root or path.parent).resolve()
-    if path.suffix.lower() == ".parquet" and _holds_pictures(path):
-        return list_rows(inside, [path], part=part)
+    inside = root or table.named.parent
+    if table.ending == ".parquet" and _holds_pictures(table):
+        return list_rows(inside, [table], part=part)
     left_out: Counter[str] = Counter()
-    found = list(_named_pictures(path, part, inside, left_out))
-    layout = f"table {shown(path.name)}"
+    found = list(_named_pictures(table, part, inside, left_out))
+    layout = f"table {shown(table.named.name)}"
     if not whole:
         return Listing(inside, layout, (), tuple(found), (), left_out)
     return make_listing(inside, layout, found, left_out)
 
 
-def list_rows(root: Path, shards: Sequence[Path], *, part: Part | None = None) -> Listing:
+def list_rows(
+    root: Path, shards: Sequence[ListedFile], *, part: Part | None = None, left_out: Counter[str] | None = None
+) -> Listing:
     """The pictures inside Parquet shards; a part is told by a column, or by the name of the file or its folder."""
-    left_out: Counter[str] = Counter()
+    left_out = Counter() if left_out is None else left_out
     found: list[Found] = []
     declared: Sequence[str] = ()
     for shard in shards:
+        told = part or part_of_shard(shard.named, root)
         if not _holds_pictures(shard):
-            found += _named_pictures(shard, part or part_of_shard(shard, root), root, left_out)
+            found += _named_pictures(shard, told, root, left_out)
             continue
         declared = declared or _declared_classes(shard)
-        found += _held_pictures(shard, part or part_of_shard(shard, root), declared, root, left_out)
+        found += _held_pictures(shard, told, declared, root, left_out)
     layout = f"{len(shards)} Parquet file{'' if len(shards) == 1 else 's'}"
     return make_listing(root, layout, found, left_out, class_order=declared)
 
@@ -88,14 +115,24 @@ def read_cells(shard: Path, rows: Sequence[int]) -> Iterator[bytes]:
         DataError: the shard cannot be read.
     """
     wanted, first = set(rows), 0
-    name = _image_column(shard)
-    with _said(shard):
-        for batch in _parquet(shard).iter_batches(batch_size=_ROWS_AT_ONCE, columns=[name]):
+    file = ListedFile(shard.with_suffix(".parquet"), shard)
+    name = _required(file, _columns(file), PATH_COLUMNS)
+    with _parquet(file) as content:
+        for batch in content.iter_batches(batch_size=_ROWS_AT_ONCE, columns=[name]):
             here = [row for row in range(first, first + batch.num_rows) if row in wanted]
             for row in here:
-                cell = batch.column(0)[row - first].as_py()
-                yield (cell.get("bytes") if isinstance(cell, Mapping) else cell) or b""
+                yield _encoded(batch.column(0)[row - first].as_py(), shard)
             first += batch.num_rows
+
+
+def _encoded(cell: Any, shard: Path) -> bytes:
+    """The picture of a cell: bytes, a list of them, or a struct of bytes and a path, of which one is there."""
+    if isinstance(cell, Mapping):
+        if cell.get("bytes") or not cell.get("path"):
+            return _encoded(cell.get("bytes"), shard)
+        beside = file_below(shard.parent / str(cell["path"]), shard.parent)
+        return read_bytes(beside.target, follow=False) if beside and beside.target.is_file() else b""
+    return bytes(cell) if cell else b""
 
 
 def part_of_shard(shard: Path, root: Path) -> Part | None:
@@ -109,75 +146,99 @@ def part_of_shard(shard: Path, root: Path) -> Part | None:
     return PARTS.get(words[0]) or PARTS.get(parent) or (others.pop() if len(others) == 1 else None)
 
 
-def _named_pictures(path: Path, part: Part | None, root: Path, left_out: Counter[str]) -> Iterator[Found]:
-    columns = _columns(path)
-    paths, labels = _required(path, columns, PATH_COLUMNS), _required(path, columns, LABEL_COLUMNS)
+def _named_pictures(table: ListedFile, part: Part | None, root: Path, left_out: Counter[str]) -> Iterator[Found]:
+    columns = _columns(table)
+    paths, labels = _required(table, columns, PATH_COLUMNS), _required(table, columns, LABEL_COLUMNS)
     parts = _column(columns, PART_COLUMNS)
-    for number, row in enumerate(_rows(path), start=1):
-        label, named = _text(row.get(labels)), _text(row.get(paths))
+    for number, row in enumerate(_rows(table), start=1):
+        label, named = label_of(row.get(labels)), _text(row.get(paths))
         if not label or not named:
-            left_out["rows without a label or a path"] += 1
+            left_out["rows without a label" if named else "rows without a path"] += 1
             continue
-        picture = _inside(path.parent, named, root)
+        picture = _picture(table.named.parent, named, root)
         if picture is None:
             left_out["paths that lead out of the folder"] += 1
             continue
-        told = _told_part(path, number, row.get(parts)) if parts else None
-        yield Found(shown(named), picture, None, class_name(label), told or part)
+        told = _told_part(table, number, row.get(parts)) if parts else None
+        yield Found(shown(named), picture.target, None, label, told or part, picture.ending)
 
 
 def _held_pictures(
-    shard: Path, part: Part | None, declared: Sequence[str], root: Path, left_out: Counter[str]
+    shard: ListedFile, part: Part | None, declared: Sequence[str], root: Path, left_out: Counter[str]
 ) -> Iterator[Found]:
     columns = _columns(shard)
     labels, parts = _required(shard, columns, LABEL_COLUMNS), _column(columns, PART_COLUMNS)
-    with _said(shard):
-        table = _parquet(shard).read(columns=[name for name in (labels, parts) if name])
+    with _parquet(shard) as content:
+        table = content.read(columns=[name for name in (labels, parts) if name])
     told = table.column(parts).to_pylist() if parts else [None] * table.num_rows
-    inside = shown(shard.relative_to(root) if shard.is_relative_to(root) else shard.name)
+    inside = shown(shard.named.relative_to(root) if shard.named.is_relative_to(root) else shard.named.name)
     for row, (value, given) in enumerate(zip(table.column(labels).to_pylist(), told, strict=True)):
-        numbered = isinstance(value, int) and 0 <= value < len(declared)
-        label = declared[value] if numbered else _text(value)
-        if not label or value == -1:  # -1 is how Hugging Face data say "unknown"
-            left_out["rows without a label or a path"] += 1
+        label = label_of(value, declared)
+        if not label:
+            left_out["rows without a label"] += 1
             continue
-        yield Found(f"{inside} row {row}", shard, row, class_name(label), _told_part(shard, row, given) or part)
+        to = _told_part(shard, row, given) or part
+        yield Found(f"{inside} row {row}", shard.target, row, label, to, shard.ending)
 
 
-def _told_part(path: Path, row: int, value: Any) -> Part | None:
+def _told_part(table: ListedFile, row: int, value: Any) -> Part | None:
     text = _text(value).lower()
     if text and text not in PARTS:
-        raise DataError(f"{shown(path)} row {row}: {text!r} is no part. Known: {', '.join(PARTS)}, or nothing.")
+        raise DataError(f"{shown(table.named)} row {row}: {text!r} is no part. Known: {', '.join(PARTS)}, or nothing.")
     return PARTS[text] if text else None
 
 
-def _inside(folder: Path, named: str, root: Path) -> Path | None:
-    try:
-        path = (folder / named).resolve()
-    except (OSError, ValueError, RuntimeError):  # a NUL, or a link in a circle
-        return None
-    return path if path.is_relative_to(root) else None
+def _picture(folder: Path, named: str, root: Path) -> ListedFile | None:
+    """The file that a cell names, as it stands there or as other systems write it, or None outside of `root`."""
+    as_written = file_below(folder / named, root)
+    if as_written is None or as_written.target.is_file():
+        return as_written
+    others = [named.replace("\\", "/")]
+    if named.isprintable():
+        others.append(os.fsdecode(named.encode("latin-1", "replace")))  # a name in the bytes of an old code page
+    if not as_written.named.suffix:
+        others += [named + ending for ending in _ENDINGS]
+    tried = (file_below(folder / other, root) for other in others)
+    return next((file for file in tried if file is not None and file.target.is_file()), as_written)
 
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
+def _rows(table: ListedFile) -> Iterator[Mapping[str, Any]]:
     """Rows of a table of names, as mappings."""
-    ending = path.suffix.lower()
-    if ending == ".parquet":
-        with _said(path):
-            yield from _parquet(path).read().to_pylist()
+    path = table.named
+    if table.ending == ".parquet":
+        with _parquet(table) as content:
+            yield from content.read().to_pylist()
         return
     try:
-        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            if ending == ".jsonl":
+        with io.TextIOWrapper(table.open(), encoding=_encoding(table), newline="") as file:
+            if table.ending == ".jsonl":
                 yield from (_json_row(path, line) for line in file if line.strip())
             else:
-                yield from csv.DictReader(file, delimiter=_delimiter(path))
-    except (OSError, csv.Error) as error:
+                header = file.readline(100_000)
+                file.seek(0)
+                yield from csv.DictReader(file, delimiter=max(",;\t", key=header.count))
+    except (OSError, csv.Error, UnicodeError) as error:
         raise DataError(f"{shown(path)} cannot be read ({error}).") from error
+
+
+def _encoding(table: ListedFile) -> str:
+    with table.open() as file:
+        first = file.read(2)
+        if first in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return "utf-16"
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        try:
+            decoder.decode(first)
+            while chunk := file.read(2**20):
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return "latin-1"
+    return "utf-8-sig"
 
 
 def _json_row(path: Path, line: str) -> Mapping[str, Any]:
@@ -190,18 +251,11 @@ def _json_row(path: Path, line: str) -> Mapping[str, Any]:
     return row
 
 
-def _delimiter(path: Path) -> str:
-    """The one of tab, semicolon and comma that the first line has most of."""
-    with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
-        header = file.readline(100_000)
-    return max(",;\t", key=header.count)
-
-
-def _columns(path: Path) -> Sequence[str]:
-    if path.suffix.lower() == ".parquet":
-        with _said(path):
-            return list(_parquet(path).schema_arrow.names)
-    row = next(iter(_rows(path)), {})
+def _columns(table: ListedFile) -> Sequence[str]:
+    if table.ending == ".parquet":
+        with _parquet(table) as content:
+            return list(content.schema_arrow.names)
+    row = next(iter(_rows(table)), {})
     return [name for name in row if isinstance(name, str)]
 
 
@@ -211,11 +265,11 @@ def _column(columns: Sequence[str], known: Sequence[str]) -> str | None:
     return next((by_name[name] for name in known if name in by_name), None)
 
 
-def _required(path: Path, columns: Sequence[str], known: Sequence[str]) -> str:
+def _required(table: ListedFile, columns: Sequence[str], known: Sequence[str]) -> str:
     found = _column(columns, known)
     if found is None:
         raise DataError(
-            f"{shown(path)} has the columns {', '.join(map(shown, columns)) or '(none)'}; one of "
+            f"{shown(table.named)} has the columns {', '.join(map(shown, columns)) or '(none)'}; one of "
             f"{', '.join(known)} is needed. Rename a column."
         )
     return found
@@ -224,21 +278,18 @@ def _required(path: Path, columns: Sequence[str], known: Sequence[str]) -> str:
 # Parquet
 
 
-def _holds_pictures(path: Path) -> bool:
-    name = _column(_columns(path), PATH_COLUMNS)
-    with _said(path):
-        kind = str(_parquet(path).schema_arrow.field(name).type) if name else ""
-    return kind.startswith(("binary", "large_binary", "struct<bytes"))
+def _holds_pictures(table: ListedFile) -> bool:
+    name = _column(_columns(table), PATH_COLUMNS)
+    with _parquet(table) as content:
+        kind = str(content.schema_arrow.field(name).type) if name else ""
+    # bytes, a list of them, or a struct with either
+    return kind.startswith(("binary", "large_binary")) or "uint8" in kind or "bytes: " in kind
 
 
-def _image_column(path: Path) -> str:
-    return _required(path, _columns(path), PATH_COLUMNS)
-
-
-def _declared_classes(path: Path) -> Sequence[str]:
+def _declared_classes(table: ListedFile) -> Sequence[str]:
     """The class names that Hugging Face's datasets writes into a shard's schema, in label order, or nothing."""
-    with _said(path):
-        metadata = _parquet(path).schema_arrow.metadata or {}
+    with _parquet(table) as content:
+        metadata = content.schema_arrow.metadata or {}
     try:
         features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
         labels = _column(list(features), LABEL_COLUMNS)
@@ -252,21 +303,18 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _parquet(path: Path) -> Any:
+@contextmanager
+def _parquet(table: ListedFile) -> Iterator[Any]:
+    """The file as pyarrow reads it; its many errors as one sentence that names it."""
     try:
         from pyarrow import parquet
     except ImportError:
         raise DataError(
-            f"Reading {shown(path)} needs pyarrow, which is not installed: pip install 'snellen[tables]'"
+            f"Reading {shown(table.named)} needs pyarrow, which is not installed: pip install 'snellen[tables]'"
         ) from None
-    # pre_buffer reads a whole shard into memory before its first row.
-    return parquet.ParquetFile(os.fspath(path), pre_buffer=False)
-
-
-@contextmanager
-def _said(path: Path) -> Iterator[None]:
-    """pyarrow's many errors as one sentence that names the file."""
     try:
-        yield
+        with open_regular(table.target, follow=False) as file:
+            # pre_buffer reads a whole shard into memory before its first row.
+            yield parquet.ParquetFile(file, pre_buffer=False)
     except (OSError, ValueError, KeyError, NotImplementedError) as error:
-        raise DataError(f"{shown(path)} cannot be read as Parquet ({str(error).splitlines()[0]}).") from error
+        raise DataError(f"{shown(table.named)} cannot be read as Parquet ({str(error).splitlines()[0]}).") from error
