@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from snellen.data.dataset import Dataset
-from snellen.ladder.plan import Plan
 from snellen.ladder.run import plan_ladder, run_ladder
-from snellen.ladder.rungs import Ladder, Rung, preset, with_shared_settings
+from snellen.ladder.rungs import Ladder, Plan, Rung, preset, with_shared_settings
 from snellen.ladder.verdict import SeedResult
 from snellen.metrics.intervals import Rate
 from snellen.show import figures

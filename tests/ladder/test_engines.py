@@ -25,10 +25,9 @@ from snellen.data.eyechart import make_eyechart
 from snellen.data.folder_dataset import ImageOptions
 from snellen.errors import DataError, RunError, UsageError
 from snellen.ladder import engines
-from snellen.ladder.plan import Plan
-from snellen.ladder.results import results_json, standing_of
+from snellen.ladder.results import read_results, results_json
 from snellen.ladder.run import plan_ladder, run_ladder
-from snellen.ladder.rungs import Ladder, Rung, preset, with_shared_settings
+from snellen.ladder.rungs import Ladder, Plan, Rung, preset, with_shared_settings
 from snellen.runs.run import Run
 from snellen.show import figures
 from snellen.train.interrupt import Interrupted
@@ -99,7 +98,7 @@ def table(plan: Plan) -> Any:
             return {key: timeless(value) for key, value in content.items() if key not in ("seconds", "folder")}
         return [timeless(item) for item in content] if isinstance(content, list) else content
 
-    return timeless(json.loads(json.dumps(results_json(standing_of(plan)))))
+    return timeless(json.loads(json.dumps(results_json(read_results(plan)))))
 
 
 def epochs_done(run: Path) -> int:

@@ -6,9 +6,8 @@ import json
 
 import pytest
 
-from snellen.ladder.calibration import sureness
-from snellen.ladder.plan import Plan
-from snellen.ladder.results import results_json, standing_of
+from snellen.ladder.results import calibration_of, read_results, results_json
+from snellen.ladder.rungs import Plan
 from snellen.ladder.table import markdown
 from snellen.metrics.calibration import expected_calibration_error
 from snellen.predict.predictions import Predictions
@@ -23,7 +22,7 @@ def answers_of(plan: Plan, rung: int) -> list[Predictions]:
 
 def test_it_is_the_mean_over_the_rungs_own_runs(climbed: Plan) -> None:
     answers = answers_of(climbed, 1)
-    found = sureness(answers)
+    found = calibration_of(answers)
     assert found is not None
     assert found.ece.mean == pytest.approx(sum(map(expected_calibration_error, answers)) / len(answers))
     assert found.ece.n == len(climbed.seeds)
@@ -31,14 +30,14 @@ def test_it_is_the_mean_over_the_rungs_own_runs(climbed: Plan) -> None:
 
 
 def test_a_rung_without_answers_has_none() -> None:
-    assert sureness([]) is None
+    assert calibration_of([]) is None
 
 
 def test_the_table_and_the_file_hold_a_row_for_each_rung(climbed: Plan) -> None:
-    standing = standing_of(climbed)
-    page = markdown(standing)
-    first = standing.sureness[0]
+    results = read_results(climbed)
+    page = markdown(results)
+    first = results.calibration[0]
     assert first is not None
-    assert "## Confidence" in page
+    assert "## Calibration" in page
     assert f"| {100 * first.null:.2f} |" in page
-    assert len(json.loads(json.dumps(results_json(standing)))["confidence"]) == len(climbed.rungs)
+    assert len(json.loads(json.dumps(results_json(results)))["calibration"]) == len(climbed.rungs)

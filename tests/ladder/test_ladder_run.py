@@ -12,9 +12,8 @@ import pytest
 
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting, RunError, TrainingDiverged
-from snellen.ladder.plan import Plan
-from snellen.ladder.results import results_json, standing_of
-from snellen.ladder.rungs import Rung
+from snellen.ladder.results import read_results, results_json
+from snellen.ladder.rungs import Plan, Rung
 from snellen.runs.run import Run, open_run
 from snellen.train import fit as fitting
 from snellen.train.interrupt import Interrupted
@@ -31,7 +30,7 @@ def without_clock(content: Any) -> Any:
 
 
 def table(plan: Plan) -> Any:
-    return without_clock(json.loads(json.dumps(results_json(standing_of(plan)))))
+    return without_clock(json.loads(json.dumps(results_json(read_results(plan)))))
 
 
 def test_every_rung_and_seed_is_an_ordinary_run_folder(climbed: Plan) -> None:
@@ -138,7 +137,7 @@ def test_another_start_is_found_on_disk_and_refused(own_ladder: Plan) -> None:
     run = Run(own_ladder.folder / own_ladder.run_name(own_ladder.rungs[1], 1))
     run.update_info(initial_weights_sha256="0" * 64)
     with pytest.raises(RunError, match="began with different weights"):
-        standing_of(own_ladder)
+        read_results(own_ladder)
 
 
 def test_a_second_climber_is_turned_away(own_ladder: Plan, tiny_rungs: tuple[Rung, ...], up: Up) -> None:
@@ -162,7 +161,7 @@ def test_a_rung_that_diverges_is_a_result_and_the_others_go_on(
 
     monkeypatch.setattr(fitting, "train", diverges_on_the_baseline)
     plan = up(tmp_path / "ladder-x", tiny_rungs)
-    _, above = standing_of(plan).rungs
+    _, above = read_results(plan).rungs
     assert above.verdict is not None
     assert above.verdict.word == "undecided"
     assert "baseline-s0 became NaN" in above.verdict.reason

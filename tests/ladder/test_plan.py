@@ -9,8 +9,15 @@ from pathlib import Path
 import pytest
 
 from snellen.errors import InvalidSetting, RunError, UsageError
-from snellen.ladder.plan import Plan, begin, known_plan, require_one_test_view, require_seeds
-from snellen.ladder.rungs import preset, with_shared_settings
+from snellen.ladder.rungs import (
+    Plan,
+    begin,
+    known_plan,
+    preset,
+    require_one_test_view,
+    require_seeds,
+    with_shared_settings,
+)
 
 
 @pytest.fixture

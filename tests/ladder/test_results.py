@@ -8,8 +8,8 @@ import pytest
 from snellen.data.ledger import Ledger
 from snellen.errors import RunError, UsageError
 from snellen.evaluate.test_set import evaluate_on_test, ledger_of
-from snellen.ladder.plan import Plan
-from snellen.ladder.results import lesson_pairs, open_test, pooled_pairs, standing_of
+from snellen.ladder.results import known_pairs, open_test, pooled_pairs, read_results
+from snellen.ladder.rungs import Plan
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run, open_run
 
@@ -33,25 +33,25 @@ def test_pairs_are_added_over_seeds() -> None:
 
 def test_the_lessons_pairs_are_named_with_rank_and_count_where_they_occur() -> None:
     pairs, _ = pooled_pairs([predictions([0, 1, 1, 2], [2, 0, 0, 2])])
-    assert lesson_pairs(pairs) == [(("cat", "dog"), 2, 1)]
+    assert known_pairs(pairs) == [(("cat", "dog"), 2, 1)]
 
 
 def test_the_table_holds_what_the_runs_hold(climbed: Plan) -> None:
-    standing = standing_of(climbed)
-    for rung in standing.rungs:
+    results = read_results(climbed)
+    for rung in results.rungs:
         for seed in rung.seeds:
             info = open_run(climbed.folder / seed.run).info
             assert seed.accuracy is not None
             assert seed.accuracy.value == info["val"]["accuracy"]["value"]
-    assert standing.graded == 2 * 30
-    assert standing.top == climbed.rungs[1].name
-    assert [len(curve.journals) for curve in standing.curves] == [2, 2]
+    assert results.graded == 2 * 30
+    assert results.top == climbed.rungs[1].name
+    assert [len(curve.journals) for curve in results.curves] == [2, 2]
 
 
 def test_an_unfinished_run_gives_no_table(own_ladder: Plan) -> None:
     Run(own_ladder.folder / own_ladder.run_name(own_ladder.rungs[1], 1)).update_info(status="training")
     with pytest.raises(RunError, match="crop-and-flip-s1 is not finished"):
-        standing_of(own_ladder)
+        read_results(own_ladder)
 
 
 @pytest.mark.usefixtures("small_eyechart")

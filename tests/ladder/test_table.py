@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from snellen.ladder.plan import Plan
-from snellen.ladder.results import Standing, TestColumn
-from snellen.ladder.rungs import preset
+from snellen.ladder.results import LadderResults, TestResults
+from snellen.ladder.rungs import Plan, preset
 from snellen.ladder.table import markdown, print_table, write_results
 from snellen.ladder.verdict import judge
 from snellen.metrics.intervals import mean_over_seeds, paired_difference_over_seeds
@@ -24,16 +23,18 @@ Made = Callable[..., Any]
 
 
 @pytest.fixture
-def standing(tmp_path: Path, made: Made) -> Standing:
+def results(tmp_path: Path, made: Made) -> LadderResults:
     rungs = preset("lesson")
     plan = Plan(tmp_path / "ladder-x", "lesson", "made", ("t", "v"), rungs, (), "cpu", "fp32", (3,))
     rows = [made("a", 70.0, 71.0, 72.0), made("b", 75.0, 77.0, 76.0), made("c", 75.0, 76.4, 77.2)]
-    return Standing(plan, judge(rungs, rows), rungs[2].name, (), 3000, tuple(Curve(rung.name, ([],)) for rung in rungs))
+    return LadderResults(
+        plan, judge(rungs, rows), rungs[2].name, (), 3000, tuple(Curve(rung.name, ([],)) for rung in rungs)
+    )
 
 
-def printed(standing: Standing, width: int = 80) -> str:
+def printed(results: LadderResults, width: int = 80) -> str:
     out = io.StringIO()
-    print_table(Console(file=out, width=width, highlight=False), standing)
+    print_table(Console(file=out, width=width, highlight=False), results)
     return out.getvalue()
 
 
@@ -42,8 +43,8 @@ def row(text: str, name: str) -> list[str]:
     return [cell.strip() for cell in line.split("  ") if cell.strip()]
 
 
-def test_each_rung_is_one_row_with_mean_sd_difference_interval_and_verdict(standing: Standing) -> None:
-    text = printed(standing)
+def test_each_rung_is_one_row_with_mean_sd_difference_interval_and_verdict(results: LadderResults) -> None:
+    text = printed(results)
     assert row(text, "baseline") == ["baseline", "71.00 ± 1.00"]
     assert row(text, "+ crop and flip") == [
         "+ crop and flip", "76.00 ± 1.00", "+5.00 (+2.52 to +7.48)", "kept",
@@ -51,58 +52,58 @@ def test_each_rung_is_one_row_with_mean_sd_difference_interval_and_verdict(stand
     assert row(text, "+ cosine, momentum, decay")[3] == "undecided"
 
 
-def test_it_fits_into_80_columns(standing: Standing) -> None:
-    assert max(map(len, printed(standing).splitlines())) <= 80
+def test_it_fits_into_80_columns(results: LadderResults) -> None:
+    assert max(map(len, printed(results).splitlines())) <= 80
 
 
-def test_it_says_what_was_changed_and_what_would_decide(standing: Standing) -> None:
-    text = " ".join(printed(standing).split())
+def test_it_says_what_was_changed_and_what_would_decide(results: LadderResults) -> None:
+    text = " ".join(printed(results).split())
     assert "+ crop and flip: augment.crop_pixels 0 → 4; augment.flip none → random" in text
     assert "+ cosine, momentum, decay is undecided: the interval holds 0; about" in text
     assert "after the last epoch: 70.00, 75.00, 75.20 %" in text
     assert "seed 0 same00000000, seed 1 same10000000" in text
 
 
-def test_shared_settings_stand_in_the_headline(standing: Standing) -> None:
-    changed = replace(standing, plan=replace(standing.plan, settings=("epochs=30", "widths=[16,16,32,32]")))
+def test_shared_settings_stand_in_the_headline(results: LadderResults) -> None:
+    changed = replace(results, plan=replace(results.plan, settings=("epochs=30", "widths=[16,16,32,32]")))
     headline = "lesson on made, 3 seeds, changed on every rung: epochs=30 widths=[16,16,32,32]"
     assert headline in " ".join(printed(changed).split())
     assert markdown(changed).startswith(f"# {headline}\n")
 
 
-def test_seeds_added_after_a_look_are_confessed(standing: Standing) -> None:
-    assert "3, then 5 seeds" not in printed(standing)
-    later = replace(standing, plan=replace(standing.plan, seed_counts=(5, 3)))
+def test_seeds_added_after_a_look_are_confessed(results: LadderResults) -> None:
+    assert "3, then 5 seeds" not in printed(results)
+    later = replace(results, plan=replace(results.plan, seed_counts=(5, 3)))
     assert "Tables were made with 5, then 3 seeds" in printed(later)
 
 
-def test_one_seed_names_the_other_kind_of_interval(tmp_path: Path, made: Made, standing: Standing) -> None:
+def test_one_seed_names_the_other_kind_of_interval(tmp_path: Path, made: Made, results: LadderResults) -> None:
     rungs = preset("lesson")
     single = judge(rungs, [made("a", 70.0), made("b", 75.0), made("c", 76.0)])
-    text = printed(replace(standing, rungs=single, plan=replace(standing.plan, seed_counts=(1,))))
+    text = printed(replace(results, rungs=single, plan=replace(results.plan, seed_counts=(1,))))
     assert "95 % over images" in text
     assert "nothing is decided" in " ".join(text.split())
     assert "kept" not in text
     assert "±" not in text
 
 
-def test_leave_one_out_explains_what_kept_means(tmp_path: Path, made: Made, standing: Standing) -> None:
+def test_leave_one_out_explains_what_kept_means(tmp_path: Path, made: Made, results: LadderResults) -> None:
     rungs = preset("leave-one-out")[:2]
     judged = judge(rungs, [made("a", 80.0, 80.5, 81.0), made("b", 75.0, 75.6, 76.1)])
-    text = printed(replace(standing, rungs=judged, plan=replace(standing.plan, rungs=rungs)))
+    text = printed(replace(results, rungs=judged, plan=replace(results.plan, rungs=rungs)))
     assert "kept means that what is left out earns its place" in " ".join(text.split())
 
 
-def test_a_diverged_rung_shows_no_number(made: Made, standing: Standing) -> None:
+def test_a_diverged_rung_shows_no_number(made: Made, results: LadderResults) -> None:
     rungs = preset("lesson")
     judged = judge(rungs, [made("a", 70.0, 71.0), made("b", 75.0, None), made("c", 76.0, 77.0)])
-    text = printed(replace(standing, rungs=judged))
+    text = printed(replace(results, rungs=judged))
     assert row(text, "+ crop and flip") == ["+ crop and flip", "diverged", "undecided"]
 
 
-def test_the_test_column_says_which_look_it_is(standing: Standing) -> None:
+def test_the_test_column_says_which_look_it_is(results: LadderResults) -> None:
     scores = [[0.70, 0.70, 0.71], [0.75, 0.76, 0.77], [0.76, 0.76, 0.78]]
-    test = TestColumn(
+    test = TestResults(
         look=1,
         repeated=False,
         ledger=Path("runs/ledger.jsonl"),
@@ -116,22 +117,22 @@ def test_the_test_column_says_which_look_it_is(standing: Standing) -> None:
             paired_difference_over_seeds(scores[1], scores[2]),
         ),
     )
-    text = printed(replace(standing, test=test))
+    text = printed(replace(results, test=test))
     assert "Test, 10,000 images" in text
     assert "First look at this test set" in text
     assert "70.33 ± 0.58" in text
     assert max(map(len, text.splitlines())) <= 80
-    assert "## Test" in markdown(replace(standing, test=test))
-    assert "Look 2 at this test set" in printed(replace(standing, test=replace(test, look=2)))
+    assert "## Test" in markdown(replace(results, test=test))
+    assert "Look 2 at this test set" in printed(replace(results, test=replace(test, look=2)))
 
 
-def test_the_files_hold_the_same_numbers(standing: Standing) -> None:
-    write_results(standing)
-    results = json.loads((standing.plan.folder / "results.json").read_text())
-    assert [rung["verdict"] and rung["verdict"]["word"] for rung in results["rungs"]] == [None, "kept", "undecided"]
-    assert results["rungs"][1]["verdict"]["difference"]["mean"] == pytest.approx(0.05)
-    page = (standing.plan.folder / "ladder.md").read_text()
+def test_the_files_hold_the_same_numbers(results: LadderResults) -> None:
+    write_results(results)
+    stored = json.loads((results.plan.folder / "results.json").read_text())
+    assert [rung["verdict"] and rung["verdict"]["word"] for rung in stored["rungs"]] == [None, "kept", "undecided"]
+    assert stored["rungs"][1]["verdict"]["difference"]["mean"] == pytest.approx(0.05)
+    page = (results.plan.folder / "ladder.md").read_text()
     assert "| + crop and flip | augment.crop_pixels 0 → 4; augment.flip none → random | 76.00 ± 1.00 |" in page
     assert "| b-s1 | 77.0 % (74.3-79.5, n=1000) | 76.00 % | 2 | same10000000 | 1m00s |" in page
-    curves = json.loads((standing.plan.folder / "curves.json").read_text())
-    assert [curve["name"] for curve in curves["curves"]] == [rung.name for rung in standing.plan.rungs]
+    curves = json.loads((results.plan.folder / "curves.json").read_text())
+    assert [curve["name"] for curve in curves["curves"]] == [rung.name for rung in results.plan.rungs]

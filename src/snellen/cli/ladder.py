@@ -66,8 +66,7 @@ def run(args: Args) -> int:
         raise UsageError("--ledger has no effect without --test: a ladder sees val only. Leave it out.")
     if args.address is not None and args.engine != "ray":
         raise UsageError("--address has no effect without --engine ray. Leave it out, or add --engine ray.")
-    from snellen.ladder.plan import require_one_test_view, require_seeds
-    from snellen.ladder.rungs import choose_ladder
+    from snellen.ladder.rungs import choose_ladder, require_one_test_view, require_seeds
 
     require_seeds(args.seeds)
     ladder = choose_ladder(args.preset, args.rungs, args.set)
@@ -80,7 +79,7 @@ def _run(args: Args, dataset_name: str, ladder: Ladder) -> int:
     from rich.console import Console
     from rich.text import Text
 
-    from snellen.ladder.results import open_test, results_json, standing_of
+    from snellen.ladder.results import open_test, read_results, results_json
     from snellen.ladder.run import plan_ladder, run_ladder
     from snellen.ladder.table import print_table, write_results
     from snellen.show.progress import Progress
@@ -93,17 +92,17 @@ def _run(args: Args, dataset_name: str, ladder: Ladder) -> int:
         raise UsageError(f"{dataset_name} has no test set of its own; leave --test out.")
     plan = plan_ladder(ladder, dataset, folder, seeds=args.seeds, device=args.device, precision=args.precision)
     plan = run_ladder(plan, dataset, reuse=args.reuse, on=args.engine, address=args.address, quiet=args.json)
-    standing = standing_of(plan)
+    results = read_results(plan)
     if args.test:
         test = open_test(plan, ledger=args.ledger, data=args.data, device=args.device)
-        standing = replace(standing, test=test)
-    write_results(standing)
+        results = replace(results, test=test)
+    write_results(results)
     if args.json:
-        print(json.dumps(results_json(standing), ensure_ascii=False))
+        print(json.dumps(results_json(results), ensure_ascii=False))
         return 0
     console = Console(highlight=False)
     console.print()
-    print_table(console, standing)
+    print_table(console, results)
     console.print(Text(f"\nfiles    {folder}: ladder.md, curves.png, curves.json, results.json"), soft_wrap=True)
     return 0
 

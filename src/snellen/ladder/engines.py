@@ -33,8 +33,7 @@ from snellen.data.dataset import Dataset
 from snellen.data.splits import split
 from snellen.errors import DataError, MissingExtra, RunError, SnellenError, UsageError
 from snellen.ladder.one_run import Trained, is_done, train_one
-from snellen.ladder.plan import PLAN_FILE, Plan
-from snellen.ladder.rungs import Rung
+from snellen.ladder.rungs import PLAN_FILE, Plan, Rung
 from snellen.runs.run import open_run
 from snellen.show.progress import Progress
 from snellen.train.interrupt import Interrupted, StopRequest

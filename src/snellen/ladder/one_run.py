@@ -13,8 +13,7 @@ from pathlib import Path
 
 from snellen.data.dataset import Dataset
 from snellen.errors import RunError, SnellenError, StorageError, TrainingDiverged, UsageError
-from snellen.ladder.plan import Plan
-from snellen.ladder.rungs import Rung
+from snellen.ladder.rungs import Plan, Rung
 from snellen.recipes.json_form import recipe_hash
 from snellen.runs.run import Run, open_run
 from snellen.serialize import to_json

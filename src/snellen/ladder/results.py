@@ -1,4 +1,4 @@
-"""Where a ladder stands: its run folders read back and judged, and the test column if it was opened.
+"""What came of a ladder: its run folders read back and judged, and what test showed if it was opened.
 
 Everything here is read from disk, so a table can be made again at any time and always says the same.
 """
@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 
 from snellen.errors import RunError, UsageError
 from snellen.evaluate.test_set import evaluate_on_test, ledger_of
-from snellen.ladder.calibration import Sureness, sureness
 from snellen.ladder.one_run import checked_run
-from snellen.ladder.plan import Plan, require_one_test_view
-from snellen.ladder.rungs import top_of
+from snellen.ladder.rungs import Plan, require_one_test_view, top_of
 from snellen.ladder.verdict import RungResult, SeedResult, judge
-from snellen.metrics.classification import smoothing_floor
+from snellen.metrics.calibration import confidences, expected_calibration_error, null_ece
+from snellen.metrics.classification import hard_cross_entropy, smoothing_floor
 from snellen.metrics.confusion import ConfusedPair, confusion_matrix, worst_pairs
 from snellen.metrics.intervals import (
     Rate,
@@ -28,17 +28,37 @@ from snellen.metrics.intervals import (
     mean_over_seeds,
     paired_difference_over_seeds,
 )
+from snellen.metrics.temperature import fit_temperature
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
 from snellen.serialize import to_json
 from snellen.show.curves import Curve
 
-LESSON_PAIRS = (("cat", "dog"), ("deer", "horse"))
-"""The two pairs that the lesson names as its worst; ours are listed beside them."""
+CIFAR10_PAIRS = (("cat", "dog"), ("deer", "horse"))
+"""The two pairs that networks on CIFAR-10 are known to mix up most; ours are listed beside them."""
 
 
 @dataclass(frozen=True)
-class TestColumn:
+class RungCalibration:
+    """Calibration of one rung on val, over seeds.
+
+    Attributes:
+        ece: expected calibration error as trained, fractions.
+        null: what perfect calibration would show with these confidences, a fraction, mean over seeds.
+        temperature: that makes val most likely; above 1 where the model is too sure, below where it is not sure enough.
+        ece_after: with that temperature, on the same val images.
+        nll: mean -log p(label) as trained, nats.
+    """
+
+    ece: SeedSummary
+    null: float
+    temperature: SeedSummary
+    ece_after: SeedSummary
+    nll: SeedSummary
+
+
+@dataclass(frozen=True)
+class TestResults:
     """What the one look at the test set showed, per rung.
 
     Attributes:
@@ -65,8 +85,8 @@ class TestColumn:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A climbed ladder.
+class LadderResults:
+    """A ladder whose runs are all trained.
 
     Attributes:
         plan: what was to be done.
@@ -75,8 +95,8 @@ class Standing:
         pairs: classes its runs mix up, most errors first, all its seeds together.
         graded: val images times seeds behind `pairs`.
         curves: one per rung, for the picture and for curves.json.
-        sureness: calibration of each rung on val, plain; None where all its runs diverged.
-        test: the test column, or None while the test set is closed.
+        calibration: of each rung on val, plain; None where all its runs diverged.
+        test: what test showed, or None while the test set is closed.
     """
 
     plan: Plan
@@ -85,50 +105,50 @@ class Standing:
     pairs: tuple[ConfusedPair, ...]
     graded: int
     curves: tuple[Curve, ...]
-    sureness: tuple[Sureness | None, ...] = ()
-    test: TestColumn | None = None
+    calibration: tuple[RungCalibration | None, ...] = ()
+    test: TestResults | None = None
 
 
-def results_json(standing: Standing) -> dict[str, Any]:
+def results_json(results: LadderResults) -> dict[str, Any]:
     """The whole table with what stands behind it; what results.json holds."""
     return {
-        "title": standing.plan.title,
-        "folder": str(standing.plan.folder),
-        "data": standing.plan.data,
-        "settings": list(standing.plan.settings),
-        "device": standing.plan.device,
-        "precision": standing.plan.precision,
-        "seeds": list(standing.plan.seeds),
-        "seed_counts": list(standing.plan.seed_counts),
-        "rungs": to_json(standing.rungs),
+        "title": results.plan.title,
+        "folder": str(results.plan.folder),
+        "data": results.plan.data,
+        "settings": list(results.plan.settings),
+        "device": results.plan.device,
+        "precision": results.plan.precision,
+        "seeds": list(results.plan.seeds),
+        "seed_counts": list(results.plan.seed_counts),
+        "rungs": to_json(results.rungs),
         "top": {
-            "rung": standing.top,
-            "graded": standing.graded,
-            "worst_pairs": to_json(standing.pairs[:10]),
-            "lesson_pairs": [
-                {"pair": list(pair), "rank": rank, "count": count} for pair, rank, count in lesson_pairs(standing.pairs)
+            "rung": results.top,
+            "graded": results.graded,
+            "worst_pairs": to_json(results.pairs[:10]),
+            "known_pairs": [
+                {"pair": list(pair), "rank": rank, "count": count} for pair, rank, count in known_pairs(results.pairs)
             ],
         },
-        "confidence": to_json(standing.sureness),
-        "test": to_json(standing.test),
+        "calibration": to_json(results.calibration),
+        "test": to_json(results.test),
     }
 
 
-def standing_of(plan: Plan) -> Standing:
+def read_results(plan: Plan) -> LadderResults:
     """Read the ladder's runs back and judge them.
 
     Raises:
         RunError: a run is missing or unfinished, or the rungs did not begin with the same weights.
     """
     runs = _runs(plan)
-    results = [[_seed_result(run) for run in row] for row in runs]
+    seeds = [[_seed_result(run) for run in row] for row in runs]
     predictions = {run.name: _val_predictions(run) for row in runs for run in row if _finished(run)}
     at = top_of(plan.rungs)
     tops = [predictions[run.name] for run in runs[at] if run.name in predictions]
     pairs, graded = pooled_pairs(tops)
-    return Standing(
+    return LadderResults(
         plan=plan,
-        rungs=judge(plan.rungs, results, predictions),
+        rungs=judge(plan.rungs, seeds, predictions),
         top=plan.rungs[at].name,
         pairs=pairs,
         graded=graded,
@@ -136,15 +156,17 @@ def standing_of(plan: Plan) -> Standing:
             Curve(rung.name, tuple(run.journal.rows() for run in row), _floor(rung.recipe.label_smoothing, row[0]))
             for rung, row in zip(plan.rungs, runs, strict=True)
         ),
-        sureness=tuple(sureness([predictions[run.name] for run in row if run.name in predictions]) for row in runs),
+        calibration=tuple(
+            calibration_of([predictions[run.name] for run in row if run.name in predictions]) for row in runs
+        ),
     )
 
 
-def open_test(plan: Plan, *, ledger: Path | None = None, data: Path | None = None, device: str = "auto") -> TestColumn:
+def open_test(plan: Plan, *, ledger: Path | None = None, data: Path | None = None, device: str = "auto") -> TestResults:
     """Grade all runs of all rungs on the sealed test set, in one look that is declared beforehand.
 
     Args:
-        plan: of a ladder that has been climbed.
+        plan: of a ladder whose runs are trained.
         ledger: its file; else as `ledger_of`.
         data: where the data are, if not where they are usually found.
         device: where to predict.
@@ -165,7 +187,7 @@ def open_test(plan: Plan, *, ledger: Path | None = None, data: Path | None = Non
     plain = [[_share(by_run[run.name]) for run in row] for row in rows]
     first = look.predictions[0]
     averaged = [[_share(by_run[run.name].with_tta()) for run in row] for row in rows]
-    return TestColumn(
+    return TestResults(
         look=look.number,
         repeated=look.repeated,
         ledger=look.ledger,
@@ -182,6 +204,24 @@ def open_test(plan: Plan, *, ledger: Path | None = None, data: Path | None = Non
     )
 
 
+def calibration_of(predictions: Sequence[Predictions]) -> RungCalibration | None:
+    """Calibration over the runs of a rung; None where no run has answers.
+
+    Raises:
+        UsageError: predictions that are not of val.
+    """
+    if not predictions:
+        return None
+    fits = [fit_temperature(one) for one in predictions]
+    return RungCalibration(
+        ece=mean_over_seeds([expected_calibration_error(one) for one in predictions]),
+        null=fmean(null_ece(confidences(one), draws=200).mean for one in predictions),
+        temperature=mean_over_seeds([fit.temperature for fit in fits]),
+        ece_after=mean_over_seeds([fit.ece_after for fit in fits]),
+        nll=mean_over_seeds([hard_cross_entropy(one) for one in predictions]),
+    )
+
+
 def pooled_pairs(predictions: Sequence[Predictions]) -> tuple[tuple[ConfusedPair, ...], int]:
     """The pairs of classes that several runs mix up, their errors added, and the number of answers behind them."""
     if not predictions:
@@ -190,10 +230,10 @@ def pooled_pairs(predictions: Sequence[Predictions]) -> tuple[tuple[ConfusedPair
     return worst_pairs(matrix, predictions[0].class_names), sum(len(one) for one in predictions)
 
 
-def lesson_pairs(pairs: Sequence[ConfusedPair]) -> list[tuple[tuple[str, str], int, int]]:
-    """The lesson's two pairs with their rank (1 is worst) and count here; pairs that do not occur are left out."""
+def known_pairs(pairs: Sequence[ConfusedPair]) -> list[tuple[tuple[str, str], int, int]]:
+    """CIFAR-10's known pairs with their rank (1 is worst) and count here; pairs that do not occur are left out."""
     found = []
-    for wanted in LESSON_PAIRS:
+    for wanted in CIFAR10_PAIRS:
         for rank, pair in enumerate(pairs, start=1):
             if {pair.first, pair.second} == set(wanted):
                 found.append((wanted, rank, pair.count))

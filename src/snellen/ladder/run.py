@@ -3,25 +3,34 @@
 All rungs of seed 0 come first, then all of seed 1, so that the ladder is whole after each seed. A finished run is
 reused and an interrupted one resumed, so the same command goes on wherever it was stopped. Nothing here sees more
 than val.
+
+A ladder may take days and several sittings. What must not change between them stands in its plan, `ladder.json`, device
+and precision included: a rung trained in bf16 above one in fp32 would measure two things at once.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from snellen.data.dataset import Dataset
 from snellen.data.splits import split
+from snellen.errors import RunError, SnellenError
 from snellen.ladder.engines import EngineName, engine
 from snellen.ladder.one_run import Trained, is_done
-from snellen.ladder.plan import Plan, begin, known_plan, require_seeds
-from snellen.ladder.rungs import Ladder
-from snellen.runs.atomic import make_folder
+from snellen.ladder.rungs import PLAN_FILE, Ladder, Plan, Rung, changes, require_seeds
+from snellen.recipes.json_form import from_json
+from snellen.runs.atomic import make_folder, write_json
 from snellen.runs.run import Run
+from snellen.serialize import to_json
 from snellen.show.progress import Progress
 from snellen.train.setup import prepare
+
+_FORMAT = 1
 
 
 def plan_ladder(
@@ -125,6 +134,110 @@ def _say_done(progress: LadderProgress, trained: Trained) -> None:
         val_accuracy=info["val"]["accuracy"]["value"] if info["status"] == "finished" else None,
         reused=trained.reused,
     )
+
+
+# The plan on disk
+
+
+def known_plan(folder: Path) -> dict[str, Any] | None:
+    """The plan a folder holds, as JSON, or None where no ladder has begun.
+
+    Raises:
+        RunError: `ladder.json` cannot be read or was written by a newer Snellen.
+    """
+    path = folder / PLAN_FILE
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        whole = content["format"] == _FORMAT and all(isinstance(content[key], str) for key in ("device", "precision"))
+        whole = whole and all(type(count) is int for count in content["seed_counts"]) and isinstance(
+            content["rungs"], list
+        )  # fmt: skip
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        whole = False
+    if not whole:
+        raise RunError(f"{path} is not the plan of a ladder this Snellen can read. Choose another --name.")
+    assert isinstance(content, dict)
+    return content
+
+
+def begin(plan: Plan) -> Plan:
+    """Write the plan, or go on with the one that is there; returns it with the seed counts of all its tables.
+
+    Raises:
+        RunError: the folder holds another ladder.
+        StorageError: the plan cannot be written.
+    """
+    before = known_plan(plan.folder)
+    if before is not None:
+        _require_same(plan, before)
+        counts = [int(count) for count in before["seed_counts"]]
+        seeds = plan.seed_counts[-1]
+        plan = replace(plan, seed_counts=(*counts, seeds) if counts[-1:] != [seeds] else tuple(counts))
+    write_json(plan.folder / PLAN_FILE, _plan_json(plan))
+    return plan
+
+
+def _require_same(plan: Plan, before: dict[str, Any]) -> None:
+    now = json.loads(json.dumps(_plan_json(plan)))
+    said = {
+        "data": "other images",
+        "rungs": "other rungs",
+        "device": "another device",
+        "precision": "another precision",
+    }
+    before = {**before, "rungs": [_as_of_now(rung) for rung in before["rungs"]]}
+    for key, what in said.items():
+        if now[key] != before[key]:
+            raise RunError(
+                f"{plan.folder} holds a ladder with {what}{_first_difference(now, before) if key == 'rungs' else ''}. "
+                "Run the command it was begun with, or choose another --name for this one."
+            )
+
+
+def _as_of_now(rung: Any) -> Any:
+    """A rung on file with the fields that recipes have gained since, at their defaults."""
+    try:
+        return {**rung, "recipe": to_json(from_json(rung["recipe"]))}
+    except (SnellenError, TypeError, KeyError):
+        return rung  # another version's, or damaged: then it is another rung
+
+
+def _first_difference(now: dict[str, Any], before: dict[str, Any]) -> str:
+    if [rung.get("name") for rung in before["rungs"]] != [rung["name"] for rung in now["rungs"]]:
+        return ""
+    for old, new in zip(before["rungs"], now["rungs"], strict=True):
+        for key, value in new["recipe"].items():
+            if old["recipe"].get(key) != value and key not in ("note", "expect"):
+                return f" ({new['name']}: {key} {json.dumps(old['recipe'].get(key))}, asked for {json.dumps(value)})"
+    return ""
+
+
+def _plan_json(plan: Plan) -> dict[str, Any]:
+    """Everything, the difference of each rung to its baseline included."""
+    return {
+        "format": _FORMAT,
+        "title": plan.title,
+        "data": {"name": plan.data, "train": plan.fingerprints[0], "val": plan.fingerprints[1]},
+        "settings": list(plan.settings),
+        "device": plan.device,
+        "precision": plan.precision,
+        "seed_counts": list(plan.seed_counts),
+        "rungs": [_rung_json(rung, plan.rungs) for rung in plan.rungs],
+    }
+
+
+def _rung_json(rung: Rung, rungs: Sequence[Rung]) -> dict[str, Any]:
+    below = None if rung.baseline is None else rungs[rung.baseline]
+    return {
+        "name": rung.name,
+        "slug": rung.slug,
+        "compared_with": below and below.name,
+        "removes": rung.removes,
+        "changes": [to_json(change) for change in changes(below.recipe, rung.recipe)] if below else [],
+        "recipe": to_json(rung.recipe),
+    }
 
 
 # What a person sees meanwhile: one line per finished run, and how long the rest will take

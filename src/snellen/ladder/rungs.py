@@ -1,4 +1,4 @@
-"""The rungs of a ladder: recipes that differ in one thing each, and what that thing is.
+"""The rungs of a ladder: recipes that differ in one thing each, and what that thing is; and the plan to train them.
 
 The whole difference between two rungs is the difference between their recipes, and it is computed, not described:
 a name that promises more or less than the recipes hold would show in the table.
@@ -9,15 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from snellen.errors import UsageError, unknown_name
+from snellen.errors import InvalidSetting, UsageError, unknown_name
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.cifar10 import SMALL_CNN, SMALL_CNN_AUGMENTED, SMALL_CNN_BASELINE
 from snellen.recipes.json_form import with_settings
 from snellen.recipes.recipe import Recipe
 from snellen.serialize import to_json
 
+PLAN_FILE = "ladder.json"
+_MOST_SEEDS = 1_000
 _TITLES = ("name", "note", "expect")  # what a recipe says about itself, not what it does
 
 
@@ -68,6 +71,42 @@ class Ladder:
     title: str
     rungs: tuple[Rung, ...]
     settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A ladder: rungs x seeds on one data set, in one folder.
+
+    Attributes:
+        folder: RUNS/ladder-NAME; every run is a folder in it.
+        title: what it is called in its table: the preset's name, or the recipes'.
+        data: name of the data set.
+        fingerprints: of the train and val images, by content.
+        rungs: in the order of the table.
+        settings: `key=value` that were applied to every rung; not empty means it is not the preset's own ladder.
+        device: "cpu", "cuda" or "mps", for all runs.
+        precision: "fp32" or "bf16", for all runs.
+        seed_counts: how many seeds each table so far was made from, the present one last.
+    """
+
+    folder: Path
+    title: str
+    data: str
+    fingerprints: tuple[str, str]
+    rungs: tuple[Rung, ...]
+    settings: tuple[str, ...]
+    device: str
+    precision: str
+    seed_counts: tuple[int, ...]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds of the present table: 0, 1, 2, …"""
+        return tuple(range(self.seed_counts[-1]))
+
+    def run_name(self, rung: Rung, seed: int) -> str:
+        """Name of a run's folder."""
+        return f"{rung.slug}-s{seed}"
 
 
 def choose_ladder(preset_name: str | None, recipes: Sequence[str] = (), settings: Sequence[str] = ()) -> Ladder:
@@ -134,6 +173,30 @@ def with_shared_settings(rungs: Sequence[Rung], settings: Sequence[str]) -> tupl
     return changed
 
 
+def require_seeds(seeds: int) -> None:
+    """Refuse a number of seeds that makes no ladder.
+
+    Raises:
+        InvalidSetting: below 1 or above 1,000.
+    """
+    if not 1 <= seeds <= _MOST_SEEDS:
+        raise InvalidSetting(f"--seeds {seeds} is not possible: 1 to {_MOST_SEEDS}; 3 is the least that can decide.")
+
+
+def require_one_test_view(rungs: Sequence[Rung]) -> None:
+    """Refuse to compare rungs on test that are graded in different ways.
+
+    Raises:
+        UsageError: the recipes declare different test-time augmentations.
+    """
+    views = sorted({_views(rung.recipe) for rung in rungs})
+    if len(views) > 1:
+        raise UsageError(
+            f"One look grades all rungs alike; these declare different test-time views ({', '.join(views)}). "
+            "Give them one: --set tta=none"
+        )
+
+
 def changes(before: Recipe, after: Recipe) -> tuple[Change, ...]:
     """Every field in which two recipes differ, names and notes aside; empty if they train the same way."""
     old, new = _flat(to_json(before)), _flat(to_json(after))
@@ -154,6 +217,11 @@ def one_model(rungs: Sequence[Rung]) -> bool:
 def slug(text: str, longest: int = 60) -> str:
     """Letters, digits, dots and hyphens of a text in lower case, at most `longest` characters."""
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:longest].rstrip("-.") or "rung"
+
+
+def _views(recipe: Recipe) -> str:
+    unsure = "" if recipe.tta_fraction == 1 else f" for {100 * recipe.tta_fraction:g} % of the images"
+    return f"{recipe.tta}{unsure}"
 
 
 def _lesson() -> tuple[Rung, ...]:

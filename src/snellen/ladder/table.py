@@ -2,70 +2,64 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from snellen.ladder.results import Standing, lesson_pairs, results_json
+from snellen.ladder.results import LadderResults, known_pairs, results_json
 from snellen.ladder.run import clock
 from snellen.ladder.rungs import one_model
 from snellen.ladder.verdict import RungResult, Verdict
 from snellen.metrics.intervals import SeedDifference, SeedSummary, level_among
 from snellen.runs.atomic import write_json, write_text
 from snellen.show.curves import curves_json, draw_curves
+from snellen.show.terminal import show_paragraph, show_rows
 
 _STYLES = {"kept": "bold green", "dropped": "bold red", "undecided": "yellow"}
 
 
-def write_results(standing: Standing) -> None:
+def write_results(results: LadderResults) -> None:
     """Write results.json, ladder.md, curves.json and curves.png into the ladder's folder.
 
     Raises:
         StorageError: a file could not be written.
     """
-    folder = standing.plan.folder
-    write_json(folder / "results.json", results_json(standing))
-    write_text(folder / "ladder.md", markdown(standing))
-    write_json(folder / "curves.json", curves_json(standing.curves))
-    draw_curves(folder / "curves.png", standing.curves, headline=_headline(standing))
+    folder = results.plan.folder
+    write_json(folder / "results.json", results_json(results))
+    write_text(folder / "ladder.md", markdown(results))
+    write_json(folder / "curves.json", curves_json(results.curves))
+    draw_curves(folder / "curves.png", results.curves, headline=_headline(results))
 
 
-def print_table(console: Console, standing: Standing) -> None:
+def print_table(console: Console, results: LadderResults) -> None:
     """Print the table, what each rung changes, and what a reader must know about the numbers; 80 columns suffice."""
-    console.print(
-        Text(textwrap.fill(_headline(standing), console.width, subsequent_indent="  "), style="bold"), soft_wrap=True
-    )
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("rung", max_width=32, overflow="fold")
-    for column in (f"val %{_spread_words(standing)}", "", "verdict"):
-        table.add_column(column, no_wrap=True)
-    table.columns[2].header = _difference_words(standing)
-    for rung in standing.rungs:
-        word = rung.verdict.word if rung.verdict else ""
-        table.add_row(
-            Text(rung.rung.name),
-            mean_and_sd(rung.accuracy),
-            difference_text(rung.verdict),
-            Text(word, _STYLES.get(word, "")),
-        )
-    console.print(table)
+    show_paragraph(console, _headline(results), style="bold")
+    header = ["rung", f"val %{_spread_words(results)}", _difference_words(results), "verdict"]
+    rows = [
+        [rung.rung.name, mean_and_sd(rung.accuracy), difference_text(rung.verdict), _word(rung)]
+        for rung in results.rungs
+    ]
+    show_rows(console, header, rows, styles=_STYLES)
     console.print()
-    for sentence in (*_changes(standing), *_reasons(standing), *_notes(standing), *_pairs(standing)):
-        _print_hanging(console, sentence)
-    _print_test(console, standing)
+    for sentence in (*_changes(results), *_reasons(results), *_notes(results), *_pairs(results)):
+        show_paragraph(console, sentence)
+    if results.test is not None:
+        console.print()
+        show_paragraph(console, f"Test, {results.test.images:,} images", style="bold")
+        show_rows(console, _test_header(results), _test_rows(results))
+        console.print()
+        for sentence in _test_notes(results):
+            show_paragraph(console, sentence)
 
 
-def markdown(standing: Standing) -> str:
+def markdown(results: LadderResults) -> str:
     """The table and all that belongs to it as a Markdown page."""
     header = [
         "rung",
         "changes",
-        f"val, %{_spread_words(standing)}",
+        f"val, %{_spread_words(results)}",
         "last epoch, %",
-        _difference_words(standing),
+        _difference_words(results),
         "verdict",
     ]
     rows = [
@@ -75,18 +69,18 @@ def markdown(standing: Standing) -> str:
             mean_and_sd(rung.accuracy),
             mean_and_sd(rung.last_accuracy),
             difference_text(rung.verdict) or "–",
-            rung.verdict.word if rung.verdict else "–",
+            _word(rung) or "–",
         ]
-        for rung in standing.rungs
+        for rung in results.rungs
     ]
-    parts = [f"# {_headline(standing)}", _markdown_table(header, rows)]
-    sentences = (*_reasons(standing), *_notes(standing), *_pairs(standing))
+    parts = [f"# {_headline(results)}", _markdown_table(header, rows)]
+    sentences = (*_reasons(results), *_notes(results), *_pairs(results))
     parts.append("\n".join(f"- {sentence}" for sentence in sentences))
-    parts += ["![Accuracy, loss and gap over epochs](curves.png)", "## Every run", _runs_table(standing.rungs)]
-    if any(standing.sureness):
-        parts += ["## Confidence", _sureness_markdown(standing)]
-    if standing.test is not None:
-        parts += ["## Test", _test_markdown(standing), "\n".join(f"- {sentence}" for sentence in _test_notes(standing))]
+    parts += ["![Accuracy, loss and gap over epochs](curves.png)", "## Every run", _runs_table(results.rungs)]
+    if any(results.calibration):
+        parts += ["## Calibration", _calibration_markdown(results)]
+    if results.test is not None:
+        parts += ["## Test", _test_markdown(results), "\n".join(f"- {sentence}" for sentence in _test_notes(results))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -115,43 +109,47 @@ def _points(mean: float, low: float | None, high: float | None) -> str:
     return f"{100 * mean:+.2f}{interval}"
 
 
-def _headline(standing: Standing) -> str:
-    plan = standing.plan
+def _word(rung: RungResult) -> str:
+    return rung.verdict.word if rung.verdict else ""
+
+
+def _headline(results: LadderResults) -> str:
+    plan = results.plan
     seeds = len(plan.seeds)
     settings = f", changed on every rung: {' '.join(plan.settings)}" if plan.settings else ""
     return f"{plan.title} on {plan.data}, {seeds} seed{'s' * (seeds > 1)}{settings}"
 
 
-def _spread_words(standing: Standing) -> str:
-    return " ± sd" if len(standing.plan.seeds) > 1 else ""
+def _spread_words(results: LadderResults) -> str:
+    return " ± sd" if len(results.plan.seeds) > 1 else ""
 
 
-def _difference_words(standing: Standing) -> str:
-    return "points, 95 % over seeds" if len(standing.plan.seeds) > 1 else "points, 95 % over images"
+def _difference_words(results: LadderResults) -> str:
+    return "points, 95 % over seeds" if len(results.plan.seeds) > 1 else "points, 95 % over images"
 
 
-def _changes(standing: Standing) -> Iterator[str]:
-    for at, rung in enumerate(standing.rungs):
+def _changes(results: LadderResults) -> Iterator[str]:
+    for at, rung in enumerate(results.rungs):
         if rung.changes:
-            above = standing.rungs[at - 1].rung.name
+            above = results.rungs[at - 1].rung.name
             against = "" if rung.compared_with == above else f" (against {rung.compared_with!r})"
             yield f"{rung.rung.name}{against}: {'; '.join(map(str, rung.changes))}"
 
 
-def _reasons(standing: Standing) -> Iterator[str]:
-    if len(standing.plan.seeds) == 1:
+def _reasons(results: LadderResults) -> Iterator[str]:
+    if len(results.plan.seeds) == 1:
         yield (
             "One seed: the intervals are over images of one pair of runs. Another seed may differ by more, so nothing "
             "is decided. Three seeds are the least that can: --seeds 3."
         )
         return
-    for rung in standing.rungs:
+    for rung in results.rungs:
         if rung.verdict and rung.verdict.word == "undecided":
             yield f"{rung.rung.name} is undecided: {rung.verdict.reason}."
 
 
-def _notes(standing: Standing) -> Iterator[str]:
-    plan, rungs = standing.plan, standing.rungs
+def _notes(results: LadderResults) -> Iterator[str]:
+    plan, rungs = results.plan, results.rungs
     if any(rung.rung.removes for rung in rungs):
         yield "These rungs leave something out: kept means that what is left out earns its place."
     if len(set(plan.seed_counts)) > 1:
@@ -171,58 +169,35 @@ def _notes(standing: Standing) -> Iterator[str]:
         yield "The rungs train different models: a seed pairs their order of images, not their first weights."
 
 
-def _pairs(standing: Standing) -> Iterator[str]:
-    if standing.graded:
-        worst = "; ".join(map(str, standing.pairs[:2])) or "none"
-        yield f"The two worst pairs of {standing.top!r} in {standing.graded:,} answers: {worst}."
-    found = lesson_pairs(standing.pairs)
+def _pairs(results: LadderResults) -> Iterator[str]:
+    if results.graded:
+        worst = "; ".join(map(str, results.pairs[:2])) or "none"
+        yield f"The two worst pairs of {results.top!r} in {results.graded:,} answers: {worst}."
+    found = known_pairs(results.pairs)
     if found:
         places = ", ".join(f"{a} ↔ {b} is number {rank} with {count}" for (a, b), rank, count in found)
-        yield f"The lesson's worst pairs here: {places}."
+        yield f"CIFAR-10's usual worst pairs here: {places}."
 
 
-def _print_test(console: Console, standing: Standing) -> None:
-    if standing.test is None:
-        return
-    test = standing.test
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("rung", max_width=32, overflow="fold")
-    for column in _test_header(standing)[1:]:
-        table.add_column(column, no_wrap=True)
-    for row in _test_rows(standing):
-        table.add_row(*(Text(cell) for cell in row))
-    console.print()
-    console.print(Text(f"Test, {test.images:,} images", style="bold"))
-    console.print(table)
-    console.print()
-    for sentence in _test_notes(standing):
-        _print_hanging(console, sentence)
+def _test_header(results: LadderResults) -> list[str]:
+    assert results.test is not None
+    header = ["rung", f"test %{_spread_words(results)}", "difference"]
+    return header if results.test.with_tta is None else [*header, f"with {results.test.tta} %"]
 
 
-def _print_hanging(console: Console, sentence: str) -> None:
-    lines = textwrap.fill(sentence, console.width, subsequent_indent="  ", break_on_hyphens=False)
-    console.print(Text(lines), soft_wrap=True)
-
-
-def _test_header(standing: Standing) -> list[str]:
-    assert standing.test is not None
-    header = ["rung", f"test %{_spread_words(standing)}", "difference"]
-    return header if standing.test.with_tta is None else [*header, f"with {standing.test.tta} %"]
-
-
-def _test_rows(standing: Standing) -> list[list[str]]:
-    test = standing.test
+def _test_rows(results: LadderResults) -> list[list[str]]:
+    test = results.test
     assert test is not None
     rows = []
-    for at, rung in enumerate(standing.rungs):
+    for at, rung in enumerate(results.rungs):
         difference = test.differences[at]
         row = [rung.rung.name, mean_and_sd(test.accuracy[at]), "" if difference is None else _difference(difference)]
         rows.append(row if test.with_tta is None else [*row, mean_and_sd(test.with_tta[at])])
     return rows
 
 
-def _test_notes(standing: Standing) -> Iterator[str]:
-    test = standing.test
+def _test_notes(results: LadderResults) -> Iterator[str]:
+    test = results.test
     assert test is not None
     if test.repeated:
         yield "These weights were graded before: the stored answers, not a new look."
@@ -236,24 +211,24 @@ def _test_notes(standing: Standing) -> Iterator[str]:
     yield "The verdicts are those of val; a rung chosen by this table is chosen on test."
 
 
-def _test_markdown(standing: Standing) -> str:
-    return _markdown_table(_test_header(standing), _test_rows(standing))
+def _test_markdown(results: LadderResults) -> str:
+    return _markdown_table(_test_header(results), _test_rows(results))
 
 
-def _sureness_markdown(standing: Standing) -> str:
+def _calibration_markdown(results: LadderResults) -> str:
     """Calibration on val beside what perfect calibration would show."""
     header = ["rung", "ECE, %", "perfect, %", "temperature", "ECE with it, %", "NLL"]
     rows = [
         [
             rung.rung.name,
-            mean_and_sd(sure.ece),
-            f"{100 * sure.null:.2f}",
-            f"{sure.temperature.mean:.2f}",
-            mean_and_sd(sure.ece_after),
-            f"{sure.nll.mean:.3f}",
+            mean_and_sd(found.ece),
+            f"{100 * found.null:.2f}",
+            f"{found.temperature.mean:.2f}",
+            mean_and_sd(found.ece_after),
+            f"{found.nll.mean:.3f}",
         ]
-        for rung, sure in zip(standing.rungs, standing.sureness, strict=True)
-        if sure is not None
+        for rung, found in zip(results.rungs, results.calibration, strict=True)
+        if found is not None
     ]
     return _markdown_table(header, rows)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -93,6 +93,28 @@ def show_line(console: Console, label: str, sentence: str) -> None:
     lines = textwrap.wrap(whole, max(30, console.width - 9), break_on_hyphens=False)
     for number, line in enumerate(lines):
         console.print(Text(f"{label if number == 0 else '':<9}{line}".replace("\u00a0", " ")), soft_wrap=True)
+
+
+def show_rows(
+    console: Console,
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    styles: Mapping[str, str] | None = None,
+) -> None:
+    """Print a table; its first column may break into several lines. Cells named in `styles` are drawn so."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for number, column in enumerate(header):
+        table.add_column(column, max_width=None if number else 32, overflow="fold", no_wrap=number > 0)
+    for row in rows:
+        table.add_row(*(Text(cell, (styles or {}).get(cell, "")) for cell in row))
+    console.print(table)
+
+
+def show_paragraph(console: Console, sentence: str, *, style: str = "") -> None:
+    """Print a sentence in the console's width, further lines indented."""
+    lines = textwrap.fill(sentence, console.width, subsequent_indent="  ", break_on_hyphens=False)
+    console.print(Text(lines, style), soft_wrap=True)
 
 
 def show_accuracy(console: Console, card: Scorecard, label: str) -> None:
