@@ -8,9 +8,8 @@ from snellen.data import catalog
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.splits import split
-from snellen.export.from_pixels import from_pixels
 from snellen.export.onnx_file import to_onnx
-from snellen.export.torch_program import to_program
+from snellen.export.torch_program import from_pixels, to_program
 from snellen.export.write import FORMATS, Export, export_run
 from snellen.models.restore import restore
 from snellen.predict.predict import predict

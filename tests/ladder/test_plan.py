@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from snellen.errors import InvalidSetting, RunError, UsageError
+from snellen.ladder.run import begin, known_plan
 from snellen.ladder.rungs import (
     Plan,
-    begin,
-    known_plan,
     preset,
     require_one_test_view,
     require_seeds,

@@ -302,9 +302,9 @@ OF_GRADING = (
     ),
     Mutant(
         "int8-ranges-measured-on-val",
-        "export/int8.py",
+        "export/onnx_file.py",
         'if images.role not in ("train", "train+val"):',
         'if images.role not in ("train", "train+val", "val"):',
-        ("export/test_int8.py::test_ranges_are_not_measured_on_val_images",),
+        ("export/test_onnx_file.py::test_ranges_are_not_measured_on_val_images",),
     ),
 )

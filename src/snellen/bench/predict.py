@@ -19,10 +19,8 @@ from snellen.bench.catalog import Settings
 from snellen.bench.measurement import Measurement
 from snellen.bench.noise import MEAN, STD, noise_images
 from snellen.bench.protocol import compare, conditions_here
-from snellen.export.from_pixels import from_pixels
-from snellen.export.int8 import quantized
-from snellen.export.onnx_file import OnnxSession, missing_packages, to_onnx
-from snellen.export.torch_program import to_program
+from snellen.export.onnx_file import OnnxSession, missing_packages, quantized, to_onnx
+from snellen.export.torch_program import from_pixels, to_program
 from snellen.models.catalog import build
 from snellen.models.device import choose_device
 from snellen.models.fuse import optimize_for_inference

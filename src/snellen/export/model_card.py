@@ -1,4 +1,7 @@
-"""The model card: what the model is, how good it is and what it is not, from the run's own files and nothing else."""
+"""What an exported model says of itself: facts for its files, and the model card.
+
+The card says what it is, how good it is and what it is not, from the run's own files and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,52 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from snellen.data.ledger import Ledger
+from snellen.data.pictures import PictureForm
 from snellen.errors import RunError
 from snellen.export.parity import Parity
 from snellen.guards.guard import read_guards, summary
 from snellen.metrics.calibration import calibration
 from snellen.metrics.intervals import Rate
 from snellen.metrics.scorecard import Scorecard, scorecard
+from snellen.models.restore import weights_hash
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
+from snellen.serialize import to_json
+from snellen.version import VERSION
+
+
+def facts_of(run: Run) -> dict[str, Any]:
+    """What a user of an exported file needs in order to feed it and to know what it is, JSON-able.
+
+    The same words stand in the ONNX metadata, in model.json and in the card.
+    """
+    info = run.info
+    data = info["data"]
+    return {
+        "made_by": "Snellen",
+        "snellen": VERSION,
+        "run": run.name,
+        "data": data["name"],
+        "trained_on": "train+val" if info["final"] else "train",
+        "training_images": data["train"]["count"],
+        "class_names": data["class_names"],
+        "image_shape": data["image_shape"],  # [H, W, C] in pixels
+        "side": data["image_shape"][0],
+        "channels": data["image_shape"][2],
+        "fit": PictureForm.of_run(data).fit,
+        "input": "uint8, (N, H, W, C), 0 to 255, RGB",
+        "output": "probabilities, float32, (N, K), in the order of class_names",
+        "mean": info["statistics"]["mean"],
+        "std": info["statistics"]["std"],
+        "seed": info["seed"],
+        "weights_sha256": weights_hash(run),
+        "recipe": to_json(run.recipe),
+    }
+
+
+def measured_accuracy(accuracy: Rate, split: str) -> dict[str, Any]:
+    """The entry that states a file's own accuracy, with n and 95 % interval; nothing where no image was kept for it."""
+    return {"val_accuracy": to_json(accuracy) if split == "val" else None}
 
 
 def model_card(
@@ -23,7 +64,7 @@ def model_card(
 
     Args:
         run: finished.
-        facts: from `about.about`.
+        facts: from `facts_of`.
         parities: of the files exported.
         sizes: bytes of the files written, by name.
         ledger: where looks at test sets are written.

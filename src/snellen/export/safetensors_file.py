@@ -20,7 +20,7 @@ def description(about: dict[str, Any], model: str, options: dict[str, Any]) -> d
     """The content of model.json: what `rebuild` needs, then everything else that is known.
 
     Args:
-        about: from `about.about`.
+        about: from `model_card.facts_of`.
         model: its name in `models.catalog`.
         options: of that model.
     """

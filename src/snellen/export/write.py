@@ -23,14 +23,11 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.data.splits import split, split_final
 from snellen.errors import DataError, RunError
 from snellen.evaluate.test_set import ledger_of
-from snellen.export.about import about, measured
-from snellen.export.from_pixels import from_pixels
-from snellen.export.int8 import quantized
-from snellen.export.model_card import model_card
-from snellen.export.onnx_file import OnnxSession, require_packages, to_onnx, with_metadata
+from snellen.export.model_card import facts_of, measured_accuracy, model_card
+from snellen.export.onnx_file import OnnxSession, quantized, require_packages, to_onnx, with_metadata
 from snellen.export.parity import FP32, INT8, SAME, Parity, Tolerance, parity
 from snellen.export.safetensors_file import DESCRIPTION, WEIGHTS, description, rebuild
-from snellen.export.torch_program import pt2_bytes, to_program
+from snellen.export.torch_program import from_pixels, pt2_bytes, to_program
 from snellen.models.restore import restore
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
@@ -96,7 +93,7 @@ def export_run(
     model = restore(run)
     expected = predict(model, judged)
     folder = out or run.folder / "export"
-    facts = about(run)
+    facts = facts_of(run)
     made = []
     for content, found in _files(run, formats, facts, train, judged, expected):
         say(found.refusal or f"{found.file} agrees with PyTorch: {found.same_answer} answers are the same")
@@ -166,7 +163,7 @@ def _onnx(
     session = OnnxSession(model)
     found = parity(name, session.runtime, expected, session.probabilities(judged.images), tolerance)
     # The file's own accuracy can only be written into it once it is known; entries do not change what is computed.
-    return with_metadata(model, {**facts, **measured(found.accuracy.second, found.split)}), found
+    return with_metadata(model, {**facts, **measured_accuracy(found.accuracy.second, found.split)}), found
 
 
 def _description(run: Run, facts: dict[str, Any]) -> dict[str, Any]:
@@ -183,7 +180,9 @@ def _write(run: Run, export: Export, contents: Sequence[bytes], facts: dict[str,
             write_bytes(path, content)
     if WEIGHTS in export.sizes:
         own = next(found for found in export.parities if found.file == WEIGHTS)
-        write_json(folder / DESCRIPTION, {**_description(run, facts), **measured(own.accuracy.second, own.split)})
+        write_json(
+            folder / DESCRIPTION, {**_description(run, facts), **measured_accuracy(own.accuracy.second, own.split)}
+        )
     sums = {
         found.file: hashlib.sha256(content).hexdigest()
         for content, found in zip(contents, export.parities, strict=True)

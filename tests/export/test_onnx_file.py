@@ -9,7 +9,7 @@ from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.splits import split
 from snellen.errors import DataError
-from snellen.export.int8 import quantized
+from snellen.export.onnx_file import quantized
 
 
 def test_ranges_are_not_measured_on_val_images(plain_onnx: bytes, val: LabeledImages) -> None:
