@@ -23,7 +23,7 @@ from snellen.data.safe_pickle import load_batch_pickle
 from snellen.data.tables import list_table
 from snellen.errors import SnellenError
 from snellen.export.safetensors_file import load_folder
-from snellen.models.catalog import build
+from snellen.models.catalog import ModelSpec, build
 from snellen.models.pretrained import load_pretrained
 from snellen.models.restore import restore
 from snellen.predict.predictions import Predictions
@@ -88,7 +88,7 @@ READERS: dict[str, Callable[[Path, Run, Dataset], object]] = {
         prepare(run.recipe, data, seed=0, device="cpu", precision="fp32"), 16
     ).load(path),
     "weights to begin with": lambda path, run, data: load_pretrained(
-        build("mlp", image_shape=(32, 32, 3), num_classes=10, mean=[0.5] * 3, std=[0.2] * 3, seed=0),
+        build(ModelSpec("mlp", image_shape=(32, 32, 3), num_classes=10, mean=[0.5] * 3, std=[0.2] * 3), seed=0),
         path.rename(path.with_suffix(".safetensors")),
     ),
 }

@@ -13,7 +13,7 @@ import torch
 
 from snellen.augment.draws import draw
 from snellen.metrics.classification import smoothing_floor
-from snellen.models.catalog import build
+from snellen.models.catalog import ModelSpec, build
 from snellen.models.summary import describe_layers
 from snellen.predict.tta import view_count
 from snellen.recipes.catalog import RECIPES
@@ -60,8 +60,12 @@ def test_crop_and_flip_make_as_many_views_as_are_given() -> None:
 def test_the_stock_stem_leaves_what_is_given_and_costs_what_is_given() -> None:
     def side_and_macs(stem: str) -> tuple[list[int], int]:
         options = {"stem": stem}
-        model = build("resnet18", image_shape=(64, 64, 3), num_classes=10, mean=(0,) * 3, std=(1,) * 3, seed=0,
-                      options=options)  # fmt: skip
+        model = build(
+            ModelSpec(
+                "resnet18", image_shape=(64, 64, 3), num_classes=10, mean=(0,) * 3, std=(1,) * 3, options=options
+            ),
+            seed=0,
+        )
         rows = describe_layers(model, (32, 32, 3))
         return [row.output_shape[1] for row in rows if row.kind == "Conv2d"], sum(row.macs for row in rows)
 

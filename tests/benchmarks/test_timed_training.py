@@ -14,7 +14,7 @@ from benchmarks import timed_training
 from benchmarks.substitutes import substitutes
 from benchmarks.timed_training import train_timed, weights_sha256
 from snellen.data.dataset import Dataset
-from snellen.models.catalog import build
+from snellen.models.catalog import ModelSpec, build
 from snellen.models.restore import restore
 from snellen.predict.predictions import Predictions
 from snellen.recipes.catalog import RECIPES
@@ -85,9 +85,16 @@ def test_the_cold_process_prints_its_times(capsys: pytest.CaptureFixture[str]) -
 def test_the_identity_of_a_model_follows_every_weight_and_buffer() -> None:
     def model(seed: int = 0) -> torch.nn.Module:
         return build(
-            "small_cnn", image_shape=(32, 32, 3), num_classes=3, mean=(0.5,) * 3, std=(0.2,) * 3, seed=seed,
-            widths=(4, 4, 4, 4),
-        )  # fmt: skip
+            ModelSpec(
+                "small_cnn",
+                image_shape=(32, 32, 3),
+                num_classes=3,
+                mean=(0.5,) * 3,
+                std=(0.2,) * 3,
+                options={"widths": (4, 4, 4, 4)},
+            ),
+            seed=seed,
+        )
 
     same, changed = model(), model()
     changed.get_buffer("net.bn1.running_mean")[0] += 1e-6

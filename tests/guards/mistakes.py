@@ -34,7 +34,7 @@ from snellen.guards.guard import GuardResult
 from snellen.guards.model_guards import initial_loss, repeatable_evaluation, small_image_stem
 from snellen.guards.run_guards import class_answers, finite_loss, overfit_gap, stuck_at_chance, used_once
 from snellen.metrics.classification import hard_cross_entropy
-from snellen.models.catalog import build
+from snellen.models.catalog import ModelSpec, build
 from snellen.models.normalized import Classifier
 from snellen.models.resnet18 import ResNet18
 from snellen.predict.predict import predict
@@ -213,7 +213,12 @@ MISTAKES: dict[str, Mistake] = {
 
 def _model(name: str, images: LabeledImages, *, widths: tuple[int, ...]) -> Classifier:
     shape, classes = images.image_shape, images.num_classes
-    return build(name, image_shape=shape, num_classes=classes, mean=(0.5,) * 3, std=(0.25,) * 3, seed=0, widths=widths)
+    return build(
+        ModelSpec(
+            name, image_shape=shape, num_classes=classes, mean=(0.5,) * 3, std=(0.25,) * 3, options={"widths": widths}
+        ),
+        seed=0,
+    )
 
 
 def _brief_training(

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from snellen.errors import InvalidSetting
 from snellen.guards.model_guards import initial_loss, repeatable_evaluation, small_image_stem, untrained
-from snellen.models.catalog import build
+from snellen.models.catalog import ModelSpec, build
 from snellen.models.resnet18 import ResNet18
 from snellen.predict.predict import predict
 from snellen.recipes.catalog import RECIPES
@@ -16,8 +16,11 @@ from snellen.recipes.catalog import RECIPES
 
 def fresh(name, images, **options):
     return build(
-        name, image_shape=images.image_shape, num_classes=10, mean=(0.5,) * 3, std=(0.25,) * 3, seed=0, options=options
-    )  # fmt: skip
+        ModelSpec(
+            name, image_shape=images.image_shape, num_classes=10, mean=(0.5,) * 3, std=(0.25,) * 3, options=options
+        ),
+        seed=0,
+    )
 
 
 SMALL = {"widths": (8, 8, 16, 16)}

@@ -6,13 +6,16 @@ import numpy as np
 import torch
 
 from snellen.inspect.filters import first_filters
-from snellen.models.catalog import build
+from snellen.models.catalog import ModelSpec, build
+from snellen.models.normalized import Classifier
 
-_COMMON = {"image_shape": (32, 32, 3), "num_classes": 3, "mean": (0.5,) * 3, "std": (0.25,) * 3, "seed": 0}
+
+def made(name: str, *widths: int) -> Classifier:
+    return build(ModelSpec(name, (32, 32, 3), 3, (0.5,) * 3, (0.25,) * 3, {"widths": widths}), seed=0)
 
 
 def test_zero_is_mid_grey_and_the_largest_weight_is_white() -> None:
-    model = build("small_cnn", widths=(4, 4, 6, 6), **_COMMON)  # type: ignore[arg-type]
+    model = made("small_cnn", 4, 4, 6, 6)
     with torch.no_grad():
         model.net.conv1.weight.zero_()  # type: ignore[union-attr, operator]
         model.net.conv1.weight[0, 0, 1, 1] = 0.02  # type: ignore[index, union-attr]
@@ -23,7 +26,7 @@ def test_zero_is_mid_grey_and_the_largest_weight_is_white() -> None:
 
 
 def test_units_of_an_mlp_are_pictures_of_whole_images_the_strongest_first() -> None:
-    model = build("mlp", widths=(6,), **_COMMON)  # type: ignore[arg-type]
+    model = made("mlp", 6)
     with torch.no_grad():
         model.net.hidden.weight[4] *= 10  # type: ignore[union-attr, operator, index]
     weights = model.net.hidden.weight.detach()[4].reshape(3, 32, 32).permute(1, 2, 0).numpy()  # type: ignore[union-attr, operator, index]

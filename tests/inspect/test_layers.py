@@ -9,7 +9,7 @@ import torch
 from snellen.data.labeled_images import LabeledImages
 from snellen.inspect.features import features_of, recorded
 from snellen.inspect.layers import head_of, layers_of
-from snellen.models.catalog import MODELS, build
+from snellen.models.catalog import MODELS, ModelSpec, build
 from snellen.models.normalized import Classifier
 
 _NARROW = {"mlp": (6,), "plain_cnn": (4, 4, 6), "small_cnn": (4, 4, 6, 6), "resnet18": (4, 4, 6, 6)}
@@ -18,7 +18,10 @@ _NARROW = {"mlp": (6,), "plain_cnn": (4, 4, 6), "small_cnn": (4, 4, 6, 6), "resn
 def model_called(name: str) -> Classifier:
     widths = _NARROW.get(name, ())
     return build(
-        name, image_shape=(32, 32, 3), num_classes=3, mean=(0.5,) * 3, std=(0.25,) * 3, seed=0, widths=widths
+        ModelSpec(
+            name, image_shape=(32, 32, 3), num_classes=3, mean=(0.5,) * 3, std=(0.25,) * 3, options={"widths": widths}
+        ),
+        seed=0,
     ).eval()
 
 

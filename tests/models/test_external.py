@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting, MissingExtra, UnknownName
 from snellen.models import external
-from snellen.models.catalog import build
+from snellen.models.catalog import ModelSpec, build
 from snellen.models.external import last_linear
 from snellen.models.normalized import Classifier
 from snellen.models.pretrained import load_pretrained
@@ -27,10 +27,12 @@ from snellen.train.optimizers import build_optimizers
 from snellen.train.setup import prepare
 
 
-def made(name: str, *, side: int = 32, channels: int = 3, seed: int = 0, **options: object) -> Classifier:
+def made(
+    name: str, *, side: int = 32, channels: int = 3, seed: int = 0, pretrained: bool = False, **options: object
+) -> Classifier:
     measured = (0.5,) * channels
     return build(
-        name, image_shape=(side, side, channels), num_classes=5, mean=measured, std=measured, seed=seed, **options
+        ModelSpec(name, (side, side, channels), 5, measured, measured, options), seed=seed, pretrained=pretrained
     )
 
 
@@ -79,7 +81,7 @@ def test_torchvisions_weights_fit_our_own_resnet18_but_for_the_head(tmp_path: Pa
     stored = {name.removeprefix("net."): value for name, value in theirs.state_dict().items() if "net." in name}
     stored["fc.weight"], stored["fc.bias"] = torch.zeros(1000, 512), torch.zeros(1000)
     save_file(stored, tmp_path / "imagenet.safetensors")
-    ours = made("resnet18", side=64, seed=3, options={"stem": "stock"})
+    ours = made("resnet18", side=64, seed=3, stem="stock")
     taken = load_pretrained(ours, tmp_path / "imagenet.safetensors")
     assert taken.new == ("fc.weight", "fc.bias")
     assert set(taken.unused) == {"fc.weight", "fc.bias"}

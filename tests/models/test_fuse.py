@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from snellen.models.catalog import MODELS, build
+from snellen.models.catalog import MODELS, ModelSpec, build
 from snellen.models.fuse import fuse_batch_norm, optimize_for_inference
 from snellen.models.normalized import Classifier, Normalized
 
@@ -15,7 +15,7 @@ IMAGES = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 def trained(name: str) -> Classifier:
     """A model whose norms have statistics, scales of both signs and shifts, as training could leave them."""
-    model = build(name, image_shape=(32, 32, 3), num_classes=10, mean=(0.5,) * 3, std=(0.3,) * 3, seed=0)
+    model = build(ModelSpec(name, image_shape=(32, 32, 3), num_classes=10, mean=(0.5,) * 3, std=(0.3,) * 3), seed=0)
     return settle(model)
 
 

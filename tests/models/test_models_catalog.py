@@ -5,26 +5,18 @@ import torch
 from torch import nn
 
 from snellen.errors import InvalidSetting, UnknownName
-from snellen.models.catalog import MODELS, build, options_of
+from snellen.models.catalog import MODELS, ModelSpec, build, options_of
 from snellen.models.summary import parameter_count
 
 NAMES = sorted(MODELS)
 
 
-def built(name, image_shape=(16, 16, 3), num_classes=4, seed=0, **chosen):
+def built(name, image_shape=(16, 16, 3), num_classes=4, seed=0, **options):
     """A model at a quarter of its own widths, which is quicker; the files of the models test the full ones."""
     channels = image_shape[2]
-    if name in MODELS and not chosen:
-        chosen["widths"] = tuple(width // 4 for width in options_of(name)["widths"])
-    return build(
-        name,
-        image_shape=image_shape,
-        num_classes=num_classes,
-        mean=[0.5] * channels,
-        std=[0.25] * channels,
-        seed=seed,
-        **chosen,
-    )
+    if name in MODELS and not options:
+        options["widths"] = tuple(width // 4 for width in options_of(name)["widths"])
+    return build(ModelSpec(name, image_shape, num_classes, [0.5] * channels, [0.25] * channels, options), seed=seed)
 
 
 def images_of(image_shape, count=6):
@@ -114,7 +106,7 @@ def test_no_widths_means_the_models_own(name):
 
 def test_options_reach_the_builder():
     assert "net.layer2.0.downsample.0.weight" in built("resnet18").state_dict()
-    plain = built("resnet18", options={"residual": False})
+    plain = built("resnet18", residual=False)
     assert "net.layer2.0.downsample.0.weight" not in plain.state_dict()
 
 
@@ -125,15 +117,13 @@ def test_an_unknown_model_is_answered_with_the_nearest_name():
 
 def test_an_unknown_option_is_answered_with_the_nearest_name():
     with pytest.raises(UnknownName, match=r"'residuals'\. Did you mean 'residual'"):
-        built("resnet18", options={"residuals": False})
+        built("resnet18", residuals=False)
 
 
 @pytest.mark.parametrize("widths", [(16, 16), (16, 16, 32, 0)])
-@pytest.mark.parametrize("as_option", [False, True])
-def test_widths_of_the_wrong_number_or_size_are_refused_with_the_models_own(widths, as_option):
-    chosen = {"options": {"widths": widths}} if as_option else {"widths": widths}
+def test_widths_of_the_wrong_number_or_size_are_refused_with_the_models_own(widths):
     with pytest.raises(InvalidSetting, match=r"4 numbers of at least 1, such as its own \(64, 64, 128, 128\)"):
-        built("small_cnn", **chosen)
+        built("small_cnn", widths=widths)
 
 
 @pytest.mark.parametrize(
@@ -151,4 +141,4 @@ def test_images_and_classes_that_no_model_can_take_are_refused_with_their_value(
 
 def test_statistics_of_another_number_of_channels_are_refused():
     with pytest.raises(InvalidSetting, match="1 channels but 3 channel means"):
-        build("mlp", image_shape=(16, 16, 1), num_classes=2, mean=[0.5] * 3, std=[0.2] * 3, seed=0)
+        build(ModelSpec("mlp", image_shape=(16, 16, 1), num_classes=2, mean=[0.5] * 3, std=[0.2] * 3), seed=0)

@@ -11,7 +11,7 @@ from snellen.augment.batched import to_float
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import RunError
-from snellen.models.catalog import build
+from snellen.models.catalog import ModelSpec, build
 from snellen.predict.predict import evaluating, predict
 from snellen.predict.tta import view_count, views
 from snellen.recipes.recipe import TTA
@@ -22,13 +22,15 @@ TTAS: tuple[TTA, ...] = ("none", "flip", "shift", "ten_crop")
 @pytest.fixture(scope="module")
 def model() -> nn.Module:
     return build(
-        "small_cnn",
-        image_shape=(32, 32, 3),
-        num_classes=10,
-        mean=(0.5, 0.5, 0.5),
-        std=(0.25, 0.25, 0.25),
+        ModelSpec(
+            "small_cnn",
+            image_shape=(32, 32, 3),
+            num_classes=10,
+            mean=(0.5, 0.5, 0.5),
+            std=(0.25, 0.25, 0.25),
+            options={"widths": (4, 4, 8, 8)},
+        ),
         seed=0,
-        widths=(4, 4, 8, 8),
     ).eval()
 
 

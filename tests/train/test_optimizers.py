@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from snellen.errors import InvalidSetting
-from snellen.models.catalog import build
+from snellen.models.catalog import ModelSpec, build
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.recipe import SGD, Finetune, Muon, Recipe
 from snellen.train.muon import Muon as MuonOptimizer
@@ -20,7 +20,10 @@ from snellen.train.step import update
 
 def model_of(name: str, widths: tuple[int, ...]) -> nn.Module:
     shape = (16, 16, 3)
-    return build(name, image_shape=shape, num_classes=4, mean=(0.5,) * 3, std=(0.2,) * 3, seed=0, widths=widths)
+    return build(
+        ModelSpec(name, image_shape=shape, num_classes=4, mean=(0.5,) * 3, std=(0.2,) * 3, options={"widths": widths}),
+        seed=0,
+    )
 
 
 def recipe(**changes: Any) -> Recipe:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from snellen.errors import InvalidSetting
-from snellen.models.catalog import build
+from snellen.models.catalog import ModelSpec, build
 from snellen.train import precision as placement
 from snellen.train.precision import Placement, place
 
@@ -17,13 +17,15 @@ SHAPE = (16, 16, 3)
 @pytest.fixture
 def model() -> nn.Module:
     return build(
-        "small_cnn",
-        image_shape=SHAPE,
-        num_classes=4,
-        mean=(0.5,) * 3,
-        std=(0.2,) * 3,
+        ModelSpec(
+            "small_cnn",
+            image_shape=SHAPE,
+            num_classes=4,
+            mean=(0.5,) * 3,
+            std=(0.2,) * 3,
+            options={"widths": (4, 4, 4, 4)},
+        ),
         seed=0,
-        widths=(4, 4, 4, 4),
     )
 
 

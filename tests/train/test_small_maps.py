@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snellen.models.catalog import build
+from snellen.models.catalog import ModelSpec, build
 from snellen.train import precision as placement
 from snellen.train import small_maps
 from snellen.train.precision import Placement
@@ -163,7 +163,9 @@ def test_only_in_bf16_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_whole_network_learns_the_same() -> None:
-    model = build("sprint_net", image_shape=(24, 24, 3), num_classes=10, mean=(0.5,) * 3, std=(0.2,) * 3, seed=0)
+    model = build(
+        ModelSpec("sprint_net", image_shape=(24, 24, 3), num_classes=10, mean=(0.5,) * 3, std=(0.2,) * 3), seed=0
+    )
     images = torch.rand(8, 3, 24, 24).contiguous(memory_format=torch.channels_last)
     found = []
     for products in (True, False):

@@ -21,7 +21,7 @@ from snellen.bench.noise import MEAN, STD, noise_images
 from snellen.bench.protocol import compare, conditions_here
 from snellen.export.onnx_file import OnnxSession, missing_packages, quantized, to_onnx
 from snellen.export.torch_program import from_pixels, to_program
-from snellen.models.catalog import build
+from snellen.models.catalog import ModelSpec, build
 from snellen.models.device import choose_device
 from snellen.models.fuse import optimize_for_inference
 from snellen.models.normalized import Classifier
@@ -88,7 +88,10 @@ def measure_answers(
 def _settled(recipe: Recipe) -> Classifier:
     """The recipe's network with running statistics of its own activations, as after training."""
     model = build(
-        recipe.model, image_shape=(32, 32, 3), num_classes=10, mean=MEAN, std=STD, seed=0, options=recipe.model_options
+        ModelSpec(
+            recipe.model, image_shape=(32, 32, 3), num_classes=10, mean=MEAN, std=STD, options=recipe.model_options
+        ),
+        seed=0,
     )
     for norm in model.modules():
         if isinstance(norm, nn.BatchNorm2d):

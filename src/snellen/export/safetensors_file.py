@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from snellen.errors import RunError
-from snellen.models.catalog import build
+from snellen.models.catalog import ModelSpec, build
 from snellen.models.normalized import Classifier
 from snellen.models.restore import with_weights
 from snellen.serialize import read_json
@@ -37,13 +37,15 @@ def rebuild(about: dict[str, Any], weights: bytes) -> Classifier:
         height, width, channels = about["image_shape"]
         model = with_weights(
             lambda: build(
-                about["model"],
-                image_shape=(height, width, channels),
-                num_classes=len(about["class_names"]),
-                mean=about["mean"],
-                std=about["std"],
+                ModelSpec(
+                    about["model"],
+                    image_shape=(height, width, channels),
+                    num_classes=len(about["class_names"]),
+                    mean=about["mean"],
+                    std=about["std"],
+                    options=about["model_options"],
+                ),
                 seed=0,
-                options=about["model_options"],
             ),
             weights,
         )

@@ -12,7 +12,7 @@ from torch.nn import functional
 from snellen.augment.batched import to_float
 from snellen.data.labeled_images import LabeledImages
 from snellen.guards.guard import GuardResult, unjudged
-from snellen.models.catalog import build
+from snellen.models.catalog import ModelSpec, build
 from snellen.models.normalized import Classifier
 from snellen.models.summary import describe_layers
 from snellen.predict.predict import predict
@@ -113,9 +113,16 @@ def small_image_stem(model: nn.Module, image_shape: tuple[int, int, int]) -> Gua
 def untrained(recipe: Recipe, images: LabeledImages, *, mean: list[float], std: list[float], seed: int) -> Classifier:
     """The model as it was before the first step, on the CPU; whitening is set from a sample of `images`."""
     model = build(
-        recipe.model, image_shape=images.image_shape, num_classes=images.num_classes, mean=mean, std=std, seed=seed,
-        options=recipe.model_options,
-    )  # fmt: skip
+        ModelSpec(
+            recipe.model,
+            image_shape=images.image_shape,
+            num_classes=images.num_classes,
+            mean=mean,
+            std=std,
+            options=recipe.model_options,
+        ),
+        seed=seed,
+    )
     initialise = getattr(model.net, "init_whitening", None)
     if initialise is not None:
         initialise(model.normalize(_pixels(images, _WHITENING_IMAGES)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -34,29 +35,34 @@ SMALLEST_SIDE = 16
 """Pixels: most models halve the picture three times, and 2x2 positions are the least with a left and a right."""
 
 
-def build(
-    name: str,
-    *,
-    image_shape: tuple[int, int, int],
-    num_classes: int,
-    mean: Sequence[float],
-    std: Sequence[float],
-    seed: int,
-    widths: Sequence[int] = (),
-    options: Mapping[str, Any] | None = None,
-    pretrained: bool = False,
-) -> Classifier:
-    """A new model on the CPU, with weights that depend on the seed alone.
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything about a classifier but its weights.
 
-    Args:
+    Attributes:
         name: a key of `MODELS`, or one of another library: see `models.external`.
         image_shape: (H, W, C) in pixels, C is 1 or 3.
         num_classes: K, at least 2.
         mean: (C,) channel means of the training images, in units of [0, 1].
         std: (C,) channel standard deviations, likewise.
+        options: keyword arguments of the builder, such as {"stem": "stock"} for resnet18, or "widths": channels (or
+            units) per stage, as many as the model has stages.
+    """
+
+    name: str
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    mean: Sequence[float]
+    std: Sequence[float]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def build(spec: ModelSpec, *, seed: int, pretrained: bool = False) -> Classifier:
+    """A new model on the CPU, with weights that depend on the seed alone.
+
+    Args:
+        spec: what to build.
         seed: of the initial weights; torch's global generator is left as it was.
-        widths: channels (or units) per stage, as many as the model has stages; empty means the model's own.
-        options: further keyword arguments of the builder, such as {"stem": "stock"} for resnet18.
         pretrained: with the weights that the other library publishes; it may fetch them.
 
     Raises:
@@ -65,14 +71,14 @@ def build(
         InvalidSetting: the widths, an option, the image size, the channels or the number of classes is not possible.
         DataError: a channel's standard deviation is not positive.
     """
-    builder = _find(name, pretrained=pretrained)
-    chosen = _chosen(name, widths, options or {})
-    _check_shape(name, image_shape, num_classes, channels_measured=len(mean))
-    normalize = Normalized(mean, std)
+    builder = _find(spec.name, pretrained=pretrained)
+    chosen = _chosen(spec.name, spec.options)
+    _check_shape(spec)
+    normalize = Normalized(spec.mean, spec.std)
     # `torch.manual_seed` would also reseed every GPU; the weights are made on the CPU by this one generator.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        net = builder(image_shape, num_classes, **chosen)
+        net = builder(spec.image_shape, spec.num_classes, **chosen)
     return Classifier(normalize, net)
 
 
@@ -86,17 +92,18 @@ def options_of(name: str) -> dict[str, Any]:
     return {each.name: each.default for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
-def _chosen(name: str, widths: Sequence[int], options: Mapping[str, Any]) -> dict[str, Any]:
+def _chosen(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """The builder's keyword arguments, each of which it has."""
-    chosen, known = dict(options), options_of(name)
-    if "widths" not in known and (widths or "widths" in chosen):
-        raise InvalidSetting(f"widths={tuple(widths)} is not possible for {name}, which has widths of its own.")
+    chosen, known = {key: value for key, value in options.items() if key != "widths" or len(value)}, options_of(name)
+    if "widths" not in known and "widths" in chosen:
+        raise InvalidSetting(
+            f"widths={tuple(chosen['widths'])} is not possible for {name}, which has widths of its own."
+        )
     for option in chosen:
         if option not in known:
             raise unknown_name(f"option of model {name!r}", option, known, list_with="snellen recipes")
-    if widths:
-        chosen["widths"] = tuple(widths)
     if "widths" in chosen:
+        chosen["widths"] = tuple(chosen["widths"])
         _check_widths(name, chosen["widths"], known["widths"])
     return chosen
 
@@ -121,15 +128,16 @@ def _check_widths(name: str, widths: tuple[int, ...], own: tuple[int, ...]) -> N
         )
 
 
-def _check_shape(name: str, image_shape: tuple[int, int, int], num_classes: int, *, channels_measured: int) -> None:
-    height, width, channels = image_shape
+def _check_shape(spec: ModelSpec) -> None:
+    height, width, channels = spec.image_shape
     if channels not in (1, 3):
         raise InvalidSetting(f"Images of {channels} channels are not possible: 1 (grey) or 3 (RGB).")
-    if channels_measured != channels:
-        raise InvalidSetting(f"Images have {channels} channels but {channels_measured} channel means were given.")
+    if len(spec.mean) != channels:
+        raise InvalidSetting(f"Images have {channels} channels but {len(spec.mean)} channel means were given.")
     if min(height, width) < SMALLEST_SIDE:
         raise InvalidSetting(
-            f"Images of {height}x{width} px are too small for {name}: at least {SMALLEST_SIDE} px a side. Enlarge them."
+            f"Images of {height}x{width} px are too small for {spec.name}: at least {SMALLEST_SIDE} px a side. "
+            "Enlarge them."
         )
-    if num_classes < 2:
-        raise InvalidSetting(f"num_classes={num_classes} is not possible: a choice needs at least 2 classes.")
+    if spec.num_classes < 2:
+        raise InvalidSetting(f"num_classes={spec.num_classes} is not possible: a choice needs at least 2 classes.")

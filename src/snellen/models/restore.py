@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from snellen.errors import RunError
-from snellen.models.catalog import build
+from snellen.models.catalog import ModelSpec, build
 from snellen.models.normalized import Classifier
 from snellen.runs.atomic import write_bytes
 from snellen.runs.run import Run
@@ -48,13 +48,15 @@ def restore(run: Run, device: torch.device | None = None) -> Classifier:
         height, width, channels = info["data"]["image_shape"]
         model = with_weights(
             lambda: build(
-                run.recipe.model,
-                image_shape=(height, width, channels),
-                num_classes=len(info["data"]["class_names"]),
-                mean=tuple(info["statistics"]["mean"]),
-                std=tuple(info["statistics"]["std"]),
+                ModelSpec(
+                    run.recipe.model,
+                    image_shape=(height, width, channels),
+                    num_classes=len(info["data"]["class_names"]),
+                    mean=tuple(info["statistics"]["mean"]),
+                    std=tuple(info["statistics"]["std"]),
+                    options=run.recipe.model_options,
+                ),
                 seed=int(info["seed"]),
-                options=run.recipe.model_options,
             ),
             _read(run),
         )

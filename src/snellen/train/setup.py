@@ -13,7 +13,7 @@ from snellen.data.pixel_statistics import PixelStatistics, measure
 from snellen.data.splits import Splits, split, split_final
 from snellen.errors import DataError, InvalidSetting, unknown_name
 from snellen.guards.data_guards import balanced_weights
-from snellen.models.catalog import build
+from snellen.models.catalog import ModelSpec, build
 from snellen.models.device import keep_freed_memory
 from snellen.models.normalized import Classifier
 from snellen.models.pretrained import LoadReport, load_pretrained
@@ -61,13 +61,15 @@ class TrainingSetup:
         """The model before its first step, on the CPU; equal for equal seeds."""
         train = self.splits.train
         model = build(
-            self.recipe.model,
-            image_shape=train.image_shape,
-            num_classes=train.num_classes,
-            mean=self.statistics.mean,
-            std=self.statistics.std,
+            ModelSpec(
+                self.recipe.model,
+                image_shape=train.image_shape,
+                num_classes=train.num_classes,
+                mean=self.statistics.mean,
+                std=self.statistics.std,
+                options=self.recipe.model_options,
+            ),
             seed=self.seed,
-            options=self.recipe.model_options,
             pretrained=self.weights == "pretrained",
         )
         if isinstance(self.weights, Path):
