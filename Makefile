@@ -1,57 +1,74 @@
-# make demo | test | lint | slow | mutants | package | audit | sbom | clean
-# Each works on a fresh machine: it makes .venv and installs first.
+# make demo | test | test-all | lint | slow | test-avx2 | mutants | package | audit | sbom | clean
+# Each works on a fresh machine: it makes .venv first and installs what it needs; demo needs nothing of the developers'.
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALLED := .venv/.installed
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+FOR_USERS := .venv/.for-users
+FOR_DEVELOPERS := .venv/.for-developers
 
-.PHONY: demo test fast slow mutants lint format package audit sbom clean
+.PHONY: demo test test-all fast processes slow test-avx2 mutants lint format package audit sbom clean
 .DEFAULT_GOAL := demo
 
 # torch first and by exact version: asked for through a range, pip may fetch several gigabytes of another build.
-$(INSTALLED): pyproject.toml constraints.txt
+$(FOR_USERS): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Snellen needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(PIP) "$$(grep '^torch==' constraints.txt)"
+	$(PIP) -c constraints.txt -e '.[view]'
 	@touch $@
 
-demo: $(INSTALLED)
+$(FOR_DEVELOPERS): $(FOR_USERS)
+	$(PIP) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(FOR_USERS)
 	@$(BIN)/snellen demo
 
+# In one process a worker: five minutes on two cores. `test-all` adds what starts processes of its own.
 test: lint fast
 
-lint: $(INSTALLED)
+test-all: test processes
+
+lint: $(FOR_DEVELOPERS)
 	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
 
-fast: $(INSTALLED)
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not gpu"
+fast: $(FOR_DEVELOPERS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "not processes and not slow and not gpu"
 
-slow: $(INSTALLED)
+processes: $(FOR_DEVELOPERS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "processes and not slow and not gpu"
+
+slow: $(FOR_DEVELOPERS)
 	$(BIN)/pytest -m "slow and not gpu"
 
-mutants: $(INSTALLED)
+# The same on the other family of processors: without AVX-512 other kernels answer, in int8 with other rounding.
+test-avx2: export ATEN_CPU_CAPABILITY = avx2
+test-avx2: export ONEDNN_MAX_CPU_ISA = AVX2
+test-avx2: fast
+
+mutants: $(FOR_DEVELOPERS)
 	$(BIN)/python -m tests.mutants
 
-package: $(INSTALLED)
+package: $(FOR_DEVELOPERS)
 	$(BIN)/python -m build --no-isolation
 	$(BIN)/pytest tests/environments/test_package.py
 
 # --strict: without it pip-audit calls a package that no database was asked about free of holes.
-audit: $(INSTALLED)
+audit: $(FOR_DEVELOPERS)
 	$(BIN)/pytest tests/environments/test_supply.py
 	grep -v '^torch==' constraints.txt > .venv/audited.txt; grep '^torch==' constraints.txt | cut -d+ -f1 >> .venv/audited.txt
 	$(BIN)/pip-audit --strict --no-deps --disable-pip -r .venv/audited.txt \
 		|| { echo "Holes were found, or no database was reached (then only the known ones of the test above are excluded)."; exit 1; }
 
-sbom: $(INSTALLED)
+sbom: $(FOR_DEVELOPERS)
 	@mkdir -p dist
 	$(BIN)/python -m cyclonedx_py environment --pyproject pyproject.toml --mc-type application --sv 1.6 \
 		--output-reproducible -o dist/sbom.json $(BIN)/python
 
-format: $(INSTALLED)
+format: $(FOR_DEVELOPERS)
 	$(BIN)/ruff format src tests benchmarks
 	$(BIN)/ruff check --fix src tests benchmarks
 

@@ -22,6 +22,8 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.recipes.recipe import SGD, Augment, Recipe, Schedule
 from snellen.runs.run import Run
 
+pytest_plugins = ("tests.own_process",)
+
 # For the hunt for mutants: that a test fails is enough, the smallest example is not looked for.
 settings.register_profile("hunt", phases=(Phase.explicit, Phase.generate))
 

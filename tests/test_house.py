@@ -109,6 +109,7 @@ def test_the_door_of_a_room_holds_one_docstring() -> None:
             assert len(tree_of(path).body) == 1, name_of(path)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("statement", "heavy"),
     [
@@ -127,6 +128,7 @@ def test_what_is_light_does_not_import_what_is_heavy(statement: str, heavy: tupl
     assert not set(heavy) & set(done.stderr.split())
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("verb", ["train", "evaluate", "predict", "export", "ledger", "data", "recipes", "view"])
 def test_a_verbs_help_does_not_import_torch(verb: str) -> None:
     code = (

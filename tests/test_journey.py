@@ -1,4 +1,4 @@
-"""From nothing to a number that is on record, as a user goes: real processes, one after the other."""
+"""From nothing to a number that is on record, as a user goes: in this process, and in real ones, one after the other."""
 
 from __future__ import annotations
 
@@ -13,13 +13,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from snellen.cli.main import main
 from snellen.data.eyechart import make_eyechart
 
 SMALL = [sys.executable, str(Path(__file__).parent / "small_eyechart.py")]
 REAL = [sys.executable, "-m", "snellen"]
 
 
-class Traveller:
+class Walker:
+    """Runs commands in this process."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str) -> str:
+        assert main([*arguments]) == 0
+        return self._capsys.readouterr().out
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self(*arguments, "--json"))
+
+
+class Traveller(Walker):
     """Runs commands in a folder of its own, with nothing in the environment that belongs to the test."""
 
     def __init__(self, command: list[str], folder: Path) -> None:
@@ -27,19 +42,16 @@ class Traveller:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("SNELLEN", "COV_"))}
         self._environment = kept | {"HOME": str(folder), "COLUMNS": "100", "PYTHONWARNINGS": "error"}
 
-    def __call__(self, *arguments: str, code: int = 0) -> str:
+    def __call__(self, *arguments: str) -> str:
         done = subprocess.run(
             [*self._command, *arguments], cwd=self._folder, env=self._environment, capture_output=True, text=True
         )
-        assert done.returncode == code, done.stderr
+        assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout
 
-    def json(self, *arguments: str) -> Any:
-        return json.loads(self(*arguments, "--json"))
 
-
-def walk(snellen: Traveller, folder: Path, *, epochs: str, test_images: int) -> None:
+def walk(snellen: Walker, folder: Path, *, epochs: str, test_images: int) -> None:
     settings = [f"epochs={epochs}", "widths=[4,4,8,8]"]
     trained = snellen("train", "eyechart", "--set", *settings, "--device", "cpu", "--name", "first")
     assert "snellen evaluate runs/first --split test" in trained
@@ -67,7 +79,18 @@ def walk(snellen: Traveller, folder: Path, *, epochs: str, test_images: int) -> 
     assert int((stored["logits"].argmax(axis=1) == stored["labels"]).sum()) == ledger["lines"][1]["results"][0]["hits"]
 
 
-def test_from_nothing_to_a_grade_on_record(tmp_path: Path) -> None:
+def test_from_nothing_to_a_grade_on_record(
+    small_eyechart: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    for name in ("SNELLEN_DATA", "SNELLEN_LEDGER"):
+        monkeypatch.delenv(name, raising=False)
+    walk(Walker(capsys), tmp_path, epochs="1", test_images=60)
+
+
+@pytest.mark.processes
+def test_the_same_in_real_processes(tmp_path: Path) -> None:
     walk(Traveller(SMALL, tmp_path), tmp_path, epochs="1", test_images=60)
 
 
@@ -78,6 +101,7 @@ def test_the_same_with_the_whole_eye_chart_in_a_folder_with_an_awkward_name(tmp_
     walk(Traveller(REAL, folder), folder, epochs="0.1", test_images=10_000)
 
 
+@pytest.mark.processes
 def test_a_command_piped_into_head_ends_quietly(tmp_path: Path) -> None:
     done = subprocess.run(
         ["bash", "-c", f"'{sys.executable}' -m snellen recipes --json | head -n 1"],

@@ -138,6 +138,7 @@ def test_with_a_reason_the_warm_trainings_are_one_line_in_the_ledger(
     assert warm.figures["accuracy %"] == pytest.approx(100 * mean)
 
 
+@pytest.mark.processes
 def test_it_imports_with_nothing_but_pytorch_numpy_and_pillow() -> None:
     absent = ("safetensors", "rich", "tyro", "matplotlib", "torchvision", "kornia", "scipy", "pandas")
     program = (

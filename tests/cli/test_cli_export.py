@@ -69,6 +69,7 @@ def pictures(tmp_path: Path, rng: np.random.Generator) -> list[Path]:
     return paths
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("fit", ["crop", "pad", "squash"])
 def test_the_example_names_what_snellen_predict_names(
     snellen: Snellen, own_run: Run, pictures: list[Path], fit: str

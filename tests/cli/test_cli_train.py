@@ -157,6 +157,7 @@ def test_a_disk_that_fills_up_is_one_sentence_and_how_to_go_on(snellen: Snellen,
     assert not list(full_disk.rglob("*.tmp"))
 
 
+@pytest.mark.processes
 def test_of_two_processes_in_one_run_folder_the_second_is_refused(
     snellen: Snellen, own_run: Run, tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ def test_without_a_run_it_asks_which(snellen: Snellen) -> None:
     assert snellen("view").sentence == "snellen: Which run? snellen view runs/NAME"
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
 def test_a_missing_extra_is_one_sentence_with_the_line_that_installs_it(missing: str) -> None:
     code = (
@@ -51,6 +52,7 @@ def test_a_missing_extra_is_one_sentence_with_the_line_that_installs_it(missing:
     assert done.stderr == "snellen: The viewer needs Starlette and uvicorn: pip install 'snellen[view]'\n"
 
 
+@pytest.mark.processes
 def test_help_does_not_import_the_server() -> None:
     code = (
         "import sys\nfrom snellen.cli.main import main\nmain(['--help'])\n"

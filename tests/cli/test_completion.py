@@ -37,6 +37,7 @@ def offered(script: Path, *words: str) -> list[str]:
     return [each.strip() for each in done.stdout.splitlines() if each.strip()]
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
 def test_bash_offers_every_command_and_the_options_of_one(bash_script: Path) -> None:
     assert set(VERBS) <= set(offered(bash_script, "snellen", ""))
@@ -79,6 +80,7 @@ def read_until(terminal: int, awaited: str) -> str:
     return seen
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(shutil.which("fish") is None, reason="no fish here: apt-get install fish")
 def test_fish_offers_every_command_and_the_options_of_one(tmp_path: Path) -> None:
     (tmp_path / "snellen.fish").write_text(script("fish"))
@@ -87,6 +89,7 @@ def test_fish_offers_every_command_and_the_options_of_one(tmp_path: Path) -> Non
     assert "--budget" in fish_offers(tmp_path / "snellen.fish", "snellen train --bu")
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh here: apt-get install zsh")
 def test_zsh_offers_every_command_and_the_options_of_one(tmp_path: Path) -> None:
     (tmp_path / "_snellen").write_text(script("zsh"))
@@ -96,6 +99,7 @@ def test_zsh_offers_every_command_and_the_options_of_one(tmp_path: Path) -> None
     assert not [verb for verb in VERBS if verb not in shown]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_takes_its_script(snellen: Snellen, shell: str, tmp_path: Path) -> None:
     answer = snellen("completion", shell)

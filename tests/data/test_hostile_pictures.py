@@ -106,6 +106,7 @@ def growth_in_mib(content: bytes, tmp_path: Path) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     "content",
     [

@@ -253,6 +253,7 @@ for number in range(25):
 """
 
 
+@pytest.mark.processes
 def test_four_processes_write_a_hundred_lines_and_the_chain_is_whole(ledger: Ledger) -> None:
     writers = [subprocess.Popen([sys.executable, "-c", _WRITE, str(ledger.path), letter]) for letter in "abcd"]
     assert [writer.wait(120) for writer in writers] == [0] * 4

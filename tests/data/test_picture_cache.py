@@ -212,6 +212,7 @@ def test_without_a_home_folder_the_way_out_is_said(
         load()
 
 
+@pytest.mark.processes
 def test_killed_half_way_it_starts_again_and_leaves_nobody_behind(tmp_path: Path) -> None:
     write_folder(make_eyechart(0, train=400, test=0).train, tmp_path / "letters", kinds=("rgb.png",))
     code = (

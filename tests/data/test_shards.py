@@ -321,6 +321,7 @@ def test_compressed_shards_are_named_with_the_way_out(tmp_path: Path) -> None:
         list_pictures(tmp_path)
 
 
+@pytest.mark.processes
 def test_without_webdataset_the_install_line_is_said(tmp_path: Path) -> None:
     write_shards(tmp_path, [2], side=20)
     code = (

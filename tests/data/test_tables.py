@@ -166,6 +166,7 @@ def test_what_is_no_parquet_is_one_sentence(tmp_path: Path) -> None:
         list_pictures(tmp_path / "t.parquet")
 
 
+@pytest.mark.processes
 def test_without_pyarrow_the_install_line_is_said(pictures: Path) -> None:
     (pictures / "t.parquet").write_bytes(b"")
     code = (

@@ -37,6 +37,7 @@ if not find_spec("ray"):
 
 # Ray does not wait for all the processes it has started; those of a start that failed are collected at any moment.
 pytestmark = [
+    pytest.mark.processes,
     pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]

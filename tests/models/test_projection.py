@@ -39,6 +39,7 @@ def test_it_is_a_strided_convolution(channels: int, stride: int, side: int) -> N
     torch.testing.assert_close(layer.double()(images), expected)
 
 
+@pytest.mark.processes
 def test_few_channels_have_the_right_gradient_on_a_processor_without_avx512() -> None:
     # In a process of its own: where oneDNN is wrong it breaks this one's memory, or never ends.
     done = subprocess.run(

@@ -160,6 +160,7 @@ def test_a_line_is_forced_to_disk_before_the_call_returns(tmp_path: Path, monkey
         append_line(tmp_path / "lines", "a")
 
 
+@pytest.mark.processes
 def test_four_processes_append_without_tearing_a_line(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     code = "import sys; from pathlib import Path; from snellen.runs.atomic import append_line\n"
@@ -169,6 +170,7 @@ def test_four_processes_append_without_tearing_a_line(tmp_path: Path) -> None:
     assert sorted(path.read_text().splitlines()) == sorted(letter * 500 for letter in "abcd" * 25)
 
 
+@pytest.mark.processes
 def test_a_kill_between_any_two_system_calls_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     path = tmp_path / "a"
     code = (

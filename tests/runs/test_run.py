@@ -217,6 +217,7 @@ _HOLD = (
 )
 
 
+@pytest.mark.processes
 def test_a_second_process_is_refused_and_a_killed_one_leaves_no_lock(tmp_path: Path) -> None:
     run = create(tmp_path)
     holder = subprocess.Popen([sys.executable, "-c", _HOLD, str(run.folder)], stdout=subprocess.PIPE, text=True)
@@ -278,6 +279,7 @@ def test_half_a_folder_of_a_killed_process_is_no_run_and_takes_no_name(tmp_path:
     assert not half.exists()
 
 
+@pytest.mark.processes
 def test_processes_that_want_one_name_at_once_get_a_folder_each(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from snellen.recipes.catalog import RECIPES\n"

@@ -49,6 +49,7 @@ def run(code: str, ear: Ear, folder: Path, *arguments: str, **more: str) -> subp
     )  # fmt: skip
 
 
+@pytest.mark.processes
 def test_a_training_with_all_local_trackers_reaches_for_nothing(ear: Ear, tmp_path: Path) -> None:
     done = run(_GUARD + _TRAIN, ear, tmp_path, "tensorboard", "wandb", "mlflow")
     assert done.returncode == 0, done.stderr
@@ -62,6 +63,7 @@ def test_a_training_with_all_local_trackers_reaches_for_nothing(ear: Ear, tmp_pa
     assert (tmp_path / "runs" / "mlflow.db").stat().st_size > 100_000
 
 
+@pytest.mark.processes
 def test_the_guard_and_the_ear_can_hear(ear: Ear, tmp_path: Path) -> None:
     reach = "import urllib.request\ntry: urllib.request.urlopen('http://example.invalid/x')\nexcept OSError: pass\n"
     assert run(reach, ear, tmp_path).returncode == 0

@@ -63,7 +63,13 @@ def alone(recipe: Recipe, letters: Dataset, runs: Path) -> Run:
     return fit(recipe, letters, device="cpu", precision="fp32", runs=runs, name="run")
 
 
-@pytest.mark.parametrize("prune", [None, DataPruning(after=0.5)])
+@pytest.mark.parametrize(
+    "prune",
+    [
+        pytest.param(None, marks=pytest.mark.processes),
+        pytest.param(DataPruning(after=0.5), id="pruned", marks=pytest.mark.torchrun),
+    ],
+)
 def test_two_workers_without_batch_norm_train_what_one_trains(
     prune: DataPruning | None, tiny_recipe: Recipe, letters: Dataset, tmp_path: Path
 ) -> None:
@@ -77,6 +83,7 @@ def test_two_workers_without_batch_norm_train_what_one_trains(
     np.testing.assert_array_equal(answers[1].ids, answers[0].ids)
 
 
+@pytest.mark.processes
 def test_batch_norms_of_half_a_batch_move_the_first_epochs_loss_by_less_than_five_percent(
     everything: Recipe, letters: Dataset, tmp_path: Path
 ) -> None:
@@ -87,6 +94,7 @@ def test_batch_norms_of_half_a_batch_move_the_first_epochs_loss_by_less_than_fiv
     assert losses[1] != losses[0], "then nothing was shared"
 
 
+@pytest.mark.processes
 def test_a_killed_worker_is_started_again_and_the_run_ends_as_if_nothing_had_happened(
     everything: Recipe, tmp_path: Path
 ) -> None:
@@ -97,6 +105,7 @@ def test_a_killed_worker_is_started_again_and_the_run_ends_as_if_nothing_had_hap
     assert weights_hash(killed) == weights_hash(whole)
 
 
+@pytest.mark.processes
 def test_a_signal_to_one_worker_stops_both_and_one_process_can_go_on(
     everything: Recipe, letters: Dataset, tmp_path: Path
 ) -> None:
@@ -107,6 +116,7 @@ def test_a_signal_to_one_worker_stops_both_and_one_process_can_go_on(
     assert resume(stopped, letters).info["status"] == "finished"
 
 
+@pytest.mark.processes
 def test_where_a_worker_is_gone_the_other_says_so_in_a_sentence(everything: Recipe, tmp_path: Path) -> None:
     finished = torchrun(everything, tmp_path, "kill", "1", "3")
     assert finished.returncode != 0

@@ -153,6 +153,7 @@ def stop_after_rows(command: list[str], folder: Path, rows: int, number: signal.
         process.kill()
 
 
+@pytest.mark.processes
 def test_a_real_training_stops_with_143_goes_on_and_stops_with_130(tmp_path: Path) -> None:
     snellen, folder = [sys.executable, str(SCRIPT)], tmp_path / "runs" / "run"
     train = ["train", "eyechart", "--set", "epochs=10000", "widths=[4,4,4,4]", "--precision", "fp32", "--device", "cpu"]
@@ -179,6 +180,7 @@ def test_a_real_training_stops_with_143_goes_on_and_stops_with_130(tmp_path: Pat
     assert not list(folder.rglob("*.tmp"))
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("shell", [[], ["bash", "--norc", "-i", "-c"]], ids=["alone", "in a shell"])
 def test_a_training_whose_terminal_is_closed_saves_and_can_be_resumed(shell: list[str], tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "run"
