@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from snellen.cli import demo
 from snellen.cli.data import completed
 from snellen.cli.main import main
-from snellen.data import catalog
 from snellen.data.dataset import Dataset
-from snellen.errors import DataNotFound
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.json_form import from_json
 from snellen.recipes.recipe import Recipe
 from snellen.runs.run import Run
-from snellen.train import budget
 from snellen.train import fit as fit_file
 
 Snellen = Callable[..., Any]
@@ -68,65 +63,23 @@ def test_the_recipes_are_listed_and_shown_in_full(snellen: Snellen) -> None:
     assert "Did you mean 'sprint'?" in snellen("recipes", "sprnt").sentence
 
 
-@dataclass
-class Trained:
-    """What the demo asked to be trained."""
-
-    data: str = ""
-    recipe: Recipe | None = None
-
-
-@pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch, finished_run: Run) -> Trained:
-    """The demo without its training: the run is one that is finished already."""
-    asked = Trained()
+def test_the_demo_trains_the_letters_by_their_recipe_grades_them_and_says_what_comes_next(
+    snellen: Snellen, monkeypatch: pytest.MonkeyPatch, finished_run: Run
+) -> None:
+    asked: list[tuple[Recipe, str]] = []
 
     def fit(recipe: Recipe, dataset: Dataset, **_: object) -> Run:
-        asked.recipe, asked.data = recipe, dataset.name
+        asked.append((recipe, dataset.name))
         return finished_run
 
     monkeypatch.setattr(fit_file, "fit", fit)
-    monkeypatch.setattr(budget, "fit_into", lambda recipe, dataset, **_: recipe.replace(epochs=1.0))
-    return asked
-
-
-def test_the_demo_without_cifar10_says_so_in_one_line_and_uses_the_letters(
-    snellen: Snellen, trained: Trained, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def away(*_: object, **__: object) -> Path:
-        raise DataNotFound("no host answers")
-
-    monkeypatch.setattr(catalog, "download_cifar10", away)
     answer = snellen("demo")
-    assert (answer.code, trained.data) == (0, "eyechart")
-    assert "eyechart, the built-in letters, instead" in answer.err
+    assert (answer.code, asked) == (0, [(RECIPES["glance"], "eyechart")])
     assert "mixed up" in answer.out
     assert "plain, one view per image" in answer.out
     assert "next     snellen report" in answer.out
-
-
-def test_the_demo_trains_no_longer_than_the_recipe_and_shorter_where_time_is_short(
-    snellen: Snellen, trained: Trained, monkeypatch: pytest.MonkeyPatch, tiny_dataset: Dataset
-) -> None:
-    cifar10 = Dataset("cifar10", tiny_dataset.train, tiny_dataset.test, "here")
-    monkeypatch.setitem(catalog._LOADERS, "cifar10", lambda data, download, progress: cifar10)
-    snellen("demo", "--json")
-    assert trained.recipe == RECIPES["sprint"].replace(epochs=1.0)
-    monkeypatch.setattr(budget, "fit_into", lambda recipe, dataset, **_: recipe.replace(epochs=99.0))
-    snellen("demo", "--json")
-    assert (trained.recipe, trained.data) == (RECIPES["sprint"], "cifar10")
-
-
-def test_a_download_that_would_take_longer_than_the_demo_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0, 10.0, 30.0, 30.0])
-    monkeypatch.setattr(demo.time, "monotonic", lambda: next(clock))
-    shown: list[int] = []
-    progress = demo._impatient(lambda done, total: shown.append(done))
-    progress(1, 1_000)  # slow, but it has only begun
-    progress(900, 1_000)  # nearly there
-    with pytest.raises(DataNotFound, match="The host is slow: 50 minutes to go.*snellen data download cifar10"):
-        progress(10, 1_010)
-    assert shown == [1, 900, 10]
+    assert "snellen train cifar10 --budget 5m" in answer.err
+    assert snellen("demo", "--json").json["status"] == "finished"
 
 
 @pytest.mark.parametrize(
