@@ -1,4 +1,4 @@
-"""From nothing to a number that is on record, as a user goes: in this process, and in real ones, one after the other."""
+"""From nothing to a number that is on record, as a user goes: in this process, and as commands one after the other."""
 
 from __future__ import annotations
 

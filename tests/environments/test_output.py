@@ -18,7 +18,7 @@ from snellen.cli.main import VERBS
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 COLOUR = re.compile(r"\x1b\[(?:[\d;]*;)?(?:3[0-7]|38|9[0-7]|4[0-7]|48|10[0-7])(?:;[\d;]*)?m")
 BY_HAND = {
-    "demo": "takes minutes; its --json is that of train, and tests/cli/test_main.py sees that it has one",
+    "demo": "takes a minute; its --json is that of train, and tests/cli/test_main.py sees that it has one",
     "view": "serves until it is stopped; tests/cli/test_cli_view.py reads its document",
 }
 
