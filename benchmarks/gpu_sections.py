@@ -75,7 +75,7 @@ def warm(plan: Plan) -> Iterator[Measurement]:
     _train(plan, recipe, seed=plan.warm_seeds, final=True)  # the first one is not warm
     runs = list(_trainings(plan, recipe, seeds=plan.warm_seeds, final=True))
     accuracies, note = _look(plan, runs)
-    conditions = replace(conditions, precision=runs[0].job.placement.precision).after()
+    conditions = replace(conditions, precision=runs[0].training.setup.compute.precision).after()
     timing = Timing(tuple(run.seconds for run in runs), conditions)
     figures = {
         "seconds": timing.median,
@@ -216,10 +216,10 @@ def _look(plan: Plan, runs: list[TimedTraining]) -> tuple[list[float], str]:
     ledger, reason, recipe = Ledger(plan.ledger), plan.reason, plan.recipes["sprint"]
     candidates = [
         Candidate(
-            f"bare-{recipe.name}-s{run.job.seed}",
-            weights_sha256(run.model),
+            f"bare-{recipe.name}-s{run.training.setup.seed}",
+            weights_sha256(run.training.graded),
             recipe.name,
-            run.job.seed,
+            run.training.setup.seed,
             recipe_hash(recipe),
         )
         for run in runs
@@ -237,7 +237,7 @@ def _look(plan: Plan, runs: list[TimedTraining]) -> tuple[list[float], str]:
             )
         )
     )
-    said = [answer(run.model, run.job, images) for run in runs]
+    said = [answer(run.training, images) for run in runs]
     results = [
         {
             "run": candidate.run,

@@ -14,11 +14,12 @@ from PIL import Image
 from torch.nn import functional
 
 from benchmarks.peers import imported
+from snellen.bench.augment import chosen_compute
 from snellen.bench.noise import MEAN, STD
 from snellen.bench.training_step import TrainingStep, stages
 from snellen.data.labeled_images import LabeledImages
 from snellen.recipes.recipe import Recipe
-from snellen.train.precision import place
+from snellen.train.precision import DeviceAndPrecision
 
 WORKERS = 4
 
@@ -26,16 +27,15 @@ WORKERS = 4
 def our_epoch(recipe: Recipe, images: LabeledImages, device: torch.device) -> float:
     """Seconds of one epoch of training steps; two steps before it warm up."""
     stage = stages(recipe, images.image_shape[0])[-1]
-    cpu = TrainingStep(recipe, images, device=torch.device("cpu"), precision="fp32", stage=stage)
-    precision = place(cpu.model, images.image_shape, device=str(device), precision="auto").precision
-    step = TrainingStep(recipe, images, device=device, precision=precision, stage=stage)
+    compute = chosen_compute(recipe, images, device)
+    step = TrainingStep(recipe, images, compute, stage)
     for _ in range(2):
         step.whole()
-    step.placement.synchronize()
+    compute.synchronize()
     started = time.perf_counter()
-    for batch in step.batches.epoch(1):
-        step.update(batch.images, batch.targets)
-    step.placement.synchronize()
+    for _ in range(step.training.per_epoch):
+        step.whole()
+    compute.synchronize()
     return time.perf_counter() - started
 
 
@@ -50,8 +50,8 @@ def lesson_epoch(recipe: Recipe, images: LabeledImages, device: torch.device, *,
     """
     pictures = LessonImages(images)
     stage = stages(recipe, images.image_shape[0])[-1]
-    made = TrainingStep(recipe, images, device=device, precision="fp32", stage=stage)
-    net = made.model.net.to(memory_format=torch.contiguous_format)
+    made = TrainingStep(recipe, images, DeviceAndPrecision(device), stage)
+    net = made.training.model.net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(net.parameters(), lr=1e-5, momentum=0.9, nesterov=True, weight_decay=5e-4)
     with warnings.catch_warnings():
         # On fewer cores than workers PyTorch advises fewer; the script is measured as it is written.

@@ -29,7 +29,7 @@ from snellen.errors import SnellenError
 from snellen.models.device import choose_device
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.recipe import Augment, Recipe
-from snellen.train.precision import Placement
+from snellen.train.precision import DeviceAndPrecision
 
 _IMAGES, _QUICK_IMAGES = 512, 32  # a peer that works image by image takes about a second for 512
 
@@ -109,7 +109,7 @@ def measure(recipe: Recipe, *, device: torch.device, settings: Settings) -> Iter
             theirs,
             warmup=2,
             repeats=settings.repeats,
-            synchronize=Placement(device, "fp32", "").synchronize,
+            synchronize=DeviceAndPrecision(device).synchronize,
             conditions=(conditions, conditions),
         )
         values = len(images) / comparison.a.median, len(images) / comparison.b.median, comparison.ratio

@@ -12,14 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import torch
-
 from snellen.bench.noise import noise_images
 from snellen.bench.training_step import TrainingStep, stages
 from snellen.data.dataset import Dataset
 from snellen.data.pixel_statistics import measure
 from snellen.data.splits import split
 from snellen.recipes.catalog import RECIPES
+from snellen.train.precision import DeviceAndPrecision
 
 _BATCHES, _STEPS = 20, 4
 _SMALL = RECIPES["glance"].replace(augment=RECIPES["resnet18"].augment)
@@ -35,10 +34,8 @@ def probe(*, images: int, side: int, batch: int, classes: int) -> dict[str, floa
     measure(train)
     statistics_seconds = time.perf_counter() - started
     recipe = _SMALL.replace(batch_size=batch)
-    step = TrainingStep(
-        recipe, train, device=torch.device("cpu"), precision="fp32", stage=stages(recipe, side)[0]
-    )  # fmt: skip
-    size = step.batches.batch_size
+    step = TrainingStep(recipe, train, DeviceAndPrecision(), stages(recipe, side)[0])
+    size = step.batch_size
     return {
         "split s": split_seconds,
         "statistics s": statistics_seconds,

@@ -17,16 +17,16 @@ from pathlib import Path
 from torch import nn
 
 from benchmarks.substitutes import dataset_in, substitutes
-from snellen.bench.bare_training import train_bare
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
-from snellen.models.normalized import Classifier
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.json_form import with_settings
 from snellen.recipes.recipe import Recipe
-from snellen.train.setup import TrainingSetup, prepare
+from snellen.train.loop import train
+from snellen.train.setup import prepare
+from snellen.train.training import Training
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,14 @@ class TimedTraining:
     """A training that left no folder.
 
     Attributes:
-        model: trained, on its device.
-        job: what it was trained on.
+        training: at its end.
         answers: to val images, or to the substitutes of a final training, whose accuracy means nothing.
         prepare_seconds: split, statistics, device, precision.
         train_seconds: initial weights to last step.
         evaluate_seconds: the answers, with the recipe's views.
     """
 
-    model: Classifier
-    job: TrainingSetup
+    training: Training
     answers: Predictions
     prepare_seconds: float
     train_seconds: float
@@ -60,20 +58,19 @@ def train_timed(
 ) -> TimedTraining:
     """Prepare, train, evaluate; the device is waited for at each look at the clock."""
     started = time.perf_counter()
-    job = prepare(recipe, dataset, seed=seed, final=final, device=device, precision=precision)
+    setup = prepare(recipe, dataset, seed=seed, final=final, device=device, precision=precision)
     prepared = time.perf_counter()
-    model = train_bare(job)
-    job.placement.synchronize()
+    training = train(Training(setup))
+    setup.compute.synchronize()
     trained = time.perf_counter()
-    answers = answer(model, job, job.splits.val or substitutes(dataset))
-    return TimedTraining(model, job, answers, prepared - started, trained - prepared, time.perf_counter() - trained)
+    answers = answer(training, setup.splits.val or substitutes(dataset))
+    return TimedTraining(training, answers, prepared - started, trained - prepared, time.perf_counter() - trained)
 
 
-def answer(model: Classifier, job: TrainingSetup, images: LabeledImages) -> Predictions:
-    """The model's answers with the recipe's views, in the precision it was trained in."""
-    recipe = job.recipe
-    bf16 = job.placement.precision == "bf16"
-    return predict(model, images, tta=recipe.tta, tta_fraction=recipe.tta_fraction, bf16=bf16)
+def answer(training: Training, images: LabeledImages) -> Predictions:
+    """The graded model's answers with the recipe's views, in the precision it was trained in."""
+    recipe, bf16 = training.setup.recipe, training.setup.compute.bf16
+    return predict(training.graded, images, tta=recipe.tta, tta_fraction=recipe.tta_fraction, bf16=bf16)
 
 
 def weights_sha256(model: nn.Module) -> str:

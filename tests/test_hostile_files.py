@@ -29,8 +29,9 @@ from snellen.models.restore import restore
 from snellen.predict.predictions import Predictions
 from snellen.recipes.json_form import read_recipe
 from snellen.runs.run import Run, open_run
-from snellen.train.loop import initial_state
+from snellen.train.checkpoint import load_checkpoint
 from snellen.train.setup import prepare
+from snellen.train.training import Training
 
 
 class Calls:
@@ -84,9 +85,9 @@ READERS: dict[str, Callable[[Path, Run, Dataset], object]] = {
     "table": lambda path, run, data: list_table(path.rename(path.with_suffix(".csv"))),
     "parquet": lambda path, run, data: list_table(path.rename(path.with_suffix(".parquet"))),
     "predictions": lambda path, run, data: Predictions.load(path),
-    "checkpoint": lambda path, run, data: initial_state(
-        prepare(run.recipe, data, seed=0, device="cpu", precision="fp32"), 16
-    ).load(path),
+    "checkpoint": lambda path, run, data: load_checkpoint(
+        Training(prepare(run.recipe, data, seed=0, device="cpu", precision="fp32"), steps=16), path
+    ),
     "weights to begin with": lambda path, run, data: load_pretrained(
         build(ModelSpec("mlp", image_shape=(32, 32, 3), num_classes=10, mean=[0.5] * 3, std=[0.2] * 3), seed=0),
         path.rename(path.with_suffix(".safetensors")),

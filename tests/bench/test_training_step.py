@@ -9,13 +9,13 @@ from snellen.bench.noise import noise_images
 from snellen.bench.training_step import Stage, TrainingStep, stages
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.recipe import Freeze, Recipe, Resolution
+from snellen.train.precision import DeviceAndPrecision
 
-CPU = torch.device("cpu")
 WHOLE = Stage(32, 1.0, 0.5)
 
 
 def step(recipe: Recipe, stage: Stage = WHOLE, *, images: int = 20) -> TrainingStep:
-    return TrainingStep(recipe, noise_images(images), device=CPU, precision="fp32", stage=stage)
+    return TrainingStep(recipe, noise_images(images), DeviceAndPrecision(), stage)
 
 
 def test_the_stages_of_a_recipe_cover_the_whole_training(tiny_recipe: Recipe) -> None:
@@ -25,22 +25,24 @@ def test_the_stages_of_a_recipe_cover_the_whole_training(tiny_recipe: Recipe) ->
 
 
 def test_a_batch_has_the_stage_s_size_and_the_recipe_s_count(tiny_recipe: Recipe) -> None:
-    images, labels = step(tiny_recipe.replace(batch_size=8), Stage(24, 1.0, 0.5)).batch()
-    assert images.shape == (8, 3, 24, 24)
-    assert labels.shape == (8,)
+    batch = step(tiny_recipe.replace(batch_size=8), Stage(24, 1.0, 0.5)).batch()
+    assert batch.images.shape == (8, 3, 24, 24)
+    assert batch.targets.shape == (8,)
 
 
 def test_batches_go_on_after_the_end_of_an_epoch(tiny_recipe: Recipe) -> None:
     made = step(tiny_recipe.replace(batch_size=8), images=20)
-    assert made.batches.steps_per_epoch == 2
-    assert len([made.batch() for _ in range(5)]) == 5
+    assert made.training.per_epoch == 2
+    assert len([made.whole() for _ in range(5)]) == 5
 
 
 def test_what_the_recipe_has_frozen_by_then_is_frozen(tiny_recipe: Recipe) -> None:
     frozen = tiny_recipe.replace(freezes=(Freeze(prefix="net.conv1", after=0.5),))
 
     def trained(middle: float) -> bool:
-        return step(frozen, Stage(32, 1.0, middle)).model.get_parameter("net.conv1.weight").requires_grad
+        made = step(frozen, Stage(32, 1.0, middle))
+        made.whole()
+        return made.training.model.get_parameter("net.conv1.weight").requires_grad
 
     assert trained(0.4)
     assert not trained(0.6)
@@ -48,9 +50,9 @@ def test_what_the_recipe_has_frozen_by_then_is_frozen(tiny_recipe: Recipe) -> No
 
 def test_a_whole_step_changes_the_weights(tiny_recipe: Recipe) -> None:
     made = step(tiny_recipe)
-    before = made.model.get_parameter("net.conv1.weight").clone()
+    before = made.training.model.get_parameter("net.conv1.weight").clone()
     assert torch.isfinite(made.whole())
-    assert not torch.equal(before, made.model.get_parameter("net.conv1.weight"))
+    assert not torch.equal(before, made.training.model.get_parameter("net.conv1.weight"))
 
 
 def test_a_step_of_small_cnn_costs_six_operations_per_multiply_add() -> None:

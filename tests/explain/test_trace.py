@@ -104,7 +104,7 @@ def test_the_augmented_training_picture_is_the_one_that_training_saw(contexts: C
     context = contexts("plain_cnn")
     traced = trace(context, image_id=int(context.train.ids[7]), split="train", epoch=1)
     numbers = next(stage.array for stage in traced.stages if stage.key == "augmented")
-    batches = Batches(context.train, batch_size=1, augment=context.recipe.augment, seed=3, device=torch.device("cpu"))
+    batches = Batches(context.train, context.recipe.replace(batch_size=1), seed=3, device=torch.device("cpu"))
     seen = [batch.images[0].double() for batch in batches.epoch(1)]
     equal = [
         one for one in seen if (float(one.mean()), float(one.max())) == pytest.approx((numbers["mean"], numbers["max"]))

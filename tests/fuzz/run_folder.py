@@ -24,8 +24,9 @@ from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.report.record import graded_on_test, record_json
 from snellen.runs.run import Run, open_run
-from snellen.train.loop import initial_state
+from snellen.train.checkpoint import load_checkpoint
 from snellen.train.setup import prepare
+from snellen.train.training import Training
 
 FILES = dict(
     seed.split(b"\n", 1) for name, seed in harness.seeds("run_folder").items() if not name.startswith("found-")
@@ -37,7 +38,7 @@ for name, content in FILES.items():
     (FOLDER / name.decode()).write_bytes(content)
 _DATA = make_eyechart(seed=0, train=120, test=0)
 _TWO = _DATA.train.take(np.arange(2), "train")
-_STATE = initial_state(prepare(Run(FOLDER).recipe, _DATA, seed=0, device="cpu", precision="fp32"), 16)
+_TRAINING = Training(prepare(Run(FOLDER).recipe, _DATA, seed=0, device="cpu", precision="fp32"), steps=16)
 
 
 def read(content: bytes) -> None:
@@ -69,7 +70,7 @@ def _look(run: Run, changed: str) -> None:
         score(stored)
         headline(stored)
     if changed == "resume/state.safetensors":
-        _STATE.load(run.folder / changed)
+        load_checkpoint(_TRAINING, run.folder / changed)
 
 
 def edit(content: bytes, chance: Random) -> bytes:

@@ -9,7 +9,6 @@ from snellen.data.cifar10 import read
 from snellen.data.pixel_statistics import measure
 from snellen.data.splits import split
 from snellen.guards.data_guards import (
-    balanced_weights,
     class_balance,
     labels_match_images,
     pixel_order,
@@ -61,12 +60,6 @@ def test_equal_classes_are_balanced_and_a_rare_one_is_not(train):
 
 def test_a_class_without_images_is_no_division_by_zero(train):
     assert class_balance(train.take(np.flatnonzero(train.labels != 3), "train")).passed is False
-
-
-def test_balanced_weights_give_each_class_the_same_say():
-    counts = np.array([10, 30, 0])
-    weights = balanced_weights(counts)
-    np.testing.assert_allclose(weights * counts, [40 / 3, 40 / 3, 0])
 
 
 def test_true_labels_match_their_images_and_shuffled_ones_do_not(train, rng):

@@ -62,11 +62,11 @@ def test_killed_between_two_runs_it_ends_as_if_it_had_not_been(
     folder, trained = tmp_path / "ladder-tiny", []
     train = fitting.train
 
-    def dies_before_the_third(job: Any, run: Run, *rest: Any) -> Any:
+    def dies_before_the_third(training: Any, recorder: Any) -> Any:
         if len(trained) == 2:
             raise KeyboardInterrupt
-        trained.append(run.name)
-        return train(job, run, *rest)
+        trained.append(recorder.run.name)
+        return train(training, recorder)
 
     with monkeypatch.context() as patch:
         patch.setattr(fitting, "train", dies_before_the_third)
@@ -78,17 +78,17 @@ def test_killed_between_two_runs_it_ends_as_if_it_had_not_been(
 def test_killed_inside_a_run_it_goes_on_from_the_checkpoint(
     tmp_path: Path, climbed: Plan, tiny_rungs: tuple[Rung, ...], up: Up, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from snellen.train import loop
     from snellen.train.interrupt import StopRequest
+    from snellen.train.training import Training
 
-    folder, steps, real = tmp_path / "ladder-tiny", [], loop.update
+    folder, steps, real = tmp_path / "ladder-tiny", [], Training.step
 
     def stops_in_the_second_epoch(*args: Any, **settings: Any) -> Any:
         steps.append(1)
         return real(*args, **settings)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "update", stops_in_the_second_epoch)
+        patch.setattr(Training, "step", stops_in_the_second_epoch)
         # 270 images in batches of 64: 4 steps an epoch. The second run is stopped at its sixth of eight.
         patch.setattr(StopRequest, "requested", property(lambda _: len(steps) >= 14))
         patch.setattr(StopRequest, "raise_if_requested", lambda self, **_: _stop() if self.requested else None)
@@ -150,12 +150,13 @@ def test_a_rung_that_diverges_is_a_result_and_the_others_go_on(
 ) -> None:
     train, calls = fitting.train, []
 
-    def diverges_on_the_baseline(job: Any, run: Run, *rest: Any) -> Any:
+    def diverges_on_the_baseline(training: Any, recorder: Any) -> Any:
+        run = recorder.run
         calls.append(run.name)
         if run.name.startswith("baseline"):
             run.update_info(initial_weights_sha256=0)
             raise TrainingDiverged("The loss became nan")
-        state = train(job, run, *rest)
+        state = train(training, recorder)
         run.update_info(initial_weights_sha256=0)
         return state
 

@@ -21,10 +21,9 @@ from snellen.models.restore import restore
 from snellen.recipes.recipe import SGD, Finetune, Recipe
 from snellen.runs.run import Run
 from snellen.train.fit import fit
-from snellen.train.freezing import apply_freezing, parts, trainable_names
-from snellen.train.loop import initial_state
-from snellen.train.optimizers import build_optimizers
-from snellen.train.setup import prepare
+from snellen.train.optimizers import apply_freezing, build_optimizers, parts, trainable_names
+from snellen.train.setup import begin_with, prepare
+from snellen.train.training import Training
 
 
 def made(
@@ -140,8 +139,8 @@ def test_a_run_begins_with_given_weights_and_says_so_and_is_restored_as_it_was(
     save_file(
         {name: value for name, value in before.net.state_dict().items() if "fc" not in name}, tmp_path / "w.safetensors"
     )
-    job = prepare(finetuned, tiny_dataset, seed=0, device="cpu", precision="fp32", weights=tmp_path / "w.safetensors")
-    begun = initial_state(job, 4).model.state_dict()
+    setup = prepare(finetuned, tiny_dataset, seed=0, device="cpu", precision="fp32")
+    begun = Training(begin_with(setup, tmp_path / "w.safetensors")).model.state_dict()
     assert torch.equal(begun["net.conv1.weight"], before.net.conv1.weight)  # type: ignore[union-attr]
     run = fit(
         finetuned,
@@ -165,7 +164,6 @@ def test_the_last_linear_layer_is_found() -> None:
 def test_an_interrupted_run_goes_on_without_the_file_it_began_with(
     finetuned: Recipe, tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from snellen.train import loop
     from snellen.train.fit import resume
 
     class Killed(BaseException):
@@ -180,7 +178,7 @@ def test_an_interrupted_run_goes_on_without_the_file_it_began_with(
         raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(loop, "update", killed)
+        patch.setattr(Training, "step", killed)
         fit(finetuned, tiny_dataset, runs=tmp_path / "cut", name="run", **options)
     file.unlink()
     again = resume(Run(tmp_path / "cut" / "run"), tiny_dataset)

@@ -231,8 +231,8 @@ OF_DATA = (
     Mutant(
         "balanced-sampling-is-never-done",
         "train/batches.py",
-        '_members(images) if sampling == "balanced" else None',
-        '_members(images) if sampling == "even" else None',
+        '_members(images) if recipe.sampling == "balanced" else None',
+        '_members(images) if recipe.sampling == "even" else None',
         ("train/test_imbalance.py::test_balanced_sampling_shows_each_class_equally_often",),
     ),
 )

@@ -13,9 +13,9 @@ from snellen.errors import InvalidSetting, UnknownName
 from snellen.recipes.catalog import RECIPES, default_recipe, find_recipe
 from snellen.recipes.recipe import SGD, Augment, Muon, Recipe, Schedule
 from snellen.serialize import to_json
-from snellen.train.optimizers import build_optimizers
+from snellen.train.batches import Batch
 from snellen.train.setup import prepare
-from snellen.train.step import update
+from snellen.train.training import Training
 
 
 def test_each_recipe_is_found_under_its_own_name() -> None:
@@ -94,19 +94,13 @@ def test_each_recipe_builds_its_model_and_one_step_changes_every_trained_weight(
 ) -> None:
     recipe: Recipe = RECIPES[name]
     recipe = recipe.replace(stem="small") if recipe.stem == "stock" else recipe  # the letters are too small for it
-    job = prepare(recipe, tiny_dataset, seed=0, device="cpu", precision="fp32")
-    model = job.new_model().train()
+    training = Training(
+        prepare(recipe, tiny_dataset, seed=0, device="cpu", precision="fp32"), schedule=lambda step: 1.0
+    )
+    model = training.model.train()
     before = {key: value.clone() for key, value in model.named_parameters()}
     images = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    loss, _ = update(
-        model,
-        images,
-        torch.arange(8) % 10,
-        optimizers=build_optimizers(model, recipe),
-        lr=1.0,
-        recipe=recipe,
-        placement=job.placement,
-    )
+    loss = training.step(Batch(images, torch.arange(8) % 10, None, torch.arange(8)))
     assert torch.isfinite(loss)
     for key, value in model.named_parameters():
         assert torch.isfinite(value).all()

@@ -36,17 +36,16 @@ from snellen.data.ledger import Ledger
 from snellen.recipes.recipe import Recipe
 from snellen.runs.environment import describe_environment
 from snellen.runs.journal import Journal
-from snellen.train import fit, judge, loop
-from snellen.train.state import TrainingState
+from snellen.train import fit, judge, recorder
 
 _PHASE = mmap.mmap(-1, 1)
 """Where a child is; shared with it, so that the parent knows after its death."""
 _PARTS: tuple[tuple[str, Any, str], ...] = (
     ("making the folder", fit, "create_run"),
     ("training", fit, "train"),
-    ("saving a checkpoint", TrainingState, "save"),
-    ("looking at val", loop, "_close_epoch"),
-    ("saving the best weights", loop, "save_weights"),
+    ("saving a checkpoint", recorder, "save_checkpoint"),
+    ("looking at val", recorder.Recorder, "_close_epoch"),
+    ("saving the best weights", recorder, "save_weights"),
     ("writing the journal", Journal, "append"),
     ("grading", fit, "_grade"),
     ("guards", fit, "check_run"),

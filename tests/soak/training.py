@@ -35,7 +35,7 @@ from snellen.recipes.recipe import SGD, Augment, Average, DataPruning, Freeze, M
 from snellen.runs.environment import redact_paths
 from snellen.runs.run import open_run
 from snellen.serialize import to_json
-from snellen.train import loop
+from snellen.train import recorder
 
 RUN = Path("runs", "run")
 _LEDGER = Path("runs", "ledger.jsonl")
@@ -92,7 +92,7 @@ def prepare_process() -> None:
     os.environ.pop("SNELLEN_LEDGER", None)
     torch.set_num_threads(1)
     catalog._LOADERS["eyechart"] = lambda data, download, progress: make_eyechart(seed=0, train=300, test=60)
-    loop._CHECKPOINT_SECONDS = _SECONDS_BETWEEN_SAVES
+    recorder._CHECKPOINT_SECONDS = _SECONDS_BETWEEN_SAVES
 
 
 def go_on(place: Path, recipe: Recipe) -> int:

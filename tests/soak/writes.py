@@ -19,9 +19,10 @@ from snellen.runs.journal import Journal
 from snellen.runs.run import Run, create_run, open_run
 from snellen.serialize import to_json
 from snellen.train import fit as fit_file
+from snellen.train.checkpoint import save_checkpoint
 from snellen.train.fit import resume
-from snellen.train.loop import initial_state
 from snellen.train.setup import prepare
+from snellen.train.training import Training
 
 State = dict[str, bytes]
 """Every file of a place but locks, by its path."""
@@ -82,8 +83,8 @@ def writes(scratch: Path) -> Iterator[Write]:
 
 def _make_run() -> None:
     dataset = catalog.load("eyechart")
-    job = prepare(PLAIN, dataset, seed=0, device="cpu", precision="fp32")
-    create_run(RUN.parent, RUN.name, PLAIN, {**job.describe(), "status": "created"}, {"python": "3"})
+    setup = prepare(PLAIN, dataset, seed=0, device="cpu", precision="fp32")
+    create_run(RUN.parent, RUN.name, PLAIN, {**setup.describe(), "status": "created"}, {"python": "3"})
 
 
 _TRAINED = 9
@@ -95,9 +96,8 @@ def _train_only(place: Path) -> int:
 
 
 def _prepare_save() -> Callable[[], object]:
-    job = prepare(PLAIN, catalog.load("eyechart"), seed=1, device="cpu", precision="fp32")
-    state = initial_state(job, 40)
-    return lambda: state.save(RUN / "resume" / "state.safetensors")
+    training = Training(prepare(PLAIN, catalog.load("eyechart"), seed=1, device="cpu", precision="fp32"), steps=40)
+    return lambda: save_checkpoint(training, RUN / "resume" / "state.safetensors")
 
 
 def _append_row() -> None:

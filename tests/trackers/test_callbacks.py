@@ -17,8 +17,8 @@ from snellen.trackers import callbacks
 from snellen.trackers.callbacks import reattach, send
 from snellen.trackers.catalog import Target
 from snellen.trackers.tracker import Facts, Outcome
-from snellen.train import loop
 from snellen.train.fit import resume
+from snellen.train.training import Training
 
 Train = Callable[..., Run]
 
@@ -128,7 +128,7 @@ def test_after_a_kill_no_row_is_there_twice(
     keeps: bool,
 ) -> None:
     follower = notebook(keeps=keeps)
-    real, calls = loop.update, []
+    real, calls = Training.step, []
 
     def dies_in_the_second_epoch(*arguments: Any, **options: Any) -> Any:
         calls.append(1)
@@ -137,7 +137,7 @@ def test_after_a_kill_no_row_is_there_twice(
         return real(*arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "update", dies_in_the_second_epoch)
+        patch.setattr(Training, "step", dies_in_the_second_epoch)
         patch.setattr(callbacks.TrackerCallbacks, "end", lambda self: None)
         with pytest.raises(Killed):
             trained(track=("tensorboard",))
@@ -153,7 +153,7 @@ def test_an_interrupted_training_tells_so(trained: Train, notebook: Any, monkeyp
         raise KeyboardInterrupt
 
     follower = notebook()
-    monkeypatch.setattr(loop, "update", stopped)
+    monkeypatch.setattr(Training, "step", stopped)
     with pytest.raises(KeyboardInterrupt):
         trained(track=("tensorboard",))
     assert [outcome.status for outcome in follower.outcomes] == ["interrupted"]

@@ -20,7 +20,7 @@ from snellen.bench.protocol import compare, conditions_here, percentile
 from snellen.bench.training_step import Stage, TrainingStep, stages
 from snellen.recipes.catalog import find_recipe
 from snellen.serialize import to_json
-from snellen.train import precision as placement
+from snellen.train import precision
 from snellen.train.small_maps import small_map_products
 
 _RECIPES, _SIDE, _REPEATS = ("sprint", "resnet18"), 32, 20
@@ -28,26 +28,25 @@ _RECIPES, _SIDE, _REPEATS = ("sprint", "resnet18"), 32, 20
 
 def measure(name: str, stage: Stage) -> dict[str, Any]:
     """One recipe's step at one of its sizes: the same step, with and without."""
-    step = TrainingStep(
-        find_recipe(name), noise_images(3_000), device=torch.device("cpu"), precision="bf16", stage=stage
-    )
+    compute = precision.DeviceAndPrecision(precision="bf16")
+    step = TrainingStep(find_recipe(name), noise_images(3_000), compute, stage)
     batch = step.batch()
 
     def under(context: Callable[[], AbstractContextManager[object]]) -> Callable[[], None]:
         def update() -> None:
-            placement.small_map_products = context  # type: ignore[assignment]
-            step.update(*batch)
+            precision.small_map_products = context  # type: ignore[assignment]
+            step.training.step(batch)
 
         return update
 
-    conditions = conditions_here(device=torch.device("cpu"), precision="bf16", batch=step.batches.batch_size)
+    conditions = conditions_here(device=torch.device("cpu"), precision="bf16", batch=step.batch_size)
     found = compare(
         under(nullcontext), under(small_map_products), warmup=2, repeats=_REPEATS,
         synchronize=lambda: None, conditions=(conditions, conditions),
     )  # fmt: skip
-    per_image = 1e6 / step.batches.batch_size
+    per_image = 1e6 / step.batch_size
     return {
-        "recipe": name, "side": stage.side, "batch": step.batches.batch_size, "n": _REPEATS,
+        "recipe": name, "side": stage.side, "batch": step.batch_size, "n": _REPEATS,
         "without_us_per_image": round(per_image * found.a.median),
         "with_us_per_image": round(per_image * found.b.median),
         "ratio": {f"p{percent}": round(percentile(found.ratios, percent), 3) for percent in (25, 50, 75)},

@@ -16,25 +16,27 @@ from typing import Any
 from snellen.data.eyechart import make_eyechart
 from snellen.errors import SnellenError
 from snellen.recipes.json_form import read_recipe
-from snellen.train import loop
+from snellen.train import recorder
+from snellen.train.batches import Batch
 from snellen.train.fit import fit
 from snellen.train.interrupt import Interrupted
+from snellen.train.training import Training
 
 
 def main(recipe: str, runs: str, signal_name: str = "", rank: str = "0", step: str = "0") -> int:
     """Train; returns the exit code."""
-    loop._CHECKPOINT_SECONDS = 0.0  # after every step
-    real, calls = loop.update, []
+    recorder._CHECKPOINT_SECONDS = 0.0  # after every step
+    real, calls = Training.step, []
 
-    def update(*arguments: Any, **options: Any) -> Any:
-        loss = real(*arguments, **options)
+    def step_and_stop(training: Training, batch: Batch) -> Any:
+        loss = real(training, batch)
         calls.append(1)
         mine = os.environ.get("RANK", "0") == rank and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"
         if signal_name and mine and len(calls) == int(step):
             os.kill(os.getpid(), signal.SIGKILL if signal_name == "kill" else signal.SIGTERM)
         return loss
 
-    loop.update = update
+    Training.step = step_and_stop  # type: ignore[method-assign]
     letters = make_eyechart(seed=0, train=300, test=60)
     try:
         run = fit(read_recipe(Path(recipe)), letters, device="cpu", precision="fp32", runs=Path(runs), name="run")

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from snellen.recipes.recipe import Average
-from snellen.train.average import Lookahead, moving_average
+from snellen.train.optimizers import Lookahead, moving_average
 
 
 def test_the_weights_are_pulled_to_their_mean_every_few_steps_after_the_start() -> None:

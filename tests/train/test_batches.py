@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from snellen.augment.batched import augment_batch, to_device, to_float
 from snellen.augment.draws import draw
 from snellen.data.labeled_images import LabeledImages
-from snellen.recipes.recipe import Augment
+from snellen.recipes.recipe import Augment, Recipe
 from snellen.train.batches import Batches
 
 CPU = torch.device("cpu")
@@ -21,7 +21,8 @@ JITTER = Augment(crop_pixels=4, flip="random", brightness=0.2, contrast=0.2, sat
 
 
 def batches(images: LabeledImages, *, size: int = 16, augment: Augment | None = None, seed: int = 0) -> Batches:
-    return Batches(images, batch_size=size, augment=augment or Augment(), seed=seed, device=CPU)
+    recipe = Recipe(name="r", model="mlp", epochs=1, batch_size=size, augment=augment or Augment())
+    return Batches(images, recipe, seed=seed, device=CPU)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def fitted(recipe: Recipe, dataset: Dataset, seconds: float, *, final: bool = Fa
 @pytest.fixture
 def an_epoch_takes_a_hundred_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     # 270 training images, and 30 val images seen with as many training images at a third of a step's price.
-    monkeypatch.setattr(budget, "_images_per_second", lambda job: 2.9)
+    monkeypatch.setattr(budget, "_images_per_second", lambda setup: 2.9)
 
 
 @pytest.mark.usefixtures("an_epoch_takes_a_hundred_seconds")

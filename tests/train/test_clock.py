@@ -20,9 +20,10 @@ from snellen.models.restore import weights_hash
 from snellen.recipes.recipe import Recipe
 from snellen.runs import environment
 from snellen.runs.run import Run, open_run
-from snellen.train import loop
+from snellen.train.batches import Batch
 from snellen.train.fit import fit, resume
 from snellen.train.interrupt import Interrupted
+from snellen.train.training import Training
 
 
 @pytest.fixture
@@ -43,15 +44,15 @@ def backward(monkeypatch: pytest.MonkeyPatch) -> Callable[[], datetime]:
 
 
 def stopped_and_resumed(recipe: Recipe, dataset: Dataset, runs: Path, patch: pytest.MonkeyPatch, seed: int) -> Run:
-    real, steps = loop.update, []
+    real, steps = Training.step, []
 
-    def update(*arguments: Any, **options: Any) -> Any:
+    def step(training: Training, batch: Batch) -> Any:
         steps.append(1)
         if len(steps) == 11:
             signal.raise_signal(signal.SIGTERM)
-        return real(*arguments, **options)
+        return real(training, batch)
 
-    patch.setattr(loop, "update", update)
+    patch.setattr(Training, "step", step)
     with pytest.raises(Interrupted):
         fit(recipe, dataset, device="cpu", precision="fp32", runs=runs, name=f"s{seed}", seed=seed)
     return resume(open_run(runs / f"s{seed}"), dataset)

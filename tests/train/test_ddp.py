@@ -22,10 +22,11 @@ from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import DataPruning, Recipe
 from snellen.runs.run import Run, open_run
 from snellen.serialize import to_json
-from snellen.train.ddp import ALONE, Workers, launched
-from snellen.train.ddp_run import require_same
+from snellen.train.batches import Batch
+from snellen.train.ddp import ALONE, Workers, launched, require_same
 from snellen.train.fit import fit, resume
 from snellen.train.setup import prepare
+from snellen.train.training import Training
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = Path(snellen.__file__).resolve().parents[1]  # the Snellen that is under test, which may be a copy
@@ -130,9 +131,14 @@ def test_all_shares_together_hold_each_image_once() -> None:
 
 
 def test_shares_of_a_batch_make_the_batch(tiny_recipe: Recipe, letters: Dataset) -> None:
-    job = prepare(tiny_recipe.replace(batch_size=63), letters, seed=0, device="cpu", precision="fp32")
-    batch = next(job.batches().epoch(1, first=2))
-    shares = [next(job.batches(Workers(rank, 2)).epoch(1, first=2)) for rank in range(2)]
+    setup = prepare(tiny_recipe.replace(batch_size=63), letters, seed=0, device="cpu", precision="fp32")
+
+    def late_batch(workers: Workers = ALONE) -> Batch:
+        training = Training(setup, workers)
+        training.steps_done = training.per_epoch + 2
+        return next(training.batches())
+
+    batch, shares = late_batch(), [late_batch(Workers(rank, 2)) for rank in range(2)]
     for rank, share in enumerate(shares):
         assert torch.equal(share.images, batch.images[rank::2])
         assert torch.equal(share.targets, batch.targets[rank::2])
@@ -140,9 +146,9 @@ def test_shares_of_a_batch_make_the_batch(tiny_recipe: Recipe, letters: Dataset)
 
 
 def test_a_batch_too_small_to_share_is_refused(tiny_recipe: Recipe, letters: Dataset) -> None:
-    job = prepare(tiny_recipe.replace(batch_size=7), letters, seed=0, device="cpu", precision="fp32")
+    setup = prepare(tiny_recipe.replace(batch_size=7), letters, seed=0, device="cpu", precision="fp32")
     with pytest.raises(InvalidSetting, match="batch of 7 images cannot be shared by 4 workers"):
-        job.batches(Workers(0, 4))
+        Training(setup, Workers(0, 4))
 
 
 def test_a_worker_with_other_data_or_another_seed_is_refused(
@@ -160,7 +166,7 @@ def test_a_worker_with_other_data_or_another_seed_is_refused(
 def test_a_process_of_its_own_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     assert launched() is ALONE
-    assert ALONE.told(b"x") == b"x"
+    assert ALONE.broadcast(b"x") == b"x"
     assert ALONE.any(True, False) == (True, False)
 
 

@@ -25,8 +25,10 @@ from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import SGD, Recipe, Schedule
 from snellen.runs.run import Run, open_run
-from snellen.train import loop, workers
+from snellen.train import ddp, recorder
+from snellen.train.batches import Batch
 from snellen.train.fit import fit, resume
+from snellen.train.training import Training
 
 
 @pytest.fixture
@@ -111,7 +113,7 @@ def test_a_final_training_sees_all_images_chooses_nothing_and_keeps_its_last_wei
     trained: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
-    monkeypatch.setattr(workers, "predict", lambda *a, **k: asked.append(a))
+    monkeypatch.setattr(ddp, "predict", lambda *a, **k: asked.append(a))
     run = trained(final=True)
     assert run.name.endswith("-final")
     assert run.info["final"] is True
@@ -128,7 +130,7 @@ def test_of_equally_good_epochs_the_first_is_kept(
     trained: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, tiny_recipe: Recipe
 ) -> None:
     accuracies: Iterator[float] = iter([0.0, 0.2, 0.0, 0.4, 0.0, 0.4, 0.0, 0.3])
-    asked, saved = workers.predict, []
+    asked, saved = ddp.predict, []
 
     def graded(model: torch.nn.Module, images: Any, **options: Any) -> Predictions:
         answers = asked(model, images, **options)
@@ -137,10 +139,10 @@ def test_of_equally_good_epochs_the_first_is_kept(
         logits[np.arange(len(answers)), (answers.labels + (np.arange(len(answers)) >= hits)) % 10] = 1.0
         return Predictions(logits, answers.labels, answers.ids, answers.class_names, answers.split)
 
-    save = loop.save_weights
-    monkeypatch.setattr(workers, "predict", graded)
+    save = recorder.save_weights
+    monkeypatch.setattr(ddp, "predict", graded)
     monkeypatch.setattr(
-        loop, "save_weights", lambda run, model: (saved.append(len(run.journal.rows())), save(run, model))
+        recorder, "save_weights", lambda run, model: (saved.append(len(run.journal.rows())), save(run, model))
     )
     run = trained(tiny_recipe.replace(epochs=4))
     assert [row["val/accuracy"] for row in run.journal.rows()] == [0.2, 0.4, 0.4, 0.3]
@@ -188,14 +190,16 @@ def test_a_loss_that_is_no_number_ends_the_training_and_says_so(
 def test_one_poisoned_step_is_noticed_at_that_step_and_the_best_weights_stay(
     tmp_path: Path, trained: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls, real = [], loop.update
+    calls, real = [], Training.step
 
-    def update(*arguments: Any, **options: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    def step(training: Training, batch: Batch) -> torch.Tensor:
         calls.append(1)
-        loss, losses = real(*arguments, **options)
-        return loss * math.nan if len(calls) == 11 else loss, losses
+        loss = real(training, batch)
+        if len(calls) == 11:
+            training.loss_sum += math.nan
+        return loss
 
-    monkeypatch.setattr(loop, "update", update)
+    monkeypatch.setattr(Training, "step", step)
     with pytest.raises(TrainingDiverged, match="The loss became nan by step 11"):
         trained()
     run = only_run(tmp_path)

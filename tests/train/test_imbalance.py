@@ -11,21 +11,19 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
+from tests.train.one_training import batch_of, training_of
 from torch.nn import functional
 
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import InvalidSetting
 from snellen.recipes.json_form import from_json, with_settings
-from snellen.recipes.recipe import SGD, Augment, Recipe, Sampling
+from snellen.recipes.recipe import Augment, Recipe, Sampling
 from snellen.serialize import to_json
 from snellen.train.batches import Batches, _balanced
 from snellen.train.fit import fit
-from snellen.train.optimizers import build_optimizers
-from snellen.train.precision import Placement
 from snellen.train.setup import prepare
-from snellen.train.step import update
+from snellen.train.training import Training
 
 CPU = torch.device("cpu")
 
@@ -39,9 +37,8 @@ def uneven(few_images: LabeledImages) -> LabeledImages:
 
 
 def batches(images: LabeledImages, sampling: Sampling, *, seed: int = 0, augment: Augment | None = None) -> Batches:
-    return Batches(
-        images, batch_size=20, augment=augment or Augment(), seed=seed, device=CPU, sampling=sampling
-    )  # fmt: skip
+    recipe = Recipe(name="r", model="mlp", epochs=1, batch_size=20, augment=augment or Augment(), sampling=sampling)
+    return Batches(images, recipe, seed=seed, device=CPU)
 
 
 def seen(made: Batches, epoch: int, *, first: int = 0) -> list[int]:
@@ -91,31 +88,27 @@ def test_whatever_the_counts_the_places_are_shared_to_within_one(counts: list[in
 
 
 def test_balanced_weights_are_those_of_pytorchs_loss(tiny_recipe: Recipe) -> None:
-    torch.manual_seed(0)
-    model, other = nn.Linear(4, 3), nn.Linear(4, 3)
-    other.load_state_dict(model.state_dict())
-    images, labels, weights = torch.rand(6, 4), torch.tensor([0, 0, 0, 1, 1, 2]), torch.tensor([0.5, 1.0, 2.0])
-    recipe = tiny_recipe.replace(optimizer=SGD(lr=0.1))
-    shared = {"lr": 1.0, "recipe": recipe, "placement": Placement.nowhere()}
-    summed, _ = update(
-        model, images, labels, optimizers=build_optimizers(model, recipe), class_weights=weights, **shared
-    )
+    recipe = tiny_recipe.replace(model="mlp", widths=(5,), class_weights="balanced")
+    training = training_of(recipe, count=7, classes=3)  # 3, 2 and 2 of a class
+    images, labels = torch.rand(6, 3, 16, 16), torch.tensor([0, 0, 0, 1, 1, 2])
+    weights = torch.tensor([7 / 9, 7 / 6, 7 / 6])
     expected = functional.cross_entropy(
-        other(images), labels, weight=weights, label_smoothing=recipe.label_smoothing, reduction="sum"
+        training.model(images), labels, weight=weights, label_smoothing=recipe.label_smoothing, reduction="sum"
     )
+    summed = training.step(batch_of(images, labels))
     assert summed.item() == pytest.approx(expected.item())
 
 
-def test_the_weights_of_a_job_are_those_of_its_training_images(tiny_dataset: Dataset, tiny_recipe: Recipe) -> None:
+def test_the_weights_of_a_training_are_those_of_its_training_images(tiny_dataset: Dataset, tiny_recipe: Recipe) -> None:
     rare = np.flatnonzero((tiny_dataset.train.labels != 0) | (np.arange(300) % 4 == 0))
     uneven = Dataset("rare", tiny_dataset.train.take(rare, "all"), None, "here")
     recipe = tiny_recipe.replace(class_weights="balanced")
-    job = prepare(recipe, uneven, seed=0, device="cpu", precision="fp32")
-    weights = job.class_weights()
+    setup = prepare(recipe, uneven, seed=0, device="cpu", precision="fp32")
+    weights = Training(setup).class_weights
     assert weights is not None
-    counts = torch.from_numpy(job.splits.train.counts)
-    assert torch.allclose(weights * counts, torch.full((10,), len(job.splits.train) / 10))
-    assert prepare(tiny_recipe, uneven, seed=0, device="cpu", precision="fp32").class_weights() is None
+    counts = torch.from_numpy(setup.splits.train.counts)
+    assert torch.allclose(weights * counts, torch.full((10,), len(setup.splits.train) / 10))
+    assert Training(replace(setup, recipe=tiny_recipe)).class_weights is None
 
 
 @pytest.mark.parametrize("setting", ["class_weights=balanced", "sampling=balanced"])

@@ -19,9 +19,9 @@ from pathlib import Path
 from snellen.data.eyechart import make_eyechart
 from snellen.recipes.catalog import RECIPES
 from snellen.runs.run import open_run
-from snellen.train import loop
+from snellen.train import recorder
 from snellen.train.fit import fit, resume
-loop._CHECKPOINT_SECONDS = 0.0
+recorder._CHECKPOINT_SECONDS = 0.0
 runs, name = Path(sys.argv[1]), sys.argv[2]
 dataset = make_eyechart(train=300, test=0)
 recipe = RECIPES["glance"].replace(epochs=12, widths=(4, 4, 8, 8), batch_size=32)

@@ -15,9 +15,12 @@ from snellen.data.dataset import Dataset
 from snellen.models.restore import restore
 from snellen.recipes.recipe import Augment, Average, Freeze, Recipe, Resolution, Schedule
 from snellen.runs.run import Run
-from snellen.train import loop
+from snellen.train import training as training_file
+from snellen.train.batches import Batch
 from snellen.train.fit import fit
+from snellen.train.optimizers import Lookahead
 from snellen.train.schedules import lr_fraction
+from snellen.train.training import Training
 
 STEPS_PER_EPOCH = 4  # 270 training images in batches of 64
 
@@ -39,24 +42,31 @@ class Seen:
 
 
 def watch(recipe: Recipe, dataset: Dataset, runs: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Seen:
-    seen, real = Seen(), loop.update
+    seen, real, resize_side = Seen(), Training.step, training_file.resize_side
 
-    def update(model: Any, images: torch.Tensor, labels: torch.Tensor, **rest: Any) -> Any:
+    def step(training: Training, batch: Batch) -> torch.Tensor:
+        model = training.model
         last = list(model.parameters())[-1]
-        seen.sides.append(images.shape[-1])
-        seen.rates.append(rest["lr"])
-        seen.frozen.append({name for name, value in model.named_parameters() if not value.requires_grad})
         seen.training.append(model.training)
-        seen.batches.append(images.numpy().tobytes())
-        seen.labels.append(labels.tolist())
+        seen.labels.append(batch.targets.tolist())
         seen.weights_before.append(last.detach().clone())
         if hasattr(model.net, "whiten"):
             seen.whitening.append(model.net.whiten.weight.detach().clone())
-        loss = real(model, images, labels, **rest)
+        loss = real(training, batch)
+        group = training.optimizers[0].param_groups[0]
+        seen.rates.append(group["lr"] / group["peak_lr"])
+        seen.frozen.append({name for name, value in model.named_parameters() if not value.requires_grad})
         seen.weights_after.append(last.detach().clone())
         return loss
 
-    monkeypatch.setattr(loop, "update", update)
+    def resized(images: torch.Tensor, side: int) -> torch.Tensor:
+        shown = resize_side(images, side)
+        seen.sides.append(shown.shape[-1])
+        seen.batches.append(shown.numpy().tobytes())
+        return shown
+
+    monkeypatch.setattr(Training, "step", step)
+    monkeypatch.setattr(training_file, "resize_side", resized)
     seen.run = fit(recipe, dataset, device="cpu", precision="fp32", runs=runs, **options)
     return seen
 
@@ -72,7 +82,7 @@ def test_each_step_gets_the_rate_of_its_own_number(
     schedule = Schedule(shape="linear", warmup_fraction=0.2, tail_fraction=0.2, floor=0.05)
     seen = watch(recipe.replace(schedule=schedule), tiny_dataset, tmp_path, monkeypatch)
     expected = [lr_fraction(schedule, step=step, steps=10, steps_per_epoch=STEPS_PER_EPOCH) for step in range(10)]
-    assert seen.rates == expected
+    assert seen.rates == pytest.approx(expected, rel=1e-12)
     assert len(set(expected)) > 5
 
 
@@ -97,10 +107,17 @@ def test_a_parameter_is_trained_until_it_is_frozen_and_not_after(
 def test_lookahead_pulls_the_weights_between_steps_from_its_start_on(
     recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = watch(recipe.replace(average=Average(after=0.4, every_steps=2)), tiny_dataset, tmp_path, monkeypatch)
-    handed_on = zip(seen.weights_after, seen.weights_before[1:], strict=False)
-    changed = [step for step, (after, before) in enumerate(handed_on, start=1) if not torch.equal(after, before)]
-    assert changed == [6, 8]  # a copy is taken after step 4; 6, 8 and 10 pull, and 10 is the end
+    changed, real = [], Lookahead.after_step
+
+    def after_step(lookahead: Lookahead, step: int) -> None:
+        before = {name: value.clone() for name, value in lookahead._tensors.items()}
+        real(lookahead, step)
+        if not all(torch.equal(value, before[name]) for name, value in lookahead._tensors.items()):
+            changed.append(step)
+
+    monkeypatch.setattr(Lookahead, "after_step", after_step)
+    watch(recipe.replace(average=Average(after=0.4, every_steps=2)), tiny_dataset, tmp_path, monkeypatch)
+    assert changed == [6, 8, 10]  # a copy is taken after step 4
 
 
 def test_the_weights_that_are_kept_are_the_moving_average_over_every_step(
@@ -120,13 +137,13 @@ def test_every_step_weighs_the_classes_as_the_recipe_says(
     recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rare = tiny_dataset.train.take(np.flatnonzero((tiny_dataset.train.labels != 0) | (np.arange(300) % 4 == 0)), "all")
-    seen, real = [], loop.update
+    seen, real = [], training_file.functional.cross_entropy
 
-    def update(*arguments: Any, class_weights: torch.Tensor, **options: Any) -> Any:
-        seen.append(class_weights)
-        return real(*arguments, class_weights=class_weights, **options)
+    def cross_entropy(*arguments: Any, weight: torch.Tensor, **options: Any) -> Any:
+        seen.append(weight)
+        return real(*arguments, weight=weight, **options)
 
-    monkeypatch.setattr(loop, "update", update)
+    monkeypatch.setattr(training_file.functional, "cross_entropy", cross_entropy)
     balanced = recipe.replace(class_weights="balanced", epochs=1)
     run = fit(balanced, Dataset("rare", rare, None, "here"), device="cpu", precision="fp32", runs=tmp_path)
     counts = np.array(run.info["data"]["train"]["per_class"])
@@ -175,14 +192,14 @@ def test_the_training_loss_of_a_row_is_the_mean_over_the_images_of_its_epoch(
     recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses: list[float] = []
-    real = loop.update
+    real = Training.step
 
-    def update(*arguments: Any, **options: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        loss, each = real(*arguments, **options)
+    def step(training: Training, batch: Batch) -> torch.Tensor:
+        loss = real(training, batch)
         losses.append(loss.item())
-        return loss, each
+        return loss
 
-    monkeypatch.setattr(loop, "update", update)
+    monkeypatch.setattr(Training, "step", step)
     run = fit(recipe, tiny_dataset, device="cpu", precision="fp32", runs=tmp_path)
     means = [sum(losses[:4]) / 256, sum(losses[4:8]) / 256, sum(losses[8:]) / 128]
     assert [row["train/loss"] for row in run.journal.rows()] == pytest.approx(means, rel=1e-6)

@@ -12,13 +12,13 @@ from snellen.train.lr_finder import RangeTest, range_test, rates
 from snellen.train.setup import TrainingSetup, prepare
 
 
-def job(recipe: Recipe, dataset: Dataset) -> TrainingSetup:
+def setup(recipe: Recipe, dataset: Dataset) -> TrainingSetup:
     return prepare(recipe, dataset, seed=0, device="cpu", precision="fp32")
 
 
 def test_factors_rise_by_one_ratio_and_every_step_is_told(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
     steps: list[int] = []
-    found = range_test(job(tiny_recipe, tiny_dataset), steps=40, advance=steps.append)
+    found = range_test(setup(tiny_recipe, tiny_dataset), steps=40, advance=steps.append)
     assert steps == list(range(1, len(found.factors) + 1))
     ratios = [late / early for early, late in zip(found.factors, found.factors[1:], strict=False)]
     assert ratios == pytest.approx([ratios[0]] * len(ratios))
@@ -29,7 +29,7 @@ def test_factors_rise_by_one_ratio_and_every_step_is_told(tiny_recipe: Recipe, t
 
 def test_it_stops_when_the_loss_runs_away(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
     hot = tiny_recipe.replace(optimizer=SGD(lr=50.0))
-    found = range_test(job(hot, tiny_dataset), steps=100)
+    found = range_test(setup(hot, tiny_dataset), steps=100)
     assert len(found.factors) < 100
     assert max(found.losses) <= 3 * min(found.losses)
     assert found.steepest < 0.5  # 50 is far too much, and it says so
@@ -38,7 +38,7 @@ def test_it_stops_when_the_loss_runs_away(tiny_recipe: Recipe, tiny_dataset: Dat
 def test_the_same_seed_gives_the_same_curve_and_nothing_is_left_changed(
     tiny_recipe: Recipe, tiny_dataset: Dataset
 ) -> None:
-    prepared = job(tiny_recipe, tiny_dataset)
+    prepared = setup(tiny_recipe, tiny_dataset)
     assert range_test(prepared, steps=20) == range_test(prepared, steps=20)
 
 
@@ -63,7 +63,7 @@ def test_a_number_of_steps_that_shows_nothing_is_refused(
     tiny_recipe: Recipe, tiny_dataset: Dataset, steps: int
 ) -> None:
     with pytest.raises(InvalidSetting, match=f"--steps {steps} is not possible"):
-        range_test(job(tiny_recipe, tiny_dataset), steps=steps)
+        range_test(setup(tiny_recipe, tiny_dataset), steps=steps)
 
 
 def test_a_loss_that_runs_away_at_once_is_said_with_a_way_out() -> None:

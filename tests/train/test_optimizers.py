@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.train.one_training import batch_of, training_of
 from torch import nn
 
 from snellen.errors import InvalidSetting
@@ -13,9 +14,9 @@ from snellen.models.catalog import ModelSpec, build
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.recipe import SGD, Finetune, Muon, Recipe
 from snellen.train.muon import Muon as MuonOptimizer
-from snellen.train.optimizers import build_optimizers, set_lr
-from snellen.train.precision import Placement
-from snellen.train.step import update
+from snellen.train.optimizers import build_optimizers
+from snellen.train.precision import DeviceAndPrecision
+from snellen.train.schedules import set_lr
 
 
 def model_of(name: str, widths: tuple[int, ...]) -> nn.Module:
@@ -27,7 +28,7 @@ def model_of(name: str, widths: tuple[int, ...]) -> nn.Module:
 
 
 def recipe(**changes: Any) -> Recipe:
-    return Recipe(**({"name": "r", "model": "mlp", "epochs": 1, "batch_size": 8} | changes))
+    return Recipe(**({"name": "r", "model": "mlp", "epochs": 1, "batch_size": 8, "widths": (5,)} | changes))
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor]:
@@ -35,14 +36,11 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.rand(8, 3, 16, 16, generator=generator), torch.arange(8) % 4
 
 
-def make_steps(model: nn.Module, chosen: Recipe, rates: list[float]) -> list[torch.Tensor]:
-    optimizers = build_optimizers(model, chosen)
-    images, labels = batch()
-    place = Placement.nowhere()
-    return [
-        update(model, images, labels, optimizers=optimizers, lr=rate, recipe=chosen, placement=place)[0]
-        for rate in rates
-    ]
+def make_steps(chosen: Recipe, rates: list[float]) -> tuple[nn.Module, list[torch.Tensor]]:
+    """The model after these steps, which began as `model_of` makes it, and their losses."""
+    training = training_of(chosen, schedule=rates.__getitem__)
+    losses = [training.step(batch_of(*batch())) for _ in rates]
+    return training.model, losses
 
 
 @pytest.mark.parametrize("nesterov", [True, False])
@@ -50,7 +48,7 @@ def make_steps(model: nn.Module, chosen: Recipe, rates: list[float]) -> list[tor
 def test_sgd_is_the_one_written_by_hand(nesterov: bool, smoothing: float) -> None:
     settings = SGD(lr=0.1, momentum=0.9, nesterov=nesterov, weight_decay=0.01)
     chosen = recipe(optimizer=settings, label_smoothing=smoothing)
-    model, by_hand = model_of("mlp", (5,)), model_of("mlp", (5,))
+    by_hand = model_of("mlp", (5,))
     images, labels = batch()
     velocity = {name: torch.zeros_like(value) for name, value in by_hand.named_parameters()}
     for rate in (1.0, 0.5, 0.25):
@@ -65,7 +63,7 @@ def test_sgd_is_the_one_written_by_hand(nesterov: bool, smoothing: float) -> Non
                 gradient = value.grad + 0.01 * value
                 velocity[name] = 0.9 * velocity[name] + gradient
                 value -= 0.1 * rate * (gradient + 0.9 * velocity[name] if nesterov else velocity[name])
-    make_steps(model, chosen, [1.0, 0.5, 0.25])
+    model, _ = make_steps(chosen, [1.0, 0.5, 0.25])
     for (name, ours), (_, theirs) in zip(model.named_parameters(), by_hand.named_parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, msg=name)
 
@@ -74,34 +72,33 @@ def test_the_loss_is_pytorchs_smoothed_cross_entropy_summed_over_the_batch() -> 
     model = model_of("mlp", (5,))
     images, labels = batch()
     expected = nn.CrossEntropyLoss(label_smoothing=0.1)(model(images), labels) * 8
-    (loss,) = make_steps(model, recipe(label_smoothing=0.1), [1.0])
+    _, (loss,) = make_steps(recipe(label_smoothing=0.1), [1.0])
     torch.testing.assert_close(loss, expected.detach())
     assert not loss.requires_grad
 
 
 def test_the_loss_is_taken_in_fp32_also_where_the_arithmetic_is_bf16() -> None:
-    model, place = model_of("mlp", (5,)), Placement(torch.device("cpu"), "bf16", "asked for")
+    training = training_of(recipe(), compute=DeviceAndPrecision(precision="bf16"))
     images, labels = batch()
-    with place.autocast():
-        logits = model(images)
+    with training.setup.compute.autocast():
+        logits = training.model(images)
     assert logits.dtype == torch.bfloat16
     expected = nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
-    loss, _ = update(
-        model, images, labels, optimizers=build_optimizers(model, recipe()), lr=1.0, recipe=recipe(), placement=place
-    )
+    loss = training.step(batch_of(images, labels))
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, expected.detach(), rtol=1e-6, atol=0)
 
 
 def test_under_muon_the_head_steps_along_the_gradient_of_the_summed_loss() -> None:
     settings = Muon(head_lr=0.01, momentum=0.5)
-    chosen = recipe(optimizer=settings)
-    model, images, labels = model_of("sprint_net", (24, 24, 24)).train(), *batch()
+    chosen = recipe(model="sprint_net", widths=(24, 24, 24), optimizer=settings)
+    training, (images, labels) = training_of(chosen), batch()
+    model = training.model
     nn.functional.cross_entropy(model(images), labels, reduction="sum").backward()
     head = model.net.head.weight
     expected = head.detach() - 0.01 * 1.5 * head.grad  # Nesterov's first step: gradient and momentum are the same
     model.zero_grad()
-    make_steps(model, chosen, [1.0])
+    training.step(batch_of(images, labels))
     torch.testing.assert_close(head.detach(), expected)
 
 
@@ -123,8 +120,7 @@ def test_the_smoothed_loss_of_ten_classes_cannot_fall_below_half_a_nat() -> None
 
 
 def test_gradients_are_gone_after_the_step() -> None:
-    model = model_of("mlp", (5,))
-    make_steps(model, recipe(), [1.0])
+    model, _ = make_steps(recipe(), [1.0])
     assert all(parameter.grad is None for parameter in model.parameters())
 
 

@@ -10,21 +10,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from tests.train.one_training import batch_of, training_of
 from torch.nn import functional
 
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import InvalidSetting
 from snellen.recipes.recipe import SGD, Augment, DataPruning, Recipe
-from snellen.train.batches import Batches
+from snellen.train.batches import Batches, Pruning
 from snellen.train.ddp import Workers
 from snellen.train.fit import fit
-from snellen.train.optimizers import build_optimizers
-from snellen.train.precision import Placement
-from snellen.train.pruning import Pruning
 from snellen.train.setup import prepare
-from snellen.train.step import update
+from snellen.train.training import Training
 
 CPU = torch.device("cpu")
 ALWAYS = DataPruning(easiest=0.6, skip=0.5, after=0.0, until=1.0)
@@ -34,6 +31,13 @@ def pruning(settings: DataPruning = ALWAYS, *, count: int = 100, steps: int = 10
     made = Pruning(settings, count=count, steps=steps, seed=seed, device=CPU)
     made.note(torch.arange(count), torch.arange(count).float())  # image 0 is the easiest
     return made
+
+
+def batches_of(
+    images: LabeledImages, size: int, augment: Augment | None = None, share: tuple[int, int] = (0, 1)
+) -> Batches:
+    recipe = Recipe(name="r", model="mlp", epochs=1, batch_size=size, augment=augment or Augment())
+    return Batches(images, recipe, seed=0, device=CPU, share=share)
 
 
 def thinned(made: Pruning, images: torch.Tensor, step: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -112,8 +116,7 @@ def test_images_are_judged_by_the_last_loss_they_had() -> None:
 
 def test_a_thinned_batch_keeps_labels_and_draws_with_its_images(few_images: LabeledImages) -> None:
     def batches() -> Batches:
-        augment = Augment(crop_pixels=2, brightness=0.3)
-        return Batches(few_images, batch_size=20, augment=augment, seed=0, device=CPU)
+        return batches_of(few_images, 20, Augment(crop_pixels=2, brightness=0.3))
 
     made = pruning(count=len(few_images), steps=6)
     for whole, thin in zip(batches().epoch(1), batches().epoch(1, pruning=made), strict=True):
@@ -128,7 +131,7 @@ def test_a_thinned_batch_keeps_labels_and_draws_with_its_images(few_images: Labe
 
 
 def test_in_the_first_epoch_nothing_is_known_and_nothing_left_out(few_images: LabeledImages) -> None:
-    made = Batches(few_images, batch_size=20, augment=Augment(), seed=0, device=CPU)
+    made = batches_of(few_images, 20)
     fresh = Pruning(ALWAYS, count=len(few_images), steps=6, seed=0, device=CPU)
     assert [len(batch.positions) for batch in made.epoch(0, pruning=fresh)] == [20, 20, 20]
     assert [len(batch.positions) for batch in made.epoch(1, pruning=fresh)] == [14, 14, 14]
@@ -152,17 +155,17 @@ def test_it_goes_with_the_remedies_for_rare_classes(
 
 
 def test_shares_of_a_thinned_batch_must_hold_two_images_each(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
-    job = prepare(
+    setup = prepare(
         tiny_recipe.replace(batch_size=8, prune=DataPruning()), tiny_dataset, seed=0, device="cpu", precision="fp32"
     )
-    job.batches(Workers(0, 3))
+    Training(setup, Workers(0, 3))
     with pytest.raises(InvalidSetting, match="batch of 6 images cannot be shared by 4 workers"):
-        job.batches(Workers(0, 4))
+        Training(setup, Workers(0, 4))
 
 
 def test_two_shares_of_a_thinned_batch_make_it(few_images: LabeledImages) -> None:
     def first(share: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
-        made = Batches(few_images, batch_size=21, augment=Augment(), seed=0, device=CPU, share=share)
+        made = batches_of(few_images, 21, share=share)
         batch = next(made.epoch(1, pruning=pruning(count=len(few_images), steps=6)))
         return batch.images, batch.sample_weights, batch.positions
 
@@ -177,27 +180,25 @@ def test_two_shares_of_a_thinned_batch_make_it(few_images: LabeledImages) -> Non
 
 
 def test_the_step_is_along_the_gradient_of_the_counted_losses_over_the_whole_batch(tiny_recipe: Recipe) -> None:
-    recipe = tiny_recipe.replace(optimizer=SGD(lr=0.1), label_smoothing=0.1)
-    torch.manual_seed(0)
-    model = nn.Sequential()
-    model.add_module("head", nn.Linear(4, 3, bias=False))
-    images, labels, counts = torch.rand(5, 4), torch.tensor([0, 1, 2, 0, 1]), torch.tensor([2.0, 1.0, 1.0, 2.0, 1.0])
-    weight = model.head.weight.detach().clone().requires_grad_()
-    losses = functional.cross_entropy(images @ weight.T, labels, label_smoothing=0.1, reduction="none")
+    recipe = tiny_recipe.replace(
+        model="mlp", widths=(5,), batch_size=7, optimizer=SGD(lr=0.1, momentum=0.0, nesterov=False, weight_decay=0.0)
+    )
+    training = training_of(recipe)
+    images, labels, counts = torch.rand(5, 3, 16, 16), torch.tensor([0, 1, 2, 0, 1]), torch.tensor([2.0, 1, 1, 2, 1])
+    smoothing = recipe.label_smoothing
+    losses = functional.cross_entropy(training.model(images), labels, label_smoothing=smoothing, reduction="none")
     (losses * counts).sum().backward()
-    assert weight.grad is not None
-    summed, each = update(
-        model, images, labels, optimizers=build_optimizers(model, recipe), lr=1.0, recipe=recipe,
-        placement=Placement.nowhere(), sample_weights=counts, batch_size=7,
-    )  # fmt: skip
-    torch.testing.assert_close(each, losses.detach())
+    weights = {name: value.detach() - 0.1 * value.grad / 7 for name, value in training.model.named_parameters()}
+    training.model.zero_grad()
+    summed = training.step(batch_of(images, labels, counts))
     torch.testing.assert_close(summed, (losses * counts).sum().detach())
-    torch.testing.assert_close(model.head.weight.detach(), weight.detach() - 0.1 * weight.grad / 7)
+    for name, value in training.model.named_parameters():
+        torch.testing.assert_close(value.detach(), weights[name], msg=name)
 
 
 def test_a_recipe_without_it_remembers_nothing(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
-    job = prepare(tiny_recipe, tiny_dataset, seed=0, device="cpu", precision="fp32")
-    assert job.pruning(10) is None
-    made = replace(job, recipe=tiny_recipe.replace(prune=DataPruning())).pruning(10)
+    setup = prepare(tiny_recipe, tiny_dataset, seed=0, device="cpu", precision="fp32")
+    assert Training(setup).pruning is None
+    made = Training(replace(setup, recipe=tiny_recipe.replace(prune=DataPruning()))).pruning
     assert made is not None
-    assert made.losses.shape == (len(job.splits.train),)
+    assert made.losses.shape == (len(setup.splits.train),)

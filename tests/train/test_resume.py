@@ -18,10 +18,12 @@ from snellen.models.restore import weights_hash
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import Augment, Average, DataPruning, Freeze, Muon, Recipe, Resolution, Schedule
 from snellen.runs.run import Run, open_run
+from snellen.train import ddp, recorder
 from snellen.train import fit as fit_file
-from snellen.train import loop, workers
+from snellen.train.batches import Batch
 from snellen.train.fit import fit, resume
 from snellen.train.interrupt import Interrupted
+from snellen.train.training import Training
 
 CLOCKS = {"seconds", "images_per_second"}
 
@@ -55,21 +57,21 @@ def recipe(request: pytest.FixtureRequest, tiny_recipe: Recipe) -> Recipe:
 @pytest.fixture
 def stop_at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Make the n-th update of the next training end with a signal, or with `Killed`."""
-    real = loop.update
+    real = Training.step
 
     def arm(step: int, *, killed: bool = False) -> None:
         calls: list[int] = []
 
-        def update(*arguments: Any, **options: Any) -> Any:
+        def step_and_stop(training: Training, batch: Batch) -> Any:
             calls.append(1)
-            loss = real(*arguments, **options)
+            loss = real(training, batch)
             if len(calls) == step:
                 if killed:
                     raise Killed
                 signal.raise_signal(signal.SIGTERM)
             return loss
 
-        monkeypatch.setattr(loop, "update", update)
+        monkeypatch.setattr(Training, "step", step_and_stop)
 
     return arm
 
@@ -155,7 +157,7 @@ def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
     uninterrupted: Any,
     step: int,
 ) -> None:
-    monkeypatch.setattr(loop, "_CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(recorder, "_CHECKPOINT_SECONDS", 0.0)
     stop_at(step, killed=True)
     run = interrupted(recipe, tiny_dataset, tmp_path / "runs", Killed)
     assert run.info["status"] == "training"
@@ -178,7 +180,7 @@ def test_stops_and_kills_at_any_steps_of_any_epochs_change_nothing(
     stops: list[tuple[int, bool]],
     checkpoint_every_step: bool,
 ) -> None:
-    monkeypatch.setattr(loop, "_CHECKPOINT_SECONDS", 0.0 if checkpoint_every_step else 60.0)
+    monkeypatch.setattr(recorder, "_CHECKPOINT_SECONDS", 0.0 if checkpoint_every_step else 60.0)
     runs, run = tmp_path_factory.mktemp("stops"), None
     for step, killed in [*stops, (1_000, False)]:  # the last one never comes
         stop_at(step, killed=killed)
@@ -256,7 +258,7 @@ def test_a_look_at_val_is_not_waited_for_and_is_made_when_the_run_is_resumed(
     uninterrupted: Any,
     look: int,
 ) -> None:
-    asked, real = [], workers.predict
+    asked, real = [], ddp.predict
 
     def predict(*arguments: Any, **options: Any) -> Predictions:
         asked.append(1)
@@ -266,7 +268,7 @@ def test_a_look_at_val_is_not_waited_for_and_is_made_when_the_run_is_resumed(
         return real(*arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(workers, "predict", predict)
+        patch.setattr(ddp, "predict", predict)
         run = interrupted(recipe, tiny_dataset, tmp_path / "runs")
     assert len(run.journal.rows()) == look - 1
     assert content(resume(run, tiny_dataset)) == uninterrupted

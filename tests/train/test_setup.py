@@ -24,21 +24,21 @@ def prepared(recipe: Recipe, dataset: Dataset, **changes: Any) -> TrainingSetup:
 
 
 def test_statistics_come_from_the_training_images_and_not_from_val(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
-    job = prepared(tiny_recipe, tiny_dataset)
-    assert job.splits.val is not None
-    assert (len(job.splits.train), len(job.splits.val)) == (270, 30)
-    assert not set(job.splits.train.ids) & set(job.splits.val.ids)
-    expected = job.splits.train.images.reshape(-1, 3) / 255
-    np.testing.assert_allclose(job.statistics.mean, expected.mean(axis=0))
-    np.testing.assert_allclose(job.statistics.std, expected.std(axis=0))
-    assert job.statistics == measure(job.splits.train)
+    setup = prepared(tiny_recipe, tiny_dataset)
+    assert setup.splits.val is not None
+    assert (len(setup.splits.train), len(setup.splits.val)) == (270, 30)
+    assert not set(setup.splits.train.ids) & set(setup.splits.val.ids)
+    expected = setup.splits.train.images.reshape(-1, 3) / 255
+    np.testing.assert_allclose(setup.statistics.mean, expected.mean(axis=0))
+    np.testing.assert_allclose(setup.statistics.std, expected.std(axis=0))
+    assert setup.statistics == measure(setup.splits.train)
 
 
 def test_a_final_training_has_all_images_and_no_val(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
-    job = prepared(tiny_recipe, tiny_dataset, final=True)
-    assert job.final
-    assert job.splits.val is None
-    assert sorted(job.splits.train.ids) == list(range(300))
+    setup = prepared(tiny_recipe, tiny_dataset, final=True)
+    assert setup.final
+    assert setup.splits.val is None
+    assert sorted(setup.splits.train.ids) == list(range(300))
 
 
 def test_equal_seeds_begin_with_equal_weights(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from snellen.bench.bare_training import train_bare
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import DataError, TrainingDiverged
@@ -23,7 +22,9 @@ from snellen.predict.predictions import Predictions
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.json_form import with_settings
 from snellen.recipes.recipe import Recipe
+from snellen.train.loop import train
 from snellen.train.setup import prepare
+from snellen.train.training import Training
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
@@ -96,15 +97,19 @@ class SnellenClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.recipe_ = self._recipe()
         dataset = Dataset("arrays", self._labeled(images, numbers, "all"), test=None, source="arrays in memory")
         try:
-            job = prepare(
+            setup = prepare(
                 self.recipe_, dataset, seed=self._seed(), final=True, device=self.device, precision=self.precision
             )
         except DataError as error:  # scikit-learn's callers expect a ValueError of data
             raise ValueError(str(error)) from error
-        self.model_ = train_bare(job)
-        self._bf16 = job.placement.precision == "bf16"
+        too_fast = TrainingDiverged("The weights became NaN or infinite. Lower the rate: settings={'optimizer.lr': …}")
+        try:
+            self.model_ = train(Training(setup)).graded.eval()
+        except TrainingDiverged as error:
+            raise too_fast from error
         if not all(bool(torch.isfinite(value).all()) for value in self.model_.state_dict().values()):
-            raise TrainingDiverged("The weights became NaN or infinite. Lower the rate: settings={'optimizer.lr': …}")
+            raise too_fast
+        self._bf16 = setup.compute.bf16
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:

@@ -17,7 +17,7 @@ from snellen.models.device import choose_device
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.recipe import Recipe
 from snellen.train.batches import Batches
-from snellen.train.precision import Placement, Precision, place
+from snellen.train.precision import DeviceAndPrecision, choose_compute
 
 RECIPES = ("sprint", "small_cnn", "resnet18")
 _IMAGES, _QUICK_IMAGES = 50_000, 2_000
@@ -36,10 +36,10 @@ def measure_recipes(recipes: Sequence[Recipe], settings: Settings) -> Iterator[M
     images = noise_images(_QUICK_IMAGES if settings.quick else _IMAGES)
     for recipe in recipes:
         yield measure_epoch(recipe, images, device=device, settings=settings)
-        precision = _precision(recipe, images, device)
+        compute = chosen_compute(recipe, images, device)
         found = []
         for stage in stages(recipe, images.image_shape[0]):
-            line, comparison = _measure_share(recipe, images, device, precision, stage, settings)
+            line, comparison = _measure_share(recipe, images, compute, stage, settings)
             found.append((stage, comparison))
             yield line
         if len(found) > 1:
@@ -48,12 +48,12 @@ def measure_recipes(recipes: Sequence[Recipe], settings: Settings) -> Iterator[M
 
 def measure_epoch(recipe: Recipe, images: LabeledImages, *, device: torch.device, settings: Settings) -> Measurement:
     """Images per second of all batches of an epoch: draws, order, gather, crop, mirror, jitter; nothing else."""
-    batches = Batches(images, batch_size=recipe.batch_size, augment=recipe.augment, seed=0, device=device)
+    batches = Batches(images, recipe, seed=0, device=device)
     timing = time_repeatedly(
         lambda: sum(1 for _ in batches.epoch(0)),
         warmup=1,
         repeats=settings.repeats,
-        synchronize=Placement(device, "fp32", "").synchronize,
+        synchronize=DeviceAndPrecision(device).synchronize,
         conditions=conditions_here(device=device, precision="fp32", batch=batches.batch_size),
     )
     count = batches.steps_per_epoch * batches.batch_size
@@ -62,35 +62,30 @@ def measure_epoch(recipe: Recipe, images: LabeledImages, *, device: torch.device
     return Measurement("augment", case, figures, timing.conditions, timing)
 
 
-def _precision(recipe: Recipe, images: LabeledImages, device: torch.device) -> Precision:
+def chosen_compute(recipe: Recipe, images: LabeledImages, device: torch.device) -> DeviceAndPrecision:
     """What a training would choose: the faster the step, the larger the share."""
     stage = stages(recipe, images.image_shape[0])[-1]
-    step = TrainingStep(recipe, images, device=torch.device("cpu"), precision="fp32", stage=stage)
-    return place(step.model, images.image_shape, device=str(device), precision="auto").precision
+    step = TrainingStep(recipe, images, DeviceAndPrecision(), stage)
+    return choose_compute(step.training.model, images.image_shape, device=str(device), precision="auto")
 
 
 def _measure_share(
-    recipe: Recipe,
-    images: LabeledImages,
-    device: torch.device,
-    precision: Precision,
-    stage: Stage,
-    settings: Settings,
+    recipe: Recipe, images: LabeledImages, compute: DeviceAndPrecision, stage: Stage, settings: Settings
 ) -> tuple[Measurement, Comparison]:
-    step = TrainingStep(recipe, images, device=device, precision=precision, stage=stage)
+    step = TrainingStep(recipe, images, compute, stage)
     batch = step.batch()
-    conditions = conditions_here(device=device, precision=precision, batch=step.batches.batch_size)
+    conditions = conditions_here(device=compute.device, precision=compute.precision, batch=step.batch_size)
     comparison = compare(
-        step.batch, lambda: step.update(*batch), warmup=2, repeats=settings.repeats,
-        synchronize=step.placement.synchronize, conditions=(conditions, conditions),
+        step.batch, lambda: step.training.step(batch), warmup=2, repeats=settings.repeats,
+        synchronize=compute.synchronize, conditions=(conditions, conditions),
     )  # fmt: skip
     # Pair by pair: what making a batch takes of making it and learning from it.
     shares = [100 / (1 + ratio) for ratio in comparison.ratios]
-    per_image = 1e6 / step.batches.batch_size
+    per_image = 1e6 / step.batch_size
     make, learn = per_image * comparison.a.median, per_image * comparison.b.median
     figures = dict(zip(_SHARE, (make, make + learn, percentile(shares, 50)), strict=True))
     line = Measurement(
-        "augment", f"{recipe.name} {precision}, step at {stage.side} px", figures, comparison.a.conditions,
+        "augment", f"{recipe.name} {compute.precision}, step at {stage.side} px", figures, comparison.a.conditions,
         comparison=comparison,
     )  # fmt: skip
     return line, comparison

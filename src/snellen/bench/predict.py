@@ -27,7 +27,7 @@ from snellen.models.fuse import optimize_for_inference
 from snellen.models.normalized import Classifier
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.recipe import Recipe
-from snellen.train.precision import Placement
+from snellen.train.precision import DeviceAndPrecision
 
 RECIPES = ("small_cnn", "resnet18", "sprint")
 BATCHES, QUICK_BATCHES = (1, 512), (1, 8)
@@ -77,7 +77,7 @@ def measure_answers(
         conditions = tuple(conditions_here(device=device, precision=one, batch=batch) for one in (precision, "fp32"))
         comparison = compare(
             _repeated(answer, pixels, calls), _repeated(plain, pixels, calls), warmup=2, repeats=settings.repeats,
-            synchronize=Placement(device, "fp32", "").synchronize, conditions=(conditions[0], conditions[1]),
+            synchronize=DeviceAndPrecision(device).synchronize, conditions=(conditions[0], conditions[1]),
         )  # fmt: skip
         rate, plain_rate = calls * batch / comparison.a.median, calls * batch / comparison.b.median
         figures = dict(zip(_FIGURES, (plain_rate, rate, comparison.ratio, gap), strict=True))

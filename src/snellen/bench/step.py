@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import torch
-
 from snellen.bench.catalog import Settings
 from snellen.bench.measurement import Measurement
 from snellen.bench.noise import noise_images
@@ -15,7 +13,7 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.models.device import choose_device
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.recipe import Recipe
-from snellen.train.precision import Precision
+from snellen.train.precision import DeviceAndPrecision, Precision
 
 RECIPES = ("mlp", "plain", "small_cnn", "resnet18", "sprint")
 """One for each model."""
@@ -37,7 +35,7 @@ def measure_recipes(recipes: Sequence[Recipe], settings: Settings) -> Iterator[M
         images = noise_images(2 * recipe.batch_size)
         for precision in PRECISIONS:
             for stage in stages(recipe, images.image_shape[0]):
-                yield measure_step(recipe, images, device=device, precision=precision, stage=stage, settings=settings)
+                yield measure_step(recipe, images, DeviceAndPrecision(device, precision), stage, settings)
 
 
 def sized(recipe: Recipe, settings: Settings) -> Recipe:
@@ -46,27 +44,20 @@ def sized(recipe: Recipe, settings: Settings) -> Recipe:
 
 
 def measure_step(
-    recipe: Recipe,
-    images: LabeledImages,
-    *,
-    device: torch.device,
-    precision: Precision,
-    stage: Stage,
-    settings: Settings,
+    recipe: Recipe, images: LabeledImages, compute: DeviceAndPrecision, stage: Stage, settings: Settings
 ) -> Measurement:
     """Time whole training steps of one recipe in one precision and at one stage; a step makes its own batch."""
-    case = f"{recipe.name} {precision} {stage.side} px, batch {recipe.batch_size}"
-    conditions = conditions_here(device=device, precision=precision, batch=recipe.batch_size)
+    case = f"{recipe.name} {compute.precision} {stage.side} px, batch {recipe.batch_size}"
+    conditions = conditions_here(device=compute.device, precision=compute.precision, batch=recipe.batch_size)
     try:
-        step = TrainingStep(recipe, images, device=device, precision=precision, stage=stage)
+        step = TrainingStep(recipe, images, compute, stage)
         timing = time_repeatedly(
-            step.whole, warmup=2, repeats=settings.repeats, synchronize=step.placement.synchronize,
-            conditions=conditions,
-        )  # fmt: skip
+            step.whole, warmup=2, repeats=settings.repeats, synchronize=compute.synchronize, conditions=conditions
+        )
     except RuntimeError as error:  # no bf16 kernel for a layer, or not enough memory
         reason = str(error).splitlines()[0]
         return Measurement("step", case, dict.fromkeys(_FIGURES), conditions, note=f"failed: {reason}")
-    rate = step.batches.batch_size / timing.median
+    rate = step.batch_size / timing.median
     flop = step.flop_per_image()
     figures = dict(zip(_FIGURES, (rate, 1e3 * timing.median, flop / 1e9, rate * flop / 1e9), strict=True))
     return Measurement("step", case, figures, timing.conditions, timing)

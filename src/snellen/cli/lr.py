@@ -54,10 +54,10 @@ def run(args: Args) -> int:
     progress = Progress(quiet=args.json)
     dataset = args.own_pictures.load(args.dataset, data=args.data, download=False, progress=progress)
     recipe = with_settings(find_recipe(args.recipe) if args.recipe else default_recipe(args.dataset), args.set)
-    job = prepare(recipe, dataset, seed=args.seed, device=args.device, precision=args.precision)
+    setup = prepare(recipe, dataset, seed=args.seed, device=args.device, precision=args.precision)
     progress.begin(steps=args.steps, done=0, images_per_step=recipe.batch_size)
     try:
-        found = range_test(job, steps=args.steps, advance=progress.advance)
+        found = range_test(setup, steps=args.steps, advance=progress.advance)
     finally:
         progress.end()
     settings = found.suggestion(recipe)

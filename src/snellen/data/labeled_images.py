@@ -87,6 +87,12 @@ class LabeledImages:
         """(K,) int64: images per class."""
         return np.bincount(self.labels, minlength=self.num_classes).astype(np.int64)
 
+    @property
+    def balanced_weights(self) -> NDArray[np.float64]:
+        """(K,) float64: N / (K * images of the class), loss weights that give each class the same say; 0 for none."""
+        counts = self.counts
+        return np.where(counts > 0, counts.sum() / (len(counts) * np.maximum(counts, 1)), 0.0)
+
     @cached_property
     def content_hashes(self) -> NDArray[np.uint64]:
         """(N,) uint64: BLAKE2b of each picture's pixels. Equal pictures have equal hashes."""

@@ -94,7 +94,7 @@ def class_balance(images: LabeledImages) -> GuardResult:
     )
     if counts[most] <= _MOST_IMBALANCE * counts[least]:
         return GuardResult("class-balance", True, evidence)
-    weights = balanced_weights(counts)
+    weights = images.balanced_weights
     shown = ", ".join(f"{images.class_names[k]} {weights[k]:.3g}" for k in np.argsort(-weights)[:5])
     return GuardResult(
         "class-balance", False, evidence,
@@ -102,11 +102,6 @@ def class_balance(images: LabeledImages) -> GuardResult:
         "the rare classes, or give each class the same say: --set class_weights=balanced (in the loss; largest first: "
         f"{shown}) or --set sampling=balanced (shown equally often).",
     )  # fmt: skip
-
-
-def balanced_weights(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(K,) float64: N / (K * images of the class), the loss weights that give each class the same say; 0 for none."""
-    return np.where(counts > 0, counts.sum() / (len(counts) * np.maximum(counts, 1)), 0.0)
 
 
 def labels_match_images(images: LabeledImages) -> GuardResult:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 import re
 import time
+from dataclasses import replace
 
-from snellen.augment.batched import resize_side
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting
 from snellen.recipes.recipe import Recipe
 from snellen.show.progress import Progress
-from snellen.train.optimizers import build_optimizers
 from snellen.train.setup import TrainingSetup, prepare
-from snellen.train.step import update
+from snellen.train.training import Training
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _RESERVE = 0.10  # of the budget: grading at the end, and machines that slow down
@@ -54,11 +53,11 @@ def fit_into(
         InvalidSetting: not even a twentieth of an epoch fits.
     """
     started = time.monotonic()
-    job = prepare(recipe, dataset, seed=0, final=final, device=device, precision=precision)
-    rate = _images_per_second(job)
-    train_images = len(job.splits.train) * (recipe.prune.trained_share(recipe.epochs) if recipe.prune else 1)
+    setup = prepare(recipe, dataset, seed=0, final=final, device=device, precision=precision)
+    rate = _images_per_second(setup)
+    train_images = len(setup.splits.train) * (recipe.prune.trained_share(recipe.epochs) if recipe.prune else 1)
     # An evaluation is a forward pass, about a third of a training step, over val and as many training images.
-    looked_at = 2 * len(job.splits.val) if job.splits.val else 0
+    looked_at = 2 * len(setup.splits.val) if setup.splits.val else 0
     per_epoch = (train_images + looked_at / 3 / recipe.evaluate_every) / rate
     left = seconds * (1 - _RESERVE) - (time.monotonic() - started)
     epochs = min(left / per_epoch, recipe.epochs * _MOST_EPOCHS_FACTOR)
@@ -73,24 +72,15 @@ def fit_into(
     return recipe.replace(epochs=float(epochs), expect=None)
 
 
-def _images_per_second(job: TrainingSetup) -> float:
-    """Median training speed over a few real steps, at the recipe's mean image size."""
-    recipe, device = job.recipe, job.placement.device
-    model = job.new_model().to(device)
-    optimizers = build_optimizers(model, recipe)
-    batches = job.batches()
-    class_weights = job.class_weights()
+def _images_per_second(setup: TrainingSetup) -> float:
+    """Training speed over a few real steps, spread over the training: images grow and layers freeze as they will."""
+    whole = replace(setup, recipe=setup.recipe.replace(prune=None))  # what is left out is counted apart
+    training = Training(whole, steps=_MEASURED_STEPS + 1)
     times = []
-    for number, batch in enumerate(batches.epoch(0)):
-        if number > _MEASURED_STEPS:
-            break
-        side = recipe.side_at((number - 0.5) / _MEASURED_STEPS, full=min(batch.images.shape[-2:]))
+    for batch in training.batches():
         started = time.perf_counter()
-        update(
-            model, resize_side(batch.images, side), batch.targets,
-            optimizers=optimizers, lr=0.01, recipe=recipe, placement=job.placement, class_weights=class_weights,
-        )  # fmt: skip
-        job.placement.synchronize()
+        training.step(batch)
+        setup.compute.synchronize()
         times.append(time.perf_counter() - started)
-    timed = times[1:] or times  # the first step pays for warming up
-    return batches.batch_size * len(timed) / sum(timed)
+    timed = times[1:]  # the first step pays for warming up
+    return training.batch_size * len(timed) / sum(timed)

@@ -4,19 +4,23 @@ Every worker holds the whole model and takes its share of every batch; gradients
 that all workers always hold the same weights. Only the first one writes, and all of them see the same numbers.
 What is sent is tensors and JSON: nothing is unpickled, not even what our own processes say.
 
-With one process, every method here returns what it was given.
+With one process, every method here returns what it was given. The first worker writes the run folder; the others train
+in folders of their own, which are thrown away.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import platform
 import signal
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -27,12 +31,18 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from snellen.data.labeled_images import LabeledImages
-from snellen.errors import InvalidSetting, RunError
+from snellen.errors import DataError, InvalidSetting, RunError, SnellenError
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
+from snellen.recipes.recipe import Recipe
+from snellen.runs.atomic import write_bytes
+from snellen.runs.run import Run, open_run
+from snellen.train.setup import TrainingSetup
 
 # The others wait for the first one while it reads the data; a worker that died is noticed at once, by its connection.
 _PATIENCE = timedelta(hours=2)
+
+_NEEDED = ("recipe.json", "run.json", "metrics.jsonl", "resume/state.safetensors")  # to begin, or to go on
 
 Array = TypeVar("Array", torch.Tensor, NDArray[Any])
 
@@ -105,7 +115,7 @@ class Workers:
             torch.distributed.all_reduce(tensor)
         return tensor
 
-    def whole(self, share: torch.Tensor, count: int) -> torch.Tensor:
+    def all_gather(self, share: torch.Tensor, count: int) -> torch.Tensor:
         """The (count, …) entries of which every worker holds its `share`, as `share` takes them; on each of them."""
         if self.count == 1:
             return share
@@ -119,7 +129,7 @@ class Workers:
             return flags
         return tuple(bool(total) for total in self.sum(torch.tensor(flags, dtype=torch.int32)).tolist())
 
-    def told(self, content: bytes) -> bytes:
+    def broadcast(self, content: bytes) -> bytes:
         """What the first worker holds, on each of them; what the others give is not looked at."""
         if self.count == 1:
             return content
@@ -130,11 +140,11 @@ class Workers:
         torch.distributed.broadcast(buffer, src=0)
         return buffer.numpy().tobytes()
 
-    def told_json(self, content: Any) -> Any:
+    def broadcast_json(self, content: Any) -> Any:
         """The same for anything JSON can say."""
-        return content if self.count == 1 else json.loads(self.told(json.dumps(content).encode()))
+        return content if self.count == 1 else json.loads(self.broadcast(json.dumps(content).encode()))
 
-    def joined(self, model: nn.Module) -> nn.Module:
+    def ddp(self, model: nn.Module) -> nn.Module:
         """`model`, with gradients that are means over all workers. Make it anew when other parameters learn.
 
         The first worker's weights and batch statistics are those of all: DistributedDataParallel sends them before
@@ -155,7 +165,7 @@ class Workers:
             f"with as many workers as you like: … -m snellen train --resume {run}"
         )
 
-    def same(self, model: nn.Module) -> None:
+    def sync_buffers(self, model: nn.Module) -> None:
         """Give `model` on all workers the tensors it has on the first: batch statistics have gone their own ways."""
         if self.count > 1:
             for tensor in model.state_dict().values():
@@ -167,7 +177,7 @@ class Workers:
             return predict(model, images, bf16=bf16, finite=False)
         mine = self.share(np.arange(len(images)))
         answered = predict(model, images.take(mine, role=images.role), bf16=bf16, finite=False)
-        logits = self.whole(torch.from_numpy(answered.logits), len(images))
+        logits = self.all_gather(torch.from_numpy(answered.logits), len(images))
         return replace(answered, logits=logits.numpy(), labels=images.labels, ids=images.ids)
 
 
@@ -221,3 +231,59 @@ def _launch() -> str:
     """A name for the torchrun behind this process that is the same after a restart."""
     named = os.environ.get("TORCHELASTIC_RUN_ID", "none")  # from --rdzv-id: the same on all machines
     return named if named != "none" else f"{platform.node()} {os.getppid()}"  # torchrun outlives its workers
+
+
+# The run folder of several workers
+
+
+def hand_out(run: Run, workers: Workers) -> None:
+    """Send the others what `folder_of_its_own` waits for; the first worker calls it, holding the run's lock."""
+    if workers.count > 1:
+        files = {name: (run.folder / name).read_bytes() for name in _NEEDED if (run.folder / name).exists()}
+        workers.broadcast_json({name: base64.b64encode(content).decode() for name, content in files.items()})
+
+
+@contextmanager
+def folder_of_its_own(workers: Workers) -> Iterator[Run]:
+    """A throw-away run folder that begins as the first worker's stands, on whatever machine this is."""
+    with tempfile.TemporaryDirectory(prefix="snellen-worker-") as folder:
+        run = Run(Path(folder))
+        for name, content in workers.broadcast_json(None).items():
+            write_bytes(run.folder / name, base64.b64decode(content))
+        yield run
+
+
+def begun_by(workers: Workers, runs: Path, recipe: Recipe, seed: int) -> Run | None:
+    """The unfinished run that these workers had begun before torchrun started them again, or None."""
+    found = ""
+    if workers.first and workers.restarts:
+        for path in runs.glob("*/run.json"):
+            try:
+                run = open_run(path.parent)
+                mine = run.info.get("workers", {}).get("launch") == workers.launch
+                if mine and (run.recipe, run.info["seed"]) == (recipe, seed) and run.info["status"] != "finished":
+                    found = str(run.folder)
+            except SnellenError:  # somebody else's, and broken
+                continue
+    found = workers.broadcast_json(found) if workers.restarts else ""
+    return open_run(Path(found)) if found else None
+
+
+def require_same(setup: TrainingSetup, run: Run) -> None:
+    """Raise unless this worker would train what the first one trains.
+
+    Raises:
+        DataError: the pictures on this machine are others.
+        RunError: the recipe or the seed is another.
+    """
+    first, here = run.info["data"]["train"]["fingerprint"], setup.splits.train.fingerprint
+    if first != here:
+        raise DataError(
+            f"On {platform.node()} {setup.source} holds {here[:12]}…, and where the first worker is {first[:12]}…. "
+            "Give all machines the same data."
+        )
+    if (run.recipe, run.info["seed"]) != (setup.recipe, setup.seed):
+        raise RunError(
+            f"On {platform.node()} the recipe or the seed is not that of the first worker. Start all machines with the "
+            "same command and the same version of Snellen."
+        )

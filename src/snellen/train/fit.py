@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rich.markup import escape
 
@@ -27,12 +27,12 @@ from snellen.show.curves import curves_png
 from snellen.show.progress import Progress
 from snellen.trackers.callbacks import reattach, tracker_callbacks
 from snellen.trackers.catalog import Target, targets
-from snellen.train.ddp import Workers, launched
-from snellen.train.ddp_run import begun_by, folder_of_its_own, hand_out, require_same
+from snellen.train.ddp import Workers, begun_by, folder_of_its_own, hand_out, launched, require_same
 from snellen.train.interrupt import StopRequest
 from snellen.train.loop import train
-from snellen.train.setup import TrainingSetup, prepare, resume_setup
-from snellen.train.state import TrainingState
+from snellen.train.recorder import Recorder
+from snellen.train.setup import TrainingSetup, begin_with, prepare, resume_setup
+from snellen.train.training import Training
 
 
 def fit(
@@ -77,14 +77,16 @@ def fit(
     if begun is not None:
         return resume(begun, dataset, shown, track=track)
     require_place(runs)
-    place, start = workers.device(device), _start(weights)
     with workers.one_before_the_others():
-        job = prepare(recipe, dataset, seed=seed, final=final, device=place, precision=precision, weights=start)
-    job = replace(job, placement=replace(job.placement, precision=workers.told_json(job.placement.precision)))
+        setup = prepare(recipe, dataset, seed=seed, final=final, device=workers.device(device), precision=precision)
+        if weights:
+            setup = begin_with(setup, weights)
+    agreed = workers.broadcast_json(setup.compute.precision)
+    setup = replace(setup, compute=replace(setup.compute, precision=agreed))
     run_name = name or f"{dataset.name}-{recipe.name}-s{seed}{'-final' if final else ''}"
-    run = _created(job, runs, run_name, shown, workers)
+    run = _created(setup, runs, run_name, shown, workers)
     with _held(run, workers):
-        return _train_and_grade(job, run, shown, followers, workers)
+        return _train_and_grade(setup, run, shown, followers, workers)
 
 
 def resume(run: Run, dataset: Dataset, progress: Progress | None = None, *, track: Sequence[str] = ()) -> Run:
@@ -109,12 +111,12 @@ def resume(run: Run, dataset: Dataset, progress: Progress | None = None, *, trac
             _require_unfinished(run)  # whoever held the lock until now may have come to the end
         place = workers.device(_kind(run.info["device"], workers))
         with workers.one_before_the_others():
-            job = resume_setup({**run.info, "device": place}, run.recipe, dataset)
+            setup = resume_setup({**run.info, "device": place}, run.recipe, dataset)
         followers = targets(track, live=True)
         if workers.first:
-            _announce(job, shown)
+            _announce(setup, shown)
             followers = reattach(run, followers, partial(_say_plain, shown))
-        return _train_and_grade(job, run, shown, followers, workers)
+        return _train_and_grade(setup, run, shown, followers, workers)
 
 
 def _require_unfinished(run: Run) -> None:
@@ -133,21 +135,14 @@ def _held(run: Run, workers: Workers) -> AbstractContextManager[None]:
     return run.locked() if workers.first else nullcontext()
 
 
-def _created(job: TrainingSetup, runs: Path, name: str, progress: Progress, workers: Workers) -> Run:
+def _created(setup: TrainingSetup, runs: Path, name: str, progress: Progress, workers: Workers) -> Run:
     """A new run folder, made by the first worker; the others are told which."""
     folder = ""
     if workers.first:
-        _announce(job, progress)
-        info = {**job.describe(), **workers.describe(), "status": "created"}
-        folder = str(create_run(runs, name, job.recipe, info, describe_environment()).folder)
-    return Run(Path(workers.told_json(folder)))
-
-
-def _start(weights: str | Path | None) -> Path | Literal["pretrained"] | None:
-    """Text from the command line, or a path; said in one place for both."""
-    if not weights:
-        return None
-    return "pretrained" if weights == "pretrained" else Path(weights)
+        _announce(setup, progress)
+        info = {**setup.describe(), **workers.describe(), "status": "created"}
+        folder = str(create_run(runs, name, setup.recipe, info, describe_environment()).folder)
+    return Run(Path(workers.broadcast_json(folder)))
 
 
 def _kind(device: str, workers: Workers) -> str:
@@ -164,13 +159,13 @@ def _say_plain(progress: Progress, sentence: str) -> None:
 
 
 def _train_and_grade(
-    job: TrainingSetup, run: Run, progress: Progress, followers: Sequence[Target], workers: Workers
+    setup: TrainingSetup, run: Run, progress: Progress, followers: Sequence[Target], workers: Workers
 ) -> Run:
     try:
         if workers.first:
-            _lead(job, run, progress, followers, workers)
+            _lead(setup, run, progress, followers, workers)
         else:
-            _take_part(job, workers)
+            _take_part(setup, workers)
         workers.wait()  # the run is whole when this returns, whichever worker asks
         run.refresh()
     except RuntimeError as error:
@@ -178,25 +173,27 @@ def _train_and_grade(
     return run
 
 
-def _take_part(job: TrainingSetup, workers: Workers) -> None:
+def _take_part(setup: TrainingSetup, workers: Workers) -> None:
     """The training as every worker but the first sees it: nothing that it writes is kept."""
     quiet = Progress(quiet=True)
     with folder_of_its_own(workers) as own, tracker_callbacks(own, (), quiet.say) as nobody:
-        require_same(job, own)
-        train(job, own, quiet, nobody, workers)
+        require_same(setup, own)
+        training = Training(setup, workers)
+        train(training, Recorder(training, own, quiet, nobody))
 
 
-def _lead(job: TrainingSetup, run: Run, progress: Progress, followers: Sequence[Target], workers: Workers) -> None:
+def _lead(setup: TrainingSetup, run: Run, progress: Progress, followers: Sequence[Target], workers: Workers) -> None:
     """Train and grade in the run's folder, and leave the reason there where it does not come to its end."""
     with tracker_callbacks(run, followers, partial(_say_plain, progress)) as follow, StopRequest() as stop:
         run.update_info(status="training", **workers.describe())
         try:
             with stop.at_once():  # the loop, which has something to save, does otherwise
-                copies = check_duplicates(job.splits, job.files) if job.loading else ()
+                copies = check_duplicates(setup.splits, setup.files) if setup.loading else ()
                 _warn(copies, progress)
                 hand_out(run, workers)
-                state = train(job, run, progress, follow, workers)
-                _grade(job, run, state, copies, progress)
+                training = Training(setup, workers)
+                train(training, Recorder(training, run, progress, follow))
+                _grade(training, run, copies, progress)
         except KeyboardInterrupt:
             run.update_info(status="interrupted")
             progress.end()
@@ -214,33 +211,32 @@ def _lead(job: TrainingSetup, run: Run, progress: Progress, followers: Sequence[
         run.update_info(status="finished")
 
 
-def _grade(
-    job: TrainingSetup, run: Run, state: TrainingState, copies: Sequence[GuardResult], progress: Progress
-) -> None:
+def _grade(training: Training, run: Run, copies: Sequence[GuardResult], progress: Progress) -> None:
     """Write curves, grades and results into the folder of a run whose training has ended."""
-    smoothing = job.recipe.label_smoothing
-    floors = {run.name: smoothing_floor(smoothing, job.splits.train.num_classes)} if smoothing else {}
+    setup = training.setup
+    smoothing = setup.recipe.label_smoothing
+    floors = {run.name: smoothing_floor(smoothing, setup.splits.train.num_classes)} if smoothing else {}
     curves_png(run.folder / "curves.png", {run.name: run.journal.rows()}, floors=floors)
-    results: dict[str, Any] = {"best_epoch": state.best_epoch, "seconds": round(state.seconds, 3)}
-    if job.splits.val is not None:
+    results: dict[str, Any] = {"best_epoch": training.best_epoch, "seconds": round(training.seconds, 3)}
+    if setup.splits.val is not None:
         card = grade(
-            restore(run, job.placement.device),
-            job.splits.val,
+            restore(run, setup.compute.device),
+            setup.splits.val,
             run.folder,
-            tta=job.recipe.tta,
-            tta_fraction=job.recipe.tta_fraction,
-            bf16=job.placement.precision == "bf16",
+            tta=setup.recipe.tta,
+            tta_fraction=setup.recipe.tta_fraction,
+            bf16=setup.compute.bf16,
         )
         results["val"] = card
-        _compare_with_expectation(job, card["accuracy"], progress)
+        _compare_with_expectation(setup, card["accuracy"], progress)
     run.update_info(**results)
     # Before the run calls itself finished: one that is stopped in here is judged when it is resumed.
     check_run(
         run,
-        train=job.splits.train,
-        val=job.splits.val,
+        train=setup.splits.train,
+        val=setup.splits.val,
         ledger=ledger_of(run),
-        device=job.placement.device,
+        device=setup.compute.device,
         before=copies,
     )
 
@@ -253,25 +249,25 @@ def _warn(results: Sequence[GuardResult], progress: Progress) -> None:
             progress.say(f"  → {escape(result.remedy)}")
 
 
-def _compare_with_expectation(job: TrainingSetup, accuracy: dict[str, Any], progress: Progress) -> None:
+def _compare_with_expectation(setup: TrainingSetup, accuracy: dict[str, Any], progress: Progress) -> None:
     """Say so where a run's val interval lies wholly outside what the recipe gave when it was measured."""
-    expect = job.recipe.expect
-    if expect is None or expect.split != "val" or expect.data != job.splits.train.name:
+    recipe, expect = setup.recipe, setup.recipe.expect
+    if expect is None or expect.split != "val" or expect.data != setup.splits.train.name:
         return
     low, high = expect.accuracy
     if accuracy["high"] < low or accuracy["low"] > high:
         progress.say(
-            f"[yellow]Unexpected:[/yellow] val accuracy {100 * accuracy['value']:.1f} %, where {job.recipe.name} gave "
+            f"[yellow]Unexpected:[/yellow] val accuracy {100 * accuracy['value']:.1f} %, where {recipe.name} gave "
             f"{100 * low:.1f}-{100 * high:.1f} % (n={expect.runs}, {expect.evidence}). Something differs from that run."
         )
 
 
-def _announce(job: TrainingSetup, progress: Progress) -> None:
-    train, val = job.splits.train, job.splits.val
+def _announce(setup: TrainingSetup, progress: Progress) -> None:
+    train, val = setup.splits.train, setup.splits.val
     judged = f"{len(val):,} val images for every choice" if val else "no val images: final training, nothing is chosen"
-    progress.say(f"[bold]{job.recipe.name}[/bold] on {train.name}: {len(train):,} training images, {judged}")
-    if job.taken is not None:
-        progress.say(escape(str(job.taken)))
+    progress.say(f"[bold]{setup.recipe.name}[/bold] on {train.name}: {len(train):,} training images, {judged}")
+    if setup.load_report is not None:
+        progress.say(escape(str(setup.load_report)))
     progress.say(
-        f"[dim]{job.placement.device}, {job.placement.precision} ({job.placement.reason}); seed {job.seed}[/dim]"
+        f"[dim]{setup.compute.device}, {setup.compute.precision} ({setup.compute.reason}); seed {setup.seed}[/dim]"
     )

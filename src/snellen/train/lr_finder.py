@@ -9,14 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from itertools import count
 
-from snellen.augment.batched import resize_side
 from snellen.errors import InvalidSetting
 from snellen.recipes.recipe import Recipe
-from snellen.train.loop import initial_state
 from snellen.train.setup import TrainingSetup
-from snellen.train.step import update
+from snellen.train.training import Training
 
 _LOW, _HIGH = 1e-4, 10.0  # factors of the recipe's own rates
 _SMOOTHING = 0.9  # weight of the past in the running mean of the loss
@@ -52,12 +49,12 @@ def rates(recipe: Recipe) -> dict[str, float]:
 
 
 def range_test(
-    job: TrainingSetup, *, steps: int = 100, advance: Callable[[int], None] = lambda step: None
+    setup: TrainingSetup, *, steps: int = 100, advance: Callable[[int], None] = lambda step: None
 ) -> RangeTest:
     """Train up to `steps` steps from new weights, each at a higher rate; stops when the loss has run away.
 
     Args:
-        job: what would be trained. Nothing of it is kept or changed.
+        setup: what would be trained. Nothing of it is kept or changed.
         steps: at most; fewer give a rougher curve.
         advance: is called with the number of steps made.
 
@@ -66,28 +63,19 @@ def range_test(
     """
     if not 20 <= steps <= 10_000:
         raise InvalidSetting(f"--steps {steps} is not possible: 20 to 10000 steps.")
-    state = initial_state(job, steps)
-    state.model.train()
-    recipe, class_weights = job.recipe, job.class_weights()
-    batches = job.batches()
-    endless = (batch for epoch in count() for batch in batches.epoch(epoch))
+    rising = [_LOW * (_HIGH / _LOW) ** (step / (steps - 1)) for step in range(steps)]
+    # Held at its beginning: images stay as small and as many parameters frozen as in the first step.
+    training = Training(setup, steps=steps, schedule=rising.__getitem__, held_at=0.0)
     factors: list[float] = []
     losses: list[float] = []
     mean = 0.0
-    for step in range(steps):
-        batch = next(endless)
-        factor = _LOW * (_HIGH / _LOW) ** (step / (steps - 1))
-        side = recipe.side_at(0.0, full=min(batch.images.shape[-2:]))
-        summed, _ = update(
-            state.model, resize_side(batch.images, side), batch.targets,
-            optimizers=state.optimizers, lr=factor, recipe=recipe, placement=job.placement, class_weights=class_weights,
-        )  # fmt: skip
-        loss = summed.item() / len(batch.targets)
+    for step, batch in enumerate(training.batches()):
+        loss = training.step(batch).item() / training.batch_size
         mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss
         smoothed = mean / (1 - _SMOOTHING ** (step + 1))  # as if the mean had begun with this loss
         if not math.isfinite(loss) or (losses and smoothed > _DIVERGED * min(losses)):
             break
-        factors.append(factor)
+        factors.append(rising[step])
         losses.append(smoothed)
         advance(step + 1)
     return RangeTest(tuple(factors), tuple(losses), *_read(factors, losses))

@@ -20,11 +20,12 @@ from snellen.models.device import choose_device
 from snellen.train.small_maps import small_map_products
 
 Precision = Literal["fp32", "bf16"]
+_CPU = torch.device("cpu")
 _WORTH_IT = 1.15  # bf16 must be this much faster: below it, noise decides, and fp32 is the safer number
 
 
 @dataclass(frozen=True)
-class Placement:
+class DeviceAndPrecision:
     """Where the arithmetic happens, in which format, and why.
 
     Attributes:
@@ -33,22 +34,22 @@ class Placement:
         reason: why this precision, with what was measured.
     """
 
-    device: torch.device
-    precision: Precision
-    reason: str
+    device: torch.device = _CPU
+    precision: Precision = "fp32"
+    reason: str = "asked for"
 
-    @staticmethod
-    def nowhere() -> Placement:
-        """The CPU in fp32, before anything has been chosen."""
-        return Placement(torch.device("cpu"), "fp32", "not chosen yet")
+    @property
+    def bf16(self) -> bool:
+        """Whether convolutions and matrix products are in bf16."""
+        return self.precision == "bf16"
 
     def autocast(self) -> torch.autocast:
         """The context in which forward passes run."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
     def kernels(self) -> AbstractContextManager[object]:
         """The context in which a forward and its backward pass run: how, not what, is computed."""
-        products = self.device.type == "cpu" and self.precision == "bf16"
+        products = self.device.type == "cpu" and self.bf16
         return small_map_products() if products else nullcontext()
 
     def synchronize(self) -> None:
@@ -57,7 +58,9 @@ class Placement:
             torch.cuda.synchronize(self.device)
 
 
-def place(model: nn.Module, image_shape: tuple[int, int, int], *, device: str, precision: str) -> Placement:
+def choose_compute(
+    model: nn.Module, image_shape: tuple[int, int, int], *, device: str, precision: str
+) -> DeviceAndPrecision:
     """Choose device and precision for this model; "auto" precision is measured in about a second.
 
     Args:
@@ -71,47 +74,47 @@ def place(model: nn.Module, image_shape: tuple[int, int, int], *, device: str, p
     """
     where = choose_device(device)
     if precision == "fp32":
-        return Placement(where, "fp32", "asked for")
+        return DeviceAndPrecision(where)
     if precision == "bf16":
-        return Placement(where, "bf16", "asked for")
+        return DeviceAndPrecision(where, "bf16")
     if precision != "auto":
         raise InvalidSetting(f"--precision {precision} is not possible: auto, fp32 or bf16.")
     if where.type == "cuda":
         if torch.cuda.is_bf16_supported(including_emulation=False):
-            return Placement(where, "bf16", f"{torch.cuda.get_device_name(where)} has bf16 tensor cores")
-        return Placement(where, "fp32", f"{torch.cuda.get_device_name(where)} has no bf16")
+            return DeviceAndPrecision(where, "bf16", f"{torch.cuda.get_device_name(where)} has bf16 tensor cores")
+        return DeviceAndPrecision(where, "fp32", f"{torch.cuda.get_device_name(where)} has no bf16")
     return _measure(model, image_shape, where)
 
 
-def _measure(model: nn.Module, image_shape: tuple[int, int, int], device: torch.device) -> Placement:
+def _measure(model: nn.Module, image_shape: tuple[int, int, int], device: torch.device) -> DeviceAndPrecision:
     height, width, channels = image_shape
     batch = torch.rand(64, channels, height, width, device=device).contiguous(memory_format=torch.channels_last)
     rates: dict[Precision, float] = {}
     state = {name: value.clone() for name, value in model.state_dict().items()}
     candidates: tuple[Precision, ...] = ("fp32", "bf16")
     for precision in candidates:
-        placement = Placement(device, precision, "")
+        compute = DeviceAndPrecision(device, precision)
         try:
-            seconds = min(_time_step(model, batch, placement) for _ in range(3))
+            seconds = min(_time_step(model, batch, compute) for _ in range(3))
         except RuntimeError:  # this build has no bf16 kernel for some layer
             continue
         rates[precision] = len(batch) / seconds
     model.load_state_dict(state)
     model.zero_grad(set_to_none=True)
     if "bf16" not in rates:
-        return Placement(device, "fp32", "this PyTorch build has no bf16 kernels for the model")
+        return DeviceAndPrecision(device, "fp32", "this PyTorch build has no bf16 kernels for the model")
     ratio = rates["bf16"] / rates["fp32"]
     measured = f"a training step runs at {rates['bf16']:.0f} images/s in bf16, {rates['fp32']:.0f} in fp32"
     if ratio >= _WORTH_IT:
-        return Placement(device, "bf16", f"{ratio:.1f}x faster here: {measured}")
-    return Placement(device, "fp32", f"bf16 is not faster here: {measured}")
+        return DeviceAndPrecision(device, "bf16", f"{ratio:.1f}x faster here: {measured}")
+    return DeviceAndPrecision(device, "fp32", f"bf16 is not faster here: {measured}")
 
 
-def _time_step(model: nn.Module, batch: torch.Tensor, placement: Placement) -> float:
+def _time_step(model: nn.Module, batch: torch.Tensor, compute: DeviceAndPrecision) -> float:
     started = time.perf_counter()
-    with placement.kernels():
-        with placement.autocast():
+    with compute.kernels():
+        with compute.autocast():
             loss = model(batch).float().square().mean()
         loss.backward()
-    placement.synchronize()
+    compute.synchronize()
     return time.perf_counter() - started

@@ -1,8 +1,10 @@
-"""Learning rate over training, as a fraction of its peak."""
+"""The learning rate at each step: its shape over a training, and how the optimizers are told."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from snellen.recipes.recipe import Schedule
 
@@ -24,3 +26,10 @@ def lr_fraction(schedule: Schedule, *, step: int, steps: int, steps_per_epoch: i
     if schedule.shape == "linear":
         return max(schedule.floor, 1 - done)
     return 1.0
+
+
+def set_lr(optimizers: Sequence[Any], fraction: float) -> None:
+    """Set every group of every torch optimizer to this fraction of its peak rate, which `build_optimizers` noted."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak_lr"] * fraction

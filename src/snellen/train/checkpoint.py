@@ -1,0 +1,120 @@
+"""A training on disk: everything of it that changes, as tensors and JSON, no pickle.
+
+A checkpoint is one safetensors file, numbers in its header, replaced in one rename. Order and augmentation of every
+epoch follow from the seed, so no random state has to be kept: a resumed run equals an uninterrupted one to the bit.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from snellen.errors import RunError
+from snellen.runs.atomic import write_bytes
+from snellen.train.interrupt import signals_deferred
+from snellen.train.training import Training
+
+_NUMBERS = ("steps_done", "images_seen", "best_accuracy", "best_epoch", "seconds", "epoch_seconds")
+
+
+def save_checkpoint(training: Training, path: Path) -> None:
+    """Write everything of `training` that changes to `path`, in one rename."""
+    tensors = {f"model.{name}": value for name, value in training.model.state_dict().items()}
+    tensors["loss_sum"] = training.loss_sum
+    if training.lookahead:
+        tensors |= {f"lookahead.{name}": value for name, value in training.lookahead.mean.items()}
+    if training.ema is not None:
+        tensors |= {f"ema.{name}": value for name, value in training.ema.state_dict().items()}
+    if training.pruning is not None:
+        tensors["pruning.losses"] = training.pruning.losses
+    numbers: dict[str, Any] = {name: getattr(training, name) for name in _NUMBERS}
+    for key, value in _optimizer_items(training.optimizers):
+        if isinstance(value, torch.Tensor):
+            tensors[key] = value
+        elif value is not None:
+            numbers[key] = value
+    contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    write_bytes(path, save(contiguous, metadata={"state": json.dumps(numbers)}))
+
+
+def load_checkpoint(training: Training, path: Path) -> None:
+    """Take over what `save_checkpoint` wrote.
+
+    Raises:
+        RunError: the file is broken or belongs to another model.
+    """
+    try:
+        with signals_deferred(), safe_open(path, framework="pt") as file:
+            numbers = json.loads((file.metadata() or {})["state"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        _take(training, numbers, tensors)
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        raise RunError(f"{path} does not fit this run ({error}). Train again under a new --name.") from error
+
+
+def _take(training: Training, numbers: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+    for name in _NUMBERS:
+        setattr(training, name, type(getattr(training, name))(numbers[name]))
+    training.loss_sum.copy_(tensors["loss_sum"])
+    training.model.load_state_dict(_without_prefix(tensors, "model."))
+    if training.lookahead:
+        device = training.loss_sum.device
+        mean = _without_prefix(tensors, "lookahead.")
+        _require_shapes(mean, training.model.state_dict())
+        training.lookahead.mean = {name: value.to(device) for name, value in mean.items()}
+    if training.ema is not None:
+        training.ema.load_state_dict(_without_prefix(tensors, "ema."))
+    if training.pruning is not None:
+        training.pruning.losses.copy_(tensors["pruning.losses"])
+    stored = {**{k: v for k, v in numbers.items() if k.startswith("optimizer.")}, **tensors}
+    for number, optimizer in enumerate(training.optimizers):
+        prefix = f"optimizer.{number}."
+        whole = optimizer.state_dict()
+        whole["state"] = {}
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        for key, value in _without_prefix(stored, prefix).items():
+            index, _, name = key.partition(".")
+            whole["state"].setdefault(int(index), {})[name] = _laid_out_as(parameters[int(index)], value)
+        _require_buffers(whole["state"], parameters)
+        optimizer.load_state_dict(whole)
+
+
+def _optimizer_items(optimizers: list[torch.optim.Optimizer]) -> list[tuple[str, Any]]:
+    return [
+        (f"optimizer.{number}.{index}.{name}", value)
+        for number, optimizer in enumerate(optimizers)
+        for index, entries in optimizer.state_dict()["state"].items()
+        for name, value in entries.items()
+    ]
+
+
+def _require_shapes(mean: dict[str, torch.Tensor], model: dict[str, torch.Tensor]) -> None:
+    """Raise ValueError unless a mean is that of all of the model's floating-point tensors, or was not begun yet."""
+    wanted = {name: value.shape for name, value in model.items() if value.is_floating_point()}
+    if mean and {name: value.shape for name, value in mean.items()} != wanted:
+        raise ValueError("its mean of the weights is that of another model")
+
+
+def _require_buffers(state: dict[int, dict[str, Any]], parameters: list[torch.nn.Parameter]) -> None:
+    """Raise ValueError where the next step of an optimizer would fail on what it remembers."""
+    for index, entries in state.items():
+        buffer, parameter = entries.get("momentum_buffer"), parameters[index]
+        fits = isinstance(buffer, torch.Tensor) and (buffer.shape, buffer.dtype) == (parameter.shape, parameter.dtype)
+        if index < 0 or not fits or type(entries.get("step", 0)) is not int:
+            raise ValueError(f"what the optimizer remembers of parameter {index} does not fit")
+
+
+def _laid_out_as(parameter: torch.Tensor, value: Any) -> Any:
+    """`value` in the parameter's memory order: fused optimizers go through both byte by byte, whatever the strides."""
+    if not isinstance(value, torch.Tensor) or value.shape != parameter.shape:
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
+def _without_prefix(items: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {key.removeprefix(prefix): value for key, value in items.items() if key.startswith(prefix)}

@@ -1,0 +1,227 @@
+"""One training: everything that changes while it runs, and the one step that changes it.
+
+Whatever trains holds a `Training` and makes its steps: `snellen train`, alone or under torchrun, the learning-rate
+finder, `--budget`, the benchmarks and `SnellenClassifier`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from snellen.augment.batched import resize_side, to_float
+from snellen.errors import InvalidSetting, TrainingDiverged
+from snellen.models.device import return_freed_memory
+from snellen.models.normalized import Classifier
+from snellen.recipes.recipe import Muon
+from snellen.train.batches import Batch, Batches, Pruning
+from snellen.train.ddp import ALONE, Workers
+from snellen.train.optimizers import Lookahead, apply_freezing, build_optimizers, moving_average, trainable_names
+from snellen.train.schedules import lr_fraction, set_lr
+from snellen.train.setup import TrainingSetup
+
+_WHITENING_IMAGES = 1_000
+
+
+class Training:
+    """Model, optimizers, means, schedule and batches of one training, and how far it has come.
+
+    Args:
+        setup: what is trained.
+        workers: the processes that share it; every number is that of all of them.
+        steps: of the whole training; None: as many as the recipe's epochs make.
+        schedule: the learning rate at a step as a fraction of every group's peak; None: the recipe's.
+        held_at: a point of the training, a fraction, at which image size and frozen parameters stay; None: they follow
+            the steps.
+
+    Attributes:
+        batch_size: images of a whole batch.
+        per_epoch: steps of an epoch.
+        model: that learns, on its device.
+        optimizers: as the recipe says, over the parameters that may learn at all.
+        lookahead: the mean of the weights that they are pulled to, or None.
+        ema: the weights' moving average, or None.
+        pruning: the memory of how hard each image was, or None.
+        class_weights: (K,) float32 on the device, the weight of each class in the loss; None weighs all alike.
+        steps_done: updates made.
+        images_seen: images of this epoch.
+        loss_sum: sum of their training loss, on the device.
+        best_accuracy: highest val accuracy so far (fraction), -1 before the first look.
+        best_epoch: the epoch it was reached in.
+        seconds: time spent in training and evaluation, over all sessions, up to the last row.
+        epoch_seconds: time spent in the steps of this epoch.
+
+    Raises:
+        InvalidSetting: workers have fewer than two images each, or the optimizer does not go with the model.
+    """
+
+    def __init__(
+        self,
+        setup: TrainingSetup,
+        workers: Workers = ALONE,
+        *,
+        steps: int | None = None,
+        schedule: Callable[[int], float] | None = None,
+        held_at: float | None = None,
+    ) -> None:
+        recipe, device, train = setup.recipe, setup.compute.device, setup.splits.train
+        self.setup, self.workers, self.held_at = setup, workers, held_at
+        self._batches = Batches(train, recipe, seed=setup.seed, device=device, share=(workers.rank, workers.count))
+        self.batch_size, self.per_epoch = self._batches.batch_size, self._batches.steps_per_epoch
+        self._require_shares()
+        self.steps = steps or max(1, round(recipe.epochs * self.per_epoch))
+        self._schedule = schedule or self._recipes_schedule
+        self.model = _initial_model(setup)
+        self.optimizers = build_optimizers(self.model, recipe)
+        self.lookahead = Lookahead(self.model, recipe.average, steps=self.steps) if recipe.average else None
+        self.ema = moving_average(self.model, recipe.ema_decay) if recipe.ema_decay else None
+        self.pruning = _pruning(setup, self.steps)
+        weights = train.balanced_weights if recipe.class_weights == "balanced" else None
+        self.class_weights = None if weights is None else torch.tensor(weights, dtype=torch.float32, device=device)
+        self.steps_done, self.images_seen, self.loss_sum = 0, 0, torch.zeros((), device=device)
+        self.best_accuracy, self.best_epoch, self.seconds, self.epoch_seconds = -1.0, 0, 0.0, 0.0
+        self._trainable = trainable_names(self.model)
+        self._learner: torch.nn.Module | None = None  # the model, with gradients that are means over all workers
+        self._side = 0
+
+    @property
+    def done(self) -> float:
+        """The point of the training that it is at, a fraction: image size and frozen parameters follow it."""
+        return self.steps_done / self.steps if self.held_at is None else self.held_at
+
+    @property
+    def epoch_ended(self) -> bool:
+        """Whether the last step was that of an epoch, or of the training."""
+        return self.steps_done == self.steps or self.steps_done % self.per_epoch == 0
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the last step, of the first group of parameters."""
+        peak: float = self.optimizers[0].param_groups[0]["peak_lr"]
+        return peak * self._schedule(max(0, self.steps_done - 1))
+
+    @property
+    def graded(self) -> Classifier:
+        """The model whose answers count: the moving average where there is one."""
+        if self.ema is None:
+            return self.model
+        averaged: Classifier = self.ema.module  # type: ignore[assignment]
+        return averaged
+
+    def batches(self) -> Iterator[Batch]:
+        """The batches that are left, one for each step; make it with `step` before you ask for the next."""
+        while self.steps_done < self.steps:
+            self.model.train()  # a look at val may have changed it
+            epoch, first = divmod(self.steps_done, self.per_epoch)
+            for batch in self._batches.epoch(epoch, first=first, pruning=self.pruning):
+                yield batch
+                if self.steps_done == self.steps:
+                    return
+
+    def step(self, batch: Batch) -> torch.Tensor:
+        """Make one update: forward, loss, backward, optimizers, means; nothing here waits for the device.
+
+        Returns:
+            The loss summed over the images of the whole batch, a scalar on the device.
+        """
+        recipe, done = self.setup.recipe, self.done
+        if apply_freezing(self.model, recipe, self._trainable, done=done) or self._learner is None:
+            self._learner = self.workers.ddp(self.model)
+        side = recipe.side_at(done, full=min(batch.images.shape[-2:]))
+        if side != self._side:
+            return_freed_memory()
+            self._side = side
+        loss, losses = self._backward(self._learner, resize_side(batch.images, side), batch)
+        set_lr(self.optimizers, self._schedule(self.steps_done))
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.steps_done += 1
+        if self.pruning is not None:
+            self.pruning.note(batch.positions, self.workers.all_gather(losses, len(batch.positions)))
+        if self.lookahead is not None and self.held_at is None:
+            self.lookahead.after_step(self.steps_done)
+        if self.ema is not None:
+            self.ema.update_parameters(self.model)
+        whole = self.workers.sum(loss)
+        self.loss_sum += whole
+        self.images_seen += self.batch_size
+        return whole
+
+    def _backward(
+        self, learner: torch.nn.Module, images: torch.Tensor, batch: Batch
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Gradients of the batch; returns the summed loss and each image's own before it is weighed, (B,) float32."""
+        recipe = self.setup.recipe
+        with self.setup.compute.kernels():
+            with self.setup.compute.autocast():
+                logits = learner(images)
+            # The loss is taken in fp32: bf16 has three digits, too few for log-probabilities.
+            losses = functional.cross_entropy(
+                logits.float(),
+                batch.targets,
+                weight=self.class_weights,
+                label_smoothing=recipe.label_smoothing,
+                reduction="none",
+            )
+            summed = (losses if batch.sample_weights is None else losses * batch.sample_weights).sum()
+            whole = 1 if isinstance(recipe.optimizer, Muon) else self.batch_size
+            # Gradients are averaged over the workers: times their number, the mean is that of the whole batch.
+            (self.workers.count * summed / whole).backward()  # type: ignore[no-untyped-call]
+        return summed.detach(), losses.detach()
+
+    def require_finite(self, *losses: float) -> None:
+        """Raise where one of these losses, or where none is given that of the epoch so far, is no number.
+
+        Raises:
+            TrainingDiverged: with the step.
+        """
+        for loss in losses or (self.loss_sum.item(),):
+            if not math.isfinite(loss):
+                raise TrainingDiverged(
+                    f"The loss became {loss} by step {self.steps_done}. The weights of the best epoch so far are "
+                    "kept. Lower the learning rate, for example with half of it: --set optimizer.lr=…"
+                )
+
+    def end_epoch(self, seconds: float) -> None:
+        """Begin to count anew; `seconds` is what the epoch took with its look at val."""
+        self.seconds += seconds
+        self.epoch_seconds, self.images_seen = 0.0, 0
+        self.loss_sum.zero_()
+
+    def _recipes_schedule(self, step: int) -> float:
+        return lr_fraction(self.setup.recipe.schedule, step=step, steps=self.steps, steps_per_epoch=self.per_epoch)
+
+    def _require_shares(self) -> None:
+        smallest, count, prune = self.batch_size, self.workers.count, self.setup.recipe.prune
+        if prune is not None:
+            easy, kept = prune.easy_and_kept(smallest)
+            smallest += kept - easy
+        if count > 1 and smallest < 2 * count:
+            raise InvalidSetting(
+                f"A batch of {smallest} images cannot be shared by {count} workers: each needs two for "
+                "its batch norms. Start fewer, or take larger batches: --set batch_size=…"
+            )
+
+
+def _pruning(setup: TrainingSetup, steps: int) -> Pruning | None:
+    settings, count = setup.recipe.prune, len(setup.splits.train)
+    if settings is None:
+        return None
+    return Pruning(settings, count=count, steps=steps, seed=setup.seed, device=setup.compute.device)
+
+
+def _initial_model(setup: TrainingSetup) -> Classifier:
+    """The model before its first step, on its device; fixed filters are set from training images."""
+    model = setup.new_model()
+    initialise = getattr(model.net, "init_whitening", None)
+    if initialise is not None and setup.weights is None:
+        train = setup.splits.train
+        at = np.linspace(0, len(train) - 1, min(_WHITENING_IMAGES, len(train)), dtype=int)
+        initialise(model.normalize(to_float(torch.from_numpy(train.images[at]))))
+    placed: Classifier = model.to(setup.compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return placed
