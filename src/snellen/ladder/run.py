@@ -60,8 +60,8 @@ def plan_ladder(
     if before is not None:
         device = before["device"] if device == "auto" else device
         precision = before["precision"] if precision == "auto" else precision
-    placement = prepare(ladder.rungs[0].recipe, dataset, seed=0, device=device, precision=precision).placement
-    device, precision = str(placement.device), placement.precision
+    compute = prepare(ladder.rungs[0].recipe, dataset, seed=0, device=device, precision=precision).compute
+    device, precision = str(compute.device), compute.precision
     for rung in ladder.rungs[1:]:  # not in the third hour
         prepare(rung.recipe, dataset, seed=0, device=device, precision=precision)
     splits = split(dataset)

@@ -81,8 +81,8 @@ def fit(
     with workers.one_before_the_others():
         setup = prepare(recipe, dataset, seed=seed, final=final, device=place, precision=precision)
         setup = begin_with(setup, weights) if weights else setup
-    precision = workers.broadcast_json(setup.compute.precision)
-    setup = replace(setup, compute=replace(setup.compute, precision=precision))
+    agreed = workers.broadcast_json(setup.compute.precision)
+    setup = replace(setup, compute=replace(setup.compute, precision=agreed))
     run_name = name or f"{dataset.name}-{recipe.name}-s{seed}{'-final' if final else ''}"
     run = _created(setup, runs, run_name, shown, workers)
     with _held(run, workers):
