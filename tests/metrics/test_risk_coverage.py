@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snellen.errors import InvalidSetting
 from snellen.metrics.risk_coverage import risk_coverage
 from snellen.serialize import to_json
 
@@ -22,13 +21,6 @@ def test_the_curve_worked_by_hand(answers):
     assert curve.risk.tolist() == pytest.approx([0, 1 / 2, 1 / 3, 2 / 4])
     assert curve.area == pytest.approx((1 / 2 + 1 / 3 + 1 / 2) / 4)
     assert curve.excess_area == pytest.approx(curve.area - (1 / 3 + 2 / 4) / 4)
-
-
-def test_the_risk_at_a_coverage_is_that_of_the_next_whole_image(answers):
-    curve = risk_coverage(answers(sure(0.9, 0.6, 0.8, 0.7), [0, 1, 1, 0]))
-    assert curve.risk_at(0.25) == 0
-    assert curve.risk_at(0.26) == 0.5
-    assert curve.risk_at(1.0) == 0.5
 
 
 def test_a_ranking_that_puts_every_error_last_has_no_excess(answers):
@@ -52,9 +44,3 @@ def test_json_keeps_both_ends_of_a_long_curve(simulated):
     coverage = written["curve"]["coverage"]
     assert len(coverage) == len(written["curve"]["risk"]) == 101
     assert (coverage[0], coverage[-1]) == (1 / 500, 1.0)
-
-
-@pytest.mark.parametrize("coverage", [0.0, 1.1])
-def test_an_impossible_coverage_is_refused(simulated, coverage):
-    with pytest.raises(InvalidSetting, match="coverage"):
-        risk_coverage(simulated(5)).risk_at(coverage)

@@ -13,7 +13,7 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.errors import RunError
 from snellen.models.catalog import ModelSpec, build
 from snellen.predict.predict import evaluating, predict
-from snellen.predict.tta import view_count, views
+from snellen.predict.tta import views
 from snellen.recipes.recipe import TTA
 
 TTAS: tuple[TTA, ...] = ("none", "flip", "shift", "ten_crop")
@@ -103,7 +103,7 @@ def test_the_further_views_cost_only_the_unsure_images(pictures: LabeledImages) 
             return self.head(images.mean(dim=(1, 2, 3))[:, None])
 
     predict(Counting(), pictures, tta="ten_crop", tta_fraction=0.1)
-    assert sum(counted) == 70 + 7 * view_count("ten_crop")
+    assert sum(counted) == 70 + 7 * 10
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -12,7 +12,6 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from snellen.errors import InvalidSetting
 from snellen.metrics.calibration import confidences
 from snellen.metrics.classification import require_labels
 from snellen.predict.predictions import Predictions
@@ -46,16 +45,6 @@ class RiskCoverage:
         """Coverage and risk at about 101 evenly spaced coverages; enough to draw it."""
         index = np.unique(np.linspace(0, self.n - 1, 101).round().astype(np.int64))
         return {"coverage": self.coverage[index], "risk": self.risk[index]}
-
-    def risk_at(self, coverage: float) -> float:
-        """Error rate, a fraction, if only this share of the images, rounded up to whole ones, is answered.
-
-        Raises:
-            InvalidSetting: `coverage` lies outside (0, 1].
-        """
-        if not 0 < coverage <= 1:
-            raise InvalidSetting(f"coverage={coverage!r} is not possible: a fraction above 0 and at most 1.")
-        return float(self.risk[min(int(np.ceil(coverage * len(self.risk) - 1e-9)), len(self.risk)) - 1])
 
 
 def risk_coverage(predictions: Predictions) -> RiskCoverage:

@@ -17,11 +17,6 @@ from snellen.recipes.recipe import TTA
 _PAD = {"shift": 1, "ten_crop": 4}
 
 
-def view_count(tta: TTA) -> int:
-    """Forward passes per image."""
-    return {"none": 1, "flip": 2, "shift": 6, "ten_crop": 10}[tta]
-
-
 def views(images: torch.Tensor, tta: TTA) -> Iterator[tuple[float, torch.Tensor]]:
     """The views of a batch, with weights that sum to 1; the first one is the plain images.
 
