@@ -69,7 +69,7 @@ def test_it_prints_its_address_and_drains_within_five_seconds(
     own_run: Run, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
     script = Path(__file__).parents[1] / "small_eyechart.py"
-    command = [sys.executable, str(script), "view", str(own_run.folder), "--glasses", "0", "--device", "cpu",
+    command = [sys.executable, str(script), "view", str(own_run.folder), "--layer-views", "0", "--device", "cpu",
                "--no-browser"]  # fmt: skip
     environment = {**os.environ, "SNELLEN_LEDGER": str(tmp_path / "ledger.jsonl")}
     with subprocess.Popen(

@@ -47,7 +47,7 @@ def test_all_of_it_works_inside_such_a_folder(place: Path, name: str) -> None:
     require_fine(child(*TRAIN, "--runs", folder, "--name", "first", cwd=place))
     run = folder / "first"
     require_fine(child("predict", run, place / "letter.png", cwd=place))
-    require_fine(child("report", run, "--glasses", "2", cwd=place))
+    require_fine(child("report", run, "--layer-views", "2", cwd=place))
     require_fine(child("evaluate", run, "--split", "test", cwd=place))
     assert (run / "report.html").stat().st_size > 100_000
     assert json.loads((folder / "ledger.jsonl").read_bytes().splitlines()[0])["kind"] == "intent"
@@ -70,7 +70,7 @@ def test_own_pictures_may_lie_in_such_a_folder(place: Path, name: str) -> None:
     settings = ("--set", "epochs=1", "--recipe", "plain", "--size", "16", "--device", "cpu", "--precision", "fp32")
     require_fine(child("train", f"./{name}", *settings, "--name", "own", cwd=place))
     require_fine(child("predict", "runs/own", "letter.png", cwd=place))
-    require_fine(child("report", "runs/own", "--glasses", "2", cwd=place))
+    require_fine(child("report", "runs/own", "--layer-views", "2", cwd=place))
 
 
 @pytest.mark.slow

@@ -80,7 +80,7 @@ def test_a_user_without_a_name_or_a_home_trains_with_an_install_that_cannot_be_w
     os.chown(open_folder, NOBODY, NOBODY)
     env = {"HOME": None, "PYTHONDONTWRITEBYTECODE": None, "USER": None, "LOGNAME": None}
     require_fine(child(*TRAIN, "--name", "first", cwd=open_folder, env=env, before=before))
-    require_fine(child("report", "runs/first", "--glasses", "2", cwd=open_folder, env=env, before=before))
+    require_fine(child("report", "runs/first", "--layer-views", "2", cwd=open_folder, env=env, before=before))
 
 
 @pytest.mark.slow
@@ -127,7 +127,7 @@ def test_val_is_graded_alike_in_the_plainest_language(place: Path) -> None:
 @needs_prlimit
 def test_in_one_gigabyte_a_small_training_and_its_page_work(tmp_path: Path) -> None:
     require_fine(child(*TRAIN, "--name", "first", cwd=tmp_path, before=limited(1024)))
-    require_fine(child("report", "runs/first", "--glasses", "2", cwd=tmp_path, before=limited(1024)))
+    require_fine(child("report", "runs/first", "--layer-views", "2", cwd=tmp_path, before=limited(1024)))
 
 
 @needs_prlimit

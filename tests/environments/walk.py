@@ -28,7 +28,7 @@ COMMANDS = (
     ("evaluate", "runs/walked", "--split", "test"),
     ("predict", "runs/walked", "letter.png"),
     ("explain", "runs/walked"),
-    ("report", "runs/walked", "--glasses", "4"),
+    ("report", "runs/walked", "--layer-views", "4"),
     ("ladder", "eyechart", "--rungs", "plain", "mlp", "--seeds", "1", *SETTINGS[:2], "--device", "cpu"),
     ("export", "runs/walked", "--to", "all"),
     ("track", "runs/walked", "--to", "tensorboard"),

@@ -1,13 +1,19 @@
-"""The first layer as pictures."""
+"""The first layer as pictures; patches cut where a channel answers, as large as what moves it, inside the picture."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import nn
 
-from snellen.inspect.filters import first_filters
+from snellen.data.labeled_images import LabeledImages
+from snellen.inspect.features import Peaks, features_of
+from snellen.inspect.filters import cut, first_filters, patch_side, selective_channels
+from snellen.inspect.layers import Layer
 from snellen.models.catalog import ModelSpec, build
-from snellen.models.normalized import Classifier
+from snellen.models.normalized import Classifier, Normalized
+
+_LAYER = Layer("early", "net.0", rectify=True)
 
 
 def made(name: str, *widths: int) -> Classifier:
@@ -33,3 +39,62 @@ def test_units_of_an_mlp_are_pictures_of_whole_images_the_strongest_first() -> N
     pictures = first_filters(model, (32, 32, 3), limit=2)
     assert pictures.shape == (2, 32, 32, 3)
     assert np.corrcoef(pictures[0].ravel(), weights.ravel())[0, 1] > 0.999
+
+
+def network(kernel: int) -> Classifier:
+    """One convolution that sums its window, a mean and a head."""
+    window = nn.Conv2d(3, 1, kernel, padding=kernel // 2, bias=False)
+    nn.init.ones_(window.weight)
+    net = nn.Sequential(window, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 2))
+    return Classifier(Normalized((0.0,) * 3, (1.0,) * 3), net).eval()
+
+
+def dark_with_one_bright_square(places: list[tuple[int, int]]) -> LabeledImages:
+    images = np.zeros((len(places), 16, 16, 3), dtype=np.uint8)
+    for image, (top, left) in zip(images, places, strict=True):
+        image[top : top + 3, left : left + 3] = 255
+    count = len(places)
+    return LabeledImages(images, np.zeros(count, dtype=np.int64), ("a", "b"), np.arange(count), "train", "squares")
+
+
+def test_a_window_of_five_pixels_gives_patches_of_five() -> None:
+    assert patch_side(network(5), dark_with_one_bright_square([(7, 7)]), _LAYER) == 5
+
+
+def test_of_a_silent_unit_the_whole_picture_is_shown() -> None:
+    assert patch_side(network(5), dark_with_one_bright_square([(0, 0)]), _LAYER) == 16
+
+
+def test_the_patch_holds_what_excited_the_channel() -> None:
+    images = dark_with_one_bright_square([(2, 9), (20, 20), (10, 4)])  # the second one lies outside: all dark
+    peaks = features_of(network(3), images, (_LAYER,)).peaks["early"]
+    (channel,) = selective_channels(peaks, image_shape=(16, 16, 3), side=3, patches=2)
+    assert sorted(channel.rows.tolist()) == [0, 2]
+    assert (cut(images.images, channel) == 255).all()
+
+
+def test_patches_at_the_edge_are_moved_inside() -> None:
+    images = dark_with_one_bright_square([(0, 0), (13, 13), (0, 13), (6, 6), (20, 20)])
+    peaks = features_of(network(3), images, (_LAYER,)).peaks["early"]
+    (channel,) = selective_channels(peaks, image_shape=(16, 16, 3), side=9, patches=4)
+    corners = {row: tuple(corner) for row, corner in zip(channel.rows.tolist(), channel.corners.tolist(), strict=True)}
+    assert corners == {0: (0, 0), 1: (7, 7), 2: (0, 7), 3: (3, 3)}
+
+
+def test_a_silent_channel_is_not_shown_and_a_picky_one_comes_before_one_that_always_answers() -> None:
+    rng = np.random.default_rng(0)
+    steady = 5 + rng.random(100)
+    picky = np.where(np.arange(100) < 3, 9.0, rng.random(100))
+    peaks = Peaks(
+        np.stack([np.zeros(100), steady, picky], axis=1).astype(np.float32), np.zeros((100, 3), dtype=np.int64), (4, 4)
+    )
+    found = selective_channels(peaks, image_shape=(16, 16, 3), side=5, patches=3)
+    assert [channel.number for channel in found] == [2, 1]
+    assert sorted(found[0].rows.tolist()) == [0, 1, 2]
+
+
+def test_measuring_asks_the_weights_for_no_gradient() -> None:
+    model = network(3)
+    patch_side(model, dark_with_one_bright_square([(3, 3)]), _LAYER)
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert not any(isinstance(value, torch.Tensor) and value.requires_grad for value in model.buffers())

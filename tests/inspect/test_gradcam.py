@@ -10,7 +10,7 @@ from snellen.inspect.gradcam import grad_cam
 from snellen.inspect.layers import Layer
 from snellen.models.normalized import Classifier, Normalized
 
-_DEPTH = Layer("late", "net.0")
+_LAYER = Layer("late", "net.0")
 
 
 def colour_counter() -> Classifier:
@@ -32,7 +32,7 @@ def red_left_green_right() -> torch.Tensor:
 
 
 def test_what_speaks_for_red_lies_where_red_is_and_nowhere_else() -> None:
-    cam = grad_cam(colour_counter(), red_left_green_right(), torch.tensor([0]), (_DEPTH,))["late"]
+    cam = grad_cam(colour_counter(), red_left_green_right(), torch.tensor([0]), (_LAYER,))["late"]
     # d logit / d map entry is 1/16 for red and -1/16 for green; the mean of it weighs the maps.
     expected = np.zeros((1, 4, 4))
     expected[0, :, :2] = 1 / 16
@@ -40,7 +40,7 @@ def test_what_speaks_for_red_lies_where_red_is_and_nowhere_else() -> None:
 
 
 def test_the_other_class_gets_the_other_half() -> None:
-    cam = grad_cam(colour_counter(), red_left_green_right(), torch.tensor([1]), (_DEPTH,))["late"]
+    cam = grad_cam(colour_counter(), red_left_green_right(), torch.tensor([1]), (_LAYER,))["late"]
     assert (cam[0, :, 2:] > 0).all()
     assert (cam[0, :, :2] == 0).all()
 
@@ -48,14 +48,14 @@ def test_the_other_class_gets_the_other_half() -> None:
 def test_each_picture_of_a_batch_has_its_own_map() -> None:
     model, picture = colour_counter(), red_left_green_right()
     mirrored = picture.flip(-1)
-    both = grad_cam(model, torch.cat([picture, mirrored]), torch.tensor([0, 0]), (_DEPTH,))["late"]
+    both = grad_cam(model, torch.cat([picture, mirrored]), torch.tensor([0, 0]), (_LAYER,))["late"]
     np.testing.assert_allclose(both[0], both[1][:, ::-1])
 
 
 def test_frozen_weights_and_a_caller_without_gradients_are_no_hindrance() -> None:
     model = colour_counter().requires_grad_(False)
     with torch.no_grad():
-        cam = grad_cam(model, red_left_green_right(), torch.tensor([0]), (_DEPTH,))["late"]
+        cam = grad_cam(model, red_left_green_right(), torch.tensor([0]), (_LAYER,))["late"]
     assert cam.max() > 0
     assert all(parameter.grad is None for parameter in model.parameters())
 

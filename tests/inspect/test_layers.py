@@ -1,4 +1,4 @@
-"""Every model has its three depths, and the features before the last layer are what the logits are made of."""
+"""Every model has its three layers, and the features before the last layer are what the logits are made of."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from snellen.data.eyechart import make_eyechart
 from snellen.data.labeled_images import LabeledImages
-from snellen.inspect.features import features_of, recorded
+from snellen.inspect import features
+from snellen.inspect.features import features_of, images_per_pass, recorded
 from snellen.inspect.layers import head_of, layers_of
 from snellen.models.catalog import MODELS, ModelSpec, build
 from snellen.models.normalized import Classifier
@@ -26,19 +28,19 @@ def model_called(name: str) -> Classifier:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_every_model_has_three_depths_or_no_maps_at_all(name: str) -> None:
-    keys = [depth.key for depth in layers_of(name)]
+def test_every_model_has_three_layers_or_no_maps_at_all(name: str) -> None:
+    keys = [layer.key for layer in layers_of(name)]
     assert keys == ([] if name == "mlp" else ["early", "middle", "late"])
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_maps_get_smaller_or_stay_with_depth_and_are_those_of_named_layers(name: str) -> None:
-    model, depths = model_called(name), layers_of(name)
-    with torch.no_grad(), recorded(model, depths) as seen:
+def test_maps_get_smaller_or_stay_the_deeper_they_lie_and_are_those_of_named_layers(name: str) -> None:
+    model, layers = model_called(name), layers_of(name)
+    with torch.no_grad(), recorded(model, layers) as seen:
         model(torch.rand(2, 3, 32, 32))
-    sides = [seen[depth.key].shape[-1] for depth in depths]
+    sides = [seen[layer.key].shape[-1] for layer in layers]
     assert sides == sorted(sides, reverse=True)
-    assert all(bool((seen[depth.key] >= 0).all()) for depth in depths if depth.rectify)
+    assert all(bool((seen[layer.key] >= 0).all()) for layer in layers if layer.rectify)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -53,22 +55,22 @@ def test_the_head_turns_the_last_features_into_the_logits(name: str, few_images:
 
 
 def test_looking_changes_neither_the_logits_nor_the_mode_and_leaves_no_hook(few_images: LabeledImages) -> None:
-    model, depths = model_called("small_cnn").train(), layers_of("small_cnn")
+    model, layers = model_called("small_cnn").train(), layers_of("small_cnn")
     pictures = torch.rand(4, 3, 32, 32)
-    features_of(model, few_images, depths)
+    features_of(model, few_images, layers)
     assert model.training
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
     with torch.no_grad():
         plain = model.eval()(pictures)
-        with recorded(model, depths):
+        with recorded(model, layers):
             looked = model(pictures)
     torch.testing.assert_close(looked, plain, rtol=0, atol=0)
 
 
 def test_peaks_stand_where_the_largest_entry_of_each_map_is(few_images: LabeledImages) -> None:
-    model, depths = model_called("plain_cnn"), layers_of("plain_cnn")
-    peaks = features_of(model, few_images, depths).peaks["middle"]
-    with torch.no_grad(), recorded(model, depths) as seen:
+    model, layers = model_called("plain_cnn"), layers_of("plain_cnn")
+    peaks = features_of(model, few_images, layers).peaks["middle"]
+    with torch.no_grad(), recorded(model, layers) as seen:
         model(torch.from_numpy(few_images.images).permute(0, 3, 1, 2).float() / 255)
     maps = seen["middle"].numpy()
     assert peaks.map_shape == maps.shape[-2:]
@@ -76,3 +78,17 @@ def test_peaks_stand_where_the_largest_entry_of_each_map_is(few_images: LabeledI
     n, c = np.indices(rows.shape)
     np.testing.assert_allclose(maps[n, c, rows, columns], maps.max(axis=(2, 3)), rtol=1e-5)
     np.testing.assert_allclose(peaks.value, maps.max(axis=(2, 3)), rtol=1e-5)
+
+
+def test_large_pictures_are_shown_to_the_model_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert images_per_pass((224, 224, 3)) * 224 * 224 <= 2**20
+    assert images_per_pass((4000, 4000, 3)) == 1
+    model, layers = model_called("plain_cnn"), layers_of("plain_cnn")
+    images = make_eyechart(seed=1, train=10, test=0).train
+    whole = features_of(model, images, layers)
+    monkeypatch.setattr(features, "_PIXELS_PER_PASS", 4 * 32 * 32)
+    told: list[int] = []
+    parts = features_of(model, images, layers, tick=told.append)
+    assert told == [4, 4, 2]
+    np.testing.assert_allclose(parts.last, whole.last, atol=1e-5)
+    np.testing.assert_allclose(parts.peaks["late"].value, whole.peaks["late"].value, atol=1e-5)

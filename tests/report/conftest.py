@@ -17,7 +17,7 @@ from snellen.evaluate.robustness import RobustnessCard, RobustnessRow
 from snellen.metrics.compare import paired_difference
 from snellen.metrics.intervals import Rate
 from snellen.report.bundle import bundle_html
-from snellen.report.pack import packed
+from snellen.report.encoding import packed
 from snellen.report.page import Options, Page, build_page
 from snellen.runs.run import Run
 from snellen.serialize import to_json
@@ -30,7 +30,7 @@ def page(tmp_path_factory: pytest.TempPathFactory, finished_run: Run, tiny_datas
     shutil.copytree(finished_run.folder, other)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(catalog._LOADERS, "eyechart", lambda data, download, progress: tiny_dataset)
-        return build_page([finished_run, Run(other)], Options(glasses=8, device="cpu"))
+        return build_page([finished_run, Run(other)], Options(layer_views=8, device="cpu"))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from snellen.runs.run import open_run
 _LARGEST = 250_000  # bytes of one picture
 _SHOTS = (
     ("overview", "", 1280, 844, False),
-    ("lineup", "view=lineup&group=3", 1280, 844, False),
+    ("gallery", "view=gallery&group=3", 1280, 844, False),
     ("confusions", "view=confusions", 1280, 1180, False),
     ("curves", "view=curves", 1280, 960, False),
     ("inside", "view=inside", 1280, 1340, True),
@@ -28,7 +28,7 @@ _SHOTS = (
     ("classes", "view=classes", 1280, 1180, False),
     ("map", "view=map", 1280, 1130, True),
     ("record", "view=record", 1280, 844, False),
-    ("phone", "view=lineup&group=3", 390, 844, False),
+    ("phone", "view=gallery&group=3", 390, 844, False),
 )
 """Name, address, width and height in pixels, dark."""
 

@@ -17,10 +17,9 @@ from playwright.sync_api import sync_playwright
 from tests.report.chromium import launch
 
 from snellen.predict.predictions import Predictions
-from snellen.report.answers import answers_json
 from snellen.report.bundle import bundle_html
-from snellen.report.pack import packed
-from snellen.report.sprite import make_sprite
+from snellen.report.encoding import make_sprite, packed
+from snellen.report.predictions import predictions_json
 
 _FRAME_MS = 1000 / 60
 _SCROLL = """async () => {
@@ -59,11 +58,11 @@ def synthetic_page(count: int = 10_000) -> str:
     split = {
         "ids": packed(np.arange(count), "i4"),
         "labels": packed(labels, "u2"),
-        "runs": {"0": answers_json(predictions, np.arange(count))},
+        "runs": {"0": predictions_json(predictions, np.arange(count))},
     }
     content = {
         "format": 1, "snellen": "synthetic", "data": {"name": "noise", "source": "made up", "classes": list(names)},
-        "runs": [run], "splits": {"val": split}, "glasses": None,
+        "runs": [run], "splits": {"val": split}, "layer_views": None,
         "sprites": {name: sprite.about() for name, sprite in sprites.items()},
     }  # fmt: skip
     return bundle_html("synthetic", content, sprites)
@@ -87,7 +86,7 @@ def measure(file: Path) -> dict[str, Any]:
             " window.readyAt = performance.now(); watch.disconnect(); } })"
             ".observe(document, { subtree: true, attributes: true, childList: true })"
         )
-        tab.goto(f"{file.resolve().as_uri()}#view=lineup")
+        tab.goto(f"{file.resolve().as_uri()}#view=gallery")
         tab.wait_for_function("() => window.readyAt", timeout=120_000)
         ready, ready_busy = tab.evaluate("window.readyAt"), busy_ms()
         tab.wait_for_function("() => document.querySelector('.portrait canvas')?.dataset.drawn", timeout=120_000)

@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.browser
 
 Open = Callable[..., Any]
-VIEWS = ("overview", "lineup", "confusions", "curves", "inside", "pipeline", "classes", "map", "record")
+VIEWS = ("overview", "gallery", "confusions", "curves", "inside", "pipeline", "classes", "map", "record")
 
 # WCAG 2.2, 1.4.3: text against what lies behind it, opacity of all ancestors counted; large text needs 3, not 4.5.
 FAINT_TEXT = """() => {
@@ -104,7 +104,7 @@ def test_charts_say_in_words_what_they_show(show: Open) -> None:
 
 
 def test_the_tab_key_reaches_every_part_and_the_grid_once_and_shows_where_it_is(show: Open) -> None:
-    tab = show("view=lineup")
+    tab = show("view=gallery")
     assert tab.locator(".grid[tabindex='0'] [tabindex]").count() == 0
     active = tab.locator(".grid").get_attribute("aria-activedescendant")
     assert tab.locator(f"#{active}[aria-selected=true]").count() == 1
@@ -133,5 +133,5 @@ def test_nothing_moves_where_motion_is_not_wanted(show: Open) -> None:
         const s = getComputedStyle(e);
         return parseFloat(s.transitionDuration) > 0 || s.animationName !== "none" || s.scrollBehavior === "smooth";
     }).length"""
-    assert show("view=lineup").evaluate(moving) == 0
-    assert show("view=lineup", motion="no-preference").evaluate(moving) > 0
+    assert show("view=gallery").evaluate(moving) == 0
+    assert show("view=gallery", motion="no-preference").evaluate(moving) > 0

@@ -18,7 +18,7 @@ from snellen.report.page import Page
 pytestmark = pytest.mark.browser
 
 EVIL = '<img src=x onerror="document.title=1">'
-VIEWS = ("overview", "lineup", "confusions", "curves", "inside", "pipeline", "classes", "map", "record")
+VIEWS = ("overview", "gallery", "confusions", "curves", "inside", "pipeline", "classes", "map", "record")
 
 
 def turn_to(tab: Any, address: str) -> None:
@@ -59,7 +59,7 @@ def test_a_class_called_like_markup_is_read_and_not_run(show: Open, renamed: Cal
 def test_an_address_that_makes_no_sense_still_shows_a_page(show: Open) -> None:
     tab = show("view=nonsense&i=abc&true=99&pair=9-99&run=7&split=moon")
     assert tab.locator("nav a[aria-current]").inner_text() == "Overview"
-    turn_to(tab, "view=lineup&true=99&pair=9-99")
+    turn_to(tab, "view=gallery&true=99&pair=9-99")
     assert "No picture fits" in tab.locator(".suspect").inner_text()
     turn_to(tab, "view=confusions&true=99&said=0")
     assert tab.locator(".matrix").count() == 1
@@ -98,11 +98,11 @@ def test_the_first_page_says_of_which_split_it_speaks(show: Open) -> None:
     assert "test set is not in this page" in tab.locator(".headline").inner_text()
 
 
-# Line-up
+# Gallery
 
 
 def test_pictures_are_drawn_with_their_own_pixels(show: Open) -> None:
-    tab = show("view=lineup")
+    tab = show("view=gallery")
     all_painted(tab, ".portrait canvas")
     assert tab.evaluate("getComputedStyle(document.querySelector('.portrait canvas')).imageRendering") == "pixelated"
     assert tab.locator(".portrait canvas").get_attribute("width") == "32"
@@ -112,7 +112,7 @@ def test_pictures_are_drawn_with_their_own_pixels(show: Open) -> None:
 
 
 def test_arrows_go_from_picture_to_picture_and_the_address_follows(show: Open) -> None:
-    tab = show("view=lineup")
+    tab = show("view=gallery")
     first = shown_id(tab)
     tab.keyboard.press("ArrowRight")
     second = shown_id(tab)
@@ -128,14 +128,14 @@ def test_arrows_go_from_picture_to_picture_and_the_address_follows(show: Open) -
 
 
 def test_an_address_with_an_id_opens_that_picture(show: Open) -> None:
-    tab = show("view=lineup")
+    tab = show("view=gallery")
     tab.keyboard.press("End")
     last = shown_id(tab)
     assert shown_id(show(f"i={last.removeprefix('#')}")) == last
 
 
 def test_the_bars_fall_and_the_verdict_agrees_with_the_drawer(show: Open, expect: Expect) -> None:
-    tab = show("view=lineup")
+    tab = show("view=gallery")
     values = [float(text.split()[-2]) for text in tab.locator(".bars .value").all_inner_texts()]
     assert len(values) == 5
     assert values == sorted(values, reverse=True)
@@ -152,7 +152,7 @@ def test_the_bars_fall_and_the_verdict_agrees_with_the_drawer(show: Open, expect
 
 
 def test_slash_searches_and_words_filter(show: Open, expect: Expect) -> None:
-    tab = show("view=lineup")
+    tab = show("view=gallery")
     tab.keyboard.press("/")
     tab.keyboard.type("wrong")
     found = tab.locator(".found")
@@ -168,7 +168,7 @@ def test_slash_searches_and_words_filter(show: Open, expect: Expect) -> None:
 def test_a_class_and_a_pair_can_be_chosen_and_the_counts_are_those_of_the_matrix(
     show: Open, page: Page, expect: Expect
 ) -> None:
-    tab = show("view=lineup")
+    tab = show("view=gallery")
     answers = page.content["splits"]["val"]["runs"]["0"]
     found = tab.locator(".found")
     tab.get_by_label("is", exact=True).select_option("0")
@@ -181,7 +181,7 @@ def test_a_class_and_a_pair_can_be_chosen_and_the_counts_are_those_of_the_matrix
 
 
 def test_what_it_looks_at_stands_beside_pictures_that_were_looked_through(show: Open, expect: Expect) -> None:
-    tab = show("view=lineup")
+    tab = show("view=gallery")
     tab.get_by_role("button", name="looked through").click()
     expect(tab.locator(".found")).to_contain_text("8 val pictures")
     all_painted(settled(tab), ".looks canvas:not(.shade)")
@@ -199,7 +199,7 @@ def test_a_cell_shows_as_many_pictures_as_it_counts(show: Open, expect: Expect) 
     side = settled(tab).locator(".evidence .side").first
     expect(side.locator("h3")).to_have_text(named)
     assert side.locator(".strip button").count() == count
-    side.get_by_text("Open in the line-up").click()
+    side.get_by_text("Open in the gallery").click()
     expect(settled(tab).locator(".found")).to_contain_text(f"{count} val picture")
 
 
@@ -269,9 +269,9 @@ def test_the_smoothed_loss_is_drawn_with_its_floor_and_the_captions_hold_the_fig
 # Inside
 
 
-def test_three_pairs_of_glasses_show_maps_patches_and_neighbours(show: Open, expect: Expect) -> None:
+def test_layer_views_show_maps_patches_and_neighbours(show: Open, expect: Expect) -> None:
     tab = show("view=inside")
-    assert tab.locator(".depth").count() == 3
+    assert tab.locator(".layer").count() == 3
     for selector in (".cams canvas:not(.shade)", ".near canvas", ".patches canvas", ".filter-grid canvas"):
         all_painted(tab, selector)
     chosen = tab.locator(".chooser [aria-pressed=true]")

@@ -27,33 +27,33 @@ def test_the_page_holds_both_runs_on_the_same_pictures(page: Page, tiny_dataset:
 
 
 def test_one_run_is_looked_at_closely_and_each_has_its_geometry(page: Page) -> None:
-    glasses = page.content["glasses"]
-    assert (glasses["run"], glasses["split"], len(glasses["pictures"])) == (0, "val", 8)
-    assert [layer["key"] for layer in glasses["layers"]] == ["early", "middle", "late"]
+    views = page.content["layer_views"]
+    assert (views["run"], views["split"], len(views["pictures"])) == (0, "val", 8)
+    assert [layer["key"] for layer in views["layers"]] == ["early", "middle", "late"]
     for answers in page.content["splits"]["val"]["runs"].values():
         assert np.array(answers["geometry"]["cosine"]).shape == (10, 10)
-    for seen in glasses["pictures"]:
+    for seen in views["pictures"]:
         assert len(seen["cams"]) in (1, 2)
         assert all(0 <= tile < page.sprites["learned"].count for near in seen["neighbours"] for tile, _, _ in near)
 
 
-def test_without_glasses_no_model_is_read(own_run: Run, small_eyechart: None) -> None:
-    content = build_page([own_run], Options(glasses=0)).content
-    assert content["glasses"] is None
+def test_without_layer_views_no_model_is_read(own_run: Run, small_eyechart: None) -> None:
+    content = build_page([own_run], Options(layer_views=0)).content
+    assert content["layer_views"] is None
     assert "geometry" not in content["splits"]["val"]["runs"]["0"]
 
 
 def test_the_file_lands_in_the_run_folder_and_says_the_same_each_time(own_run: Run, small_eyechart: None) -> None:
-    path = write_report([own_run], options=Options(glasses=2, device="cpu"))
+    path = write_report([own_run], options=Options(layer_views=2, device="cpu"))
     assert path == own_run.folder / "report.html"
     first = path.read_bytes()
-    assert write_report([own_run], options=Options(glasses=2, device="cpu")).read_bytes() == first
+    assert write_report([own_run], options=Options(layer_views=2, device="cpu")).read_bytes() == first
 
 
 def test_a_graded_run_shows_its_test_pictures_and_the_look_without_a_new_line(graded_run: Run) -> None:
     ledger = ledger_of(graded_run)
     before = ledger.path.read_bytes()
-    content = build_page([graded_run], Options(glasses=0)).content
+    content = build_page([graded_run], Options(layer_views=0)).content
     assert list(content["splits"]) == ["val", "test"]
     assert content["runs"][0]["ledger"][0]["look"] == 1
     assert ledger.path.read_bytes() == before
@@ -61,21 +61,21 @@ def test_a_graded_run_shows_its_test_pictures_and_the_look_without_a_new_line(gr
 
 def test_test_predictions_without_a_ledger_line_are_not_shown(graded_run: Run) -> None:
     ledger_of(graded_run).path.unlink()
-    assert list(build_page([graded_run], Options(glasses=0)).content["splits"]) == ["val"]
+    assert list(build_page([graded_run], Options(layer_views=0)).content["splits"]) == ["val"]
 
 
 def test_a_ledger_line_about_other_weights_does_not_count(graded_run: Run, own_run: Run) -> None:
     path = ledger_of(graded_run).path
     weights = json.loads(path.read_text().splitlines()[0])["candidates"][0]["weights"]
     path.write_text(path.read_text().replace(weights, "0" * 64))
-    assert list(build_page([graded_run], Options(glasses=0)).content["splits"]) == ["val"]
+    assert list(build_page([graded_run], Options(layer_views=0)).content["splits"]) == ["val"]
 
 
 def test_other_val_pictures_than_those_graded_are_refused(own_run: Run, small_eyechart: None) -> None:
     info = own_run.info["data"]
     own_run.update_info(data={**info, "val": {**info["val"], "fingerprint": "0" * 64}})
     with pytest.raises(DataError, match="--data"):
-        build_page([own_run], Options(glasses=0))
+        build_page([own_run], Options(layer_views=0))
 
 
 def test_an_unfinished_run_and_one_without_predictions_are_refused(own_run: Run, small_eyechart: None) -> None:
@@ -117,7 +117,7 @@ def test_of_a_path_only_its_last_part_is_told(text: str, left: str) -> None:
 
 
 def test_a_second_map_stands_beside_the_principal_components(own_run: Run, small_eyechart: None) -> None:
-    options = Options(glasses=2, device="cpu", map="tsne")
+    options = Options(layer_views=2, device="cpu", map="tsne")
     maps = build_page([own_run], options).content["splits"]["val"]["runs"]["0"]["geometry"]["maps"]
     assert [each["name"] for each in maps] == ["PCA", "t-SNE"]
     assert len(maps[0]["points"]["data"]) == len(maps[1]["points"]["data"])
@@ -135,21 +135,23 @@ def test_a_map_whose_library_is_missing_is_refused_before_any_work(
 
 def test_a_robustness_card_is_handed_on_and_a_broken_one_says_so(own_run: Run, small_eyechart: None) -> None:
     (own_run.folder / "robustness.json").write_text('{"clean": {}, "rows": []}')
-    assert build_page([own_run], Options(glasses=0)).content["runs"][0]["robustness"] == {"clean": {}, "rows": []}
+    assert build_page([own_run], Options(layer_views=0)).content["runs"][0]["robustness"] == {"clean": {}, "rows": []}
     (own_run.folder / "robustness.json").write_text("{")
-    assert "unreadable" in build_page([own_run], Options(glasses=0)).content["runs"][0]["robustness"]
+    assert "unreadable" in build_page([own_run], Options(layer_views=0)).content["runs"][0]["robustness"]
 
 
 def test_the_command_says_where_the_file_is(
     own_run: Run, small_eyechart: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "elsewhere" / "page.html"
-    code = main(["report", str(own_run.folder), "--out", str(out), "--glasses", "0", "--json"])
+    code = main(["report", str(own_run.folder), "--out", str(out), "--layer-views", "0", "--json"])
     assert code == 0
     assert json.loads(capsys.readouterr().out) == {"report": str(out), "bytes": out.stat().st_size}
 
 
-@pytest.mark.parametrize(("arguments", "word"), [(["report"], "Which run"), (["report", "x", "--glasses", "-1"], "-1")])
+@pytest.mark.parametrize(
+    ("arguments", "word"), [(["report"], "Which run"), (["report", "x", "--layer-views", "-1"], "-1")]
+)
 def test_a_command_without_a_run_or_with_a_number_below_zero_is_a_usage_error(
     arguments: list[str], word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -157,6 +159,6 @@ def test_a_command_without_a_run_or_with_a_number_below_zero_is_a_usage_error(
     assert word in capsys.readouterr().err
 
 
-def test_a_map_without_glasses_is_a_usage_error(own_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["report", str(own_run.folder), "--map", "umap", "--glasses", "0"]) == 2
+def test_a_map_without_layer_views_is_a_usage_error(own_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(own_run.folder), "--map", "umap", "--layer-views", "0"]) == 2
     assert "no effect" in capsys.readouterr().err

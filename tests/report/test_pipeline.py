@@ -32,7 +32,7 @@ def test_the_traces_make_the_page_less_than_half_a_megabyte_larger(page: Page) -
     assert 10_000 < sheets + len(json.dumps(page.content["pipeline"])) < 500_000
 
 
-def test_without_glasses_nothing_is_traced(own_run: Run, small_eyechart: None) -> None:
-    page = build_page([own_run], Options(glasses=0))
+def test_without_layer_views_nothing_is_traced(own_run: Run, small_eyechart: None) -> None:
+    page = build_page([own_run], Options(layer_views=0))
     assert page.content["pipeline"] is None
     assert not any(name.startswith("pipeline-") for name in page.sprites)

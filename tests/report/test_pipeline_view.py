@@ -33,7 +33,7 @@ def test_every_step_is_shown_and_the_arrows_change_the_picture(
     tab.keyboard.press("ArrowRight")
     expect(tab.locator(".trace-headline")).to_contain_text(f"#{traces[1]['id']}")
     assert tab.evaluate("location.hash") == f"#view=pipeline&i={traces[1]['id']}"
-    tab.get_by_text("In the line-up").click()
+    tab.get_by_text("In the gallery").click()
     expect(tab.locator(".portrait figcaption b")).to_have_text(f"#{traces[1]['id']}")
 
 

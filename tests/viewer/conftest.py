@@ -57,7 +57,7 @@ def prepared(finished_run: Run, tiny_dataset: Dataset) -> tuple[Page, list[Loade
     """The page and the loaded run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(catalog._LOADERS, "eyechart", lambda data, download, progress: tiny_dataset)
-        return prepare([finished_run], Options(glasses=4, device="cpu"))
+        return prepare([finished_run], Options(layer_views=4, device="cpu"))
 
 
 @pytest.fixture(scope="session")

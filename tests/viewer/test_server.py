@@ -53,7 +53,7 @@ def letter(tiny_dataset: Dataset) -> bytes:
 def test_the_data_are_read_once(finished_run: Run, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     reads = []
     monkeypatch.setitem(catalog._LOADERS, "eyechart", lambda *_: reads.append(1) or tiny_dataset)
-    prepare([finished_run], Options(glasses=0, device="cpu"))
+    prepare([finished_run], Options(layer_views=0, device="cpu"))
     assert len(reads) == 1
 
 

@@ -68,7 +68,7 @@ def letter(tiny_dataset: Dataset) -> dict[str, Any]:
 
 
 def wait_inside(tab: Any) -> None:
-    tab.wait_for_selector(".tried .depth, .tried-inside .card")
+    tab.wait_for_selector(".tried .layer, .tried-inside .card")
 
 
 @pytest.mark.parametrize(("width", "dark"), [(390, True), (1280, False)])
@@ -85,7 +85,7 @@ def test_a_chosen_picture_is_answered_and_explained(
     best = tab.locator(".tried .bars .name").first.inner_text()
     assert tab.locator(".tried .verdict strong").inner_text() == best
     assert tab.locator("[role=status]").inner_text().startswith(f"{best}, ")
-    assert tab.locator(".tried .depth").count() == 3
+    assert tab.locator(".tried .layer").count() == 3
     assert tab.locator(".tried .cams figure").count() == 6
     assert tab.locator(".tried .near figure").count() == 15
     assert "PNG, 96×32 pixels" in tab.locator(".original figcaption").inner_text()

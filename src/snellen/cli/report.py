@@ -24,7 +24,7 @@ class Args:
     """Where the data are, if not where they were."""
     ledger: Path | None = None
     """The ledger's file; else $SNELLEN_LEDGER, else ledger.jsonl beside the runs."""
-    glasses: int = 60
+    layer_views: int = 60
     """Pictures with activations, Grad-CAM and nearest training pictures; 0 leaves the model unread."""
     map: Literal["tsne", "umap"] | None = None
     """A second map of feature space beside the principal components; needs pip install 'snellen[map]'."""
@@ -38,10 +38,10 @@ def run(args: Args) -> int:
     """Write the page; returns the exit code."""
     if not args.runs:
         raise UsageError("Which run? snellen report runs/NAME")
-    if args.glasses < 0:
-        raise InvalidSetting(f"--glasses {args.glasses} is not possible: 0 or more pictures.")
-    if args.map and not args.glasses:
-        raise UsageError(f"--map {args.map} has no effect with --glasses 0, which leaves the model unread.")
+    if args.layer_views < 0:
+        raise InvalidSetting(f"--layer-views {args.layer_views} is not possible: 0 or more pictures.")
+    if args.map and not args.layer_views:
+        raise UsageError(f"--map {args.map} has no effect with --layer-views 0, which leaves the model unread.")
     from rich.console import Console
 
     from snellen.report.page import Options, write_report
@@ -51,7 +51,7 @@ def run(args: Args) -> int:
     options = Options(
         data=args.data,
         device=args.device,
-        glasses=args.glasses,
+        layer_views=args.layer_views,
         map=args.map,
         ledger=args.ledger,
         say=lambda text: console.print(text, style="dim", markup=False),

@@ -31,7 +31,7 @@ class Args:
     """auto, cpu, cuda or mps."""
     ledger: Path | None = None
     """The ledger's file; else $SNELLEN_LEDGER, else ledger.jsonl beside the runs."""
-    glasses: int = 60
+    layer_views: int = 60
     """Pictures with activations, Grad-CAM and nearest training pictures."""
     no_browser: bool = False
     """Only print the address."""
@@ -43,8 +43,8 @@ def run(args: Args) -> int:
     """Serve until Ctrl-C or SIGTERM; returns the exit code."""
     if not args.runs:
         raise UsageError("Which run? snellen view runs/NAME")
-    if args.glasses < 0:
-        raise InvalidSetting(f"--glasses {args.glasses} is not possible: 0 or more pictures.")
+    if args.layer_views < 0:
+        raise InvalidSetting(f"--layer-views {args.layer_views} is not possible: 0 or more pictures.")
     if args.port != 0 and not _FIRST_PORT <= args.port <= _LAST_PORT:
         raise InvalidSetting(f"--port {args.port} is not possible: {_FIRST_PORT} to {_LAST_PORT}, or 0 for a free one.")
     if not all(find_spec(name) for name in ("starlette", "uvicorn")):
@@ -62,7 +62,7 @@ def run(args: Args) -> int:
     options = Options(
         data=args.data,
         device=args.device,
-        glasses=args.glasses,
+        layer_views=args.layer_views,
         ledger=args.ledger,
         say=lambda text: console.print(text, style="dim", markup=False),
     )

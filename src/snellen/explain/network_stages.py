@@ -147,16 +147,16 @@ def _first_layer(image: TracedImage, seen: Seen) -> Stage:
 
 def _layer(image: TracedImage, seen: Seen, layer: Layer) -> Stage:
     """An early, middle or late layer, by the last module in it that has numbers of its own."""
-    inside = image.context.model.get_submodule(layer.layer).named_modules(prefix=layer.layer)
+    inside = image.context.model.get_submodule(layer.path).named_modules(prefix=layer.path)
     path, last = [each for each in inside if isinstance(each[1], nn.Conv2d | nn.BatchNorm2d)][-1]
     made, again, facts = _again(image, path, seen)
-    output = seen[layer.layer][1]
+    output = seen[layer.path][1]
     maps = np.maximum(output, 0) if layer.rectify else output
     kind = "batch norm" if isinstance(last, nn.BatchNorm2d) else "convolution"
     return Stage(
         key=layer.key,
         title=f"{layer.key.capitalize()} features",
-        says=f"What leaves {layer.layer.removeprefix('net.')}: {maps.shape[0]} maps of {maps.shape[1]}x{maps.shape[2]} "
+        says=f"What leaves {layer.path.removeprefix('net.')}: {maps.shape[0]} maps of {maps.shape[1]}x{maps.shape[2]} "
         f"positions, after the activation. Done again: its last {kind}, from what went into it.",
         layout="channels, h, w",
         production=made,

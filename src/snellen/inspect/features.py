@@ -20,8 +20,9 @@ from snellen.augment.batched import to_float
 from snellen.data.labeled_images import LabeledImages
 from snellen.inspect.layers import Layer, head_of
 from snellen.models.normalized import Classifier
+from snellen.predict.predict import evaluating
 
-_BATCH = 250
+_PIXELS_PER_PASS = 2**19  # of all its images together: the activations of large pictures would fill gigabytes
 _GRID = 2  # positions a side that maps are averaged down to before two pictures are compared
 
 Tick = Callable[[int], None]
@@ -49,8 +50,8 @@ class Features:
 
     Attributes:
         last: (N, D) float32, the input of the last linear layer.
-        pooled: by depth key, (N, 4 C) float32: each channel's mean in the four quarters of its map.
-        peaks: by depth key.
+        pooled: by the layer's key, (N, 4 C) float32: each channel's mean in the four quarters of its map.
+        peaks: by the layer's key.
     """
 
     last: NDArray[np.float32]
@@ -58,29 +59,34 @@ class Features:
     peaks: dict[str, Peaks]
 
 
+def images_per_pass(image_shape: tuple[int, int, int]) -> int:
+    """How many images (H, W, C) to show a model at once, so that memory does not grow with their size."""
+    return max(1, _PIXELS_PER_PASS // (image_shape[0] * image_shape[1]))
+
+
 @contextmanager
-def recorded(model: Classifier, depths: Sequence[Layer]) -> Iterator[dict[str, Tensor]]:
-    """A dict that each forward pass inside fills: depth key -> maps (N, C, h, w), and "last" -> (N, D).
+def recorded(model: Classifier, layers: Sequence[Layer]) -> Iterator[dict[str, Tensor]]:
+    """A dict that each forward pass inside fills: layer's key -> maps (N, C, h, w), and "last" -> (N, D).
 
     The tensors are those of the pass itself, so gradients flow through them where gradients are on.
     """
     seen: dict[str, Tensor] = {}
 
-    def keep(depth: Layer) -> Callable[[nn.Module, Any, Tensor], Tensor | None]:
+    def keep(layer: Layer) -> Callable[[nn.Module, Any, Tensor], Tensor | None]:
         def hook(_: nn.Module, __: Any, output: Tensor) -> Tensor | None:
-            if not depth.rectify:
-                seen[depth.key] = output
+            if not layer.rectify:
+                seen[layer.key] = output
                 return None
             # Handed on instead of the raw output: rectifying twice changes nothing, and the gradient passes through.
-            seen[depth.key] = functional.relu(output)
-            return seen[depth.key]
+            seen[layer.key] = functional.relu(output)
+            return seen[layer.key]
 
         return hook
 
     def keep_last(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         seen["last"] = inputs[0]
 
-    handles = [model.get_submodule(depth.layer).register_forward_hook(keep(depth)) for depth in depths]
+    handles = [model.get_submodule(layer.path).register_forward_hook(keep(layer)) for layer in layers]
     handles.append(head_of(model).register_forward_pre_hook(keep_last))
     try:
         yield seen
@@ -90,47 +96,42 @@ def recorded(model: Classifier, depths: Sequence[Layer]) -> Iterator[dict[str, T
 
 
 def features_of(
-    model: Classifier, images: LabeledImages, depths: Sequence[Layer] = (), *, tick: Tick | None = None
+    model: Classifier, images: LabeledImages, layers: Sequence[Layer] = (), *, tick: Tick | None = None
 ) -> Features:
     """Features of every image, in order, in eval mode and full precision.
 
     Args:
         model: on its device; its mode is left as it was.
         images: N pictures, at least one.
-        depths: where to read maps besides the last layer's input.
+        layers: where to read maps besides the last layer's input.
         tick: told about progress.
     """
     device = next(model.parameters()).device
     parts: list[dict[str, Tensor]] = []
     shapes: dict[str, tuple[int, int]] = {}
-    was_training = model.training
-    model.eval()  # first: in train mode batch norm would learn from what it is shown
-    try:
-        with torch.inference_mode(), recorded(model, depths) as seen:
-            for batch in torch.split(torch.from_numpy(images.images), _BATCH):
-                model(to_float(batch.to(device)))
-                parts.append(_summaries(seen, depths))
-                shapes = {depth.key: (seen[depth.key].shape[-2], seen[depth.key].shape[-1]) for depth in depths}
-                if tick:
-                    tick(len(batch))
-    finally:
-        model.train(was_training)
+    with evaluating(model), recorded(model, layers) as seen:
+        for batch in torch.split(torch.from_numpy(images.images), images_per_pass(images.image_shape)):
+            model(to_float(batch.to(device)))
+            parts.append(_summaries(seen, layers))
+            shapes = {layer.key: (seen[layer.key].shape[-2], seen[layer.key].shape[-1]) for layer in layers}
+            if tick:
+                tick(len(batch))
     joined = {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
     return Features(
         last=joined["last"],
-        pooled={depth.key: joined[f"{depth.key} pooled"] for depth in depths},
+        pooled={layer.key: joined[f"{layer.key} pooled"] for layer in layers},
         peaks={
-            depth.key: Peaks(joined[f"{depth.key} value"], joined[f"{depth.key} position"], shapes[depth.key])
-            for depth in depths
+            layer.key: Peaks(joined[f"{layer.key} value"], joined[f"{layer.key} position"], shapes[layer.key])
+            for layer in layers
         },
     )
 
 
-def _summaries(seen: dict[str, Tensor], depths: Sequence[Layer]) -> dict[str, Tensor]:
+def _summaries(seen: dict[str, Tensor], layers: Sequence[Layer]) -> dict[str, Tensor]:
     """One batch, small enough to keep: the maps themselves would fill gigabytes."""
     kept = {"last": seen["last"].flatten(1).float()}
-    for depth in depths:
-        maps = seen[depth.key].float()
-        kept[f"{depth.key} pooled"] = functional.adaptive_avg_pool2d(maps, _GRID).flatten(1)
-        kept[f"{depth.key} value"], kept[f"{depth.key} position"] = maps.flatten(2).max(dim=2)
+    for layer in layers:
+        maps = seen[layer.key].float()
+        kept[f"{layer.key} pooled"] = functional.adaptive_avg_pool2d(maps, _GRID).flatten(1)
+        kept[f"{layer.key} value"], kept[f"{layer.key} position"] = maps.flatten(2).max(dim=2)
     return kept

@@ -1,4 +1,4 @@
-"""Grad-CAM: which places of a picture speak for a class, at any depth of the network.
+"""Grad-CAM: which places of a picture speak for a class, at any layer of the network.
 
 A channel counts as much as the class's logit would rise if the channel rose everywhere. The maps of a layer, weighed
 like that and added up, show where the evidence lies; what speaks against the class is cut off at 0.
@@ -22,36 +22,36 @@ from snellen.models.normalized import Classifier
 
 
 def grad_cam(
-    model: Classifier, images: Tensor, targets: Tensor, depths: Sequence[Layer]
+    model: Classifier, images: Tensor, targets: Tensor, layers: Sequence[Layer]
 ) -> dict[str, NDArray[np.float32]]:
-    """One map for each image and depth, in the layer's own size.
+    """One map for each image and layer, in the layer's own size.
 
     Args:
         model: on its device; mode and gradients are left as they were.
         images: (N, C, H, W) float32 in [0, 1].
         targets: (N,) int64, the class each map is to speak for.
-        depths: layers with maps.
+        layers: layers with maps.
 
     Returns:
         Layer key -> (N, h, w) float32 from 0 up, in units of the logit.
     """
-    if not depths:
+    if not layers:
         return {}
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
     try:
-        with torch.enable_grad(), recorded(model, depths) as seen:
+        with torch.enable_grad(), recorded(model, layers) as seen:
             # The picture asks for a gradient, so that there is a graph even where all weights are frozen.
             logits = model(images.detach().clone().to(device).requires_grad_(True))
             wanted = logits.gather(1, targets.to(device)[:, None]).sum()  # images do not mix: each has its own gradient
-            maps = [seen[depth.key] for depth in depths]
+            maps = [seen[layer.key] for layer in layers]
             gradients = torch.autograd.grad(wanted, maps)
     finally:
         model.train(was_training)
     return {
-        depth.key: _weighed(own.detach(), gradient)
-        for depth, own, gradient in zip(depths, maps, gradients, strict=True)
+        layer.key: _weighed(own.detach(), gradient)
+        for layer, own, gradient in zip(layers, maps, gradients, strict=True)
     }
 
 

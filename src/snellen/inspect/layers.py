@@ -1,7 +1,7 @@
 """Where to look: an early, a middle and a late layer of each model.
 
-The lesson's three pairs of glasses. Early layers see edges and colours, middle ones textures and parts, late ones
-whole things; which layer is which differs from model to model, so it is written down here, one line each.
+Early layers see edges and colours, middle ones textures and parts, late ones whole things; which layer is which differs
+from model to model, so it is written down here, one line each.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ class Layer:
 
     Attributes:
         key: "early", "middle" or "late".
-        layer: the module's path inside a `Classifier`, as in a state dict.
+        path: of the module inside a `Classifier`, as in a state dict.
         rectify: whether the model applies its ReLU to the layer's output as a function, where no hook can see it.
     """
 
     key: str
-    layer: str
+    path: str
     rectify: bool = False
 
 

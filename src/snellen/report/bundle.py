@@ -16,8 +16,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from snellen.report.pack import json_for_html
-from snellen.report.sprite import Sprite
+from snellen.report.encoding import Sprite, json_for_html
 
 OFFLINE, LIVE = "offline.js", "live.js"
 """The entries: a page that is a file, and a page that `snellen view` serves."""

@@ -1,4 +1,4 @@
-"""The three pairs of glasses: what one run's model sees early, midway and late, for some of the pictures."""
+"""Layer views: what one run's model sees early, midway and late, for some of the pictures (three pairs of glasses)."""
 
 from __future__ import annotations
 
@@ -13,25 +13,23 @@ from numpy.typing import NDArray
 
 from snellen.augment.batched import to_float
 from snellen.data.labeled_images import LabeledImages
-from snellen.inspect.features import Features, features_of, recorded
-from snellen.inspect.filters import first_filters
+from snellen.inspect.features import Features, images_per_pass, recorded
+from snellen.inspect.filters import cut, first_filters, patch_side, selective_channels
 from snellen.inspect.gradcam import grad_cam
-from snellen.inspect.layers import Layer, layers_of
+from snellen.inspect.layers import Layer
 from snellen.inspect.neighbours import nearest
-from snellen.inspect.patches import cut, loudest_channels, patch_side
 from snellen.metrics.confidence_groups import confidence_groups
 from snellen.models.normalized import Classifier
 from snellen.predict.predictions import Predictions
-from snellen.report.pack import packed_map
-from snellen.report.sprite import Sprite, make_sprite
+from snellen.report.encoding import Sprite, make_sprite, packed_map
 
 _NEIGHBOURS = 5
-_MAPS = 6  # channels shown per picture and depth
+_MAPS = 6  # channels shown per picture and layer
 _MAP_SIDE = 16  # positions a side; they are shown as large as a thumb
 
 
 @dataclass(frozen=True)
-class Glasses:
+class LayerViews:
     """The JSON for the page and the sheets of pictures it refers to by name."""
 
     content: dict[str, Any]
@@ -39,24 +37,26 @@ class Glasses:
 
 
 @dataclass(frozen=True)
-class Subject:
-    """Whom to look at: a model, the split it is shown on, its answers there, and pictures it has learned from.
+class InspectedModel:
+    """A model, the split it is shown on, its answers there, and pictures it has learned from.
 
     Attributes:
         model: in eval mode.
-        model_name: its name in the catalog.
+        layers: where to look, from early to late.
         images: the split's pictures, row for row with `predictions`.
         predictions: its answers.
-        features: of the split's pictures, with all depths.
+        features: of the split's pictures, with all layers.
         learned: some training pictures.
+        learned_features: theirs, with all layers.
     """
 
     model: Classifier
-    model_name: str
+    layers: tuple[Layer, ...]
     images: LabeledImages
     predictions: Predictions
     features: Features
     learned: LabeledImages
+    learned_features: Features
 
 
 def chosen_pictures(predictions: Predictions, rows: NDArray[np.int64], count: int) -> list[int]:
@@ -67,92 +67,80 @@ def chosen_pictures(predictions: Predictions, rows: NDArray[np.int64], count: in
     return in_turn[:count]
 
 
-def look_through(subject: Subject, chosen: list[int]) -> Glasses:
-    """Filters, the loudest channels' patches, and for each chosen row its maps, Grad-CAM and nearest pictures.
+def layer_views(inspected: InspectedModel, chosen: list[int]) -> LayerViews:
+    """Filters, the most selective channels' patches, and for each chosen row its maps, Grad-CAM and nearest pictures.
 
     Args:
-        subject: whom.
+        inspected: the model with its pictures.
         chosen: rows of the predictions.
     """
-    depths = layers_of(subject.model_name)
-    learned = features_of(subject.model, subject.learned, depths)
-    sprites = {"filters": make_sprite(first_filters(subject.model, subject.images.image_shape))}
+    sprites = {"filters": make_sprite(first_filters(inspected.model, inspected.images.image_shape))}
     described = []
-    for depth in depths:
-        about, sheet = _channels(subject, depth, learned)
+    for layer in inspected.layers:
+        about, sheet = _channels(inspected, layer)
         described.append(about)
         if sheet is not None:
-            sprites[f"patches-{depth.key}"] = sheet
-    pictures, sprites["learned"] = look_closely(subject, learned, depths, chosen)
-    return Glasses(
+            sprites[f"patches-{layer.key}"] = sheet
+    pictures, sprites["learned"] = views_of_pictures(inspected, chosen)
+    return LayerViews(
         content={
             "layers": described,
-            "spaces": [*(depth.key for depth in depths[:-1]), "last"],
-            "learned_count": len(subject.learned),
+            "spaces": [*(layer.key for layer in inspected.layers[:-1]), "last"],
+            "learned_count": len(inspected.learned),
             "pictures": pictures,
         },
         sprites=sprites,
     )
 
 
-def look_closely(
-    subject: Subject, learned: Features, depths: tuple[Layer, ...], chosen: list[int]
-) -> tuple[list[dict[str, Any]], Sprite]:
-    """For each chosen row its maps, Grad-CAM and nearest training pictures; and the sheet of those pictures.
-
-    Args:
-        subject: whom.
-        learned: features of its training pictures, with all depths.
-        depths: where to look.
-        chosen: rows of the predictions.
-    """
-    neighbours, sheet = _neighbours(subject, learned, depths, chosen)
-    maps = _maps(subject, depths, chosen)
+def views_of_pictures(inspected: InspectedModel, chosen: list[int]) -> tuple[list[dict[str, Any]], Sprite]:
+    """For each chosen row its maps, Grad-CAM and nearest training pictures; and the sheet of those pictures."""
+    neighbours, sheet = _neighbours(inspected, chosen)
+    length = images_per_pass(inspected.images.image_shape)
+    maps = [each for at in range(0, len(chosen), length) for each in _maps(inspected, chosen[at : at + length])]
     return [
         {"row": row, **own, "neighbours": near} for row, own, near in zip(chosen, maps, neighbours, strict=True)
     ], sheet
 
 
-def _channels(subject: Subject, depth: Layer, learned: Features) -> tuple[dict[str, Any], Sprite | None]:
-    side = patch_side(subject.model, subject.learned, depth)
-    peaks = learned.peaks[depth.key]
-    channels = loudest_channels(peaks, image_shape=subject.images.image_shape, side=side)
+def _channels(inspected: InspectedModel, layer: Layer) -> tuple[dict[str, Any], Sprite | None]:
+    learned, peaks = inspected.learned, inspected.learned_features.peaks[layer.key]
+    side = patch_side(inspected.model, learned, layer)
+    channels = selective_channels(peaks, image_shape=learned.image_shape, side=side)
     about = {
-        "key": depth.key,
-        "layer": depth.layer.removeprefix("net."),
+        "key": layer.key,
+        "path": layer.path.removeprefix("net."),
         "channels": int(peaks.value.shape[1]),
         "map": list(peaks.map_shape),
         "side": side,
-        "units": [
-            {"channel": channel.number, "labels": subject.learned.labels[channel.rows].tolist()} for channel in channels
-        ],
+        "units": [{"channel": channel.number, "labels": learned.labels[channel.rows].tolist()} for channel in channels],
     }
-    patches = [cut(subject.learned.images, channel) for channel in channels]
+    patches = [cut(learned.images, channel) for channel in channels]
     return about, make_sprite(np.concatenate(patches)) if patches else None
 
 
-def _maps(subject: Subject, depths: tuple[Layer, ...], chosen: list[int]) -> list[dict[str, Any]]:
+def _maps(inspected: InspectedModel, chosen: list[int]) -> list[dict[str, Any]]:
     """For each chosen row: Grad-CAM for the answer and, where it is wrong, for the label; the strongest channels."""
-    if not depths or not chosen:
+    model, layers = inspected.model, inspected.layers
+    if not layers:
         return [{"cams": [], "activations": []} for _ in chosen]
-    device = next(subject.model.parameters()).device
-    pixels = to_float(torch.from_numpy(subject.images.images[chosen]).to(device))
-    answers, labels = subject.predictions.predicted[chosen], subject.predictions.labels[chosen]
-    for_answer = grad_cam(subject.model, pixels, torch.from_numpy(answers), depths)
-    for_label = grad_cam(subject.model, pixels, torch.from_numpy(labels), depths)
-    with torch.inference_mode(), recorded(subject.model, depths) as seen:
-        subject.model(pixels)
-        activations = {depth.key: seen[depth.key].float().cpu().numpy() for depth in depths}
+    pixels = to_float(torch.from_numpy(inspected.images.images[chosen]).to(next(model.parameters()).device))
+    answers, labels = inspected.predictions.predicted[chosen], inspected.predictions.labels[chosen]
+    for_answer = grad_cam(model, pixels, torch.from_numpy(answers), layers)
+    for_label = grad_cam(model, pixels, torch.from_numpy(labels), layers)
+    with torch.inference_mode(), recorded(model, layers) as seen:
+        model(pixels)
+        activations = {layer.key: seen[layer.key].float().cpu().numpy() for layer in layers}
     described = []
     for n, (answer, label) in enumerate(zip(answers.tolist(), labels.tolist(), strict=True)):
         targets = [(answer, for_answer)] + ([(label, for_label)] if label != answer else [])
         described.append(
             {
                 "cams": [
-                    {"class": target, "maps": [packed_map(maps[depth.key][n]) for depth in depths]}
+                    {"class": target, "maps": [packed_map(maps[layer.key][n]) for layer in layers]}
                     for target, maps in targets
                 ],
-                "activations": [_strongest(activations[depth.key][n]) for depth in depths],
+                "activations": [_strongest(activations[layer.key][n]) for layer in layers],
             }
         )
     return described
@@ -172,19 +160,16 @@ def _shrunk(values: NDArray[np.float32], step: int) -> NDArray[np.float32]:
     return np.asarray(squares.mean(axis=(1, 3)))
 
 
-def _neighbours(
-    subject: Subject, learned: Features, depths: tuple[Layer, ...], chosen: list[int]
-) -> tuple[list[list[list[list[float]]]], Sprite]:
+def _neighbours(inspected: InspectedModel, chosen: list[int]) -> tuple[list[list[list[list[float]]]], Sprite]:
     """For each chosen row and space: [tile, label, similarity] of the nearest training pictures; and their sheet."""
-    spaces = [(subject.features.pooled[depth.key], learned.pooled[depth.key]) for depth in depths[:-1]]
-    spaces.append((subject.features.last, learned.last))
-    found = [nearest(own[chosen], base, count=_NEIGHBOURS) for own, base in spaces]
+    own, learned, labels = inspected.features, inspected.learned_features, inspected.learned.labels
+    spaces = [(own.pooled[layer.key], learned.pooled[layer.key]) for layer in inspected.layers[:-1]]
+    spaces.append((own.last, learned.last))
+    found = [nearest(asked[chosen], base, count=_NEIGHBOURS) for asked, base in spaces]
     used = np.unique(np.concatenate([rows.ravel() for rows, _ in found])).astype(np.int64)
     tile_of = {row: tile for tile, row in enumerate(used.tolist())}
-    listed = [
-        [_listed(rows[n], near[n], tile_of, subject.learned.labels) for rows, near in found] for n in range(len(chosen))
-    ]
-    return listed, make_sprite(subject.learned.images[used], lossless=False)
+    listed = [[_listed(rows[n], near[n], tile_of, labels) for rows, near in found] for n in range(len(chosen))]
+    return listed, make_sprite(inspected.learned.images[used], lossless=False)
 
 
 def _listed(

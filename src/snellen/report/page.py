@@ -17,28 +17,27 @@ from snellen.data.pictures import PictureForm
 from snellen.data.splits import split
 from snellen.errors import RunError, UsageError
 from snellen.evaluate.test_set import ledger_of
+from snellen.inspect.feature_map import METHODS, Method, require_library
 from snellen.inspect.features import features_of
 from snellen.inspect.layers import layers_of
-from snellen.inspect.neighbour_map import METHODS, Method, require_library
 from snellen.inspect.neighbours import spread_over_classes
 from snellen.models.device import choose_device
 from snellen.models.restore import restore
 from snellen.predict.predictions import Predictions
-from snellen.report.answers import answers_json
 from snellen.report.bundle import bundle_html
-from snellen.report.geometry import geometry_json
-from snellen.report.layer_views import Glasses, Subject, chosen_pictures, look_through
+from snellen.report.encoding import Sprite
+from snellen.report.layer_views import InspectedModel, LayerViews, chosen_pictures, layer_views
 from snellen.report.pipeline import trace_some
+from snellen.report.predictions import geometry_json, predictions_json
 from snellen.report.record import record_json
 from snellen.report.shown import Shown, answered, shown_split
-from snellen.report.sprite import Sprite
 from snellen.runs.atomic import write_text
 from snellen.runs.environment import redact_paths
 from snellen.runs.run import Run
 from snellen.version import VERSION
 
 _LEARNED = 5_000  # training pictures among which neighbours and patches are sought: a tenth of CIFAR-10, seconds
-GLASSES = 60
+LAYER_VIEWS = 60
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Options:
     Attributes:
         data: where the data are, if not where they were.
         device: for the features and maps.
-        glasses: pictures to look at closely; 0 leaves the models unread.
+        layer_views: pictures to look at closely; 0 leaves the models unread.
         map: a second map of feature space beside the principal components, or None.
         ledger: the ledger's file, if not the usual one.
         say: told what is being done.
@@ -56,7 +55,7 @@ class Options:
 
     data: Path | None = None
     device: str = "auto"
-    glasses: int = GLASSES
+    layer_views: int = LAYER_VIEWS
     map: Method | None = None
     ledger: Path | None = None
     say: Callable[[str], None] = lambda _: None
@@ -105,22 +104,22 @@ def build_page(runs: Sequence[Run], options: Options, dataset: Dataset | None = 
     dataset = dataset or load_again(info, data=options.data)
     splits: dict[str, Any] = {}
     sprites: dict[str, Sprite] = {}
-    glasses: dict[str, Any] | None = None
+    views: dict[str, Any] | None = None
     for name, by_run in by_split.items():
         shown = shown_split(name, dataset, by_run, runs, ledgers)
         options.say(f"{name}: {len(shown.rows):,} pictures")
         sprites[name] = shown.sprite()
-        about = {str(number): answers_json(predictions, shown.rows) for number, predictions in by_run.items()}
+        about = {str(number): predictions_json(predictions, shown.rows) for number, predictions in by_run.items()}
         splits[name] = {**shown.to_json(), "runs": about}
-        for number, predictions in by_run.items() if options.glasses else ():
+        for number, predictions in by_run.items() if options.layer_views else ():
             # One run is looked at closely, on val where there is one: more would not fit into the file.
-            learned = learned_pictures(dataset) if glasses is None and number == 0 else None
+            learned = learned_pictures(dataset) if views is None and number == 0 else None
             geometry, looked = _inside(runs[number], predictions, shown, learned, options)
             about[str(number)]["geometry"] = geometry
             if looked is not None:
-                glasses = {"split": name, "run": number, **looked.content}
+                views = {"split": name, "run": number, **looked.content}
                 sprites |= looked.sprites
-    pipeline = trace_some(runs[0], dataset, by_split.get("val", {}).get(0) if options.glasses else None)
+    pipeline = trace_some(runs[0], dataset, by_split.get("val", {}).get(0) if options.layer_views else None)
     sprites |= pipeline.sprites
     content = {
         "format": 1,
@@ -133,7 +132,7 @@ def build_page(runs: Sequence[Run], options: Options, dataset: Dataset | None = 
         },
         "runs": [record_json(run, ledger) for run, ledger in zip(runs, ledgers, strict=True)],
         "splits": splits,
-        "glasses": glasses,
+        "layer_views": views,
         "pipeline": pipeline.content,
         "sprites": {name: sprite.about() for name, sprite in sprites.items()},
     }
@@ -160,19 +159,21 @@ def learned_pictures(dataset: Dataset) -> LabeledImages:
 
 def _inside(
     run: Run, predictions: Predictions, shown: Shown, learned: LabeledImages | None, options: Options
-) -> tuple[dict[str, Any], Glasses | None]:
+) -> tuple[dict[str, Any], LayerViews | None]:
     """The run's feature geometry; and with training pictures to compare with, a close look."""
     options.say(f"{run.name}: features of {len(shown.images):,} pictures")
-    model, model_name = restore(run, choose_device(options.device)), run.recipe.model
-    features = features_of(model, shown.images, layers_of(model_name) if learned else ())
+    model = restore(run, choose_device(options.device))
+    layers = layers_of(run.recipe.model) if learned else ()
+    features = features_of(model, shown.images, layers)
     if options.map:
         options.say(f"{run.name}: the map of {len(shown.rows):,} pictures by {METHODS[options.map]}")
     geometry = geometry_json(features.last, predictions, shown.rows, options.map)
     if learned is None:
         return geometry, None
-    options.say(f"{run.name}: three pairs of glasses, {len(learned):,} training pictures")
-    chosen = chosen_pictures(predictions, shown.rows, options.glasses)
-    seen = look_through(Subject(model, model_name, shown.images, predictions, features, learned), chosen)
+    options.say(f"{run.name}: layer views, {len(learned):,} training pictures")
+    chosen = chosen_pictures(predictions, shown.rows, options.layer_views)
+    known = features_of(model, learned, layers)
+    seen = layer_views(InspectedModel(model, layers, shown.images, predictions, features, learned, known), chosen)
     place = {row: at for at, row in enumerate(shown.rows.tolist())}
     pictures = [{**each, "row": place[each["row"]]} for each in seen.content["pictures"]]
-    return geometry, Glasses({**seen.content, "pictures": pictures}, seen.sprites)
+    return geometry, LayerViews({**seen.content, "pictures": pictures}, seen.sprites)

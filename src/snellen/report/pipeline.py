@@ -12,8 +12,8 @@ from snellen.explain.context import context_of
 from snellen.explain.stage import Picture, Pixels
 from snellen.explain.trace import Trace, trace
 from snellen.predict.predictions import Predictions
+from snellen.report.encoding import Sprite, make_sprite
 from snellen.report.layer_views import chosen_pictures
-from snellen.report.sprite import Sprite, make_sprite
 from snellen.runs.run import Run
 from snellen.serialize import to_json
 

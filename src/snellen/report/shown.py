@@ -15,10 +15,9 @@ from snellen.data.ledger import Ledger, TestSet
 from snellen.data.splits import split
 from snellen.errors import DataError, SealError
 from snellen.predict.predictions import Predictions
-from snellen.report.answers import chosen_rows
-from snellen.report.pack import packed
+from snellen.report.encoding import Sprite, make_sprite, packed
+from snellen.report.predictions import chosen_rows
 from snellen.report.record import graded_on_test
-from snellen.report.sprite import Sprite, make_sprite
 from snellen.runs.run import Run
 
 _PIXELS = 5_000 * 32 * 32

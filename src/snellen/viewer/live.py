@@ -29,7 +29,7 @@ from snellen.models.restore import restore
 from snellen.predict.own_pictures import most_probable, unlabeled
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
-from snellen.report.layer_views import Subject, look_closely
+from snellen.report.layer_views import InspectedModel, views_of_pictures
 from snellen.report.page import learned_pictures
 from snellen.runs.run import Run
 
@@ -50,7 +50,7 @@ class Loaded:
         class_names: the K names, in label order.
         form: how a picture becomes what the network takes.
         learned: training pictures among which the nearest are sought.
-        features: theirs, with all depths.
+        features: theirs, with all layers.
         lock: held while the model is asked: the hooks of one question must not hear the pass of another.
     """
 
@@ -63,7 +63,7 @@ class Loaded:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
-    def depths(self) -> tuple[Layer, ...]:
+    def layers(self) -> tuple[Layer, ...]:
         """The layers to look at, from early to late."""
         return layers_of(self.model_name)
 
@@ -133,7 +133,7 @@ def answer(loaded: Loaded, content: bytes, fit: Fit | None = None) -> dict[str, 
 
 
 def explain(loaded: Loaded, content: bytes) -> dict[str, Any]:
-    """Where the evidence lies for the answer and for the runner-up, at each depth, and the nearest training pictures.
+    """Where the evidence lies for the answer and for the runner-up, at each layer, and the nearest training pictures.
 
     Args:
         loaded: whom to ask.
@@ -154,12 +154,12 @@ def explain(loaded: Loaded, content: bytes) -> dict[str, Any]:
     images = unlabeled([resize(image, side=side, channels=channels)], loaded.class_names)
     with loaded.lock:
         answers = _against_runner_up(predict(loaded.model, images))
-        own = features_of(loaded.model, images, loaded.depths)
-        subject = Subject(loaded.model, loaded.model_name, images, answers, own, loaded.learned)
-        (seen,), near = look_closely(subject, loaded.features, loaded.depths, [0])
+        own = features_of(loaded.model, images, loaded.layers)
+        inspected = InspectedModel(loaded.model, loaded.layers, images, answers, own, loaded.learned, loaded.features)
+        (seen,), near = views_of_pictures(inspected, [0])
     layers = [
-        {"key": depth.key, "layer": depth.layer.removeprefix("net."), "map": list(own.peaks[depth.key].map_shape)}
-        for depth in loaded.depths
+        {"key": layer.key, "path": layer.path.removeprefix("net."), "map": list(own.peaks[layer.key].map_shape)}
+        for layer in loaded.layers
     ]
     return {**seen, "layers": layers, "learned": {**near.about(), "data": near.base64}}
 

@@ -1,12 +1,12 @@
 // The address bar is the page's memory: #i=123 or #view=confusions&true=3&said=5 can be sent to somebody.
 
 const NUMBERS = ["i", "run", "group", "true", "said"];
-const WORDS = ["view", "split", "q", "glasses", "pair"];
+const WORDS = ["view", "split", "q", "layers", "pair"];
 
 /** No filter at all: what a link to a picture begins with, so that it does not inherit the filter of another place. */
-export const UNFILTERED = { group: null, true: null, said: null, pair: null, q: null, glasses: null };
+export const UNFILTERED = { group: null, true: null, said: null, pair: null, q: null, layers: null };
 
-/** What the address asks for; a missing entry is null. A picture without a view means the line-up. */
+/** What the address asks for; a missing entry is null. A picture without a view means the gallery. */
 export function readAddress() {
   const asked = new URLSearchParams(location.hash.slice(1));
   const state = {};

@@ -131,7 +131,7 @@ function side(answers, label, said, go, title) {
     h("h3", {}, title),
     h("p", { class: "soft" }, all ? `${plural(total, "picture")}, ${percent(total / all)} of this class.` : "This class has no pictures here.", rows.length < total ? ` ${count(rows.length)} of them are in this page.` : ""),
     strip(answers, rows.slice(0, STRIP), go, { true: label, said }),
-    rows.length ? h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, view: "gallery", true: label, said, i: answers.ids[rows[0]] }) }, "Open in the line-up →") : null,
+    rows.length ? h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, view: "gallery", true: label, said, i: answers.ids[rows[0]] }) }, "Open in the gallery →") : null,
   );
 }
 

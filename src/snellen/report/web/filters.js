@@ -1,12 +1,12 @@
-// What the line-up shows: chips for the confidence groups, choices for classes and pairs, and a search.
+// What the gallery shows: chips for the confidence groups, choices for classes and pairs, and a search.
 
 import { h } from "./dom.js";
 import { count } from "./words.js";
 
 const PAIRS = 20; // further down a list of pairs nobody looks for one
 
-/** The filters above the line-up. `change(changes)` goes to another address; `update(state)` shows the current one. */
-export function filters(answers, glasses, change) {
+/** The filters above the gallery. `change(changes)` goes to another address; `update(state)` shows the current one. */
+export function filters(answers, layerViews, change) {
   const chips = answers.groups.map((group, number) =>
     h(
       "button",
@@ -42,21 +42,21 @@ export function filters(answers, glasses, change) {
   });
   const looked = h(
     "button",
-    { type: "button", class: "chip", title: "only pictures with maps of what the network looks at", onclick: () => change({ glasses: pressed(looked) ? null : "1" }) },
-    "looked through",
-    h("b", {}, count(glasses?.rows.size ?? 0)),
+    { type: "button", class: "chip", title: "only pictures with maps of what the network looks at", onclick: () => change({ layers: pressed(looked) ? null : "1" }) },
+    "with layer views",
+    h("b", {}, count(layerViews?.rows.size ?? 0)),
   );
   return {
     search,
     element: h(
       "div",
       { class: "filters", role: "group", "aria-label": "Filter the pictures" },
-      h("div", { class: "chips", role: "group", "aria-label": "Confidence groups: four drawers, right or wrong, sure or nervous" }, chips, glasses ? looked : null),
+      h("div", { class: "chips", role: "group", "aria-label": "Confidence groups: four drawers, right or wrong, sure or nervous" }, chips, layerViews ? looked : null),
       h("div", { class: "choices" }, selects.true, selects.said, pair, h("label", { class: "search" }, search, h("kbd", { "aria-hidden": "true" }, "/"))),
     ),
     update(state) {
       chips.forEach((chip, number) => chip.setAttribute("aria-pressed", state.group === number));
-      looked.setAttribute("aria-pressed", Boolean(state.glasses));
+      looked.setAttribute("aria-pressed", Boolean(state.layers));
       pair.value = state.pair ?? "";
       for (const [name, select] of Object.entries(selects)) select.value = state[name] ?? "";
       if (document.activeElement !== search) search.value = state.q ?? "";

@@ -1,15 +1,15 @@
-// The line-up: one picture after another, what was said of it, and how sure.
+// The gallery (the line-up): one picture after another, what was said of it, and how sure.
 
 import { UNFILTERED } from "./address.js";
 import { filterRows, readPair } from "./data.js";
 import { h, replace, unseen } from "./dom.js";
 import { filters } from "./filters.js";
 import { pictureGrid } from "./grid.js";
-import { DEPTHS, spotlight } from "./looking.js";
+import { LAYERS, spotlight } from "./heatmaps.js";
 import { picture } from "./pictures.js";
 import { asideOn, count, noteOn, percent, plural } from "./words.js";
 
-export function lineup({ answers, go, glasses }) {
+export function gallery({ answers, go, layerViews }) {
   const { classes } = answers;
   let state = {};
   let rows = [];
@@ -21,15 +21,15 @@ export function lineup({ answers, go, glasses }) {
     onPick: (row) => go({ i: answers.ids[row] }),
     describe: (row) => sentence(answers, row),
   });
-  const controls = filters(answers, glasses, (changes) => go({ ...changes, i: null }));
+  const controls = filters(answers, layerViews, (changes) => go({ ...changes, i: null }));
   const found = h("p", { class: "found", role: "status" });
   const suspect = h("article", { class: "suspect", "aria-live": "polite" });
   const element = h(
     "section",
     { class: "gallery" },
-    h("h2", { class: "unseen" }, "Line-up"),
+    h("h2", { class: "unseen" }, "Gallery, the line-up"),
     controls.element,
-    h("div", { class: "lineup-columns" }, h("div", { class: "lineup-grid" }, found, grid.element), suspect),
+    h("div", { class: "gallery-columns" }, h("div", { class: "gallery-grid" }, found, grid.element), suspect),
   );
 
   const show = (row) => {
@@ -43,7 +43,7 @@ export function lineup({ answers, go, glasses }) {
     replace(
       suspect,
       portrait(answers, row, step, rows.indexOf(row), rows.length),
-      h("div", { class: "testimony" }, verdict(answers, row), bars(answers, row), notes(answers, row), looks(answers, row, glasses, go)),
+      h("div", { class: "testimony" }, verdict(answers, row), bars(answers, row), notes(answers, row), looks(answers, row, layerViews, go)),
     );
   };
 
@@ -61,7 +61,7 @@ export function lineup({ answers, go, glasses }) {
         said: next.said,
         pair: readPair(next.pair, classes),
         query: next.q,
-        among: next.glasses ? glasses.rows : null,
+        among: next.layers ? layerViews.rows : null,
       });
       const changed = wanted.length !== rows.length || wanted.some((row, at) => row !== rows[at]);
       state = next;
@@ -157,15 +157,15 @@ function notes(answers, row) {
   return h("div", { class: "notes" }, h("p", { class: "note" }, noteOn(answers, row)), aside ? h("p", { class: "aside" }, aside) : null);
 }
 
-function looks(answers, row, glasses, go) {
-  if (!glasses) return null;
-  const seen = glasses.of(row);
+function looks(answers, row, layerViews, go) {
+  if (!layerViews) return null;
+  const seen = layerViews.of(row);
   if (!seen || !seen.cams.length) {
     return h(
       "p",
       { class: "aside" },
-      `What it looks at is kept for ${plural(glasses.rows.size, "picture")} of this page. `,
-      h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, glasses: "1", i: null }) }, "Show those"),
+      `What it looks at is kept for ${plural(layerViews.rows.size, "picture")} of this page. `,
+      h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, layers: "1", i: null }) }, "Show those"),
     );
   }
   const [cam] = seen.cams;
@@ -176,11 +176,11 @@ function looks(answers, row, glasses, go) {
     h(
       "div",
       { class: "looks-row" },
-      cam.maps.map((map, depth) => {
-        const name = DEPTHS[glasses.layers[depth].key];
+      cam.maps.map((map, at) => {
+        const name = LAYERS[layerViews.layers[at].key];
         return h("figure", {}, spotlight(answers.sprite, row, map, `${name} layer: where the evidence lies`), h("figcaption", {}, name));
       }),
     ),
-    h("button", { type: "button", class: "link", onclick: () => go({ view: "inside", i: answers.ids[row] }) }, "Put on the three pairs of glasses →"),
+    h("button", { type: "button", class: "link", onclick: () => go({ view: "inside", i: answers.ids[row] }) }, "Its layer views, the @@ →"),
   );
 }

@@ -1,8 +1,8 @@
-// Three pairs of glasses: what an early, a middle and a late layer see.
+// Layer views, or three pairs of glasses: what an early, a middle and a late layer see.
 
 import { UNFILTERED } from "./address.js";
 import { h, replace } from "./dom.js";
-import { channelMap, DEPTHS, spotlight } from "./looking.js";
+import { channelMap, LAYERS, spotlight } from "./heatmaps.js";
 import { hasSheet, picture, sheetCount, tileSize } from "./pictures.js";
 import { count, percent, plural } from "./words.js";
 
@@ -15,19 +15,19 @@ const STORY = {
 };
 
 /** What the page knows about the insides of this run on this split, by row; null where it knows nothing. */
-export function openGlasses(page, split, run) {
-  const { glasses } = page;
-  if (!glasses || glasses.split !== split || String(glasses.run) !== String(run)) return null;
-  const by = new Map(glasses.pictures.map((seen) => [seen.row, seen]));
-  return { ...glasses, seen: glasses.pictures, rows: new Set(by.keys()), of: (row) => by.get(row) ?? null };
+export function layerViewsOf(page, split, run) {
+  const { layer_views: found } = page;
+  if (!found || found.split !== split || String(found.run) !== String(run)) return null;
+  const by = new Map(found.pictures.map((seen) => [seen.row, seen]));
+  return { ...found, seen: found.pictures, rows: new Set(by.keys()), of: (row) => by.get(row) ?? null };
 }
 
-export function inside({ answers, go, glasses }) {
+export function inside({ answers, go, layerViews }) {
   const chosen = h("div", { class: "examined", "aria-live": "polite" });
   const row = h(
     "div",
-    { class: "strip chooser", role: "group", "aria-label": "Pictures that were looked through" },
-    glasses.seen.map((seen) => {
+    { class: "strip chooser", role: "group", "aria-label": "Pictures with layer views" },
+    layerViews.seen.map((seen) => {
       const said = answers.classes[answers.top(seen.row, 0)];
       const text = `${answers.classes[answers.labels[seen.row]]}, called ${said}`;
       return h("button", { type: "button", "data-row": seen.row, title: text, "aria-label": text, class: answers.right(seen.row) ? "" : "is-wrong", onclick: () => go({ view: "inside", i: answers.ids[seen.row] }, { quiet: true }) }, picture(answers.sprite, seen.row, ""));
@@ -36,26 +36,26 @@ export function inside({ answers, go, glasses }) {
   const element = h(
     "section",
     { class: "inside" },
-    h("h2", {}, "Three pairs of glasses"),
-    h("p", { class: "soft" }, `The same picture at three depths of ${answers.run.recipe.model}. Choose one of ${plural(glasses.seen.length, "picture")}, taken in turn from the four confidence groups, mistakes first.`),
+    h("h2", {}, "Layer views"),
+    h("p", { class: "soft" }, `Three pairs of glasses: the same picture at an early, a middle and a late layer of ${answers.run.recipe.model}. Choose one of ${plural(layerViews.seen.length, "picture")}, taken in turn from the four confidence groups, mistakes first.`),
     row,
     chosen,
     h("h2", {}, "What excites a channel most"),
-    h("p", { class: "soft" }, `Cut from the ${count(glasses.learned_count)} training pictures looked at, where the channel answers loudest. A patch is as large as the square that holds 90 % of what moves the unit.`),
-    filterCard(),
-    glasses.layers.map((layer) => layerCard(layer, answers.classes)),
+    h("p", { class: "soft" }, `Cut from the ${count(layerViews.learned_count)} training pictures looked at, where the channel answers loudest. A patch is as large as the square that holds 90 % of what moves the unit.`),
+    firstLayerCard(),
+    layerViews.layers.map((layer) => filtersCard(layer, answers.classes)),
   );
   return {
     element,
     update(state) {
       const asked = answers.rowOf.get(state.i);
-      const seen = glasses.of(asked) ?? glasses.seen[0];
+      const seen = layerViews.of(asked) ?? layerViews.seen[0];
       for (const button of row.children) {
         const current = Number(button.dataset.row) === seen.row;
         button.setAttribute("aria-pressed", current);
         if (current) row.scrollLeft = button.offsetLeft - row.clientWidth / 2;
       }
-      replace(chosen, asked != null && !glasses.of(asked) ? h("p", { class: "empty" }, `Picture ${state.i} was not looked through; this is another one.`) : null, examine(answers, glasses, seen, go));
+      replace(chosen, asked != null && !layerViews.of(asked) ? h("p", { class: "empty" }, `Picture ${state.i} has no layer views; this is another one.`) : null, examine(answers, layerViews, seen, go));
     },
     key(event) {
       const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
@@ -67,12 +67,12 @@ export function inside({ answers, go, glasses }) {
   };
 }
 
-function examine(answers, glasses, seen, go) {
+function examine(answers, layerViews, seen, go) {
   const { classes } = answers;
   const [label, said] = [answers.labels[seen.row], answers.top(seen.row, 0)];
   return h(
     "article",
-    { class: "glasses" },
+    { class: "layer-views" },
     h(
       "header",
       {},
@@ -82,39 +82,39 @@ function examine(answers, glasses, seen, go) {
         {},
         h("p", {}, h("span", { class: "small" }, "The label says"), h("strong", {}, classes[label])),
         h("p", { class: label === said ? "right" : "wrong" }, h("span", { class: "small" }, "The network says"), h("strong", {}, `${classes[said]}, ${percent(answers.confidence(seen.row), 0)}`)),
-        h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, view: "gallery", i: answers.ids[seen.row] }) }, "In the line-up →"),
+        h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, view: "gallery", i: answers.ids[seen.row] }) }, "In the gallery →"),
       ),
     ),
     h(
       "div",
-      { class: "depths" },
-      depthCards({ classes, seen, sprite: answers.sprite, learned: "learned", layers: glasses.layers, awaited: label, says: "the label" }),
+      { class: "layers" },
+      layerCards({ classes, seen, sprite: answers.sprite, learned: "learned", layers: layerViews.layers, awaited: label, says: "the label" }),
     ),
   );
 }
 
 /**
- * One card per depth of what was seen of one picture: maps and nearest training pictures; without maps one card for the last layer.
+ * One card per layer of what was seen of one picture: maps and nearest training pictures; without maps one card for the last layer.
  * @param options.seen {row, cams, activations, neighbours}; `sprite` and `learned` are the sheets of it and of the neighbours
  * @param options.awaited the class the neighbours are compared with, because `says` (as in "the label") says so
  */
-export function depthCards({ classes, seen, sprite, learned, layers, awaited, says }) {
+export function layerCards({ classes, seen, sprite, learned, layers, awaited, says }) {
   const near = (space) => neighbours(classes, seen.neighbours[Math.min(space, seen.neighbours.length - 1)], { learned, awaited, says });
   if (!layers.length) return [h("section", { class: "card" }, near(0))];
-  return layers.map((layer, depth) =>
+  return layers.map((layer, at) =>
     h(
       "section",
-      { class: "card depth" },
-      h("h3", {}, DEPTHS[layer.key], h("span", { class: "soft" }, ` ${layer.layer}, ${layer.map.join("×")}`)),
+      { class: "card layer" },
+      h("h3", {}, LAYERS[layer.key], h("span", { class: "soft" }, ` ${layer.path}, ${layer.map.join("×")}`)),
       h("h4", {}, "Where the evidence lies"),
       h(
         "div",
         { class: "cams" },
-        seen.cams.map((cam) => h("figure", {}, spotlight(sprite, seen.row, cam.maps[depth], `Grad-CAM for ${classes[cam.class]}`), h("figcaption", {}, `for ${classes[cam.class]}`))),
+        seen.cams.map((cam) => h("figure", {}, spotlight(sprite, seen.row, cam.maps[at], `Grad-CAM for ${classes[cam.class]}`), h("figcaption", {}, `for ${classes[cam.class]}`))),
       ),
       h("h4", {}, "Its liveliest channels here"),
-      h("div", { class: "maps" }, seen.activations[depth].map((map) => h("figure", {}, channelMap(map, `Channel ${map.channel}`), h("figcaption", {}, map.channel)))),
-      near(depth),
+      h("div", { class: "maps" }, seen.activations[at].map((map) => h("figure", {}, channelMap(map, `Channel ${map.channel}`), h("figcaption", {}, map.channel)))),
+      near(at),
     ),
   );
 }
@@ -134,7 +134,7 @@ function neighbours(classes, near, { learned, awaited, says }) {
   ];
 }
 
-function filterCard() {
+function firstLayerCard() {
   if (!hasSheet("filters")) return null;
   const [height] = tileSize("filters");
   const total = sheetCount("filters");
@@ -146,14 +146,14 @@ function filterCard() {
   );
 }
 
-function layerCard(layer, classes) {
+function filtersCard(layer, classes) {
   const sheet = `patches-${layer.key}`;
   if (!hasSheet(sheet)) return null;
   let tile = 0;
   return h(
     "section",
     { class: "card" },
-    h("h3", {}, DEPTHS[layer.key], h("span", { class: "soft" }, ` ${layer.layer}: ${layer.units.length} of ${plural(layer.channels, "channel")}, patches of ${layer.side}×${layer.side} pixels`)),
+    h("h3", {}, LAYERS[layer.key], h("span", { class: "soft" }, ` ${layer.path}: ${layer.units.length} of ${plural(layer.channels, "channel")}, patches of ${layer.side}×${layer.side} pixels`)),
     h("p", { class: "soft" }, STORY[layer.key]),
     h(
       "div",

@@ -4,11 +4,11 @@
 import { hashOf, readAddress } from "./address.js";
 import { openAnswers, readPage } from "./data.js";
 import { h, replace, svg } from "./dom.js";
-import { lineup } from "./gallery.js";
+import { gallery } from "./gallery.js";
 import { overview } from "./overview.js";
 import { confusions } from "./confusions.js";
 import { curves } from "./curves.js";
-import { inside, openGlasses } from "./inside.js";
+import { inside, layerViewsOf } from "./inside.js";
 import { perClass } from "./perclass.js";
 import { featureMap } from "./featuremap.js";
 import { pipeline, tracesOf } from "./pipeline.js";
@@ -20,10 +20,10 @@ import { percent } from "./words.js";
 // In the order of the menu; live views stand after the first.
 const VIEWS = [
   { name: "overview", title: "Overview", make: overview },
-  { name: "gallery", title: "Line-up", make: lineup },
+  { name: "gallery", title: "Gallery", make: gallery },
   { name: "confusions", title: "Confusions", make: confusions },
   { name: "curves", title: "Curves", make: curves },
-  { name: "inside", title: "Inside", make: inside, when: (context) => context.glasses !== null },
+  { name: "inside", title: "Inside", make: inside, when: (context) => context.layerViews !== null },
   { name: "pipeline", title: "Pipeline", make: pipeline, when: (context) => tracesOf(context) !== null },
   { name: "classes", title: "Classes", make: perClass },
   { name: "map", title: "Map", make: featureMap, when: (context) => context.answers.geometry !== undefined },
@@ -84,7 +84,7 @@ function existing(page, state) {
 
 function stage(page, views, split, run, go) {
   const answers = openAnswers(page, split, run);
-  const context = { page, answers, go, glasses: openGlasses(page, split, run) };
+  const context = { page, answers, go, layerViews: layerViewsOf(page, split, run) };
   return { split, run, context, views: views.filter((view) => view.when?.(context) ?? true).map((view) => ({ ...view })) };
 }
 

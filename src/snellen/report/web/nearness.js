@@ -12,7 +12,7 @@ const LINE = 16; // pixels between two names
 /** The scatter of all pairs with the rank correlation in words; a sentence where the features were not read. */
 export function nearness(answers, shown) {
   const { geometry, classes, matrix } = answers;
-  if (!geometry) return h("aside", { class: "card" }, h("h3", {}, "Neighbours in feature space"), h("p", { class: "soft" }, "Not in this page: it was written with --glasses 0."));
+  if (!geometry) return h("aside", { class: "card" }, h("h3", {}, "Neighbours in feature space"), h("p", { class: "soft" }, "Not in this page: it was written with --layer-views 0."));
   const pairs = [];
   for (let a = 0; a < classes.length; a += 1) {
     for (let b = a + 1; b < classes.length; b += 1) {

@@ -3,14 +3,14 @@
 import { UNFILTERED } from "./address.js";
 import { mixedUp } from "./data.js";
 import { h } from "./dom.js";
-import { DEPTHS, spotlight } from "./looking.js";
+import { LAYERS, spotlight } from "./heatmaps.js";
 import { picture } from "./pictures.js";
 import { calibrationSentence, reliability } from "./calibration.js";
 import { count, percent, plural, rate } from "./words.js";
 
 const STRIP = 8;
 
-export function overview({ page, answers, go, glasses }) {
+export function overview({ page, answers, go, layerViews }) {
   const { card } = answers;
   const errors = card.plain.accuracy.n - card.plain.accuracy.hits;
   const element = h(
@@ -34,7 +34,7 @@ export function overview({ page, answers, go, glasses }) {
       { class: "findings" },
       finding("What it mixes up most", errors ? pairs(answers, go) : [h("p", {}, "Nothing: it made no mistake here.")]),
       finding("Sure, and wrong", confident(answers, go)),
-      finding("What it looks at", glance(answers, glasses, go)),
+      finding("What it looks at", glance(answers, layerViews, go)),
       finding("Whether its confidence can be believed", [
         h("p", {}, calibrationSentence(answers.calibration)),
         reliability(answers.calibration, { caption: false }),
@@ -100,27 +100,27 @@ function confident(answers, go) {
   ];
 }
 
-function glance(answers, glasses, go) {
-  const seen = glasses?.seen.filter((each) => each.cams.length) ?? [];
+function glance(answers, layerViews, go) {
+  const seen = layerViews?.seen.filter((each) => each.cams.length) ?? [];
   const examples = [seen.find(({ row }) => answers.right(row)), seen.find(({ row }) => !answers.right(row))].filter(Boolean);
-  if (!examples.length) return [h("p", {}, "Not in this page: it was written with --glasses 0, for another run, or for a network without maps.")];
+  if (!examples.length) return [h("p", {}, "Not in this page: it was written with --layer-views 0, for another run, or for a network without maps.")];
   return [
     examples.map(({ row, cams }) => [
       h(
         "div",
         { class: "trio glance" },
-        cams[0].maps.map((map, depth) => {
-          const name = DEPTHS[glasses.layers[depth].key];
+        cams[0].maps.map((map, at) => {
+          const name = LAYERS[layerViews.layers[at].key];
           return h("figure", {}, spotlight(answers.sprite, row, map, `${name} layer: where the evidence lies`), h("figcaption", {}, name));
         }),
       ),
       h("p", {}, `Lit: what speaks for ${answers.classes[cams[0].class]}; the label is ${answers.classes[answers.labels[row]]}.`),
     ]),
-    h("button", { type: "button", class: "link", onclick: () => go({ view: "inside", i: answers.ids[examples[0].row] }) }, "Three pairs of glasses →"),
+    h("button", { type: "button", class: "link", onclick: () => go({ view: "inside", i: answers.ids[examples[0].row] }) }, "Layer views →"),
   ];
 }
 
-/** A row of small pictures that lead to the line-up, with that filter. */
+/** A row of small pictures that lead to the gallery, with that filter. */
 export function strip(answers, rows, go, filter = {}) {
   return h(
     "div",

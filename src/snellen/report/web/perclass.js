@@ -45,7 +45,7 @@ export function perClass({ answers, go }) {
 }
 
 function spreadSentence({ geometry }) {
-  if (!geometry) return "The spread in feature space is not in this page: it was written with --glasses 0.";
+  if (!geometry) return "The spread in feature space is not in this page: it was written with --layer-views 0.";
   const rho = geometry.spread_and_errors;
   if (rho == null) return "Too few classes or mistakes to say whether spread-out classes are missed more.";
   const strength = `rank correlation ${signed(rho, 2)} over ${geometry.spread.length} classes`;

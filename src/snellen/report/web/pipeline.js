@@ -71,7 +71,7 @@ function headline(trace, answers, go) {
     h("strong", {}, `#${trace.id}, ${nameOf(trace, answers)}. `),
     h("span", { class: failed.length ? "wrong" : "right" }, failed.length ? `✗ ${failed.length} of ${plural(trace.stages.length, "step")} come out otherwise by hand: ${failed.map((stage) => stage.title).join("; ")}.` : `✓ All ${plural(trace.stages.length, "step")} come out the same by hand.`),
     " ",
-    answers.rowOf.has(trace.id) ? h("button", { type: "button", class: "link", onclick: () => go({ view: "gallery", i: trace.id }) }, "In the line-up →") : null,
+    answers.rowOf.has(trace.id) ? h("button", { type: "button", class: "link", onclick: () => go({ view: "gallery", i: trace.id }) }, "In the gallery →") : null,
   );
 }
 

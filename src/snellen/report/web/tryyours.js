@@ -2,7 +2,7 @@
 
 import { bytesOf } from "./data.js";
 import { h, replace, unseen } from "./dom.js";
-import { depthCards } from "./inside.js";
+import { layerCards } from "./inside.js";
 import { addSheet, dropSheet, picture } from "./pictures.js";
 import { percent } from "./words.js";
 
@@ -122,9 +122,9 @@ export function tryYours({ page, answers }) {
   const inside = (seen, said, mine) => {
     const sheet = { sprite: `input-${mine}`, learned: sheetOf("near", mine, seen.learned) };
     return [
-      h("h2", {}, "Three pairs of glasses"),
-      h("p", { class: "soft" }, `What speaks for ${said.top.slice(0, 2).map(([named]) => classes[named]).join(" and for ")} at each depth of ${run.recipe.model}, and the training pictures that look most alike from there.`),
-      h("div", { class: "depths" }, depthCards({ classes, seen, layers: seen.layers, awaited: said.top[0][0], says: "the network", ...sheet })),
+      h("h2", {}, "Layer views"),
+      h("p", { class: "soft" }, `What speaks for ${said.top.slice(0, 2).map(([named]) => classes[named]).join(" and for ")} at three layers of ${run.recipe.model}, and the training pictures that look most alike from there.`),
+      h("div", { class: "layers" }, layerCards({ classes, seen, layers: seen.layers, awaited: said.top[0][0], says: "the network", ...sheet })),
     ];
   };
 

@@ -1,4 +1,4 @@
-"""One run's answers on one split, as the page wants them: rows to look at, and figures over all of them."""
+"""One run's predictions on one split, as the page wants them: figures over all rows, and the rows to look at."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snellen.inspect.feature_map import METHODS, Method, embed, principal_components
 from snellen.metrics.calibration import calibration
 from snellen.metrics.confidence_groups import confidence_groups
 from snellen.metrics.confusion import confusion_matrix, worst_pairs
+from snellen.metrics.feature_geometry import feature_geometry
 from snellen.metrics.label_issues import label_issues
 from snellen.metrics.scorecard import scorecard
 from snellen.predict.predictions import Predictions
-from snellen.report.pack import packed, packed_fractions
+from snellen.report.encoding import packed, packed_fractions
 from snellen.serialize import to_json
 
 _TOP = 5
@@ -36,7 +38,7 @@ def chosen_rows(predictions: Predictions, limit: int) -> NDArray[np.int64]:
     return np.unique(np.concatenate([first, rest])).astype(np.int64)
 
 
-def answers_json(predictions: Predictions, rows: NDArray[np.int64]) -> dict[str, Any]:
+def predictions_json(predictions: Predictions, rows: NDArray[np.int64]) -> dict[str, Any]:
     """Everything about one run and split.
 
     Args:
@@ -92,3 +94,32 @@ def _label_issue_ranks(predictions: Predictions) -> NDArray[np.int64]:
         found = label_issues(predictions).index
         ranks[found] = np.arange(1, len(found) + 1)
     return ranks
+
+
+def geometry_json(
+    features: NDArray[np.float32], predictions: Predictions, rows: NDArray[np.int64], method: Method | None = None
+) -> dict[str, Any]:
+    """Centroid similarity, spread, both rank correlations, and the maps of the rows shown.
+
+    Args:
+        features: (N, D) float32, one row per prediction, from the last layer's input.
+        predictions: N answers.
+        rows: the rows whose pictures are in the page.
+        method: of a second map beside the principal components; None for none.
+
+    Raises:
+        UsageError: the library for `method` is not installed.
+    """
+    assert len(features) == len(predictions), "one row of features per prediction"
+    geometry = feature_geometry(features, predictions.labels, confusion_matrix(predictions))
+    # The last layer judges by direction, and a picture's strength would stretch every class into a ray.
+    centred = features - features.mean(axis=0)
+    length = np.linalg.norm(centred, axis=1, keepdims=True)
+    directions = np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
+    flat = principal_components(directions, axes=2)
+    maps: list[dict[str, Any]] = [
+        {"name": "PCA", "points": packed(flat.points[rows], "f4"), "share": float(flat.share.sum())}
+    ]
+    if method:
+        maps.append({"name": METHODS[method], "points": packed(embed(directions[rows], method), "f4")})
+    return {**to_json(geometry), "dimensions": int(features.shape[1]), "maps": maps}

@@ -1,20 +1,21 @@
-"""A flat map that keeps neighbours together, by t-SNE or UMAP; both come from libraries of their own.
+"""A cloud of high-dimensional features laid flat, so that it can be looked at: by PCA, t-SNE or UMAP.
 
-Such a map shows who stands beside whom. How far apart two clusters lie and how large they are means nothing in it
-(Wattenberg et al. 2016), which is why the principal components are always shown as well.
+Principal components keep directions and distances as far as two axes can. t-SNE and UMAP, both from libraries of their
+own, keep neighbours together: such a map shows who stands beside whom. How far apart two clusters lie and how large
+they are means nothing in it (Wattenberg et al. 2016), which is why the principal components are always shown as well.
 """
 
 from __future__ import annotations
 
 import importlib
 import warnings
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snellen.errors import UsageError
-from snellen.inspect.embedding import principal_components
 
 Method = Literal["tsne", "umap"]
 
@@ -26,6 +27,49 @@ _AXES = 50  # principal components kept before: less noise and a tenth of the ti
 _NEIGHBOURS = 15
 _PERPLEXITY = 30.0
 _FEWEST = 4  # points from which both libraries work
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Points in the directions in which they differ most.
+
+    Attributes:
+        points: (N, A) float32, one column per axis, the widest first; the mean is at 0.
+        share: (A,) float64, part of all variance that each axis holds, fractions.
+    """
+
+    points: NDArray[np.float32]
+    share: NDArray[np.float64]
+
+
+def principal_components(features: NDArray[np.floating[Any]], *, axes: int = 2) -> Projection:
+    """The first principal components of N points.
+
+    Signs are fixed (the entry of largest size in each direction is positive), so the same features give the same map.
+
+    Args:
+        features: (N, D) floats.
+        axes: how many, at least 1; missing ones (D or N too small) are 0.
+
+    Source: Pearson 1901; computed from the D x D covariance, since D is far below N here.
+    """
+    assert axes >= 1, "a map needs an axis"
+    count, size = features.shape
+    points, share = np.zeros((count, axes), dtype=np.float32), np.zeros(axes)
+    if count < 2 or size == 0:
+        return Projection(points, share)
+    centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
+    variances, directions = np.linalg.eigh(centred.T @ centred / count)
+    order = np.argsort(-variances)[:axes]
+    chosen = directions[:, order]
+    largest = np.abs(chosen).argmax(axis=0)
+    chosen = chosen * np.where(chosen[largest, np.arange(chosen.shape[1])] < 0, -1.0, 1.0)
+    kept = len(order)
+    points[:, :kept] = centred @ chosen
+    total = variances.clip(0).sum()
+    if total > 0:
+        share[:kept] = variances[order].clip(0) / total
+    return Projection(points, share)
 
 
 def require_library(method: Method) -> Any:
@@ -42,7 +86,7 @@ def require_library(method: Method) -> Any:
         raise UsageError(f"--map {method} needs a library that is not here: pip install 'snellen[map]'") from error
 
 
-def neighbour_map(features: NDArray[np.floating[Any]], method: Method) -> NDArray[np.float32]:
+def embed(features: NDArray[np.floating[Any]], method: Method) -> NDArray[np.float32]:
     """(N, 2) float32: N points laid flat so that near ones stay near; the same features give the same map.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 
 from snellen.metrics.confidence_groups import confidence_groups
 from snellen.predict.predictions import Predictions
-from snellen.report.answers import answers_json, chosen_rows
+from snellen.report.predictions import chosen_rows, predictions_json
 
 
 def some_predictions(n: int = 300, seed: int = 0) -> Predictions:
@@ -49,7 +49,7 @@ def test_where_not_even_the_mistakes_fit_the_surest_of_them_are_kept() -> None:
 def test_columns_are_over_the_rows_shown_and_figures_over_all() -> None:
     predictions = some_predictions()
     rows = np.array([5, 17, 200])
-    content = answers_json(predictions, rows)
+    content = predictions_json(predictions, rows)
     assert content["n"] == 300
     assert sum(map(sum, content["matrix"])) == 300
     top = column(content, "top").reshape(3, 5)
@@ -61,7 +61,7 @@ def test_columns_are_over_the_rows_shown_and_figures_over_all() -> None:
 
 
 def test_a_pair_names_its_classes_by_number() -> None:
-    content = answers_json(some_predictions(), np.arange(300))
+    content = predictions_json(some_predictions(), np.arange(300))
     worst = content["pairs"][0]
     matrix = np.array(content["matrix"])
     assert worst["first_as_second"] == matrix[worst["first"], worst["second"]]
@@ -72,4 +72,4 @@ def test_with_two_classes_there_are_two_bars() -> None:
     rng = np.random.default_rng(1)
     logits = rng.normal(size=(40, 2)).astype(np.float32)
     two = Predictions(logits, rng.integers(0, 2, 40), np.arange(40), ("yes", "no"), "val")
-    assert answers_json(two, np.arange(40))["top_count"] == 2
+    assert predictions_json(two, np.arange(40))["top_count"] == 2

@@ -20,8 +20,8 @@ export function channelMap(map, label) {
   return levels({ shape: map.shape, bytes: unpack(map) }, (level) => warmth(level / 255), label);
 }
 
-/** The names of the three depths for people. */
-export const DEPTHS = {
+/** The names of the three layers for people. */
+export const LAYERS = {
   early: "Early",
   middle: "Middle",
   late: "Late",

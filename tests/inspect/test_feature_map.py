@@ -1,0 +1,71 @@
+"""Features laid flat: the widest direction first, neighbours together, the same map every time, and who is missing."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from snellen.errors import UsageError
+from snellen.inspect.feature_map import METHODS, Method, embed, principal_components, require_library
+
+BOTH = ["tsne", pytest.param("umap", marks=pytest.mark.slow)]  # umap compiles itself first: a quarter of a minute
+
+
+def test_a_cloud_along_one_line_lies_along_the_first_axis(rng: np.random.Generator) -> None:
+    along = rng.normal(size=200)
+    direction = np.array([3.0, 4.0, 0.0]) / 5
+    flat = principal_components(along[:, None] * direction + 7, axes=2)
+    np.testing.assert_allclose(flat.points[:, 0], along - along.mean(), atol=1e-5)
+    np.testing.assert_allclose(flat.points[:, 1], 0, atol=1e-5)
+    np.testing.assert_allclose(flat.share, [1, 0], atol=1e-9)
+
+
+def test_distances_survive_when_no_direction_is_left_out(rng: np.random.Generator) -> None:
+    points = rng.normal(size=(20, 3)) * [5, 2, 1]
+    flat = principal_components(points, axes=3).points
+    before = np.linalg.norm(points[:, None] - points[None], axis=2)
+    np.testing.assert_allclose(np.linalg.norm(flat[:, None] - flat[None], axis=2), before, atol=1e-4)
+    assert (np.diff(flat.var(axis=0)) <= 0).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (5, 1), (0, 3)])
+def test_too_few_points_or_features_give_zeros_instead_of_an_error(shape: tuple[int, int]) -> None:
+    flat = principal_components(np.ones(shape), axes=2)
+    assert flat.points.shape == (shape[0], 2)
+    assert (flat.points == 0).all()
+
+
+def test_both_methods_have_a_name_for_people() -> None:
+    assert set(METHODS) == {"tsne", "umap"}
+
+
+@pytest.fixture
+def two_clouds(rng: np.random.Generator) -> np.ndarray:
+    """(60, 8): thirty points around 0 and thirty around 10."""
+    return np.concatenate([rng.normal(size=(30, 8)), rng.normal(size=(30, 8)) + 10]).astype(np.float32)
+
+
+@pytest.mark.parametrize("method", BOTH)
+def test_points_that_stand_together_stay_together_and_the_map_repeats(method: Method, two_clouds: np.ndarray) -> None:
+    flat = embed(two_clouds, method)
+    assert flat.shape == (60, 2)
+    assert flat.dtype == np.float32
+    distance = np.linalg.norm(flat[:, None] - flat[None], axis=2)
+    np.fill_diagonal(distance, np.inf)
+    nearest = distance.argmin(axis=1)
+    assert ((nearest < 30) == (np.arange(60) < 30)).mean() > 0.95
+    np.testing.assert_array_equal(embed(two_clouds, method), flat)
+
+
+@pytest.mark.parametrize("method", BOTH)
+def test_a_handful_of_points_still_has_a_map(method: Method) -> None:
+    assert embed(np.eye(3, dtype=np.float32), method).shape == (3, 2)
+    assert np.isfinite(embed(np.eye(6, dtype=np.float32), method)).all()
+
+
+def test_without_the_library_one_sentence_holds_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(UsageError, match=r"--map umap .* pip install 'snellen\[map\]'"):
+        require_library("umap")
