@@ -180,9 +180,9 @@ def test_a_class_and_a_pair_can_be_chosen_and_the_counts_are_those_of_the_matrix
     assert f"pair={pair['first']}-{pair['second']}" in settled(tab).evaluate("location.hash")
 
 
-def test_what_it_looks_at_stands_beside_pictures_that_were_looked_through(show: Open, expect: Expect) -> None:
+def test_what_it_looks_at_stands_beside_pictures_with_layer_views(show: Open, expect: Expect) -> None:
     tab = show("view=gallery")
-    tab.get_by_role("button", name="looked through").click()
+    tab.get_by_role("button", name="with layer views").click()
     expect(tab.locator(".found")).to_contain_text("8 val pictures")
     all_painted(settled(tab), ".looks canvas:not(.shade)")
     assert tab.locator(".looks figcaption").all_inner_texts() == ["Early", "Middle", "Late"]

@@ -119,7 +119,7 @@ function robustness({ robustness: card, path }) {
       h(
         "tbody",
         {},
-        card.rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.corruption), h("td", {}, row.severity), h("td", {}, meter(row.accuracy)), h("td", { class: "number" }, signed(100 * row.change, 1)))),
+        card.rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.corruption), h("td", {}, row.severity), h("td", {}, meter(row.accuracy)), h("td", { class: "number" }, signed(100 * row.change.value, 1)))),
       ),
     ),
   );
