@@ -108,7 +108,7 @@ def test_without_json_an_unreadable_picture_is_shown_and_is_exit_code_1(
     ("arguments", "code", "words"),
     [
         ((), 2, "Which picture? snellen predict RUN cat.jpg"),
-        (("empty",), 1, "empty is an empty folder."),
+        (("empty",), 1, "empty holds no pictures."),
         (("whole.png", "--top", "0"), 2, "--top 0 is not possible: 1 or more."),
         (("whole.png", "--device", "tpu"), 2, "--device tpu is not available here"),
     ],

@@ -80,7 +80,7 @@ def test_views_are_averaged_where_they_are_asked_for(finished_run: Run, letters:
 
 def test_views_of_a_recipe_that_has_none_are_refused(own_run: Run, letters: list[Path]) -> None:
     own_run.write("recipe.json", {**own_run.read("recipe.json"), "tta": "none"})
-    with pytest.raises(InvalidSetting, match="--tta has no effect"):
+    with pytest.raises(InvalidSetting, match="tta has no effect"):
         predict_pictures(own_run, letters, tta=True)
 
 

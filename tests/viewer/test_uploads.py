@@ -71,7 +71,7 @@ def test_what_is_no_picture_of_ours_is_415_in_one_sentence(viewer: Any, kind: st
     for path, formats in (("/answer", "JPEG, PNG, WEBP, GIF, BMP"), ("/explain", "PNG")):
         response = viewer.post(path, STRANGE[kind], **{"content-type": "image/png"})
         assert response.status_code == 415
-        assert response.text == f"The picture is not a picture Snellen reads ({formats})."
+        assert response.text.startswith(f"The picture is not a picture Snellen reads ({formats}).")
         assert response.headers["content-type"].startswith("text/plain")
 
 
@@ -119,7 +119,7 @@ from snellen.data.pictures import PictureForm, read_with_notes
 from snellen.viewer.live import MAX_PIXELS, UPLOADED
 
 mode, format = sys.argv[1:]
-picture = Image.fromarray(np.zeros((4000, 4000), np.uint16)) if mode == "I;16" else Image.new(mode, (4000, 4000))
+picture = Image.fromarray(np.full((4000, 4000), 9_999, np.uint16)) if mode == "I;16" else Image.new(mode, (4000, 4000))
 exif, buffer = Image.Exif(), io.BytesIO()
 exif[0x0112] = 6
 picture.save(buffer, format, exif=exif)

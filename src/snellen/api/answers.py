@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from snellen.data.labeled_images import LabeledImages
 from snellen.data.pictures import PictureForm
 from snellen.errors import DataError
 from snellen.models.normalized import Classifier
-from snellen.predict.own_pictures import unlabeled
-from snellen.predict.predict import predict
+from snellen.predict.own_pictures import OwnPicture, Pictures, answer, read_pictures
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import TTA
 from snellen.show import notebook
-
-Picture = str | Path | Image.Image | NDArray[np.uint8]
-Pictures = Picture | LabeledImages | Sequence[Picture]
 
 _SHOWN, _TOP = 12, 3
 _SIDE = 48
@@ -38,11 +32,13 @@ class Answers:
         predictions: logits, one row per picture, averaged over views where that was asked for; labels are -1.
         images: (N, H, W, C) uint8, the pictures as the model saw them.
         names: the files' names, or the pictures' numbers.
+        problems: files of a folder that cannot be read, by name, with one sentence each.
     """
 
     predictions: Predictions
     images: NDArray[np.uint8]
     names: tuple[str, ...]
+    problems: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -72,14 +68,16 @@ class Answers:
             f"{name:<{width}}  " + ", ".join(f"{label} {100 * value:.1f} %" for label, value in best)
             for name, best in zip(self.names[:_SHOWN], self.top(), strict=False)
         ]
-        rest = len(self) - len(lines)
-        return "\n".join([*lines, *([f"and {rest:,} more"] if rest else [])])
+        return "\n".join([*lines, *self._unsaid(len(lines))])
+
+    def _unsaid(self, shown: int) -> list[str]:
+        rest = [f"and {len(self) - shown:,} more"] if len(self) > shown else []
+        return [*rest, *([f"{len(self.problems):,} unreadable, see .problems"] if self.problems else [])]
 
     def _repr_html_(self) -> str:
         """For notebooks: each picture as the model saw it, beside its three most probable classes."""
         rows = [self._row(at, best) for at, best in enumerate(self.top()[:_SHOWN])]
-        rest = len(self) - len(rows)
-        more = [notebook.line(f"and {rest:,} more")] if rest else []
+        more = map(notebook.line, self._unsaid(len(rows)))
         return notebook.block(notebook.table(("", "picture", "class", "", "sure"), rows, left=4), *more)
 
     def _row(self, at: int, best: list[tuple[str, float]]) -> tuple[notebook.Text, ...]:
@@ -108,50 +106,26 @@ def answers(
         tta: views to average over.
 
     Raises:
-        DataError: a picture cannot be read, or an array is not uint8.
+        DataError: a picture that was named, or each of a folder, cannot be read; or there is none.
     """
-    named = list(_each(pictures))
-    if not named:
-        raise DataError("There is no picture to answer.")
-    images = [_pixels(picture, form) for _, picture in named]
-    found = predict(model, unlabeled(images, class_names), tta=tta).with_tta()
-    unknown = np.full(len(images), -1, dtype=np.int64)
-    return Answers(replace(found, labels=unknown), np.stack(images), tuple(name for name, _ in named))
+    read = read_pictures(pictures, form)
+    readable = [each for each in read if each.pixels is not None]
+    for each in read:
+        # Answers stand in the order of what was handed over; what a folder holds is not handed over one by one.
+        if each.pixels is None and (each.folder is None or not readable):
+            raise DataError(each.problem)
+    pixels = [each.pixels for each in readable if each.pixels is not None]
+    return Answers(
+        answer(model, pixels, class_names, tta),
+        np.stack(pixels),
+        tuple(map(_short_name, readable)),
+        {_short_name(each): each.problem for each in read if each.pixels is None},
+    )
 
 
-def _each(pictures: Pictures) -> Iterator[tuple[str, Picture]]:
-    if isinstance(pictures, LabeledImages):
-        yield from zip(map(str, pictures.ids), pictures.images, strict=True)
-    elif isinstance(pictures, str | Path):
-        path = Path(pictures)
-        inside = sorted(child for child in path.iterdir() if child.is_file()) if path.is_dir() else [path]
-        yield from ((child.name, child) for child in inside)
-    elif isinstance(pictures, Image.Image) or (isinstance(pictures, np.ndarray) and pictures.ndim < 4):
-        yield "0", pictures
-    else:
-        for at, one in enumerate(pictures):
-            yield (Path(one).name if isinstance(one, str | Path) else str(at)), one
-
-
-def _pixels(picture: Picture, form: PictureForm) -> NDArray[np.uint8]:
-    if isinstance(picture, np.ndarray):
-        shape = picture.shape
-        if picture.dtype != np.uint8 or len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (1, 3)):
-            raise DataError(
-                f"Pictures as arrays must be (H, W), (H, W, 1) or (H, W, 3) uint8, got {shape} {picture.dtype}. "
-                "From [0, 1]: (images * 255).round().astype('uint8')."
-            )
-        if shape == (form.side, form.side, form.channels):
-            return picture
-        picture = Image.fromarray(picture[..., 0] if len(shape) == 3 and shape[2] == 1 else picture)
-    return form.pixels(_encoded(picture) if isinstance(picture, Image.Image) else Path(picture))
-
-
-def _encoded(picture: Image.Image) -> bytes:
-    """A Pillow image as a file, which is read by the same policy as all others: alpha, palettes, 16-bit grey."""
-    buffer = io.BytesIO()
-    ImageOps.exif_transpose(picture).save(buffer, format="TIFF")
-    return buffer.getvalue()
+def _short_name(picture: OwnPicture) -> str:
+    """The file's name, below the folder in which it was found."""
+    return Path(picture.name).name if picture.folder is None else str(Path(picture.name).relative_to(picture.folder))
 
 
 def _png(pixels: NDArray[np.uint8]) -> str:

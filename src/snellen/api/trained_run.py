@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from snellen.api.answers import Answers, Pictures, answers
-from snellen.data.pictures import Fit, PictureForm
+from snellen.api.answers import Answers, answers
+from snellen.data.pictures import Fit
 from snellen.errors import InvalidSetting, RunError, UsageError
 from snellen.evaluate.test_set import evaluate_on_test, ledger_of
 from snellen.evaluate.val import evaluate_on_val
@@ -19,6 +18,7 @@ from snellen.metrics.scorecard import Scorecard, scorecard
 from snellen.models.device import choose_device
 from snellen.models.normalized import Classifier
 from snellen.models.restore import restore
+from snellen.predict.own_pictures import Pictures, form_of, views_of
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import TTA, Recipe
 from snellen.runs.journal import Row
@@ -127,24 +127,20 @@ class TrainedRun:
         """What is in these pictures?
 
         Args:
-            pictures: a path or several, a Pillow image or several, or an array (N, H, W, C) or (H, W, C) uint8.
+            pictures: one or several: a path, bytes, an open file, a Pillow image, or an array (N, H, W, C) or
+                (H, W, C) uint8. The path of a folder stands for all pictures in it and its subfolders; those of them
+                that cannot be read are in `problems`.
             fit: how a picture of another shape becomes square: "crop", "pad" or "squash"; None is as in training.
             tta: average over the recipe's test-time views.
             device: "auto", "cpu", "cuda" or "mps".
 
         Raises:
-            DataError: a picture cannot be read, or an array is not uint8.
+            DataError: a picture that was named cannot be read, or is none.
             InvalidSetting: `tta` was asked for and the recipe has none.
         """
-        if tta and self.recipe.tta == "none":
-            raise InvalidSetting(f"tta=True has no effect: the recipe {self.recipe.name} has tta=none.")
-        form = PictureForm.of_run(self.info["data"])
+        views = views_of(self.run, tta=tta)
         return answers(
-            self.model(device),
-            pictures,
-            form=form if fit is None else replace(form, fit=fit),
-            class_names=self.class_names,
-            tta=self.recipe.tta if tta else "none",
+            self.model(device), pictures, form=form_of(self.run, fit), class_names=self.class_names, tta=views
         )
 
     def model(self, device: str = "auto") -> Classifier:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from snellen.errors import DataError, InvalidSetting, UsageError
+from snellen.errors import InvalidSetting, UsageError
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Args:
     run: Annotated[Path, tyro.conf.Positional]
     """A finished run folder."""
     pictures: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Picture files, or folders of them."""
+    """Picture files, or folders of them, with their subfolders."""
     top: int = 5
     """How many classes to show."""
     fit: Literal["crop", "pad", "squash"] | None = None
@@ -39,27 +39,16 @@ def run(args: Args) -> int:
     from snellen.predict.own_pictures import predict_pictures
     from snellen.runs.run import open_run
 
-    paths = _expand(args.pictures)
+    if not args.pictures:
+        raise UsageError("Which picture? snellen predict RUN cat.jpg")
     results = predict_pictures(
-        open_run(args.run), paths, fit=args.fit, top=args.top, tta=args.tta, device=args.device
+        open_run(args.run), args.pictures, fit=args.fit, top=args.top, tta=args.tta, device=args.device
     )  # fmt: skip
     if args.json:
         print(json.dumps(results, ensure_ascii=False))
     else:
         _print(results)
     return int(any("error" in result for result in results))
-
-
-def _expand(given: tuple[Path, ...]) -> list[Path]:
-    if not given:
-        raise UsageError("Which picture? snellen predict RUN cat.jpg")
-    paths: list[Path] = []
-    for path in given:
-        inside = sorted(child for child in path.iterdir() if child.is_file()) if path.is_dir() else [path]
-        if not inside:
-            raise DataError(f"{path} is an empty folder.")
-        paths += inside
-    return paths
 
 
 def _print(results: list[dict[str, object]]) -> None:

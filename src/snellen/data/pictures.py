@@ -189,8 +189,6 @@ def read_with_notes(
             if white is None:
                 _require_seen(peak, name)
             return ReadPicture(_to_rgb(upright, white or WHITE), image.format or "", mode, stored, notes, peak)
-    except UnidentifiedImageError:
-        raise NotAPicture(f"{name} is not a picture Snellen reads ({', '.join(formats)}).") from None
     except Image.DecompressionBombError:
         raise TooLarge(f"{name} has far more pixels than the {max_pixels:,} that are read at most.") from None
     except _BROKEN as error:
@@ -221,7 +219,7 @@ def _opened(source: Any, name: str, formats: tuple[str, ...]) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(content), formats=formats)
     except UnidentifiedImageError:
-        raise NotAPicture(f"{name} is not a picture Snellen reads ({_hint(content, formats)}).") from None
+        raise NotAPicture(f"{name} is not a picture Snellen reads ({', '.join(formats)}).{_hint(content)}") from None
     decoder = str(image.tile[0][0]) if isinstance(image, ImageFile) and image.tile else ""
     if decoder.startswith("ppm") and image.width * image.height > _MAX_PYTHON_PIXELS:
         raise TooLarge(
@@ -231,13 +229,13 @@ def _opened(source: Any, name: str, formats: tuple[str, ...]) -> Image.Image:
     return image
 
 
-def _hint(content: bytes, formats: tuple[str, ...]) -> str:
-    """What else a file is, where it often is, or which formats are read."""
+def _hint(content: bytes) -> str:
+    """What else it is, where it often is."""
     if content.startswith(b"version https://git-lfs"):
-        return "it is a Git LFS pointer: git lfs pull fetches the picture"
+        return " It is a Git LFS pointer: git lfs pull fetches the picture."
     if content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
-        return "it is HEIC: save it as JPEG or PNG first"
-    return ", ".join(formats)
+        return " It is HEIC: save it as JPEG or PNG first."
+    return ""
 
 
 def _from_array(source: Any) -> Image.Image:

@@ -1,69 +1,130 @@
-"""A trained model's answers to a user's own pictures."""
+"""A trained model's answers to a user's own pictures: the one way of the command line, of Python and of the page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from snellen.data.image_folder import pictures_in
 from snellen.data.labeled_images import LabeledImages
-from snellen.data.pictures import Fit, PictureForm
+from snellen.data.pictures import Fit, Picture, PictureForm
 from snellen.errors import DataError, InvalidSetting
 from snellen.models.device import choose_device
+from snellen.models.normalized import Classifier
 from snellen.models.restore import restore
 from snellen.predict.predict import predict
+from snellen.predict.predictions import Predictions
+from snellen.recipes.recipe import TTA
+from snellen.runs.paths import user_path
 from snellen.runs.run import Run
+
+Pictures = Picture | LabeledImages | Iterable[Picture]
+"""One picture or several; the path of a folder stands for all pictures in it and its subfolders."""
+
+
+@dataclass(frozen=True, eq=False)
+class OwnPicture:
+    """One picture as the network takes it, or why it cannot be read.
+
+    Attributes:
+        name: its path, or its number where it has none.
+        pixels: (H, W, C) uint8, or None.
+        problem: one sentence where there are no pixels.
+        folder: in which it was found; None where the user named the picture itself.
+    """
+
+    name: str
+    pixels: NDArray[np.uint8] | None
+    problem: str = ""
+    folder: Path | None = None
+
+
+def read_pictures(pictures: Pictures, form: PictureForm) -> list[OwnPicture]:
+    """Every picture in the given order; one that cannot be read does not cost the others.
+
+    Raises:
+        DataError: there is no picture at all, or a folder holds none.
+    """
+    found = []
+    for name, picture, folder in _each(pictures):
+        try:
+            found.append(OwnPicture(name, form.pixels(picture), folder=folder))
+        except DataError as error:
+            found.append(OwnPicture(name, None, str(error), folder))
+    if not found:
+        raise DataError("There is no picture to answer.")
+    return found
+
+
+def answer(
+    model: Classifier, pixels: Sequence[NDArray[np.uint8]], class_names: tuple[str, ...], tta: TTA = "none"
+) -> Predictions:
+    """A model's answers to pictures (H, W, C) uint8 of its own form, averaged over views; no label is known (-1).
+
+    Raises:
+        RunError: an answer is no number.
+    """
+    answers = predict(model, unlabeled(pixels, class_names), tta=tta).with_tta()
+    return replace(answers, labels=np.full(len(pixels), -1, dtype=np.int64))
 
 
 def predict_pictures(
-    run: Run, paths: Sequence[Path], *, fit: Fit | None = None, top: int = 5, tta: bool = False, device: str = "cpu"
+    run: Run, pictures: Pictures, *, fit: Fit | None = None, top: int = 5, tta: bool = False, device: str = "cpu"
 ) -> list[dict[str, Any]]:
     """The `top` most probable classes of each picture, in the order given.
 
     Args:
         run: finished.
-        paths: picture files.
+        pictures: files, or folders of them.
         fit: how a picture becomes square; None is as in training.
         top: classes per picture.
         tta: average over the recipe's test-time views.
         device: "auto", "cpu", "cuda" or "mps".
 
     Returns:
-        One JSON-able entry per path: `picture` and `top` (rows of `class` and `probability`, a fraction), or `error`
-        with one sentence where a picture cannot be read; the others are not lost to it.
+        One JSON-able entry per picture: `picture` and `top` (rows of `class` and `probability`, a fraction), or
+        `error` with one sentence where it cannot be read; the others are not lost to it.
 
     Raises:
         InvalidSetting: `tta` was asked for and the recipe has none.
+        DataError: a folder holds no pictures.
+    """
+    views = views_of(run, tta=tta)
+    read = read_pictures(pictures, form_of(run, fit))
+    pixels = [each.pixels for each in read if each.pixels is not None]
+    names = tuple(run.info["data"]["class_names"])
+    rows: Iterator[NDArray[np.float64]] = iter(())
+    if pixels:
+        rows = iter(answer(restore(run, choose_device(device)), pixels, names, views).probabilities)
+    return [
+        {"picture": each.name, "error": each.problem} if each.pixels is None else
+        {"picture": each.name, "top": _rows(next(rows), names, top)}
+        for each in read
+    ]  # fmt: skip
+
+
+def views_of(run: Run, *, tta: bool) -> TTA:
+    """The recipe's test-time views where they are asked for.
+
+    Raises:
+        InvalidSetting: it has none.
     """
     if tta and run.recipe.tta == "none":
-        raise InvalidSetting(f"--tta has no effect: the recipe {run.recipe.name} has tta=none.")
-    info = run.info["data"]
-    form = PictureForm.of_run(info) if fit is None else replace(PictureForm.of_run(info), fit=fit)
-    names = tuple(info["class_names"])
-    entries: list[dict[str, Any]] = []
-    pixels = []
-    for path in paths:
-        try:
-            pixels.append(form.pixels(path))
-            entries.append({"picture": str(path)})
-        except DataError as error:
-            entries.append({"picture": str(path), "error": str(error)})
-    if not pixels:
-        return entries
-    images = unlabeled(pixels, names)
-    answers = predict(restore(run, choose_device(device)), images, tta=run.recipe.tta if tta else "none")
-    probabilities = iter(answers.with_tta().probabilities)
-    for entry in entries:
-        if "error" not in entry:
-            own = next(probabilities)
-            entry["top"] = [
-                {"class": names[index], "probability": float(own[index])} for index in most_probable(own, top)
-            ]
-    return entries
+        raise InvalidSetting(f"tta has no effect: the recipe {run.recipe.name} has tta=none.")
+    return run.recipe.tta if tta else "none"
+
+
+def form_of(run: Run, fit: Fit | None) -> PictureForm:
+    """What a picture becomes for this run; None is the fit of the training."""
+    form = PictureForm.of_run(run.info["data"])
+    return form if fit is None else replace(form, fit=fit)
 
 
 def most_probable(probabilities: NDArray[np.float64], count: int) -> list[int]:
@@ -81,3 +142,34 @@ def unlabeled(pixels: Sequence[NDArray[np.uint8]], class_names: tuple[str, ...])
         role="new",
         name="own pictures",
     )
+
+
+def _rows(probabilities: NDArray[np.float64], names: tuple[str, ...], top: int) -> list[dict[str, Any]]:
+    best = most_probable(probabilities, top)
+    return [{"class": names[index], "probability": float(probabilities[index])} for index in best]
+
+
+def _each(pictures: Any) -> Iterator[tuple[str, Any, Path | None]]:
+    """Name, picture and folder of each picture; what is none is left for `PictureForm.pixels` to say."""
+    if isinstance(pictures, LabeledImages):
+        yield from ((str(number), pixels, None) for number, pixels in zip(pictures.ids, pictures.images, strict=True))
+        return
+    if isinstance(pictures, str | PathLike) or not _are_several(pictures):
+        pictures = [pictures]
+    for number, one in enumerate(pictures):
+        if not isinstance(one, str | PathLike):
+            yield str(number), one, None
+            continue
+        path = user_path(one)
+        if path.is_dir():
+            yield from ((str(inside), inside, path) for inside in pictures_in(path))
+        else:
+            yield str(path), path, None
+
+
+def _are_several(pictures: Any) -> bool:
+    if isinstance(pictures, Image.Image | bytes | bytearray | memoryview) or callable(getattr(pictures, "read", None)):
+        return False
+    if hasattr(pictures, "__array__"):
+        return len(getattr(pictures, "shape", ())) > 3
+    return isinstance(pictures, Iterable)

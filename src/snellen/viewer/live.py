@@ -19,13 +19,14 @@ from PIL import Image
 
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
-from snellen.data.pictures import Fit, PictureForm, read_with_notes, resize, square_of
+from snellen.data.pictures import Fit, PictureForm, read_with_notes, square_of
 from snellen.errors import InvalidSetting
 from snellen.inspect.features import Features, features_of
 from snellen.inspect.layers import Layer, layers_of
 from snellen.models.device import choose_device
 from snellen.models.normalized import Classifier
 from snellen.models.restore import restore
+from snellen.predict import own_pictures
 from snellen.predict.own_pictures import most_probable, unlabeled
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
@@ -70,7 +71,7 @@ class Loaded:
     @property
     def blank(self) -> NDArray[np.uint8]:
         """A grey picture of the network's size: the first answer is slow, and this one can be spared to it."""
-        return np.full((self.form.side, self.form.side, self.form.channels), 128, dtype=np.uint8)
+        return np.full(self.form.shape, 128, dtype=np.uint8)
 
 
 def load_run(run: Run, dataset: Dataset, device: str) -> Loaded:
@@ -115,12 +116,13 @@ def answer(loaded: Loaded, content: bytes, fit: Fit | None = None) -> dict[str, 
         DataError: broken or empty.
         RunError: the model's answer is no number.
     """
-    read = read_with_notes(content, formats=UPLOADED, max_pixels=MAX_PIXELS)
+    read = read_with_notes(content, formats=UPLOADED, max_pixels=MAX_PIXELS, white=loaded.form.white)
     form = loaded.form if fit is None else replace(loaded.form, fit=fit)
     pixels = form.pixels(content)  # as `snellen predict` does
     with loaded.lock:
-        probabilities = predict(loaded.model, unlabeled([pixels], loaded.class_names)).probabilities[0]
-    (width, height), square = read.image.size, square_of(read.image.size, form.fit)
+        probabilities = own_pictures.answer(loaded.model, [pixels], loaded.class_names).probabilities[0]
+    (width, height), aspect = read.image.size, form.shape[1] / form.shape[0]
+    square = square_of(read.image.size, form.fit, aspect=aspect)
     small = read.image
     small.thumbnail((_PREVIEW, _PREVIEW), reducing_gap=2.0)
     return {
@@ -147,11 +149,13 @@ def explain(loaded: Loaded, content: bytes) -> dict[str, Any]:
         InvalidSetting: a picture of another size.
         DataError: no picture.
     """
-    side, channels = loaded.form.side, loaded.form.channels
+    height, width, _ = loaded.form.shape
     image = read_with_notes(content, formats=("PNG",), max_pixels=MAX_PIXELS).image
-    if image.size != (side, side):
-        raise InvalidSetting(f"The picture has {image.width}x{image.height} pixels; the network takes {side}x{side}.")
-    images = unlabeled([resize(image, side=side, channels=channels)], loaded.class_names)
+    if image.size != (width, height):
+        raise InvalidSetting(
+            f"The picture has {image.width}x{image.height} pixels; the network takes {width}x{height}."
+        )
+    images = unlabeled([loaded.form.fitted(image)], loaded.class_names)
     with loaded.lock:
         answers = _against_runner_up(predict(loaded.model, images))
         own = features_of(loaded.model, images, loaded.layers)
