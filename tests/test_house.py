@@ -33,6 +33,7 @@ LAYERS = (
     ("models", "augment", "data", "trackers"),
     ("runs",),  # a run folder holds its recipe, so of the last two rooms one knows the other
     ("recipes",),
+    ("paths",),
     ("errors", "serialize", "version"),
 )
 PLACE = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}

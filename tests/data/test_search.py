@@ -8,7 +8,7 @@ import pytest
 
 from snellen.data.search import find_cifar10
 from snellen.errors import DataNotFound
-from snellen.runs.paths import cache_folder
+from snellen.paths import cache_folder
 
 
 @pytest.fixture(autouse=True)

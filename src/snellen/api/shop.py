@@ -16,6 +16,7 @@ from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import DataError, InvalidSetting, UsageError
 from snellen.evaluate.compare_runs import compare_runs
+from snellen.paths import user_path
 from snellen.recipes.catalog import default_recipe, find_recipe
 from snellen.recipes.json_form import with_settings
 from snellen.recipes.recipe import Recipe
@@ -38,7 +39,7 @@ def load(name_or_path: str | Path, *, data: str | Path | None = None, download: 
         UnknownName: there is no such data set.
         DataError: it is not found, or is not what it should be.
     """
-    return catalog.load(str(name_or_path), data=None if data is None else Path(data), download=download)
+    return catalog.load(str(name_or_path), data=None if data is None else user_path(data), download=download)
 
 
 def from_arrays(
@@ -121,7 +122,7 @@ def fit(
         final=final,
         device=device,
         precision=precision,
-        runs=Path(runs),
+        runs=user_path(runs),
         name=name,
         track=track,
         progress=Progress(quiet=quiet),
@@ -136,7 +137,7 @@ def open_run(path: str | Path) -> TrainedRun:
     Raises:
         RunError: no such folder, or it is not a run.
     """
-    return TrainedRun(runs_on_disk.open_run(Path(path)))
+    return TrainedRun(runs_on_disk.open_run(user_path(path)))
 
 
 class Comparison:

@@ -18,6 +18,7 @@ from snellen.metrics.scorecard import Scorecard, scorecard
 from snellen.models.device import choose_device
 from snellen.models.normalized import Classifier
 from snellen.models.restore import restore
+from snellen.paths import user_path
 from snellen.predict.own_pictures import Pictures, form_of, views_of
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import TTA, Recipe
@@ -104,7 +105,7 @@ class TrainedRun:
             UsageError: an argument has no effect on this split, or test was asked for without a reason.
             SealError: the ledger cannot be written; test stays closed.
         """
-        where = None if data is None else Path(data)
+        where = None if data is None else user_path(data)
         if split == "val":
             if reason is not None or ledger is not None:
                 raise UsageError("reason and ledger have no effect on val, which may be looked at freely.")
@@ -117,7 +118,7 @@ class TrainedRun:
             raise UsageError(
                 "A look at test is written into the ledger, with its reason: evaluate('test', reason='final number')."
             )
-        opened = ledger_of(self.run, None if ledger is None else Path(ledger))
+        opened = ledger_of(self.run, None if ledger is None else user_path(ledger))
         look = evaluate_on_test([self.run], opened, reason=reason, data=where, device=device)
         return scorecard(look.predictions[0])
 
@@ -157,7 +158,7 @@ class TrainedRun:
         Raises:
             MissingExtra: a package of `snellen[export]` is missing.
         """
-        folder, where = (None if path is None else Path(path) for path in (out, data))
+        folder, where = (None if path is None else user_path(path) for path in (out, data))
         return export_run(self.run, formats or ("onnx",), folder, data=where)
 
     def __repr__(self) -> str:

@@ -12,6 +12,7 @@ import tyro
 
 from snellen.cli.own_pictures import OwnPictures
 from snellen.errors import DataError, DataNotFound, UsageError
+from snellen.paths import user_path
 
 if TYPE_CHECKING:
     from snellen.data.labeled_images import LabeledImages
@@ -49,12 +50,13 @@ def run(args: Args) -> int:
 def _judge(args: Args, subject: str) -> Sequence[GuardResult]:
     from snellen.data.catalog import NAMES, load
 
-    if (Path(subject) / "run.json").is_file():
-        return _judge_run(args, Path(subject))
-    if subject not in NAMES and not Path(subject).exists() and ("/" in subject or "\\" in subject):
+    folder = user_path(subject)
+    if (folder / "run.json").is_file():
+        return _judge_run(args, folder)
+    if subject not in NAMES and not folder.exists() and ("/" in subject or "\\" in subject):
         from snellen.runs.run import open_run
 
-        open_run(Path(subject))  # says which runs there are
+        open_run(folder)  # says which runs there are
     from snellen.data.splits import split
     from snellen.guards.check import check_data
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from snellen.errors import UsageError
 from snellen.metrics.intervals import Rate, level_among, mean_over_seeds
+from snellen.paths import user_path
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def run(args: Args) -> int:
     """List, check, merge; exit code 1 when the chain of lines is broken."""
     from snellen.data.ledger import Ledger
 
-    ledger = Ledger(args.ledger or Path(os.environ.get("SNELLEN_LEDGER") or "runs/ledger.jsonl"))
+    ledger = Ledger(args.ledger or user_path(os.environ.get("SNELLEN_LEDGER") or "runs/ledger.jsonl"))
     if args.merge is not None:
         if not args.merge.is_file():
             raise UsageError(f"There is no ledger at {args.merge}.")

@@ -7,6 +7,7 @@ imports what is heavy inside its `run`.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import difflib
 import importlib
 import io
@@ -15,9 +16,11 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from snellen.errors import SnellenError
+from snellen.paths import user_path
 from snellen.version import VERSION
 
 VERBS = {
@@ -126,7 +129,7 @@ def _parse(arguments_type: type[Any], arguments: list[str], verb: str) -> Any:
     if os.environ.get("NO_COLOR") or not sys.stderr.isatty():  # tyro asks stdout alone, also for what goes to stderr
         tyro._experimental_options["ansi_codes"] = False
     try:
-        return tyro.cli(
+        given = tyro.cli(
             arguments_type,
             args=arguments,
             prog=f"snellen {verb}",
@@ -135,6 +138,19 @@ def _parse(arguments_type: type[Any], arguments: list[str], verb: str) -> Any:
         )
     except SystemExit as error:
         raise SystemExit(_BAD_USAGE if error.code else 0) from None
+    return _with_user_paths(given)
+
+
+def _with_user_paths(given: Any) -> Any:
+    """Arguments in which every path is as the user means it, `--runs='~/r'` too, where no shell has looked at it."""
+    if isinstance(given, Path):
+        return user_path(given)
+    if isinstance(given, tuple):
+        return tuple(map(_with_user_paths, given))
+    if dataclasses.is_dataclass(given) and not isinstance(given, type):
+        values = {one.name: _with_user_paths(getattr(given, one.name)) for one in dataclasses.fields(given)}
+        return dataclasses.replace(given, **values)
+    return given
 
 
 def _gather(arguments: list[str], option: str) -> list[str]:

@@ -16,7 +16,7 @@ from snellen.data.search import find_cifar10
 from snellen.data.shards import SHARD_ENDINGS
 from snellen.data.tables import TABLE_ENDINGS
 from snellen.errors import DataError, InvalidSetting, unknown_name
-from snellen.runs.paths import cache_folder
+from snellen.paths import cache_folder, user_path
 
 
 def load(
@@ -55,7 +55,7 @@ def load(
         raise InvalidSetting(
             f"--data and --download have no effect on {name}, which is a path already. Leave them out."
         )
-    return load_folder(Path(name).expanduser(), reading, decoding)
+    return load_folder(user_path(name), reading, decoding)
 
 
 def load_again(about: dict[str, Any], *, data: Path | None = None, decoding: Decoding | None = None) -> Dataset:
@@ -78,7 +78,7 @@ def load_again(about: dict[str, Any], *, data: Path | None = None, decoding: Dec
 
 def _is_path(name: str) -> bool:
     known = Path(name).suffix in (*TABLE_ENDINGS, *SHARD_ENDINGS)
-    return Path(name).expanduser().exists() or "/" in name or "\\" in name or known
+    return user_path(name).exists() or "/" in name or "\\" in name or known
 
 
 def _load_cifar10(data: Path | None, download: bool, progress: Progress | None) -> Dataset:

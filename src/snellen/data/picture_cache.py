@@ -37,8 +37,8 @@ from snellen.data.pictures import DECODER, PictureForm
 from snellen.data.shards import TAR, read_members
 from snellen.data.tables import read_cells
 from snellen.errors import DataError, StorageError
+from snellen.paths import cache_folder
 from snellen.runs.atomic import storage_error, write_parts, write_text
-from snellen.runs.paths import cache_folder
 
 Progress = Callable[[int, int], None]
 """Called with the pictures read so far and the pictures in all."""

@@ -33,7 +33,7 @@ from PIL.ImageFile import ImageFile
 from snellen.data.decode_limits import require_cheap
 from snellen.data.listing import MAX_BYTES, read_bytes
 from snellen.errors import DataError, InvalidSetting, NotAPicture, TooLarge
-from snellen.runs.paths import user_path
+from snellen.paths import user_path
 
 Picture = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | NDArray[np.uint8]
 """One picture: a file by its path, its content, an open file, a Pillow image, or (H, W), (H, W, 1 or 3) uint8."""

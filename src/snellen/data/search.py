@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from snellen.errors import DataNotFound
-from snellen.runs.paths import cache_folder
+from snellen.paths import cache_folder, user_path
 
 CIFAR10_FOLDERS = {"cifar-10-batches-py": "data_batch_1", "cifar-10-batches-bin": "data_batch_1.bin"}
 """The two official folders, each with the file by which it is known."""
@@ -19,9 +19,9 @@ def places(explicit: Path | None = None) -> list[tuple[str, Path]]:
     A place named with --data is the only one: to fall back to another would make the option silently ineffective.
     """
     if explicit is not None:
-        return [("--data", explicit.expanduser())]
+        return [("--data", user_path(explicit))]
     from_environment = os.environ.get("SNELLEN_DATA")
-    named = [("$SNELLEN_DATA", Path(from_environment).expanduser())] if from_environment else []
+    named = [("$SNELLEN_DATA", user_path(from_environment))] if from_environment else []
     return [*named, ("./data", Path("data")), ("the cache", cache_folder())]
 
 

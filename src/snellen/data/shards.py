@@ -38,7 +38,7 @@ from snellen.data.listing import (
 )
 from snellen.data.tables import LABEL_COLUMNS, list_rows, part_of_shard
 from snellen.errors import DataError, DataNotFound, HostileFile, MissingExtra
-from snellen.runs.paths import user_path
+from snellen.paths import user_path
 
 TAR = ".tar"
 SHARD_ENDINGS = (TAR, ".parquet")

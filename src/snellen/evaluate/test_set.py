@@ -17,6 +17,7 @@ from snellen.metrics.classification import accuracy
 from snellen.metrics.intervals import Rate, SeedSummary, level_among, mean_over_seeds
 from snellen.metrics.scorecard import scorecard
 from snellen.models.restore import weights_hash
+from snellen.paths import user_path
 from snellen.predict.predictions import Predictions
 from snellen.recipes.json_form import recipe_hash
 from snellen.runs.run import Run
@@ -122,7 +123,7 @@ def ledger_of(run: Run, path: Path | None = None) -> Ledger:
 
     The runs of a ladder lie one folder deeper; they share the ledger of all the others.
     """
-    named = path or (Path(os.environ["SNELLEN_LEDGER"]) if os.environ.get("SNELLEN_LEDGER") else None)
+    named = path or (user_path(os.environ["SNELLEN_LEDGER"]) if os.environ.get("SNELLEN_LEDGER") else None)
     beside = run.folder.resolve().parent
     return Ledger(named or (beside.parent if (beside / "ladder.json").exists() else beside) / "ledger.jsonl")
 

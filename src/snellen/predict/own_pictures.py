@@ -19,10 +19,10 @@ from snellen.errors import DataError, InvalidSetting
 from snellen.models.device import choose_device
 from snellen.models.normalized import Classifier
 from snellen.models.restore import restore
+from snellen.paths import user_path
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import TTA
-from snellen.runs.paths import user_path
 from snellen.runs.run import Run
 
 Pictures = Picture | LabeledImages | Iterable[Picture]

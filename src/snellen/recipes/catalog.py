@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from snellen.errors import unknown_name
+from snellen.paths import user_path
 from snellen.recipes.cifar10 import CIFAR10_RECIPES
 from snellen.recipes.folder import FOLDER_RECIPES
 from snellen.recipes.json_form import read_recipe
@@ -37,7 +36,7 @@ def find_recipe(name: str) -> Recipe:
         InvalidSetting: the file holds no valid recipe.
     """
     if name.endswith(".json"):
-        recipe = read_recipe(Path(name))
+        recipe = read_recipe(user_path(name))
         # What was measured is the published recipe; an edited one has no right to its numbers.
         return recipe if recipe == RECIPES.get(recipe.name) else recipe.replace(expect=None)
     if name not in RECIPES:

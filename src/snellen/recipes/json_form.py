@@ -69,12 +69,12 @@ def read_recipe(path: Path) -> Recipe:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise UsageError(f"{path} has {path.stat().st_size} bytes; a recipe has at most {_MAX_BYTES}.")
-        return from_json(json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant))
+        return from_json(json.loads(path.read_bytes(), parse_constant=_refuse_constant))
     except OSError as error:
         raise UsageError(f"Cannot read the recipe {path}: {error.strerror}.") from error
     except UsageError:
         raise
-    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, nested too deep, a number of 5,000 digits
+    except (ValueError, RecursionError) as error:  # not JSON, not Unicode, nested too deep, a number of 5,000 digits
         raise UsageError(f"{path} is not a JSON recipe: {error}. See one: snellen recipes sprint --json") from error
 
 

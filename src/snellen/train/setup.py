@@ -16,6 +16,7 @@ from snellen.models.catalog import ModelSpec, build
 from snellen.models.device import keep_freed_memory
 from snellen.models.normalized import Classifier
 from snellen.models.pretrained import LoadReport, load_pretrained
+from snellen.paths import user_path
 from snellen.recipes.recipe import Recipe
 from snellen.train.precision import DeviceAndPrecision, choose_compute
 
@@ -145,7 +146,7 @@ def begin_with(setup: TrainingSetup, weights: str | Path) -> TrainingSetup:
     """
     if weights == "pretrained":
         return replace(setup, weights="pretrained")
-    path = Path(weights)
+    path = user_path(weights)
     return replace(setup, weights=path, load_report=load_pretrained(setup.new_model(), path))
 
 
