@@ -22,8 +22,8 @@ from snellen.augment.batched import augment_batch, to_device
 from snellen.augment.draws import draw
 from snellen.bench.catalog import Settings
 from snellen.bench.measurement import Measurement
-from snellen.bench.noise import noise_images
 from snellen.bench.protocol import compare, conditions_here
+from snellen.bench.training_step import noise_images
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import SnellenError
 from snellen.models.device import choose_device

@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "snellen"
 FILES = sorted(SOURCE.rglob("*.py"))
+SCRIPTS = sorted((ROOT / "benchmarks").rglob("*.py"))  # make the project's records, and are not shipped
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 # From left to right: a room imports only from those right of it. Rooms in one place do not know each other.
@@ -98,6 +99,12 @@ def test_a_file_knows_only_its_own_room_and_those_to_the_right() -> None:
     assert not found
 
 
+def test_what_is_shipped_does_not_know_what_is_not() -> None:
+    for path in FILES:
+        known = {name.split(".")[0] for name in imports(tree_of(path))}
+        assert not known & {"benchmarks", "tests"}, name_of(path)
+
+
 def test_the_layer_test_can_fail() -> None:
     upward = ast.parse("def late():\n    from snellen.train.loop import train\n    import snellen.cli.main")
     assert list(imports(upward)) == ["snellen.train.loop.train", "snellen.cli.main"]
@@ -176,13 +183,13 @@ def test_every_file_and_function_of_the_tour_is_there() -> None:
 
 
 def test_a_file_has_at_most_400_lines() -> None:
-    lengths = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in [*FILES, *TESTS]}
+    lengths = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in [*FILES, *SCRIPTS, *TESTS]}
     assert not {name: lines for name, lines in lengths.items() if lines > LONGEST_FILE}
 
 
 def test_a_function_has_at_most_50_lines_and_the_loop_120() -> None:
     found = {}
-    for path in FILES:
+    for path in [*FILES, *SCRIPTS]:
         for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 assert node.end_lineno is not None
@@ -194,7 +201,7 @@ def test_a_function_has_at_most_50_lines_and_the_loop_120() -> None:
 
 
 def test_nothing_is_called_after_a_drawer() -> None:
-    for path in [*FILES, *TESTS]:
+    for path in [*FILES, *SCRIPTS, *TESTS]:
         names = {part for name in path.relative_to(ROOT).parts for part in re.split(r"[._]", name)}
         assert not names & DRAWERS, name_of(path)
 
@@ -209,7 +216,7 @@ def test_no_two_test_files_share_a_name() -> None:
 
 
 def test_every_file_and_every_public_name_has_a_docstring() -> None:
-    for path in FILES:
+    for path in [*FILES, *SCRIPTS]:
         assert ast.get_docstring(tree_of(path)), name_of(path)
         for node in tree_of(path).body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
@@ -264,7 +271,7 @@ def offences(tree: ast.AST) -> list[str]:
 
 
 def test_nothing_that_is_read_can_run_or_write_outside_its_place() -> None:
-    assert not {name_of(path): found for path in FILES if (found := offences(tree_of(path)))}
+    assert not {name_of(path): found for path in [*FILES, *SCRIPTS] if (found := offences(tree_of(path)))}
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from snellen.bench.noise import noise_images
-from snellen.bench.training_step import Stage, TrainingStep, stages
+from snellen.bench.training_step import Stage, TrainingStep, noise_images, stages
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.recipe import Freeze, Recipe, Resolution
 from snellen.train.precision import DeviceAndPrecision

@@ -15,9 +15,8 @@ from typing import Any
 import torch
 from tests.measured import write_measured
 
-from snellen.bench.noise import noise_images
 from snellen.bench.protocol import compare, conditions_here, percentile
-from snellen.bench.training_step import Stage, TrainingStep, stages
+from snellen.bench.training_step import Stage, TrainingStep, noise_images, stages
 from snellen.recipes.catalog import find_recipe
 from snellen.serialize import to_json
 from snellen.train import precision

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from snellen.bench.catalog import Settings
 from snellen.bench.measurement import Measurement
-from snellen.bench.noise import noise_images
 from snellen.bench.protocol import conditions_here, time_repeatedly
-from snellen.bench.training_step import Stage, TrainingStep, stages
+from snellen.bench.training_step import Stage, TrainingStep, noise_images, stages
 from snellen.data.labeled_images import LabeledImages
 from snellen.models.device import choose_device
 from snellen.recipes.catalog import find_recipe

@@ -1,14 +1,14 @@
-"""A training held at one step, so that the step and its parts can be timed."""
+"""A training held at one step, so that the step and its parts can be timed; what its pictures show does not matter."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
 from snellen.augment.batched import resize_side
-from snellen.bench.noise import MEAN, STD
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pixel_statistics import PixelStatistics
 from snellen.data.splits import Splits
@@ -20,7 +20,18 @@ from snellen.train.precision import DeviceAndPrecision
 from snellen.train.setup import TrainingSetup
 from snellen.train.training import Training
 
+MEAN, STD = (0.5, 0.5, 0.5), (0.29, 0.29, 0.29)
+"""Channel statistics of uniform noise, in units of [0, 1]."""
 _SMALL_LR = 1e-4  # as a fraction of the peak: the weights must stay finite on noise, the arithmetic is the same
+
+
+def noise_images(count: int, *, side: int = 32, classes: int = 10) -> LabeledImages:
+    """`count` RGB pictures (N, side, side, 3) of uniform noise in the role "train", the same each time."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+    labels = np.arange(count, dtype=np.int64) % classes
+    names = tuple(f"class {number}" for number in range(classes))
+    return LabeledImages(pixels, labels, names, np.arange(count, dtype=np.int64), "train", "noise")
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,5 @@
 """The network that is exported, as a program of PyTorch's own operations, and its file (.pt2).
 
-It takes the bytes of pictures and gives probabilities, so that nobody downstream can prepare them wrongly: scaling and
-normalisation are inside.
-
 What is exported takes bytes of pictures and gives probabilities, so that nobody downstream can prepare them wrongly:
 scaling and normalisation are inside.
 

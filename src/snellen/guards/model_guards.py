@@ -42,10 +42,7 @@ def repeatable_evaluation(
     """
     name = "repeatable-evaluation"
     few = images.take(np.arange(min(_ASKED, len(images)), dtype=np.int64), images.role)
-    first, second = (
-        predict(model, few, bf16=bf16, finite=False).logits,
-        predict(model, few, bf16=bf16, finite=False).logits,
-    )
+    first, second = (predict(model, few, bf16=bf16, finite=False).logits for _ in range(2))
     one = few.take(np.arange(min(_ALONE, len(few)), dtype=np.int64), few.role)
     alone = predict(model, one, bf16=bf16, finite=False, batch_size=1).logits
     # Another batch size may choose another order of sums; bf16 has three digits. On a CPU the same call is the same.

@@ -76,10 +76,8 @@ def build_app(
     uploads, own_page = _Uploads(limits), OwnPage(tokens, port=port)
     live = {"max_bytes": limits.body_bytes, "max_pixels": MAX_PIXELS, "formats": UPLOADED}
     html = bundle_html(page.title, {**page.content, "live": live}, page.sprites, entry=LIVE).encode()
-    headers = {
-        "content-security-policy": f"{content_policy(LIVE)}; frame-ancestors 'none'",
-        "content-length": str(len(html)),
-    }
+    policy = f"{content_policy(LIVE)}; frame-ancestors 'none'"
+    headers = {"content-security-policy": policy, "content-length": str(len(html))}
 
     async def show(request: Request) -> Response:
         if request.query_params:  # of who has come in already: the address in the bar should not hold the token
