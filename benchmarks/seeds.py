@@ -22,7 +22,7 @@ from benchmarks.substitutes import substitutes
 from snellen.data.catalog import load
 from snellen.data.dataset import Dataset
 from snellen.errors import SnellenError
-from snellen.models.restore import restore
+from snellen.models.weights import restore
 from snellen.predict.predict import predict
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.recipe import Recipe

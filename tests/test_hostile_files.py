@@ -24,8 +24,7 @@ from snellen.data.tables import list_table
 from snellen.errors import SnellenError
 from snellen.export.safetensors_file import load_folder
 from snellen.models.catalog import ModelSpec, build
-from snellen.models.pretrained import load_pretrained
-from snellen.models.restore import restore
+from snellen.models.weights import load_pretrained, restore
 from snellen.predict.predictions import Predictions
 from snellen.recipes.json_form import read_recipe
 from snellen.runs.run import Run, open_run

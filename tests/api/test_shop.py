@@ -13,7 +13,7 @@ from snellen.data.dataset import Dataset
 from snellen.data.splits import split
 from snellen.errors import DataError, InvalidSetting, RunError, SealError, UnknownName, UsageError
 from snellen.metrics.scorecard import scorecard
-from snellen.models.restore import weights_hash
+from snellen.models.weights import weights_hash
 from snellen.predict.own_pictures import predict_pictures
 from snellen.predict.predictions import Predictions
 from snellen.recipes.catalog import find_recipe
@@ -43,8 +43,8 @@ def test_a_recipe_is_changed_by_keyword_and_two_underscores_reach_inside() -> No
         "random",
     )
     assert snellen.recipe("sprint") == find_recipe("sprint")
-    whole = snellen.recipe("sprint", prune=DataPruning(skip=0.3), resolutions=(Resolution(side=24, until=0.5),))
-    assert (whole.prune, whole.resolutions) == (DataPruning(skip=0.3), (Resolution(side=24, until=0.5),))
+    whole = snellen.recipe("sprint", data_pruning=DataPruning(skip=0.3), resolutions=(Resolution(side=24, until=0.5),))
+    assert (whole.data_pruning, whole.resolutions) == (DataPruning(skip=0.3), (Resolution(side=24, until=0.5),))
     with pytest.raises(InvalidSetting, match=r"epochs=\{3\} is nothing that a recipe can hold: Object of type set"):
         snellen.recipe("sprint", epochs={3})
     with pytest.raises(InvalidSetting, match="Did you mean 'epochs'"):

@@ -15,7 +15,7 @@ from benchmarks.substitutes import substitutes
 from benchmarks.timed_training import train_timed, weights_sha256
 from snellen.data.dataset import Dataset
 from snellen.models.catalog import ModelSpec, build
-from snellen.models.restore import restore
+from snellen.models.weights import restore
 from snellen.predict.predictions import Predictions
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.recipe import Augment, Recipe
@@ -47,7 +47,7 @@ def test_the_weights_are_those_of_the_full_loop_to_the_bit(
         "weighed": weighed,
         "sampled": sampled,
         "mixed": mixed,
-        "unpruned": small_sprint.replace(prune=None),
+        "unpruned": small_sprint.replace(data_pruning=None),
     }
     recipe = recipes[name]
     everything = tiny_dataset.train  # of the first class a third is kept, so that there is something to even out

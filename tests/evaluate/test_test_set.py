@@ -19,7 +19,7 @@ from snellen.errors import RunError, SealError, StorageError, UsageError
 from snellen.evaluate import val
 from snellen.evaluate.test_set import TestEvaluation, evaluate_on_test, ledger_of
 from snellen.metrics.classification import accuracy
-from snellen.models.restore import restore, save_weights, weights_hash
+from snellen.models.weights import restore, save_weights, weights_hash
 from snellen.predict.predict import predict
 from snellen.recipes.json_form import recipe_hash
 from snellen.runs.run import Run

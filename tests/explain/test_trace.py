@@ -40,7 +40,7 @@ FAMILIES = {
         tta="ten_crop",
         augment=Augment(crop_pixels=3, randaugment=1, erase=0.5, mixup=0.2, cutmix=1.0),
     ),
-    "small_cnn": _ALL.replace(model="small_cnn", widths=(4, 4, 6, 6), resolutions=_SMALLER, prune=DataPruning()),
+    "small_cnn": _ALL.replace(model="small_cnn", widths=(4, 4, 6, 6), resolutions=_SMALLER, data_pruning=DataPruning()),
     "resnet18": _ALL.replace(model="resnet18", widths=(4, 4, 6, 6), tta="flip"),
     "sprint_net": _ALL.replace(model="sprint_net", widths=(24, 24, 24), resolutions=_SMALLER, tta_fraction=0.5),
 }
@@ -254,7 +254,7 @@ def test_a_cifar10_picture_begins_with_its_row_on_disk_and_another_row_is_found(
     cifar10_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from snellen.data import cifar10
-    from snellen.models.restore import save_weights
+    from snellen.models.weights import save_weights
     from snellen.runs.run import create_run
     from snellen.train.setup import prepare
 

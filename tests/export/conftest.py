@@ -11,7 +11,7 @@ from snellen.data.splits import split
 from snellen.export.onnx_file import to_onnx
 from snellen.export.torch_program import from_pixels, to_program
 from snellen.export.write import FORMATS, Export, export_run
-from snellen.models.restore import restore
+from snellen.models.weights import restore
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run

@@ -21,7 +21,7 @@ from snellen.export.parity import Tolerance
 from snellen.export.safetensors_file import load_folder
 from snellen.export.write import FORMATS, Export, export_run
 from snellen.models.catalog import MODELS
-from snellen.models.restore import weights_hash
+from snellen.models.weights import weights_hash
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import Recipe

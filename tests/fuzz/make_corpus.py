@@ -21,7 +21,7 @@ from tests.fuzz.harness import CORPUS
 from snellen.data.download import FOLDER, MEMBERS
 from snellen.data.eyechart import make_eyechart
 from snellen.data.ledger import Candidate, Ledger, TestSet
-from snellen.models.restore import weights_hash
+from snellen.models.weights import weights_hash
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.recipe import SGD, Recipe
 from snellen.serialize import to_json

@@ -19,7 +19,7 @@ from snellen.data.eyechart import make_eyechart
 from snellen.data.ledger import Ledger
 from snellen.evaluate.val import headline
 from snellen.metrics.scorecard import score
-from snellen.models.restore import restore
+from snellen.models.weights import restore
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.report.record import graded_on_test, record_json

@@ -12,7 +12,7 @@ import pytest
 from snellen.errors import StorageError, UsageError
 from snellen.ladder.one_run import checked_run, copy_trained
 from snellen.ladder.rungs import Plan, Rung
-from snellen.models.restore import weights_hash
+from snellen.models.weights import weights_hash
 from snellen.runs.run import open_run
 from snellen.train import fit as fitting
 

@@ -16,8 +16,7 @@ from snellen.models import external
 from snellen.models.catalog import ModelSpec, build
 from snellen.models.external import last_linear
 from snellen.models.normalized import Classifier
-from snellen.models.pretrained import load_pretrained
-from snellen.models.restore import restore
+from snellen.models.weights import load_pretrained, restore
 from snellen.recipes.recipe import SGD, Finetune, Recipe
 from snellen.runs.run import Run
 from snellen.train.fit import fit

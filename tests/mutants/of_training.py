@@ -290,7 +290,7 @@ OF_TRAINING = (
         "train/fit.py",
         "bf16=setup.compute.bf16,",
         "bf16=True,",
-        ("models/test_restore.py::test_the_restored_model_gives_the_answers_the_run_was_graded_by",),
+        ("models/test_weights.py::test_the_restored_model_gives_the_answers_the_run_was_graded_by",),
     ),
     Mutant(
         "training-loss-over-all-images-so-far",

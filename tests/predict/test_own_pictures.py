@@ -10,7 +10,7 @@ from PIL import Image
 
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting, RunError
-from snellen.models.restore import restore
+from snellen.models.weights import restore
 from snellen.predict.own_pictures import predict_pictures
 from snellen.predict.predict import predict
 from snellen.runs.run import Run

@@ -78,7 +78,7 @@ _RECIPES = st.builds(
     label_smoothing=_PART,
     resolutions=_STAGES,
     freezes=st.lists(st.builds(Freeze, prefix=st.text(min_size=1), after=_INNER), max_size=2).map(tuple),
-    prune=st.none()
+    data_pruning=st.none()
     | st.builds(DataPruning, easiest=st.floats(0.01, 0.9), skip=_INNER, after=st.just(0.0), until=_INNER),
     average=st.none() | st.builds(Average, after=_PART, every_steps=st.integers(1, 99), weight=_INNER),
     tta=st.sampled_from(["flip", "shift", "ten_crop"]),
@@ -230,10 +230,10 @@ def test_set_changes_any_field_however_deep(setting: str, check: Any) -> None:
 
 
 def test_a_setting_inside_a_part_that_is_off_turns_it_on() -> None:
-    changed = with_settings(RECIPES["resnet18"], ["prune.skip=0.3", "prune.until=0.8"])
-    assert changed.prune == DataPruning(skip=0.3, until=0.8)
+    changed = with_settings(RECIPES["resnet18"], ["data_pruning.skip=0.3", "data_pruning.until=0.8"])
+    assert changed.data_pruning == DataPruning(skip=0.3, until=0.8)
     for setting, sentence in (
-        ("prune.skp=0.3", "recipe.prune has no field 'skp'. Did you mean 'skip'?"),
+        ("data_pruning.skp=0.3", "recipe.data_pruning has no field 'skp'. Did you mean 'skip'?"),
         ("average.weight=0.5", "recipe.average lacks the field 'after'"),
     ):
         with pytest.raises(InvalidSetting, match=sentence):

@@ -55,16 +55,19 @@ def recipe(**changes: Any) -> Recipe:
         (lambda: Resolution(side=8, until=1.0), "resolutions.until=1.0"),
         (lambda: Freeze(prefix="", after=0.5), "freezes.prefix=''"),
         (lambda: Freeze(prefix="net", after=0.0), "freezes.after=0.0"),
-        (lambda: DataPruning(easiest=0.0), "prune.easiest=0.0"),
-        (lambda: DataPruning(easiest=0.95), "prune.easiest=0.95"),
-        (lambda: DataPruning(skip=1.0), "prune.skip=1.0"),
-        (lambda: DataPruning(after=-0.1), "prune.after=-0.1"),
-        (lambda: DataPruning(after=0.5, until=0.5), "prune.until=0.5"),
-        (lambda: DataPruning(until=1.1), "prune.until=1.1"),
-        (lambda: recipe(prune=DataPruning(), augment=Augment(mixup=0.2)), "augment.mixup=0.2 is not .* use prune=null"),
+        (lambda: DataPruning(easiest=0.0), "data_pruning.easiest=0.0"),
+        (lambda: DataPruning(easiest=0.95), "data_pruning.easiest=0.95"),
+        (lambda: DataPruning(skip=1.0), "data_pruning.skip=1.0"),
+        (lambda: DataPruning(after=-0.1), "data_pruning.after=-0.1"),
+        (lambda: DataPruning(after=0.5, until=0.5), "data_pruning.until=0.5"),
+        (lambda: DataPruning(until=1.1), "data_pruning.until=1.1"),
         (
-            lambda: recipe(prune=DataPruning(), augment=Augment(cutmix=1.0)),
-            "augment.cutmix=1.0 is not .* use prune=null",
+            lambda: recipe(data_pruning=DataPruning(), augment=Augment(mixup=0.2)),
+            "augment.mixup=0.2 is not .* use data_pruning=null",
+        ),
+        (
+            lambda: recipe(data_pruning=DataPruning(), augment=Augment(cutmix=1.0)),
+            "augment.cutmix=1.0 is not .* use data_pruning=null",
         ),
         (lambda: Average(after=1.0), "average.after=1.0"),
         (lambda: Average(after=0.5, every_steps=0), "average.every_steps=0"),
@@ -115,7 +118,7 @@ def test_only_the_default_augmentation_changes_nothing() -> None:
 
 
 def test_what_is_left_out_of_a_whole_training() -> None:
-    prune = DataPruning(easiest=0.6, skip=0.5, after=0.1, until=0.9)
-    assert prune.trained_share(20) == pytest.approx(1 - 0.6 * 0.5 * 0.8)
-    assert prune.trained_share(2.5) == pytest.approx(1 - 0.6 * 0.5 * 0.5)  # the first epoch is whole
-    assert prune.trained_share(0.5) == 1
+    data_pruning = DataPruning(easiest=0.6, skip=0.5, after=0.1, until=0.9)
+    assert data_pruning.trained_share(20) == pytest.approx(1 - 0.6 * 0.5 * 0.8)
+    assert data_pruning.trained_share(2.5) == pytest.approx(1 - 0.6 * 0.5 * 0.5)  # the first epoch is whole
+    assert data_pruning.trained_share(0.5) == 1

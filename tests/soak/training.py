@@ -54,7 +54,7 @@ PLAIN = Recipe(
     optimizer=SGD(lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4),
     schedule=Schedule(shape="cosine", warmup_fraction=0.1),
     label_smoothing=0.1,
-    prune=DataPruning(after=0.2),
+    data_pruning=DataPruning(after=0.2),
 )
 EVERYTHING = PLAIN.replace(
     name="everything",
@@ -68,7 +68,7 @@ EVERYTHING = PLAIN.replace(
     freezes=(Freeze(prefix="net.whiten.bias", after=0.3), Freeze(prefix="net.block1.conv1", after=0.55)),
     average=Average(after=0.4, every_steps=2),
     augment=Augment(crop_pixels=2, randaugment=1, erase=0.3, mixup=0.2, cutmix=1.0),
-    prune=None,  # mixed images have no loss of their own
+    data_pruning=None,  # mixed images have no loss of their own
     ema_decay=0.8,
     tta="flip",
 )

@@ -10,7 +10,7 @@ from tests.trackers.curves import curves
 
 from snellen.data.dataset import Dataset
 from snellen.errors import TrackerError, UsageError
-from snellen.models.restore import weights_hash
+from snellen.models.weights import weights_hash
 from snellen.runs.journal import Row
 from snellen.runs.run import Run, open_run
 from snellen.trackers import callbacks

@@ -66,7 +66,7 @@ def test_fewer_looks_at_val_leave_time_for_training(tiny_recipe: Recipe, tiny_da
 @pytest.mark.usefixtures("an_epoch_takes_a_hundred_seconds")
 def test_images_that_are_left_out_leave_time_for_more_epochs(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
     # Of two epochs the second is thinned: 189 of 270 images.
-    pruned = tiny_recipe.replace(evaluate_every=100, prune=DataPruning(after=0.0, until=1.0))
+    pruned = tiny_recipe.replace(evaluate_every=100, data_pruning=DataPruning(after=0.0, until=1.0))
     assert fitted(pruned, tiny_dataset, 200).epochs == pytest.approx(1.8 * 290 / ((270 + 189) / 2), abs=0.06)
 
 

@@ -153,7 +153,7 @@ def test_what_the_next_step_would_fail_on_is_refused_when_it_is_read(
 def test_a_signal_while_a_checkpoint_is_read_stops_and_does_not_call_it_broken(
     tmp_path: Path, tiny_recipe: Recipe, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = tiny_recipe.replace(prune=DataPruning())
+    recipe = tiny_recipe.replace(data_pruning=DataPruning())
     training = new(recipe, tiny_dataset)
     advance(training, 2)
     save_checkpoint(training, tmp_path / "state.safetensors")
@@ -182,7 +182,7 @@ def test_a_signal_while_a_checkpoint_is_read_stops_and_does_not_call_it_broken(
 def test_the_memory_of_losses_must_be_that_of_these_images(
     tmp_path: Path, tiny_recipe: Recipe, tiny_dataset: Dataset
 ) -> None:
-    recipe = tiny_recipe.replace(prune=DataPruning())
+    recipe = tiny_recipe.replace(data_pruning=DataPruning())
     training = new(recipe, tiny_dataset)
     assert training.pruning is not None
     training.pruning.note(torch.tensor([3, 5]), torch.tensor([0.25, 0.5]))

@@ -16,7 +16,7 @@ from snellen.data import ledger as ledger_file
 from snellen.data.dataset import Dataset
 from snellen.data.ledger import Ledger
 from snellen.evaluate.test_set import evaluate_on_test, ledger_of
-from snellen.models.restore import weights_hash
+from snellen.models.weights import weights_hash
 from snellen.recipes.recipe import Recipe
 from snellen.runs import environment
 from snellen.runs.run import Run, open_run

@@ -17,7 +17,7 @@ import snellen
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
 from snellen.errors import DataError, InvalidSetting, RunError
-from snellen.models.restore import weights_hash
+from snellen.models.weights import weights_hash
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import DataPruning, Recipe
 from snellen.runs.run import Run, open_run
@@ -65,17 +65,17 @@ def alone(recipe: Recipe, letters: Dataset, runs: Path) -> Run:
 
 
 @pytest.mark.parametrize(
-    "prune",
+    "data_pruning",
     [
         pytest.param(None, marks=pytest.mark.processes),
         pytest.param(DataPruning(after=0.5), id="pruned", marks=pytest.mark.torchrun),
     ],
 )
 def test_two_workers_without_batch_norm_train_what_one_trains(
-    prune: DataPruning | None, tiny_recipe: Recipe, letters: Dataset, tmp_path: Path
+    data_pruning: DataPruning | None, tiny_recipe: Recipe, letters: Dataset, tmp_path: Path
 ) -> None:
     # 32 and 31 images a worker; of a thinned batch 23 and 22
-    recipe = tiny_recipe.replace(model="mlp", widths=(64,), batch_size=63, epochs=2.0, prune=prune)
+    recipe = tiny_recipe.replace(model="mlp", widths=(64,), batch_size=63, epochs=2.0, data_pruning=data_pruning)
     one, two = alone(recipe, letters, tmp_path / "one"), shared(recipe, tmp_path / "two")
     for mine, theirs in zip(numbers(one), numbers(two), strict=True):
         assert theirs == pytest.approx(mine, rel=1e-5)

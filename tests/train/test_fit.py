@@ -20,7 +20,7 @@ from snellen.data.dataset import Dataset
 from snellen.data.splits import split
 from snellen.errors import RunError, StorageError, TrainingDiverged
 from snellen.metrics.classification import hard_cross_entropy
-from snellen.models.restore import restore, weights_hash
+from snellen.models.weights import restore, weights_hash
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import SGD, Recipe, Schedule

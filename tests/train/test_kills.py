@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from snellen.models.restore import weights_hash
+from snellen.models.weights import weights_hash
 from snellen.runs.run import Run
 
 _TRAIN = """

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from snellen.data.dataset import Dataset
-from snellen.models.restore import restore
+from snellen.models.weights import restore
 from snellen.recipes.recipe import Augment, Average, Freeze, Recipe, Resolution, Schedule
 from snellen.runs.run import Run
 from snellen.train import training as training_file

@@ -149,14 +149,18 @@ def test_it_goes_with_the_remedies_for_rare_classes(
 ) -> None:
     rare = np.flatnonzero((tiny_dataset.train.labels != 0) | (np.arange(300) % 4 == 0))
     uneven = Dataset("rare", tiny_dataset.train.take(rare, "all"), None, "here")
-    recipe = tiny_recipe.replace(prune=DataPruning(after=0.0), **change)
+    recipe = tiny_recipe.replace(data_pruning=DataPruning(after=0.0), **change)
     run = fit(recipe, uneven, device="cpu", precision="fp32", runs=tmp_path)
     assert run.info["status"] == "finished"
 
 
 def test_shares_of_a_thinned_batch_must_hold_two_images_each(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
     setup = prepare(
-        tiny_recipe.replace(batch_size=8, prune=DataPruning()), tiny_dataset, seed=0, device="cpu", precision="fp32"
+        tiny_recipe.replace(batch_size=8, data_pruning=DataPruning()),
+        tiny_dataset,
+        seed=0,
+        device="cpu",
+        precision="fp32",
     )
     Training(setup, Workers(0, 3))
     with pytest.raises(InvalidSetting, match="batch of 6 images cannot be shared by 4 workers"):
@@ -199,6 +203,6 @@ def test_the_step_is_along_the_gradient_of_the_counted_losses_over_the_whole_bat
 def test_a_recipe_without_it_remembers_nothing(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
     setup = prepare(tiny_recipe, tiny_dataset, seed=0, device="cpu", precision="fp32")
     assert Training(setup).pruning is None
-    made = Training(replace(setup, recipe=tiny_recipe.replace(prune=DataPruning()))).pruning
+    made = Training(replace(setup, recipe=tiny_recipe.replace(data_pruning=DataPruning()))).pruning
     assert made is not None
     assert made.losses.shape == (len(setup.splits.train),)

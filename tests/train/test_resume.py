@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from snellen.data.dataset import Dataset
 from snellen.errors import RunError
-from snellen.models.restore import weights_hash
+from snellen.models.weights import weights_hash
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import Augment, Average, DataPruning, Freeze, Muon, Recipe, Resolution, Schedule
 from snellen.runs.run import Run, open_run
@@ -41,7 +41,7 @@ EVERYTHING: dict[str, Any] = SGD_ONLY | {
 }  # 4 steps an epoch, 10 in all
 PRUNED: dict[str, Any] = EVERYTHING | {
     "augment": Augment(crop_pixels=2, flip="alternate"),
-    "prune": DataPruning(after=0.2, until=0.9),
+    "data_pruning": DataPruning(after=0.2, until=0.9),
 }
 
 

@@ -17,7 +17,7 @@ from snellen.metrics.intervals import Rate
 from snellen.metrics.scorecard import Scorecard, scorecard
 from snellen.models.device import choose_device
 from snellen.models.normalized import Classifier
-from snellen.models.restore import restore
+from snellen.models.weights import restore
 from snellen.paths import user_path
 from snellen.predict.own_pictures import Pictures, form_of, views_of
 from snellen.predict.predictions import Predictions

@@ -74,7 +74,9 @@ class TrainingStep:
         keep_freed_memory()  # as a training does
         channels = images.image_shape[2]
         statistics = PixelStatistics(MEAN[:channels], STD[:channels], "train", "noise", len(images))
-        setup = TrainingSetup(recipe.replace(prune=None), Splits(images, None, None), statistics, 0, compute, "noise")
+        setup = TrainingSetup(
+            recipe.replace(data_pruning=None), Splits(images, None, None), statistics, 0, compute, "noise"
+        )
         self.training = Training(setup, steps=sys.maxsize, schedule=lambda step: _SMALL_LR, held_at=stage.middle)
         self.batch_size = self.training.batch_size
         self._image_shape = (stage.side, stage.side, channels)

@@ -17,7 +17,7 @@ from snellen.evaluate.corruptions import CORRUPTIONS, Images
 from snellen.metrics.compare import PairedDifference, paired_difference
 from snellen.metrics.intervals import Rate
 from snellen.models.device import choose_device
-from snellen.models.restore import restore
+from snellen.models.weights import restore
 from snellen.predict.predict import predict
 from snellen.runs.run import Run
 from snellen.serialize import to_json

@@ -16,7 +16,7 @@ from snellen.evaluate.val import predict_run, write_grades
 from snellen.metrics.classification import accuracy
 from snellen.metrics.intervals import Rate, SeedSummary, level_among, mean_over_seeds
 from snellen.metrics.scorecard import scorecard
-from snellen.models.restore import weights_hash
+from snellen.models.weights import weights_hash
 from snellen.paths import user_path
 from snellen.predict.predictions import Predictions
 from snellen.recipes.json_form import recipe_hash

@@ -14,7 +14,7 @@ from snellen.metrics.confusion import confusion_json, confusion_matrix, confusio
 from snellen.metrics.scorecard import scorecard
 from snellen.models.device import choose_device
 from snellen.models.normalized import Classifier
-from snellen.models.restore import restore
+from snellen.models.weights import restore
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import TTA

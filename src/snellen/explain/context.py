@@ -19,7 +19,7 @@ from snellen.data.pixel_statistics import PixelStatistics, measure
 from snellen.data.splits import split, split_final
 from snellen.errors import DataError, InvalidSetting, RunError
 from snellen.models.normalized import Classifier
-from snellen.models.restore import restore
+from snellen.models.weights import restore
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import Recipe
 from snellen.runs.run import Run

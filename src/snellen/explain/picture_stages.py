@@ -191,10 +191,11 @@ def _channels_first(image: NDArray[Any]) -> NDArray[Any]:
 
 
 def _perhaps_left_out(image: TracedImage) -> str:
-    prune, epochs = image.context.recipe.prune, image.context.recipe.epochs
-    if prune is None or image.epoch == 0 or not prune.active(image.epoch / epochs):
+    data_pruning, epochs = image.context.recipe.data_pruning, image.context.recipe.epochs
+    if data_pruning is None or image.epoch == 0 or not data_pruning.active(image.epoch / epochs):
         return ""
-    return f" If it was among the easiest {prune.easiest:.0%} of its batch, it may have been left out of this epoch."
+    easiest = f"{data_pruning.easiest:.0%}"
+    return f" If it was among the easiest {easiest} of its batch, it may have been left out of this epoch."
 
 
 def _drawn(image: TracedImage, own: OneDraw) -> dict[str, str]:

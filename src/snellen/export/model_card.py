@@ -16,7 +16,7 @@ from snellen.guards.guard import read_guards, summary
 from snellen.metrics.calibration import calibration
 from snellen.metrics.intervals import Rate
 from snellen.metrics.scorecard import Scorecard, scorecard
-from snellen.models.restore import weights_hash
+from snellen.models.weights import weights_hash
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
 from snellen.serialize import to_json

@@ -10,7 +10,7 @@ import torch
 from snellen.errors import RunError
 from snellen.models.catalog import ModelSpec, build
 from snellen.models.normalized import Classifier
-from snellen.models.restore import with_weights
+from snellen.models.weights import with_weights
 from snellen.serialize import read_json
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"

@@ -28,7 +28,7 @@ from snellen.export.onnx_file import OnnxSession, quantized, require_packages, t
 from snellen.export.parity import FP32, INT8, SAME, Parity, Tolerance, parity
 from snellen.export.safetensors_file import DESCRIPTION, WEIGHTS, description, rebuild
 from snellen.export.torch_program import from_pixels, pt2_bytes, to_program
-from snellen.models.restore import restore
+from snellen.models.weights import restore
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.runs.atomic import storage_error, write_bytes, write_json, write_text

@@ -25,7 +25,7 @@ from snellen.guards.duplicates import duplicates_in_test, exact_duplicates, near
 from snellen.guards.guard import GuardResult, ask_guards, unjudged, write_guards
 from snellen.guards.model_guards import initial_loss, repeatable_evaluation, small_image_stem, untrained
 from snellen.guards.run_guards import class_answers, finite_loss, overfit_gap, stuck_at_chance, used_once
-from snellen.models.restore import restore
+from snellen.models.weights import restore
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
 

@@ -18,7 +18,7 @@ from snellen.data.pictures import Fit, Picture, PictureForm
 from snellen.errors import DataError, InvalidSetting
 from snellen.models.device import choose_device
 from snellen.models.normalized import Classifier
-from snellen.models.restore import restore
+from snellen.models.weights import restore
 from snellen.paths import user_path
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions

@@ -104,7 +104,7 @@ SPRINT = Recipe(
     label_smoothing=0.09,
     resolutions=(Resolution(side=24, until=0.338), Resolution(side=28, until=0.676)),
     freezes=(Freeze(prefix="net.whiten.bias", after=0.2 / _SPRINT_EPOCHS),),
-    prune=DataPruning(easiest=0.6, skip=0.5, after=0.1, until=0.95),
+    data_pruning=DataPruning(easiest=0.6, skip=0.5, after=0.1, until=0.95),
     average=Average(after=0.9375, every_steps=4, weight=0.3),
     tta="shift",
     tta_fraction=0.25,
@@ -132,7 +132,7 @@ MARATHON = SPRINT.replace(
     resolutions=(Resolution(side=24, until=0.25), Resolution(side=28, until=0.5)),
     freezes=(Freeze(prefix="net.whiten.bias", after=3 / _MARATHON_EPOCHS),),
     # What airbench96_faster does with a second network that looks for hard images, without one.
-    prune=DataPruning(easiest=0.6, skip=0.5, after=0.1, until=0.9),
+    data_pruning=DataPruning(easiest=0.6, skip=0.5, after=0.1, until=0.9),
     expect=None,
 )
 

@@ -246,10 +246,15 @@ class DataPruning:
     until: float = 0.9
 
     def __post_init__(self) -> None:
-        _require(0 < self.easiest <= 0.9, "prune.easiest", self.easiest, "a fraction in (0, 0.9]")
-        _require(0 < self.skip < 1, "prune.skip", self.skip, "a fraction in (0, 1)")
-        _require(0 <= self.after < 1, "prune.after", self.after, "a fraction in [0, 1)")
-        _require(self.after < self.until <= 1, "prune.until", self.until, "a fraction after prune.after, at most 1")
+        _require(0 < self.easiest <= 0.9, "data_pruning.easiest", self.easiest, "a fraction in (0, 0.9]")
+        _require(0 < self.skip < 1, "data_pruning.skip", self.skip, "a fraction in (0, 1)")
+        _require(0 <= self.after < 1, "data_pruning.after", self.after, "a fraction in [0, 1)")
+        _require(
+            self.after < self.until <= 1,
+            "data_pruning.until",
+            self.until,
+            "a fraction after data_pruning.after, at most 1",
+        )
 
     def active(self, fraction: float) -> bool:
         """Whether images are left out after this fraction of all steps."""
@@ -308,7 +313,7 @@ class Recipe:
             rare classes several times and not all of the common ones.
         resolutions: stages on smaller images, in order; empty means full size throughout.
         freezes: parameters that stop training early.
-        prune: easy images that are left out for a while, or None.
+        data_pruning: easy images that are left out for a while, or None.
         finetune: what a training from given weights does otherwise, or None.
         average: lookahead near the end, or None.
         ema_decay: grade an exponential moving average of the weights, which keeps this fraction of itself per step;
@@ -334,7 +339,7 @@ class Recipe:
     sampling: Sampling = "natural"
     resolutions: tuple[Resolution, ...] = ()
     freezes: tuple[Freeze, ...] = ()
-    prune: DataPruning | None = None
+    data_pruning: DataPruning | None = None
     finetune: Finetune | None = None
     average: Average | None = None
     ema_decay: float = 0.0
@@ -361,8 +366,11 @@ class Recipe:
         _require(self.evaluate_every >= 1, "evaluate_every", self.evaluate_every, "1 epoch or more")
         for kind in ("mixup", "cutmix"):
             amount = getattr(self.augment, kind)
-            why = "prune leaves images out by their loss, and a mixed image's says nothing about it; use prune=null"
-            _require(self.prune is None or amount == 0, f"augment.{kind}", amount, why)
+            why = (
+                "data_pruning leaves images out by their loss, and a mixed image's says nothing about it; "
+                "use data_pruning=null"
+            )
+            _require(self.data_pruning is None or amount == 0, f"augment.{kind}", amount, why)
         ends = [stage.until for stage in self.resolutions]
         _require(ends == sorted(set(ends)), "resolutions.until", ends, "fractions must rise from stage to stage")
         decayed = self.finetune is not None and self.finetune.layer_decay < 1

@@ -22,7 +22,7 @@ from snellen.inspect.features import features_of
 from snellen.inspect.layers import layers_of
 from snellen.inspect.neighbours import spread_over_classes
 from snellen.models.device import choose_device
-from snellen.models.restore import restore
+from snellen.models.weights import restore
 from snellen.predict.predictions import Predictions
 from snellen.report.bundle import bundle_html
 from snellen.report.encoding import Sprite

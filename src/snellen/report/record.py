@@ -7,7 +7,7 @@ from typing import Any
 from snellen.data.ledger import Ledger
 from snellen.errors import RunError
 from snellen.metrics.classification import smoothing_floor
-from snellen.models.restore import weights_hash
+from snellen.models.weights import weights_hash
 from snellen.runs.environment import redact_paths
 from snellen.runs.run import Run
 from snellen.serialize import to_json

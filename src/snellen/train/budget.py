@@ -55,7 +55,9 @@ def fit_into(
     started = time.monotonic()
     setup = prepare(recipe, dataset, seed=0, final=final, device=device, precision=precision)
     rate = _images_per_second(setup)
-    train_images = len(setup.splits.train) * (recipe.prune.trained_share(recipe.epochs) if recipe.prune else 1)
+    train_images = len(setup.splits.train) * (
+        recipe.data_pruning.trained_share(recipe.epochs) if recipe.data_pruning else 1
+    )
     # An evaluation is a forward pass, about a third of a training step, over val and as many training images.
     looked_at = 2 * len(setup.splits.val) if setup.splits.val else 0
     per_epoch = (train_images + looked_at / 3 / recipe.evaluate_every) / rate
@@ -74,7 +76,7 @@ def fit_into(
 
 def _images_per_second(setup: TrainingSetup) -> float:
     """Training speed over a few real steps, spread over the training: images grow and layers freeze as they will."""
-    whole = replace(setup, recipe=setup.recipe.replace(prune=None))  # what is left out is counted apart
+    whole = replace(setup, recipe=setup.recipe.replace(data_pruning=None))  # what is left out is counted apart
     training = Training(whole, steps=_MEASURED_STEPS + 1)
     times = []
     for batch in training.batches():

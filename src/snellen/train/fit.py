@@ -19,7 +19,7 @@ from snellen.guards.check import check_run
 from snellen.guards.duplicates import check_duplicates
 from snellen.guards.guard import GuardResult
 from snellen.metrics.classification import smoothing_floor
-from snellen.models.restore import restore
+from snellen.models.weights import restore
 from snellen.recipes.recipe import Recipe
 from snellen.runs.environment import describe_environment
 from snellen.runs.run import Run, create_run, require_place

@@ -15,7 +15,7 @@ import numpy as np
 from snellen.data.labeled_images import LabeledImages
 from snellen.metrics.classification import hard_cross_entropy
 from snellen.models.device import return_freed_memory
-from snellen.models.restore import model_hash, save_weights
+from snellen.models.weights import model_hash, save_weights
 from snellen.runs.journal import Row
 from snellen.runs.run import Run
 from snellen.show.progress import Progress

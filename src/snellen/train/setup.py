@@ -15,7 +15,7 @@ from snellen.errors import DataError, InvalidSetting, unknown_name
 from snellen.models.catalog import ModelSpec, build
 from snellen.models.device import keep_freed_memory
 from snellen.models.normalized import Classifier
-from snellen.models.pretrained import LoadReport, load_pretrained
+from snellen.models.weights import LoadReport, load_pretrained
 from snellen.paths import user_path
 from snellen.recipes.recipe import Recipe
 from snellen.train.precision import DeviceAndPrecision, choose_compute

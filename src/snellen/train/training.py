@@ -197,9 +197,9 @@ class Training:
         return lr_fraction(self.setup.recipe.schedule, step=step, steps=self.steps, steps_per_epoch=self.per_epoch)
 
     def _require_shares(self) -> None:
-        smallest, count, prune = self.batch_size, self.workers.count, self.setup.recipe.prune
-        if prune is not None:
-            easy, kept = prune.easy_and_kept(smallest)
+        smallest, count, data_pruning = self.batch_size, self.workers.count, self.setup.recipe.data_pruning
+        if data_pruning is not None:
+            easy, kept = data_pruning.easy_and_kept(smallest)
             smallest += kept - easy
         if count > 1 and smallest < 2 * count:
             raise InvalidSetting(
@@ -209,7 +209,7 @@ class Training:
 
 
 def _pruning(setup: TrainingSetup, steps: int) -> Pruning | None:
-    settings, count = setup.recipe.prune, len(setup.splits.train)
+    settings, count = setup.recipe.data_pruning, len(setup.splits.train)
     if settings is None:
         return None
     return Pruning(settings, count=count, steps=steps, seed=setup.seed, device=setup.compute.device)

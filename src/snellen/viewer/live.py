@@ -25,7 +25,7 @@ from snellen.inspect.features import Features, features_of
 from snellen.inspect.layers import Layer, layers_of
 from snellen.models.device import choose_device
 from snellen.models.normalized import Classifier
-from snellen.models.restore import restore
+from snellen.models.weights import restore
 from snellen.predict import own_pictures
 from snellen.predict.own_pictures import most_probable, unlabeled
 from snellen.predict.predict import predict

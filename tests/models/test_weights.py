@@ -17,7 +17,7 @@ from tests.fuzz.harness import watched
 from snellen.data.dataset import Dataset
 from snellen.data.splits import split
 from snellen.errors import RunError
-from snellen.models.restore import restore, save_weights, weights_hash
+from snellen.models.weights import restore, save_weights, weights_hash
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
