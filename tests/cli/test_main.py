@@ -65,7 +65,7 @@ def test_each_verb_has_a_file_of_its_own() -> None:
         "__init__",
         "main",
         "show",
-        "show_look",
+        "show_test_evaluation",
         "own_pictures",
     } == set(VERBS)
 

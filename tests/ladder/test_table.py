@@ -17,7 +17,7 @@ from snellen.ladder.rungs import Plan, preset
 from snellen.ladder.table import markdown, print_table, write_results
 from snellen.ladder.verdict import judge
 from snellen.metrics.intervals import mean_over_seeds, paired_difference_over_seeds
-from snellen.show.curves import Curve
+from snellen.metrics.learning_curves import Curve
 
 Made = Callable[..., Any]
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from snellen.errors import InvalidSetting, UsageError
@@ -18,10 +17,8 @@ from snellen.metrics.calibration import (
     expected_calibration_error,
     null_ece,
     reliability_bins,
-    reliability_png,
 )
 from snellen.metrics.intervals import Rate
-from snellen.metrics.temperature import rescaled
 from snellen.serialize import to_json
 
 
@@ -123,15 +120,3 @@ def test_no_bins_and_no_labels_are_refused(votes):
         expected_calibration_error(votes([0], [0], 2), bins=0)
     with pytest.raises(UsageError, match="no label"):
         calibration(votes([0], [-1], 2))
-
-
-def test_the_picture_is_written_with_and_without_temperature(tmp_path, simulated):
-    predictions = simulated(200)
-    reliability_png(tmp_path / "before.png", predictions, title="made, val")
-    reliability_png(tmp_path / "both.png", predictions, after=rescaled(predictions, 1.5), title="made, val")
-    blues = []
-    for name in ("before.png", "both.png"):
-        with Image.open(tmp_path / name) as picture:
-            colours = {colour for _, colour in picture.convert("RGB").getcolors(10**6)}
-        blues.append((0x3B, 0x6E, 0xA5) in colours)
-    assert blues == [False, True]

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from snellen.errors import UsageError
-from snellen.metrics.calibration import calibration
-from snellen.metrics.confidence import confidence, write_confidence
+from snellen.metrics.calibration import calibration, fit_temperature, rescaled
+from snellen.metrics.confidence import confidence
 from snellen.metrics.label_issues import label_issues
-from snellen.metrics.temperature import fit_temperature, rescaled
 from snellen.serialize import to_json
 
 
@@ -49,18 +45,12 @@ def test_label_issues_name_the_image_by_its_id_and_both_classes(simulated):
     assert first.probability_suggested == pytest.approx(val.probabilities[row].max())
 
 
-def test_the_file_and_the_picture_are_written(simulated, tmp_path: Path):
+def test_json_holds_everything_and_names_a_hundred_images_at_most(simulated):
     val = simulated(300)
-    write_confidence(confidence(val, val=val), tmp_path)
-    written = json.loads((tmp_path / "confidence_val.json").read_text())
-    assert written["n"] == 300
-    assert {
-        "calibration",
-        "calibration_with_temperature",
-        "temperature",
-        "risk_coverage",
-        "groups",
-        "label_issues",
-    } <= {*written}
-    with Image.open(tmp_path / "reliability.png") as picture:
-        assert np.asarray(picture).std() > 5
+    written = json.loads(json.dumps(to_json(confidence(val, val=val)), allow_nan=False))
+    assert (written["split"], written["n"]) == ("val", 300)
+    assert {"calibration", "temperature", "calibration_with_temperature", "risk_coverage"} <= {*written}
+    assert [len(group["first_ids"]) for group in written["groups"]] == [
+        min(100, group["share"]["hits"]) for group in written["groups"]
+    ]
+    assert written["label_issues"]["count"] >= len(written["label_issues"]["first_issues"])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snellen.errors import InvalidSetting
-from snellen.metrics.confidence_groups import confidence_groups, margins
+from snellen.metrics.confidence import confidence_groups, margins
 from snellen.serialize import to_json
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snellen.metrics.risk_coverage import risk_coverage
+from snellen.metrics.confidence import risk_coverage
 from snellen.serialize import to_json
 
 

@@ -1,16 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from snellen.errors import UsageError
 from snellen.metrics.intervals import Rate
-from snellen.metrics.scorecard import class_table, scorecard
+from snellen.metrics.scorecard import scorecard
 from snellen.serialize import to_json
 
 
@@ -51,15 +49,6 @@ def test_json_holds_everything_as_plain_values(with_views):
 @pytest.mark.parametrize(("classes", "has_top5"), [(5, False), (6, True)])
 def test_the_five_best_are_counted_only_where_there_are_more_than_five_classes(votes, classes, has_top5):
     assert (scorecard(votes([0], [0], classes)).plain.top5 is not None) is has_top5
-
-
-def test_the_class_table_starts_with_the_worst_class_and_shows_absent_ones_as_a_dash(votes):
-    console = Console(file=io.StringIO(), width=80, no_color=True)
-    console.print(class_table(scorecard(votes([0, 0, 0, 1], [0, 0, 1, 1], 3))))
-    lines = [line.split() for line in console.file.getvalue().splitlines()]
-    assert [line[0] for line in lines] == ["class", "b", "a", "c"]
-    assert lines[1][1:4] == ["50.0", "%", "(9.5-90.5)"]
-    assert lines[3][1:] == ["–", "–", "–", "0"]
 
 
 def test_pictures_without_labels_are_not_graded(votes):

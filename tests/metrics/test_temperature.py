@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
 from snellen.errors import InvalidSetting, UsageError
+from snellen.metrics.calibration import fit_temperature, rescaled
 from snellen.metrics.classification import hard_cross_entropy
-from snellen.metrics.temperature import fit_temperature, rescaled
 from snellen.serialize import to_json
 
 

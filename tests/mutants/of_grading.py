@@ -120,14 +120,14 @@ OF_GRADING = (
     ),
     Mutant(
         "temperature-fitted-where-it-is-judged",
-        "metrics/temperature.py",
+        "metrics/calibration.py",
         'if val.split != "val":',
         'if val.split == "new":',
         ("metrics/test_temperature.py::test_any_split_but_val_is_refused",),
     ),
     Mutant(
         "temperature-multiplies",
-        "metrics/temperature.py",
+        "metrics/calibration.py",
         "logits=(predictions.logits / np.float32(temperature))",
         "logits=(predictions.logits * np.float32(temperature))",
         ("metrics/test_temperature.py::test_a_planted_temperature_is_found_again",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from snellen.metrics.confidence_groups import confidence_groups
+from snellen.metrics.confidence import confidence_groups
 from snellen.predict.predictions import Predictions
 from snellen.report.page import Options, Page, build_page
 from snellen.runs.run import Run

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from snellen.metrics.confidence_groups import confidence_groups
+from snellen.metrics.confidence import confidence_groups
 from snellen.predict.predictions import Predictions
 from snellen.report.predictions import chosen_rows, predictions_json
 

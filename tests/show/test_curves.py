@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ import pytest
 from PIL import Image
 
 from snellen.errors import StorageError
+from snellen.metrics.learning_curves import Curve
 from snellen.show import figures
-from snellen.show.curves import Curve, band, curves_json, curves_png, draw_curves
+from snellen.show.curves import curves_png, draw_curves
 
 ROWS: list[dict[str, Any]] = [
     {
@@ -85,28 +85,6 @@ def test_the_floor_of_a_smoothed_loss_is_marked_and_only_then(tmp_path: Path, dr
     curves_png(tmp_path / "b.png", {"mine": ROWS})
     assert "floor of the smoothed loss 0.500" in words(drawn[0], 1)
     assert "floor" not in words(drawn[1], 1)
-
-
-def test_seeds_are_one_line_inside_their_range() -> None:
-    both = band(Curve("two seeds", (ROWS, BETTER)), "val_accuracy")
-    assert both.epochs == (1, 3)
-    assert both.mean == pytest.approx((0.40, 0.75))
-    assert both.low == pytest.approx((0.35, 0.70))
-    assert both.high == pytest.approx((0.45, 0.80))
-
-
-def test_an_epoch_that_one_seed_did_not_reach_is_no_part_of_the_mean() -> None:
-    assert band(Curve("one stopped", (ROWS, ROWS[:1])), "val_accuracy").epochs == (1,)
-    assert band(Curve("one never began", (ROWS, [])), "val_accuracy").epochs == ()
-
-
-def test_the_same_numbers_are_there_as_json(tmp_path: Path) -> None:
-    content = json.loads(json.dumps(curves_json([Curve("smoothed", (ROWS, BETTER), 0.5)]), allow_nan=False))
-    (curve,) = content["curves"]
-    assert (curve["name"], curve["seeds"], curve["smoothing_floor"]) == ("smoothed", 2, 0.5)
-    assert curve["bands"]["gap"]["mean"] == pytest.approx([-0.10, 0.05])
-    assert curve["runs"][1]["val_accuracy"] == [pytest.approx(0.45), None, pytest.approx(0.8)]
-    assert set(content["series"]) == set(curve["bands"])
 
 
 def test_several_curves_show_only_what_can_be_compared(tmp_path: Path, drawn: list[Any]) -> None:

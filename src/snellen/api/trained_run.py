@@ -25,6 +25,7 @@ from snellen.recipes.recipe import TTA, Recipe
 from snellen.runs.journal import Row
 from snellen.runs.run import Run
 from snellen.show import notebook
+from snellen.show.grade_pictures import complete_pictures
 
 
 class TrainedRun:
@@ -119,8 +120,9 @@ class TrainedRun:
                 "A look at test is written into the ledger, with its reason: evaluate('test', reason='final number')."
             )
         opened = ledger_of(self.run, None if ledger is None else user_path(ledger))
-        look = evaluate_on_test([self.run], opened, reason=reason, data=where, device=device)
-        return scorecard(look.predictions[0])
+        evaluation = evaluate_on_test([self.run], opened, reason=reason, data=where, device=device)
+        complete_pictures([self.run], evaluation)
+        return scorecard(evaluation.predictions[0])
 
     def predict(
         self, pictures: Pictures, *, fit: Fit | None = None, tta: bool = False, device: str = "auto"

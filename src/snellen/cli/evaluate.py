@@ -14,6 +14,7 @@ from snellen.serialize import to_json
 
 if TYPE_CHECKING:
     from snellen.evaluate.robustness import RobustnessCard
+    from snellen.evaluate.test_set import TestEvaluation
     from snellen.runs.run import Run
 
 
@@ -66,15 +67,15 @@ def run(args: Args) -> int:
 
 
 def _compare(args: Args, runs: list[Run]) -> dict[str, Any]:
-    from rich.console import Console
     from rich.text import Text
 
     from snellen.evaluate.compare_runs import compare_runs
     from snellen.evaluate.val import evaluate_on_val
+    from snellen.show.text import console as new_console
 
     found, sentences = compare_runs(runs, [evaluate_on_val(one, data=args.data, device=args.device) for one in runs])
     if not args.json:
-        console = Console(highlight=False)
+        console = new_console()
         console.print()
         for sentence in sentences:
             console.print(Text(sentence), soft_wrap=True)
@@ -82,19 +83,16 @@ def _compare(args: Args, runs: list[Run]) -> dict[str, Any]:
 
 
 def _val(args: Args, run: Run) -> dict[str, Any]:
-    from rich.console import Console
-
-    from snellen.evaluate.robustness import robustness_table
     from snellen.evaluate.val import evaluate_on_val
-    from snellen.metrics.confidence import confidence, write_confidence
-    from snellen.metrics.scorecard import class_table, scorecard
-    from snellen.show.terminal import show_grades, show_label_issues
+    from snellen.metrics.confidence import confidence
+    from snellen.metrics.scorecard import scorecard
+    from snellen.show.terminal import class_table, robustness_table, show_grades, show_label_issues
+    from snellen.show.text import console as new_console
 
     predictions = evaluate_on_val(run, data=args.data, device=args.device, tta=args.tta)
     card, sure = scorecard(predictions), confidence(predictions, val=predictions)
-    write_confidence(sure, run.folder)
     found = {"run": str(run.folder), "split": "val", **to_json(card), "confidence": to_json(sure)}
-    console = Console(highlight=False, quiet=args.json)
+    console = new_console(quiet=args.json)
     show_grades(console, sure)
     if args.per_class:
         console.print()
@@ -125,20 +123,35 @@ def _robustness(args: Args, run: Run) -> RobustnessCard:
 
 
 def _test(args: Args, runs: list[Run]) -> int:
-    from rich.console import Console
-
     from snellen.evaluate.test_set import evaluate_on_test, ledger_of
-    from snellen.show.test_grades import look_json, show_look
+    from snellen.show.grade_pictures import complete_pictures
+    from snellen.show.terminal import show_test_evaluation
+    from snellen.show.text import console as new_console
 
     if args.tta is not None:
         raise UsageError("--tta cannot be chosen on test: the recipe declares the views. Try them on val.")
     if args.robustness or args.label_issues:
         raise UsageError("--robustness and --label-issues are for val; test is for the last number. Leave them out.")
-    look = evaluate_on_test(
+    evaluation = evaluate_on_test(
         runs, ledger_of(runs[0], args.ledger), reason=args.reason, data=args.data, device=args.device
     )  # fmt: skip
+    complete_pictures(runs, evaluation)
     if args.json:
-        print(json.dumps(look_json(look, runs, data=args.data), ensure_ascii=False))
+        print(json.dumps(_test_json(evaluation, runs, args.data), ensure_ascii=False))
     else:
-        show_look(Console(highlight=False), look, runs, per_class=args.per_class, data=args.data)
+        show_test_evaluation(new_console(), evaluation, runs, per_class=args.per_class, data=args.data)
     return 0
+
+
+def _test_json(evaluation: TestEvaluation, runs: list[Run], data: Path | None) -> dict[str, Any]:
+    """The grades with each run's confidence and, where the list is at hand, its accuracy without near-duplicates."""
+    from snellen.evaluate.val import val_predictions
+    from snellen.guards.cifar10_near_duplicates import without_listed_duplicates
+    from snellen.metrics.confidence import confidence
+
+    found = evaluation.to_json()
+    without = without_listed_duplicates(str(runs[0].info["data"]["name"]), evaluation.predictions, data)
+    for at, (run, predictions) in enumerate(zip(runs, evaluation.predictions, strict=True)):
+        found["runs"][at]["confidence"] = to_json(confidence(predictions, val=val_predictions(run.folder)))
+        found["runs"][at]["near_duplicates"] = to_json(without[at]) if without else None
+    return found

@@ -63,7 +63,7 @@ def run(args: Args) -> int:
     settings = found.suggestion(recipe)
     name, rate = next(iter(rates(recipe).items()))
     if args.out is not None:
-        from snellen.show.lr_curve import lr_png
+        from snellen.show.curves import lr_png
 
         by_rate = [factor * rate for factor in found.factors]
         lr_png(args.out, by_rate, found.losses, suggested=found.steepest * rate, lowest=found.lowest * rate)

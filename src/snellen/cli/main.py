@@ -186,10 +186,13 @@ def _help() -> str:
 
 
 def _fail(sentence: str, code: int, as_json: bool) -> int:
+    from snellen.show.text import visible_lines
+
     with contextlib.suppress(OSError):  # where the terminal is gone, the exit code still says it
         if as_json:
             print(json.dumps({"error": sentence, "exit_code": code}))
         else:
+            sentence = visible_lines(sentence)  # it may quote a file
             colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
             print(f"\033[31msnellen:\033[0m {sentence}" if colour else f"snellen: {sentence}", file=sys.stderr)
     return code

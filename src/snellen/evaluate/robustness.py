@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +21,6 @@ from snellen.models.weights import restore
 from snellen.predict.predict import predict
 from snellen.runs.run import Run
 from snellen.serialize import to_json
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
 
 GRADINGS = 1 + sum(len(severities) for severities in CORRUPTIONS.values())
 """How often all images are graded: once as they are, then once per corruption and severity."""
@@ -119,21 +115,3 @@ def measure_robustness(
     card = robustness_card(val.images, val.labels, logits_of)
     run.write("robustness.json", {"split": "val", "view": "plain", **to_json(card)})
     return card
-
-
-def robustness_table(card: RobustnessCard) -> RenderableType:
-    """Accuracy under every corruption and its change in points with a 95 % interval, for the terminal."""
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for column, justify in (("corruption", "left"), ("severity", "left"), ("accuracy", "right"), ("points", "right")):
-        table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    table.add_row("none", "", str(card.clean), "")
-    before = ""
-    for row in card.rows:
-        change = f"{100 * row.change.value:+.1f} ({100 * row.change.low:+.1f} to {100 * row.change.high:+.1f})"
-        low, high = row.accuracy.interval()
-        accuracy = f"{100 * row.accuracy.value:.1f} % ({100 * low:.1f}-{100 * high:.1f})"
-        table.add_row(row.corruption if row.corruption != before else "", row.severity, accuracy, change)
-        before = row.corruption
-    return table

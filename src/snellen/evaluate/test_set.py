@@ -172,7 +172,7 @@ def evaluate_on_test(
 
 def _complete(run: Run, predictions: Predictions) -> None:
     """Write what a kill kept from being written beside the predictions; where that is impossible they are shown."""
-    if not (run.folder / "reliability_test.png").exists():  # the last that `write_grades` writes
+    if not (run.folder / "confidence_test.json").exists():  # the last that `write_grades` writes
         with suppress(SnellenError), run.locked():
             write_grades(predictions, run.folder)
 

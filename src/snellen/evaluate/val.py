@@ -9,8 +9,8 @@ from snellen.data.catalog import load_again
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.splits import split
 from snellen.errors import DataError, RunError
-from snellen.metrics.confidence import confidence, write_confidence
-from snellen.metrics.confusion import confusion_json, confusion_matrix, confusion_png
+from snellen.metrics.confidence import confidence
+from snellen.metrics.confusion import confusion_json, confusion_matrix
 from snellen.metrics.scorecard import scorecard
 from snellen.models.device import choose_device
 from snellen.models.normalized import Classifier
@@ -65,15 +65,14 @@ def grade(
 
 
 def write_grades(predictions: Predictions, folder: Path) -> None:
-    """Write predictions, scorecard, confusion matrix and confidence of a split, with their pictures, into `folder`."""
+    """Write predictions, scorecard, confusion matrix and confidence of a split into `folder`."""
     split = predictions.split
-    matrix = confusion_matrix(predictions)
     predictions.save(folder / f"predictions_{split}.npz")
     write_json(folder / f"scorecard_{split}.json", to_json(scorecard(predictions)))
-    write_json(folder / f"confusion_{split}.json", confusion_json(matrix, predictions.class_names))
-    picture = "confusion.png" if split == "val" else f"confusion_{split}.png"
-    confusion_png(folder / picture, matrix, predictions.class_names, title=f"{folder.name}, {split}")
-    write_confidence(confidence(predictions, val=val_predictions(folder)), folder)
+    matrix = confusion_json(confusion_matrix(predictions), predictions.class_names)
+    write_json(folder / f"confusion_{split}.json", matrix)
+    found = confidence(predictions, val=val_predictions(folder))
+    write_json(folder / f"confidence_{split}.json", to_json(found))
 
 
 def val_predictions(folder: Path) -> Predictions | None:

@@ -8,7 +8,7 @@ package; put `duplicates_cifar10.csv` from https://github.com/cvjena/cifair (fol
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +77,14 @@ def accuracy_without_duplicates(predictions: Predictions, listed: frozenset[int]
     return AccuracyWithoutDuplicates(
         every, Rate(every.hits - hits, every.n - count), Rate(hits, count) if count else None
     )
+
+
+def without_listed_duplicates(
+    name: str, predictions: Sequence[Predictions], data: Path | None
+) -> list[AccuracyWithoutDuplicates]:
+    """Per run's test predictions, where the data set is CIFAR-10 and the published list is beside it; else empty."""
+    listed = listed_near_duplicates(data) if name == "cifar10" else None
+    return [] if listed is None else [accuracy_without_duplicates(one, listed) for one in predictions]
 
 
 def cifar10_test_duplicates(name: str, listed: frozenset[int] | None, predictions: Predictions | None) -> GuardResult:

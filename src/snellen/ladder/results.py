@@ -18,7 +18,7 @@ from snellen.evaluate.test_set import evaluate_on_test, ledger_of
 from snellen.ladder.one_run import checked_run
 from snellen.ladder.rungs import Plan, require_one_test_view, top_of
 from snellen.ladder.verdict import RungResult, SeedResult, judge
-from snellen.metrics.calibration import confidences, expected_calibration_error, null_ece
+from snellen.metrics.calibration import confidences, expected_calibration_error, fit_temperature, null_ece
 from snellen.metrics.classification import hard_cross_entropy, smoothing_floor
 from snellen.metrics.confusion import ConfusedPair, confusion_matrix, worst_pairs
 from snellen.metrics.intervals import (
@@ -28,11 +28,11 @@ from snellen.metrics.intervals import (
     mean_over_seeds,
     paired_difference_over_seeds,
 )
-from snellen.metrics.temperature import fit_temperature
+from snellen.metrics.learning_curves import Curve
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
 from snellen.serialize import to_json
-from snellen.show.curves import Curve
+from snellen.show.grade_pictures import complete_pictures
 
 CIFAR10_PAIRS = (("cat", "dog"), ("deer", "horse"))
 """The two pairs that networks on CIFAR-10 are known to mix up most; ours are listed beside them."""
@@ -183,6 +183,7 @@ def open_test(plan: Plan, *, ledger: Path | None = None, data: Path | None = Non
         raise UsageError(f"{', '.join(diverged)} diverged and has no grade; leave its rung out before opening test.")
     reason = f"ladder {plan.title}: {len(plan.rungs)} rungs x {len(plan.seeds)} seeds, all reported"
     look = evaluate_on_test(runs, ledger_of(runs[0], ledger), reason=reason, data=data, device=device, comparison=True)
+    complete_pictures(runs, look)
     by_run = dict(zip(look.runs, look.predictions, strict=True))
     plain = [[_share(by_run[run.name]) for run in row] for row in rows]
     first = look.predictions[0]

@@ -11,8 +11,9 @@ from snellen.ladder.run import clock
 from snellen.ladder.rungs import one_model
 from snellen.ladder.verdict import RungResult, Verdict
 from snellen.metrics.intervals import SeedDifference, SeedSummary, level_among
+from snellen.metrics.learning_curves import curves_json
 from snellen.runs.atomic import write_json, write_text
-from snellen.show.curves import curves_json, draw_curves
+from snellen.show.curves import draw_curves
 from snellen.show.terminal import show_paragraph, show_rows
 
 _STYLES = {"kept": "bold green", "dropped": "bold red", "undecided": "yellow"}

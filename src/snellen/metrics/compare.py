@@ -19,7 +19,6 @@ from snellen.errors import InvalidSetting, UsageError
 from snellen.metrics.classification import require_labels
 from snellen.metrics.intervals import Rate, normal_quantile, student_t_quantile
 from snellen.predict.predictions import Predictions
-from snellen.show import notebook
 
 
 @dataclass(frozen=True)
@@ -66,11 +65,6 @@ class PairedDifference:
         counts = f"{self.only_first} images only the first has right, {self.only_second} only the second"
         verdict = f"McNemar p={self.p_value:.2g}, {'decided' if self.decided else 'undecided'}"
         return f"{points}; {counts}; {verdict}"
-
-    def _repr_html_(self) -> str:
-        """For notebooks: the difference, and both accuracies under it."""
-        rows = [("first", self.first.text(2)), ("second", self.second.text(2))]
-        return notebook.block(notebook.headline(str(self)), notebook.table(("", "accuracy"), rows))
 
 
 @dataclass(frozen=True)

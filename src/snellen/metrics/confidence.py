@@ -1,19 +1,153 @@
-"""How sure the answers are, and where that misleads: calibration, temperature, confidence groups and label issues."""
+"""How sure the answers are, and where that misleads.
+
+Four groups: was it right, and was it sure? Sure means that the best answer leads the second best by at least
+`sure_margin` of probability. The margin is used instead of the bare confidence because 45 % against 44 % is a toss-up,
+45 % against ten others at 6 % is not.
+
+And if the model may stay silent when it is unsure: how often is it wrong on the share that it answers? Calibration asks
+whether confidences are true, this asks whether they rank: label smoothing can mend the first and harm the second
+(Xia et al. 2024), so both are reported.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
-from snellen.metrics.calibration import Calibration, calibration, reliability_png
-from snellen.metrics.confidence_groups import ConfidenceGroup, confidence_groups
+import numpy as np
+from numpy.typing import NDArray
+
+from snellen.errors import InvalidSetting
+from snellen.metrics.calibration import Calibration, TemperatureFit, calibration, confidences, fit_temperature, rescaled
+from snellen.metrics.classification import image_losses, require_labels
+from snellen.metrics.intervals import Rate
 from snellen.metrics.label_issues import LabelIssues, label_issues
-from snellen.metrics.risk_coverage import RiskCoverage, risk_coverage
-from snellen.metrics.temperature import TemperatureFit, fit_temperature, rescaled
 from snellen.predict.predictions import Predictions
-from snellen.runs.atomic import write_json
-from snellen.serialize import to_json
+
+SURE_MARGIN = 0.5
+"""Lead in probability from which an answer counts as sure: at 0.5 the best class always has more than half."""
+_LISTED = 100
+
+
+@dataclass(frozen=True)
+class ConfidenceGroup:
+    """One of the four.
+
+    Attributes:
+        name: such as "confidently wrong".
+        rule: what belongs to it, in words, with the threshold.
+        order: how it is sorted, in words.
+        index: (M,) int64 rows of the predictions, sorted.
+        ids: (M,) int64 ids of the same images.
+        share: M of all images.
+    """
+
+    json_only: ClassVar[tuple[str, ...]] = ("name", "rule", "order", "share", "first_ids")
+
+    name: str
+    rule: str
+    order: str
+    index: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    share: Rate
+
+    @property
+    def first_ids(self) -> NDArray[np.int64]:
+        """The ids that are written down; the rest follows from the predictions."""
+        return self.ids[:_LISTED]
+
+
+def margins(predictions: Predictions) -> NDArray[np.float64]:
+    """(N,) float64 in [0, 1]: probability of the best class minus that of the second best; 1 if there is only one."""
+    probabilities = predictions.probabilities
+    if probabilities.shape[1] == 1:
+        return np.ones(len(predictions))
+    top_two = np.partition(probabilities, -2, axis=1)[:, -2:]
+    return np.asarray(top_two[:, 1] - top_two[:, 0])
+
+
+def confidence_groups(predictions: Predictions, *, sure_margin: float = SURE_MARGIN) -> tuple[ConfidenceGroup, ...]:
+    """Every image in exactly one group: sure and right, nervous and right, nervous and wrong, confidently wrong.
+
+    Confidently wrong is sorted by loss, so that likely label errors come first; nervous ones by how near the
+    call was; sure and right by margin, the most typical first. Equal keys keep the order of the rows.
+
+    Args:
+        predictions: logits (N, K) and labels (N,); plain view.
+        sure_margin: lead in probability, a fraction, from which an answer counts as sure.
+
+    Raises:
+        UsageError: no image, or images without label.
+        InvalidSetting: `sure_margin` lies outside (0, 1).
+    """
+    require_labels(predictions)
+    if not 0 < sure_margin < 1:
+        raise InvalidSetting(f"sure_margin={sure_margin!r} is not possible: a fraction between 0 and 1, such as 0.5.")
+    margin, loss, right = margins(predictions), image_losses(predictions), predictions.correct
+    sure = margin >= sure_margin
+    leads = f"leads by at least {100 * sure_margin:.0f} points"
+    close = f"leads by less than {100 * sure_margin:.0f} points"
+
+    def group(name: str, rule: str, order: str, inside: NDArray[np.bool_], key: NDArray[np.float64]) -> ConfidenceGroup:
+        rows = np.flatnonzero(inside)
+        index = rows[np.argsort(key[rows], kind="stable")].astype(np.int64)
+        return ConfidenceGroup(name, rule, order, index, predictions.ids[index], Rate(len(index), len(predictions)))
+
+    return (
+        group("sure and right", f"right, and the answer {leads}", "surest first", sure & right, -margin),
+        group("nervous and right", f"right, but the answer {close}", "closest call first", ~sure & right, margin),
+        group("nervous and wrong", f"wrong, and the answer {close}", "closest call first", ~sure & ~right, margin),
+        group("confidently wrong", f"wrong, though the answer {leads}", "largest loss first", sure & ~right, -loss),
+    )
+
+
+@dataclass(frozen=True)
+class RiskCoverage:
+    """Error rate among the most confident images, for every number of them.
+
+    Attributes:
+        coverage: (N,) float64, share of images answered, 1/N to 1.
+        risk: (N,) float64, share of those that are wrong; images of equal confidence are counted as in random order.
+        area: mean risk over all coverages, a fraction; lower is better, but it also falls with accuracy.
+        excess_area: area minus that of a ranking that puts every wrong image last; 0 is a perfect ranking.
+    """
+
+    json_only: ClassVar[tuple[str, ...]] = ("n", "area", "excess_area", "curve")
+
+    coverage: NDArray[np.float64]
+    risk: NDArray[np.float64]
+    area: float
+    excess_area: float
+
+    @property
+    def n(self) -> int:
+        """Images."""
+        return len(self.risk)
+
+    @property
+    def curve(self) -> dict[str, NDArray[np.float64]]:
+        """Coverage and risk at about 101 evenly spaced coverages; enough to draw it."""
+        index = np.unique(np.linspace(0, self.n - 1, 101).round().astype(np.int64))
+        return {"coverage": self.coverage[index], "risk": self.risk[index]}
+
+
+def risk_coverage(predictions: Predictions) -> RiskCoverage:
+    """Risk for every coverage, the most confident images first, plain view.
+
+    Source: Geifman and El-Yaniv 2017; the excess area is theirs of 2019.
+
+    Raises:
+        UsageError: no image, or images without label.
+    """
+    require_labels(predictions)
+    n, wrong = len(predictions), (~predictions.correct).astype(np.float64)
+    _, group = np.unique(-confidences(predictions), return_inverse=True)
+    # Each image of a tie carries the tie's mean, so that the result does not depend on the order of the rows.
+    mean_of_group = np.bincount(group, weights=wrong) / np.bincount(group)
+    answered = np.arange(1, n + 1)
+    risk = np.cumsum(mean_of_group[np.sort(group)]) / answered
+    best = np.cumsum(np.sort(wrong)) / answered
+    return RiskCoverage(answered / n, risk, float(risk.mean()), float(risk.mean() - best.mean()))
 
 
 @dataclass(frozen=True)
@@ -74,16 +208,3 @@ def confidence(predictions: Predictions, *, val: Predictions | None) -> Confiden
         groups=confidence_groups(predictions),
         label_issues=label_issues(predictions),
     )
-
-
-def write_confidence(found: Confidence, folder: Path) -> None:
-    """Write `confidence_SPLIT.json` and the reliability picture into a run folder.
-
-    Raises:
-        StorageError: a file could not be written.
-    """
-    predictions = found.predictions
-    write_json(folder / f"confidence_{predictions.split}.json", to_json(found))
-    after = None if found.temperature is None else rescaled(predictions, found.temperature.temperature)
-    picture = "reliability.png" if predictions.split == "val" else f"reliability_{predictions.split}.png"
-    reliability_png(folder / picture, predictions, after=after, title=f"{folder.name}, {predictions.split}")

@@ -95,8 +95,12 @@ class Rate:
 
     def text(self, decimals: int = 1, level: float = 0.95) -> str:
         """As percent with its interval and n: `94.1 % (93.6-94.5, n=10000)`."""
+        return f"{self.share(decimals, level)[:-1]}, n={self.n})"
+
+    def share(self, decimals: int = 1, level: float = 0.95) -> str:
+        """As percent with its interval, where n stands beside it: `94.1 % (93.6-94.5)`."""
         low, high = self.interval(level)
-        return f"{100 * self.value:.{decimals}f} % ({100 * low:.{decimals}f}-{100 * high:.{decimals}f}, n={self.n})"
+        return f"{100 * self.value:.{decimals}f} % ({100 * low:.{decimals}f}-{100 * high:.{decimals}f})"
 
     def __str__(self) -> str:
         return self.text()

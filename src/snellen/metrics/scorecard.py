@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from snellen.metrics.classification import (
     ClassScore,
@@ -21,10 +21,6 @@ from snellen.metrics.compare import PairedDifference, paired_difference
 from snellen.metrics.confusion import ConfusedPair, confusion_matrix, worst_pairs
 from snellen.metrics.intervals import Rate
 from snellen.predict.predictions import Predictions
-from snellen.show import notebook
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 
 @dataclass(frozen=True)
@@ -92,27 +88,6 @@ class Scorecard:
         gain = f"{100 * self.tta_gain.value:+.2f} points, {100 * self.tta_gain.low:+.2f} to "
         return f"{plain}; with {self.tta} {self.with_tta.accuracy.text(2)} ({gain}{100 * self.tta_gain.high:+.2f})"
 
-    def _repr_html_(self) -> str:
-        """For notebooks: accuracy, then every class, worst recall first, then what is mixed up most."""
-        rows = [
-            (
-                row.name,
-                notebook.bar(row.recall.value if row.recall else 0.0),
-                _short(row.recall),
-                _short(row.precision),
-                str(row.support),
-            )
-            for row in sorted(self.classes, key=lambda row: row.recall.value if row.recall else 2.0)
-        ]
-        table = notebook.table(("class", "", "recall", "precision", "images"), rows, left=2)
-        mixed = [f"mixed up: {pair}" for pair in self.worst_pairs[:3] if pair.count]
-        return notebook.block(notebook.headline(str(self)), table, *map(notebook.line, mixed))
-
-
-def _short(rate: Rate | None) -> str:
-    """A rate without its n, which has a column of its own."""
-    return "–" if rate is None else str(rate).rpartition(",")[0] + ")"
-
 
 def score(predictions: Predictions) -> Score:
     """The figures of the plain logits.
@@ -151,19 +126,3 @@ def scorecard(predictions: Predictions) -> Scorecard:
         classes=class_scores(predictions),
         worst_pairs=worst_pairs(confusion_matrix(predictions), predictions.class_names, limit=10),
     )
-
-
-def class_table(card: Scorecard) -> RenderableType:
-    """Recall with its interval, precision, F1 and support of every class for the terminal, worst recall first."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("class", max_width=24, no_wrap=True, overflow="ellipsis")
-    for column in ("recall", "precision", "F1", "images"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for row in sorted(card.classes, key=lambda row: row.recall.value if row.recall else 2.0):
-        precision = f"{100 * row.precision.value:.1f} %" if row.precision else "–"
-        f1 = f"{row.f1:.3f}" if row.f1 is not None else "–"
-        table.add_row(Text(row.name), _short(row.recall), precision, f1, str(row.support))
-    return table

@@ -19,11 +19,8 @@ from numpy.typing import NDArray
 from snellen.errors import RunError
 from snellen.predict.array_file import read_arrays
 from snellen.runs.atomic import write_bytes
-from snellen.show import notebook
 
 _KINDS = {"about": np.uint8, "logits": np.float32, "tta_logits": np.float32, "labels": np.int64, "ids": np.int64}
-_SHOWN = 10
-"""Rows of a notebook's table."""
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -69,22 +66,6 @@ class Predictions:
         right = f", {int(self.correct[known].sum())} of {int(known.sum())} right" if known.any() else ""
         where = f" of {self.data}" if self.data else ""
         return f"<Predictions: {len(self)} {self.split} images{where}, {len(self.class_names)} classes{right}>"
-
-    def _repr_html_(self) -> str:
-        """For notebooks: the first images, each with its answer, how sure it is, and its label where one is known."""
-        rows = [
-            (str(self.ids[at]), self.class_names[answer], notebook.bar(sure), f"{100 * sure:.1f} %", self._label(at))
-            for at, answer in enumerate(self.predicted[:_SHOWN])
-            for sure in [float(self.probabilities[at, answer])]
-        ]
-        rest = len(self) - len(rows)
-        table = notebook.table(("image", "answer", "", "sure", "label"), rows, left=3)
-        return notebook.block(
-            notebook.headline(repr(self)[1:-1]), table, notebook.line(f"and {rest:,} more" if rest else "")
-        )
-
-    def _label(self, at: int) -> str:
-        return self.class_names[self.labels[at]] if self.labels[at] >= 0 else "–"
 
     @cached_property
     def probabilities(self) -> NDArray[np.float64]:

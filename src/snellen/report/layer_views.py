@@ -18,7 +18,7 @@ from snellen.inspect.filters import cut, first_filters, patch_side, selective_ch
 from snellen.inspect.gradcam import grad_cam
 from snellen.inspect.layers import Layer
 from snellen.inspect.neighbours import nearest
-from snellen.metrics.confidence_groups import confidence_groups
+from snellen.metrics.confidence import confidence_groups
 from snellen.models.normalized import Classifier
 from snellen.predict.predictions import Predictions
 from snellen.report.encoding import Sprite, make_sprite, packed_map

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from snellen.inspect.feature_map import METHODS, Method, embed, principal_components
 from snellen.metrics.calibration import calibration
-from snellen.metrics.confidence_groups import confidence_groups
+from snellen.metrics.confidence import confidence_groups
 from snellen.metrics.confusion import confusion_matrix, worst_pairs
 from snellen.metrics.feature_geometry import feature_geometry
 from snellen.metrics.label_issues import label_issues

@@ -1,109 +1,19 @@
-"""Training curves, as a picture and as numbers: train solid, val dashed, one colour for each run or recipe.
+"""Training curves as a picture: train solid, val dashed, one colour for each run or recipe; and the range test.
 
-The solid lines are clean: training images without augmentation and against hard labels, because that alone can be
-compared with val. The loss as it was trained on (augmented, perhaps smoothed) is dotted beside it, with the value
-below which smoothing does not let it go.
+The loss as it was trained on (augmented, perhaps smoothed) is dotted beside the clean ones, with the value below which
+smoothing does not let it go.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
+from snellen.metrics.learning_curves import OVERFIT_GAP, Band, Curve, Rows, band
 from snellen.show import figures
 
-Rows = Sequence[Mapping[str, Any]]
-
-OVERFIT_GAP = 0.05  # a fraction; the line at which a gap is called overfitting
-
 _COLOURS = ("#2f6f9f", "#c8553d", "#588157", "#7b5ea7", "#b08900", "#444444")  # distinct under colour blindness
-_SERIES = {
-    "train_accuracy": "share of 2,000 training images, not augmented, that are right",
-    "val_accuracy": "share of the val images that are right",
-    "gap": "train_accuracy minus val_accuracy",
-    "train_cross_entropy": "nats, the same training images, hard labels",
-    "val_cross_entropy": "nats, val images, hard labels",
-    "train_loss": "nats, as trained on: augmented images, smoothed labels where the recipe smooths",
-}
-_KEYS = {
-    "train_accuracy": "train/accuracy",
-    "val_accuracy": "val/accuracy",
-    "train_cross_entropy": "train/cross_entropy",
-    "val_cross_entropy": "val/loss",
-    "train_loss": "train/loss",
-}
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One line of the picture: a run, or several seeds of one recipe.
-
-    Attributes:
-        name: for the legend.
-        journals: the rows of `metrics.jsonl`, one sequence per seed.
-        floor: lowest value the training loss can reach (nats), from `metrics.smoothing_floor`; None if it is 0.
-    """
-
-    name: str
-    journals: tuple[Rows, ...]
-    floor: float | None = None
-
-
-@dataclass(frozen=True)
-class Band:
-    """One series over epochs, taken over seeds.
-
-    Attributes:
-        epochs: those in which every seed has a value, rising.
-        mean: over seeds, one per epoch.
-        low: of the lowest seed.
-        high: of the highest.
-    """
-
-    epochs: tuple[int, ...]
-    mean: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """All fields as lists."""
-        return {"epochs": list(self.epochs), "mean": list(self.mean), "low": list(self.low), "high": list(self.high)}
-
-
-def band(curve: Curve, series: str) -> Band:
-    """One of the series of `curves_json` over the seeds of a curve."""
-    seeds = [
-        {row["epoch"]: value for row in rows if (value := _value(row, series)) is not None} for rows in curve.journals
-    ]
-    epochs = sorted(set.intersection(*(set(seed) for seed in seeds))) if seeds else []
-    columns = [[seed[epoch] for seed in seeds] for epoch in epochs]
-    return Band(
-        tuple(epochs),
-        tuple(fmean(column) for column in columns),
-        tuple(min(column) for column in columns),
-        tuple(max(column) for column in columns),
-    )
-
-
-def curves_json(curves: Sequence[Curve]) -> dict[str, Any]:
-    """What the picture shows, as numbers: per curve its floor, each seed's series, and their mean, low and high."""
-    return {
-        "series": _SERIES,
-        "band": "mean over seeds, lowest and highest seed",
-        "curves": [
-            {
-                "name": curve.name,
-                "seeds": len(curve.journals),
-                "smoothing_floor": curve.floor,
-                "bands": {series: band(curve, series).to_json() for series in _SERIES},
-                "runs": [_run_json(rows) for rows in curve.journals],
-            }
-            for curve in curves
-        ],
-    }
 
 
 def curves_png(path: Path, runs: Mapping[str, Rows], *, floors: Mapping[str, float] | None = None) -> None:
@@ -155,17 +65,32 @@ def draw_curves(path: Path, curves: Sequence[Curve], *, headline: str = "") -> N
     figures.save_png(figure, path)
 
 
-def _value(row: Mapping[str, Any], series: str) -> float | None:
-    if series != "gap":
-        return row.get(_KEYS[series])
-    train, val = row.get("train/accuracy"), row.get("val/accuracy")
-    return None if train is None or val is None else train - val
+def lr_png(path: Path, rates: Sequence[float], losses: Sequence[float], *, suggested: float, lowest: float) -> None:
+    """The smoothed loss against the rate, with the suggested rate and the last useful one marked.
 
+    Args:
+        path: of the PNG.
+        rates: rising.
+        losses: nats per image.
+        suggested: rate of the steepest fall.
+        lowest: rate of the lowest loss.
 
-def _run_json(rows: Rows) -> dict[str, Any]:
-    return {"epochs": [row["epoch"] for row in rows]} | {
-        series: [_value(row, series) for row in rows] for series in _SERIES
-    }
+    Raises:
+        StorageError: the file could not be written.
+    """
+    figure = figures.new_figure(7, 4)
+    axes = figure.add_subplot()
+    figures.calm(axes)
+    axes.set_xscale("log")
+    axes.plot(rates, losses, color=figures.RIGHT, linewidth=2)
+    for rate, colour, words in ((suggested, figures.INK, "steepest fall"), (lowest, figures.WRONG, "lowest loss")):
+        axes.axvline(rate, color=colour, linewidth=1)
+        axes.annotate(
+            f" {words}\n {rate:.2g}", (rate, 1), xycoords=("data", "axes fraction"), va="top", fontsize=9, color=colour
+        )
+    axes.set_xlabel("learning rate", fontsize=9.5, color=figures.INK)
+    figures.title(axes, "Learning-rate range test", "training loss per image (nats), smoothed, while the rate rises")
+    figures.save_png(figure, path)
 
 
 def _line(axis: Any, drawn: Band, colour: str, style: str, label: str, scale: float = 1.0) -> None:
@@ -173,7 +98,7 @@ def _line(axis: Any, drawn: Band, colour: str, style: str, label: str, scale: fl
         return
     low, mean, high = ([scale * value for value in values] for values in (drawn.low, drawn.mean, drawn.high))
     marker = "o" if len(drawn.epochs) == 1 else ""  # a line through one point is invisible
-    axis.plot(drawn.epochs, mean, style, color=colour, linewidth=1.6, label=label or "_", marker=marker)
+    axis.plot(drawn.epochs, mean, style, color=colour, linewidth=1.6, label=figures.drawn(label) or "_", marker=marker)
     if low != high:
         axis.fill_between(drawn.epochs, low, high, color=colour, alpha=0.15, linewidth=0)
 
@@ -212,7 +137,8 @@ def _fit_loss_axis(axis: Any, curves: Sequence[Curve]) -> None:
 
 def _legend(figure: Any, axis: Any, curves: Sequence[Curve], headline: str) -> None:
     if headline:
-        figure.suptitle(headline, x=0.012, ha="left", fontsize=13, fontweight="bold", color=figures.INK)
+        text = figures.drawn(headline, 200)
+        figure.suptitle(text, x=0.012, ha="left", fontsize=13, fontweight="bold", color=figures.INK)
     if len(curves) > 1:
         handles, labels = axis.get_legend_handles_labels()
         figure.legend(

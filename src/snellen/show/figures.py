@@ -8,10 +8,12 @@ takes most of a second to import, so it is imported where a picture is drawn and
 from __future__ import annotations
 
 import io
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snellen.runs.atomic import write_bytes
+from snellen.show.text import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +25,16 @@ HAIRLINE = "#d9dee4"
 PAPER = "#ffffff"
 RIGHT = "#3b6ea5"
 WRONG = "#c8553d"
+
+_OTHER_SCRIPTS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei", "Droid Sans Fallback", "Microsoft YaHei", "SimHei", "PingFang SC", "Hiragino Sans GB",
+    "Hiragino Sans", "Yu Gothic", "Meiryo", "Noto Sans CJK KR", "Malgun Gothic", "Apple SD Gothic Neo", "NanumGothic",
+    "Noto Sans Devanagari", "Lohit Devanagari", "Nirmala UI", "Kohinoor Devanagari", "Mangal", "Noto Sans Bengali",
+    "Noto Sans Tamil", "Noto Sans Thai", "Leelawadee UI", "Noto Sans Arabic", "Noto Sans Hebrew", "Arial Unicode MS",
+    "FreeSans", "Unifont", "Noto Emoji", "Segoe UI Emoji", "Symbola",
+)  # fmt: skip
+"""Families that have what DejaVu Sans, which comes with Matplotlib, lacks; those installed are used."""
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -42,10 +54,37 @@ def calm(axes: Axes) -> None:
 
 def title(axes: Axes, headline: str, detail: str) -> None:
     """A bold headline flush with the axes' left edge and one quiet line of detail under it."""
-    axes.set_title(headline, loc="left", fontsize=12, color=INK, fontweight="bold", pad=24)
+    axes.set_title(drawn(headline, 60), loc="left", fontsize=12, color=INK, fontweight="bold", pad=24)
     axes.annotate(
-        detail, (0, 1), (0, 7), xycoords="axes fraction", textcoords="offset points", fontsize=9.5, color=FAINT
-    )
+        drawn(detail, 200), (0, 1), (0, 7), xycoords="axes fraction", textcoords="offset points", fontsize=9.5,
+        color=FAINT,
+    )  # fmt: skip
+
+
+def drawn(text: str, longest: int = 32) -> str:
+    """Text that is data, for a figure: one line, shortened, dollars as they are, □ for what no font here has."""
+    line = visible(text)
+    line = line if len(line) <= longest else f"{line[: longest - 1]}…"
+    letters = (letter if letter.isascii() or _has_font(letter) else "□" for letter in line)
+    return "".join(letters).replace("$", r"\$")  # what stands between two dollar signs would be read as a formula
+
+
+def _has_font(letter: str) -> bool:
+    return any(ord(letter) in font for font in _fonts().values())
+
+
+@cache
+def _fonts() -> dict[str, frozenset[int]]:
+    """The families to draw with, in the order in which they are asked for a letter, and the letters each has."""
+    from matplotlib.font_manager import fontManager, get_font
+
+    upright = [font for font in fontManager.ttflist if font.style == "normal"]
+    files = {font.name: font.fname for font in sorted(upright, key=lambda font: -abs(int(font.weight) - 400))}
+    found = {}
+    for family in ("DejaVu Sans", *_OTHER_SCRIPTS):
+        if family in files and (font := get_font(files[family])).scalable:
+            found[family] = frozenset(font.get_charmap())
+    return found
 
 
 def save_png(figure: Figure, path: Path) -> None:
@@ -54,6 +93,11 @@ def save_png(figure: Figure, path: Path) -> None:
     Raises:
         StorageError: the file could not be written.
     """
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_fontfamily(list(_fonts()))
+        text.set_usetex(False)  # whatever a matplotlibrc says
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
     write_bytes(path, buffer.getvalue())

@@ -1,7 +1,8 @@
 """How results look in a notebook: quiet tables in the notebook's own colours, light or dark.
 
-Jupyter asks an object for `_repr_html_`; what such methods return is built here. Every text is escaped: class names
-come from folders and may hold anything.
+Jupyter asks an object for `_repr_html_`; what such methods return is built here. The rooms that compute know nothing of
+notebooks, so their results are given the method when this file is imported, as `snellen`'s Python interface does. Every
+text is escaped: class names come from folders and may hold anything.
 """
 
 from __future__ import annotations
@@ -10,11 +11,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from snellen.metrics.compare import PairedDifference
+from snellen.metrics.scorecard import Scorecard
+from snellen.predict.predictions import Predictions
+from snellen.show.text import visible
+
 _TABLE = "border-collapse:collapse;margin:4px 0;color:inherit;font-size:inherit"
 _CELL = "text-align:{side};padding:1px 14px 1px 0;border:0;white-space:nowrap"
 _BAR = "display:inline-block;height:0.6em;width:{width:.0f}px;background:#3b6ea5;border-radius:1px"
 _FAINT = "opacity:0.65"
 _BAR_PIXELS = 120
+_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,11 @@ class Markup:
 Text = str | Markup
 
 
+def escaped(text: str) -> str:
+    """Text that is data, for a page."""
+    return escape(visible(text))
+
+
 def bar(fraction: float) -> Markup:
     """A bar as long as a fraction in [0, 1]."""
     return Markup(f'<span style="{_BAR.format(width=_BAR_PIXELS * fraction)}"></span>')
@@ -34,12 +46,12 @@ def bar(fraction: float) -> Markup:
 
 def headline(text: str) -> str:
     """What matters most, in bold, on a line of its own."""
-    return f'<div style="font-weight:600;margin:2px 0">{escape(text)}</div>'
+    return f'<div style="font-weight:600;margin:2px 0">{escaped(text)}</div>'
 
 
 def line(text: str) -> str:
     """A line of detail."""
-    return f'<div style="{_FAINT};margin:2px 0">{escape(text)}</div>'
+    return f'<div style="{_FAINT};margin:2px 0">{escaped(text)}</div>'
 
 
 def picture(png_base64: str, *, width: int) -> str:
@@ -74,4 +86,49 @@ def _cell(tag: str, text: Text, left: bool, style: str = "") -> str:
 
 
 def _html(text: Text) -> str:
-    return text.html if isinstance(text, Markup) else escape(text)
+    return text.html if isinstance(text, Markup) else escaped(text)
+
+
+def scorecard_html(card: Scorecard) -> str:
+    """Accuracy, then every class, worst recall first, then what is mixed up most."""
+    rows = [
+        (
+            row.name,
+            bar(row.recall.value if row.recall else 0.0),
+            "–" if row.recall is None else row.recall.share(),
+            "–" if row.precision is None else row.precision.share(),
+            str(row.support),
+        )
+        for row in sorted(card.classes, key=lambda row: row.recall.value if row.recall else 2.0)
+    ]
+    mixed = [f"mixed up: {pair}" for pair in card.worst_pairs[:3] if pair.count]
+    return block(
+        headline(str(card)), table(("class", "", "recall", "precision", "images"), rows, left=2), *map(line, mixed)
+    )
+
+
+def difference_html(difference: PairedDifference) -> str:
+    """The difference, and both accuracies under it."""
+    rows = [("first", difference.first.text(2)), ("second", difference.second.text(2))]
+    return block(headline(str(difference)), table(("", "accuracy"), rows))
+
+
+def predictions_html(predictions: Predictions) -> str:
+    """The first images, each with its answer, how sure it is, and its label where one is known."""
+    names = predictions.class_names
+    rows = []
+    for at, answer in enumerate(predictions.predicted[:_ROWS]):
+        sure, label = float(predictions.probabilities[at, answer]), predictions.labels[at]
+        known = names[label] if label >= 0 else "–"
+        rows.append((str(predictions.ids[at]), names[answer], bar(sure), f"{100 * sure:.1f} %", known))
+    rest = len(predictions) - len(rows)
+    return block(
+        headline(repr(predictions)[1:-1]),
+        table(("image", "answer", "", "sure", "label"), rows, left=3),
+        line(f"and {rest:,} more" if rest else ""),
+    )
+
+
+Scorecard._repr_html_ = scorecard_html  # type: ignore[attr-defined]
+PairedDifference._repr_html_ = difference_html  # type: ignore[attr-defined]
+Predictions._repr_html_ = predictions_html  # type: ignore[attr-defined]

@@ -7,17 +7,30 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from snellen.evaluate.robustness import RobustnessCard
+from snellen.evaluate.test_set import TestEvaluation
+from snellen.evaluate.val import val_predictions
+from snellen.guards.cifar10_near_duplicates import cifar10_test_duplicates, without_listed_duplicates
 from snellen.guards.guard import GuardResult, read_guards, summary
 from snellen.metrics.confidence import Confidence, confidence
-from snellen.metrics.confusion import confusion_matrix, confusion_terminal, worst_pairs
+from snellen.metrics.confusion import confusion_matrix, worst_pairs
+from snellen.metrics.intervals import mean_over_seeds
 from snellen.metrics.label_issues import LabelIssue
 from snellen.metrics.scorecard import Scorecard, scorecard
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run, open_run
+from snellen.show.text import console as new_console
+from snellen.show.text import visible
+
+# One lightness, rising colour: legible under white figures on dark and on light terminals alike.
+_SHADES = ("#716a66", "#8c6650", "#a65a2e", "#b8480a")
+_DIAGONAL = "#3f5a75"
 
 
 def show_run(folder: Path, *, as_json: bool) -> None:
@@ -26,7 +39,7 @@ def show_run(folder: Path, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"run": str(folder), **run.info}, ensure_ascii=False))
         return
-    console = Console(highlight=False)
+    console = new_console()
     console.print()
     if run.info["final"]:
         show_guards(console, run)
@@ -81,15 +94,15 @@ def show_label_issues(console: Console, issues: Sequence[LabelIssue]) -> None:
     for column, justify in (("image", "right"), ("labelled", "left"), ("looks like", "left")):
         table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for issue in issues:
-        given = f"{issue.given} {100 * issue.probability_given:.1f} %"
-        suggested = f"{issue.suggested} {100 * issue.probability_suggested:.1f} %"
+        given = f"{visible(issue.given)} {100 * issue.probability_given:.1f} %"
+        suggested = f"{visible(issue.suggested)} {100 * issue.probability_suggested:.1f} %"
         table.add_row(str(issue.id), Text(given), Text(suggested))
     console.print(table)
 
 
 def show_line(console: Console, label: str, sentence: str) -> None:
     """Print a labelled line, its further lines under the first."""
-    whole = sentence.replace(" %", "\u00a0%")  # a number stays with its unit
+    whole = visible(sentence).replace(" %", "\u00a0%")  # a number stays with its unit
     lines = textwrap.wrap(whole, max(30, console.width - 9), break_on_hyphens=False)
     for number, line in enumerate(lines):
         console.print(Text(f"{label if number == 0 else '':<9}{line}".replace("\u00a0", " ")), soft_wrap=True)
@@ -160,3 +173,160 @@ def show_next(console: Console, run: Run) -> None:
     console.print()
     for label, text in steps:
         console.print(Text(f"{label:<9}{text}"), soft_wrap=True)
+
+
+def show_test_evaluation(
+    console: Console, evaluation: TestEvaluation, runs: Sequence[Run], *, per_class: bool, data: Path | None
+) -> None:
+    """Print the grades on test: one run in full, several as their mean."""
+    if len(runs) == 1:
+        show_matrix(console, evaluation.predictions[0])
+    if per_class:
+        for predictions in evaluation.predictions:
+            console.print(class_table(scorecard(predictions)))
+        console.print()
+    for line in evaluation.grades():
+        console.print(Text(line), soft_wrap=True)
+    if len(runs) == 1:
+        show_mixed_up(console, evaluation.predictions[0])
+        show_confidence(console, confidence(evaluation.predictions[0], val=val_predictions(runs[0].folder)))
+    for label, sentence in _near_duplicate_lines(evaluation, runs, data):
+        show_line(console, label, sentence)
+    console.print()
+    for sentence in evaluation.sentences():
+        console.print(Text(sentence), soft_wrap=True)
+
+
+def _near_duplicate_lines(evaluation: TestEvaluation, runs: Sequence[Run], data: Path | None) -> list[tuple[str, str]]:
+    name = str(runs[0].info["data"]["name"])
+    graded = without_listed_duplicates(name, evaluation.predictions, data)
+    if not graded:
+        return [("copies", cifar10_test_duplicates(name, None, None).evidence)] if name == "cifar10" else []
+    if len(graded) == 1:
+        return [("copies", str(graded[0]))]
+    without = mean_over_seeds([one.without.value for one in graded], level=evaluation.level)
+    count = graded[0].listed.n if graded[0].listed else 0
+    return [("copies", f"without the {count} images that have a near-duplicate in train {without}, plain")]
+
+
+def class_table(card: Scorecard) -> RenderableType:
+    """Recall with its interval, precision, F1 and support of every class for the terminal, worst recall first."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("class", max_width=24, no_wrap=True, overflow="ellipsis")
+    for column in ("recall", "precision", "F1", "images"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in sorted(card.classes, key=lambda row: row.recall.value if row.recall else 2.0):
+        precision = f"{100 * row.precision.value:.1f} %" if row.precision else "–"
+        f1 = f"{row.f1:.3f}" if row.f1 is not None else "–"
+        table.add_row(
+            Text(visible(row.name)), row.recall.share() if row.recall else "–", precision, f1, str(row.support)
+        )
+    return table
+
+
+def robustness_table(card: RobustnessCard) -> RenderableType:
+    """Accuracy under every corruption and its change in points with a 95 % interval, for the terminal."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for column, justify in (("corruption", "left"), ("severity", "left"), ("accuracy", "right"), ("points", "right")):
+        table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    table.add_row("none", "", str(card.clean), "")
+    before = ""
+    for row in card.rows:
+        change = f"{100 * row.change.value:+.1f} ({100 * row.change.low:+.1f} to {100 * row.change.high:+.1f})"
+        table.add_row(row.corruption if row.corruption != before else "", row.severity, row.accuracy.share(), change)
+        before = row.corruption
+    return table
+
+
+def abbreviate(names: Sequence[str], width: int) -> list[str]:
+    """Names of at most `width` characters that are still all different.
+
+    The beginning of each name where that suffices, else its beginning and end, else its number.
+    """
+    for shorten in (_beginning, _both_ends):
+        short = [shorten(name, width) for name in names]
+        if len(set(short)) == len(names):
+            return short
+    return [str(index)[-width:] for index in range(len(names))]
+
+
+def _beginning(name: str, width: int) -> str:
+    return name[:width].rstrip()
+
+
+def _both_ends(name: str, width: int) -> str:
+    return name if len(name) <= width else name[: width - width // 2] + name[len(name) - width // 2 :]
+
+
+def confusion_terminal(matrix: NDArray[np.int64], class_names: Sequence[str], width: int = 80) -> RenderableType:
+    """The matrix for a terminal of `width` characters; where it does not fit, its worst pairs instead.
+
+    Without colour nothing is lost: the counts are all there and zeros are dots.
+    """
+    class_names = [visible(name) for name in class_names]
+    cell = max(4, len(str(int(matrix.max(initial=0)))) + 1)
+    label = min(max(4, *(len(name) for name in class_names)), 12)  # 4: the heading, "true"
+    spare = width - label - 1 - 7  # 7: the recall column
+    if spare < cell * len(matrix):
+        return _pairs_table(matrix, class_names, width)
+    cell = min(spare // len(matrix), 8)
+    table = Table(box=None, padding=0, pad_edge=False, show_edge=False, header_style="", title_justify="left")
+    table.add_column(Text("true", style="dim"), width=label + 1, no_wrap=True)
+    for name in abbreviate(class_names, cell - 1):
+        # Right above the figures, which end in a space; a name that needs the room takes that space too.
+        header = f"{name} "[: cell - 1].rjust(cell)
+        table.add_column(Text(header), width=cell, no_wrap=True)
+    table.add_column(Text("recall", style="dim"), width=7, justify="right", no_wrap=True)
+    strength = _strength(matrix)
+    for row, name in enumerate(abbreviate(class_names, label)):
+        cells = [
+            _cell(int(matrix[row, column]), cell, None if row == column else strength[row, column])
+            for column in range(len(matrix))
+        ]
+        support = int(matrix[row].sum())
+        recall = f"{100 * matrix[row, row] / support:.1f}" if support else "–"
+        table.add_row(Text(name), *cells, Text(recall, style="dim"))
+    return table
+
+
+def _cell(count: int, width: int, strength: float | None) -> Text:
+    """One entry; `strength` in [0, 1] as from `_strength`, None on the diagonal."""
+    # The gap between cells stays bare, so that neighbouring shades read as separate figures.
+    gap, figure = " ", f"{count} "[: width - 1].rjust(width - 1)
+    if strength is None:
+        return Text.assemble(gap, (figure, f"#ffffff on {_DIAGONAL}"))
+    if count == 0:
+        return Text.assemble(gap, ("· ".rjust(width - 1), "dim"))
+    level = int(len(_SHADES) * strength)
+    return Text.assemble(gap, (figure, f"#ffffff on {_SHADES[level - 1]}" if level else ""))
+
+
+def _strength(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(K, K) float64 in [0, 1]: share of the row lost to each wrong class, square-rooted, 1 for the worst cell.
+
+    Shares instead of counts, so that a rare class is not painted as harmless. The root keeps small errors visible.
+    """
+    support = matrix.sum(axis=1, keepdims=True)
+    shares = np.divide(matrix, support, out=np.zeros(matrix.shape), where=support > 0)
+    np.fill_diagonal(shares, 0)
+    return np.asarray(np.sqrt(shares / max(shares.max(), 1e-9)))
+
+
+def _pairs_table(matrix: NDArray[np.int64], class_names: Sequence[str], width: int) -> RenderableType:
+    pairs = worst_pairs(matrix, class_names, limit=15)
+    if not pairs:
+        return Text(f"No errors among {int(matrix.sum())} images.")
+    name_width = max(8, (width - 44) // 2)
+    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="dim", title_justify="left")
+    table.title = Text(f"The {len(pairs)} worst pairs of {len(class_names)} classes", style="bold")
+    table.add_column("errors", justify="right")
+    table.add_column("share", justify="right")
+    table.add_column("these two", max_width=name_width, no_wrap=True, overflow="ellipsis")
+    table.add_column("", max_width=name_width, no_wrap=True, overflow="ellipsis")
+    table.add_column("→", justify="right")
+    table.add_column("←", justify="right")
+    for pair in pairs:
+        share = f"{100 * pair.share_of_errors:.1f} %"
+        forth, back = str(pair.first_as_second), str(pair.second_as_first)
+        table.add_row(str(pair.count), share, Text(visible(pair.first)), Text(visible(pair.second)), forth, back)
+    return table

@@ -14,7 +14,7 @@ from rich.markup import escape
 from snellen.data.dataset import Dataset
 from snellen.errors import RunError, StorageError, TrainingDiverged
 from snellen.evaluate.test_set import ledger_of
-from snellen.evaluate.val import grade
+from snellen.evaluate.val import grade, val_predictions
 from snellen.guards.check import check_run
 from snellen.guards.duplicates import check_duplicates
 from snellen.guards.guard import GuardResult
@@ -24,6 +24,7 @@ from snellen.recipes.recipe import Recipe
 from snellen.runs.environment import describe_environment
 from snellen.runs.run import Run, create_run, require_place
 from snellen.show.curves import curves_png
+from snellen.show.grade_pictures import draw_grades
 from snellen.show.progress import Progress
 from snellen.trackers.callbacks import reattach, tracker_callbacks
 from snellen.trackers.catalog import Target, targets
@@ -212,11 +213,8 @@ def _lead(setup: TrainingSetup, run: Run, progress: Progress, followers: Sequenc
 
 
 def _grade(training: Training, run: Run, copies: Sequence[GuardResult], progress: Progress) -> None:
-    """Write curves, grades and results into the folder of a run whose training has ended."""
+    """Write grades, results and pictures into the folder of a run whose training has ended."""
     setup = training.setup
-    smoothing = setup.recipe.label_smoothing
-    floors = {run.name: smoothing_floor(smoothing, setup.splits.train.num_classes)} if smoothing else {}
-    curves_png(run.folder / "curves.png", {run.name: run.journal.rows()}, floors=floors)
     results: dict[str, Any] = {"best_epoch": training.best_epoch, "seconds": round(training.seconds, 3)}
     if setup.splits.val is not None:
         card = grade(
@@ -230,6 +228,7 @@ def _grade(training: Training, run: Run, copies: Sequence[GuardResult], progress
         results["val"] = card
         _compare_with_expectation(setup, card["accuracy"], progress)
     run.update_info(**results)
+    _draw(setup, run, progress)
     # Before the run calls itself finished: one that is stopped in here is judged when it is resumed.
     check_run(
         run,
@@ -239,6 +238,21 @@ def _grade(training: Training, run: Run, copies: Sequence[GuardResult], progress
         device=setup.compute.device,
         before=copies,
     )
+
+
+def _draw(setup: TrainingSetup, run: Run, progress: Progress) -> None:
+    """Draw curves and grades into the run's folder. A run whose pictures cannot be drawn is a finished run."""
+    smoothing = setup.recipe.label_smoothing
+    floors = {run.name: smoothing_floor(smoothing, setup.splits.train.num_classes)} if smoothing else {}
+    try:
+        curves_png(run.folder / "curves.png", {run.name: run.journal.rows()}, floors=floors)
+        val = val_predictions(run.folder)
+        if val is not None:
+            draw_grades(val, run.folder, val=val)
+    except StorageError:
+        raise
+    except Exception as error:  # from the depths of a drawing library
+        progress.say(f"[yellow]No pictures:[/yellow] {escape(f'{type(error).__name__}: {error}')}")
 
 
 def _warn(results: Sequence[GuardResult], progress: Progress) -> None:

@@ -1,0 +1,112 @@
+"""Training curves as numbers: each run's series over epochs, and their mean inside the range of the seeds.
+
+Train accuracy and cross-entropy are clean: training images without augmentation and against hard labels, because that
+alone can be compared with val. The loss as it was trained on (augmented, perhaps smoothed) is a series of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from snellen.serialize import to_json
+
+Rows = Sequence[Mapping[str, Any]]
+
+OVERFIT_GAP = 0.05  # a fraction; the line at which a gap is called overfitting
+
+_SERIES = {
+    "train_accuracy": "share of 2,000 training images, not augmented, that are right",
+    "val_accuracy": "share of the val images that are right",
+    "gap": "train_accuracy minus val_accuracy",
+    "train_cross_entropy": "nats, the same training images, hard labels",
+    "val_cross_entropy": "nats, val images, hard labels",
+    "train_loss": "nats, as trained on: augmented images, smoothed labels where the recipe smooths",
+}
+_KEYS = {
+    "train_accuracy": "train/accuracy",
+    "val_accuracy": "val/accuracy",
+    "train_cross_entropy": "train/cross_entropy",
+    "val_cross_entropy": "val/loss",
+    "train_loss": "train/loss",
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of the picture: a run, or several seeds of one recipe.
+
+    Attributes:
+        name: for the legend.
+        journals: the rows of `metrics.jsonl`, one sequence per seed.
+        floor: lowest value the training loss can reach (nats), from `metrics.smoothing_floor`; None if it is 0.
+    """
+
+    name: str
+    journals: tuple[Rows, ...]
+    floor: float | None = None
+
+
+@dataclass(frozen=True)
+class Band:
+    """One series over epochs, taken over seeds.
+
+    Attributes:
+        epochs: those in which every seed has a value, rising.
+        mean: over seeds, one per epoch.
+        low: of the lowest seed.
+        high: of the highest.
+    """
+
+    epochs: tuple[int, ...]
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+def band(curve: Curve, series: str) -> Band:
+    """One of the series of `curves_json` over the seeds of a curve."""
+    seeds = [
+        {row["epoch"]: value for row in rows if (value := _value(row, series)) is not None} for rows in curve.journals
+    ]
+    epochs = sorted(set.intersection(*(set(seed) for seed in seeds))) if seeds else []
+    columns = [[seed[epoch] for seed in seeds] for epoch in epochs]
+    return Band(
+        tuple(epochs),
+        tuple(fmean(column) for column in columns),
+        tuple(min(column) for column in columns),
+        tuple(max(column) for column in columns),
+    )
+
+
+def curves_json(curves: Sequence[Curve]) -> dict[str, Any]:
+    """What the picture shows, as numbers: per curve its floor, each seed's series, and their mean, low and high."""
+    return {
+        "series": _SERIES,
+        "band": "mean over seeds, lowest and highest seed",
+        "curves": [
+            {
+                "name": curve.name,
+                "seeds": len(curve.journals),
+                "smoothing_floor": curve.floor,
+                "bands": {series: to_json(band(curve, series)) for series in _SERIES},
+                "runs": [_run_json(rows) for rows in curve.journals],
+            }
+            for curve in curves
+        ],
+    }
+
+
+def _value(row: Mapping[str, Any], series: str) -> float | None:
+    if series != "gap":
+        return row.get(_KEYS[series])
+    train, val = row.get("train/accuracy"), row.get("val/accuracy")
+    return None if train is None or val is None else train - val
+
+
+def _run_json(rows: Rows) -> dict[str, Any]:
+    return {"epochs": [row["epoch"] for row in rows]} | {
+        series: [_value(row, series) for row in rows] for series in _SERIES
+    }

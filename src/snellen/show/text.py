@@ -1,0 +1,54 @@
+"""Text that is data, shown: class names, file names, reasons and recipes may hold anything and are never orders.
+
+One function per medium: `console` for the terminal, `figures.drawn` for Matplotlib, `notebook.escaped` for HTML. All of
+them spell out what would steer a terminal, break a line or turn the reading direction: ESC is shown as \\x1b.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import IO
+
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from rich.segment import Segment
+
+_STEERING = "\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+_IN_A_LINE = re.compile(f"[\n{_STEERING}]")
+_IN_LINES = re.compile(f"[{_STEERING}]")
+
+
+def visible(text: str) -> str:
+    """The text in one line, every character of it to be seen or harmless."""
+    return _IN_A_LINE.sub(_spelled, text)
+
+
+def visible_lines(text: str) -> str:
+    """As `visible`, but line breaks are ours and stay."""
+    return _IN_LINES.sub(_spelled, text)
+
+
+def _spelled(found: re.Match[str]) -> str:
+    return found.group().encode("unicode_escape").decode()
+
+
+def console(*, stderr: bool = False, quiet: bool = False, file: IO[str] | None = None) -> Console:
+    """A terminal on which nothing but rich itself steers: escape sequences inside a text are spelled out."""
+    terminal = Console(highlight=False, stderr=stderr, quiet=quiet, file=file)
+    terminal.push_render_hook(_SpellOut())
+    return terminal
+
+
+class _SpellOut(RenderHook):
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_SpelledOut(each) for each in renderables]
+
+
+class _SpelledOut:
+    def __init__(self, renderable: ConsoleRenderable) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        segments: Iterable[Segment] = console.render(self._renderable, options)
+        for segment in segments:
+            yield segment if segment.control else Segment(visible_lines(segment.text), segment.style)

@@ -1,0 +1,38 @@
+"""Text that is data reaches a terminal as text."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.table import Table
+from rich.text import Text
+
+from snellen.show.text import console, visible, visible_lines
+
+HOSTILE = "a\x1b]0;title\x07b\x1b[2J\x9b2J\u202ec\td"
+
+
+def test_what_steers_is_spelled_out_and_the_rest_stays() -> None:
+    assert visible("a\x1b[2J\nb\u202e") == r"a\x1b[2J\nb\u202e"
+    assert visible_lines("a\x1b\nb") == "a\\x1b\nb"
+    assert visible("straße, 一, हिन्दी, שלום, 🦉, 👩\u200d🔬") == "straße, 一, हिन्दी, שלום, 🦉, 👩\u200d🔬"
+
+
+@pytest.mark.parametrize("options", [{}, {"style": "bold"}, {"soft_wrap": True}])
+def test_a_console_passes_nothing_on_that_steers(options: dict[str, object]) -> None:
+    shown = console(file=io.StringIO())
+    table = Table()
+    table.add_column("name")
+    table.add_row(Text(HOSTILE))
+    for each in (Text(HOSTILE), HOSTILE.replace("[", "\\["), table):
+        shown.print(each, **options)
+    assert not set(shown.file.getvalue()) & {"\x1b", "\x07", "\x9b", "\u202e"}
+
+
+def test_the_styles_of_our_own_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    shown = console(file=io.StringIO())
+    shown.print("[bold]loud[/bold]")
+    assert shown.file.getvalue() == "\x1b[1mloud\x1b[0m\n"
