@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -170,13 +171,27 @@ def test_the_tree_in_the_readme_is_the_one_on_disk() -> None:
     assert sorted(tree) == sorted(PLACE)
 
 
+TOUR = (ROOT / "docs" / "tour.md").read_text(encoding="utf-8")
+CHAINS = [line.split("|")[2].split(" → ") for line in TOUR.splitlines() if line.startswith("|") and " → " in line]
+
+
 def test_every_file_and_function_of_the_tour_is_there() -> None:
-    tour = (ROOT / "docs" / "tour.md").read_text(encoding="utf-8")
-    names = re.findall(r"`(\w+/\w+\.(?:py|js))`(?:: `(\w+)`)?", tour)
+    names = re.findall(r"`(\w+/\w+\.(?:py|js))`(?::\s`(\w+)`)?", TOUR)
     assert names
     for name, function in names:
         text = (SOURCE / name).read_text(encoding="utf-8")
         assert not function or re.search(rf"^(?:    )?(?:def|class) {function}\b", text, re.MULTILINE), (name, function)
+
+
+@pytest.mark.parametrize("chain", CHAINS, ids=lambda chain: chain[-1].split("`")[1])
+def test_from_a_command_to_the_arithmetic_are_at_most_three_files_each_known_to_the_one_before(
+    chain: list[str],
+) -> None:
+    files = [stop.split("`")[1] for stop in chain]
+    assert len([name for name in files if not name.startswith("cli/")]) <= 3
+    for first, second in pairwise(files):
+        module = f"snellen.{second.removesuffix('.py').replace('/', '.')}"
+        assert any(name.startswith(module) for name in imports(tree_of(SOURCE / first))), (first, second)
 
 
 # Sizes and names
