@@ -45,7 +45,7 @@ def test_a_recipe_is_changed_by_keyword_and_two_underscores_reach_inside() -> No
     assert snellen.recipe("sprint") == find_recipe("sprint")
     whole = snellen.recipe("sprint", data_pruning=DataPruning(skip=0.3), resolutions=(Resolution(side=24, until=0.5),))
     assert (whole.data_pruning, whole.resolutions) == (DataPruning(skip=0.3), (Resolution(side=24, until=0.5),))
-    with pytest.raises(InvalidSetting, match=r"epochs=\{3\} is nothing that a recipe can hold: Object of type set"):
+    with pytest.raises(InvalidSetting, match=r"epochs=\{3\} is nothing that a recipe can hold: set has no form"):
         snellen.recipe("sprint", epochs={3})
     with pytest.raises(InvalidSetting, match="Did you mean 'epochs'"):
         snellen.recipe("sprint", epoch=3)

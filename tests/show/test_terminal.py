@@ -16,7 +16,7 @@ from snellen.metrics.confidence import confidence
 from snellen.metrics.scorecard import scorecard
 from snellen.predict.predictions import Predictions
 from snellen.show.terminal import abbreviate, class_table, confusion_terminal, show_confidence
-from snellen.show.text import console as new_console
+from snellen.show.text import new_console
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 PETS = ("cat", "dog", "owl")

@@ -8,7 +8,7 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
-from snellen.show.text import console, visible, visible_lines
+from snellen.show.text import new_console, visible, visible_lines
 
 HOSTILE = "a\x1b]0;title\x07b\x1b[2J\x9b2J\u202ec\td"
 
@@ -21,7 +21,7 @@ def test_what_steers_is_spelled_out_and_the_rest_stays() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"style": "bold"}, {"soft_wrap": True}])
 def test_a_console_passes_nothing_on_that_steers(options: dict[str, object]) -> None:
-    shown = console(file=io.StringIO())
+    shown = new_console(file=io.StringIO())
     table = Table()
     table.add_column("name")
     table.add_row(Text(HOSTILE))
@@ -33,6 +33,6 @@ def test_a_console_passes_nothing_on_that_steers(options: dict[str, object]) -> 
 def test_the_styles_of_our_own_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
-    shown = console(file=io.StringIO())
+    shown = new_console(file=io.StringIO())
     shown.print("[bold]loud[/bold]")
     assert shown.file.getvalue() == "\x1b[1mloud\x1b[0m\n"

@@ -103,11 +103,12 @@ def _png(picture: Any) -> bytes:
 
 
 def _print(about: dict[str, Any], sheet: Path) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
+    from snellen.show.text import new_console
+
+    console = new_console()
     for sentence in about["found"]:
         console.print(Text(sentence), soft_wrap=True)
     image, splits = about["image"], about["splits"]

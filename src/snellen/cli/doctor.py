@@ -109,15 +109,14 @@ def _require_same(judged: Run, train: LabeledImages) -> None:
 
 
 def _print(results: Sequence[GuardResult], subject: str, *, as_json: bool) -> None:
-    from rich.console import Console
-
     from snellen.guards.guard import summary
     from snellen.serialize import to_json
     from snellen.show.terminal import show_guard_results
+    from snellen.show.text import new_console
 
     if as_json:
         entries = to_json(results)
         print(json.dumps({"subject": subject, "summary": summary(results), "results": entries}, ensure_ascii=False))
         return
-    console = Console(highlight=False)
+    console = new_console()
     show_guard_results(console, results, passed=True)

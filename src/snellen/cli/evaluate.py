@@ -71,7 +71,7 @@ def _compare(args: Args, runs: list[Run]) -> dict[str, Any]:
 
     from snellen.evaluate.compare_runs import compare_runs
     from snellen.evaluate.val import evaluate_on_val
-    from snellen.show.text import console as new_console
+    from snellen.show.text import new_console
 
     found, sentences = compare_runs(runs, [evaluate_on_val(one, data=args.data, device=args.device) for one in runs])
     if not args.json:
@@ -87,7 +87,7 @@ def _val(args: Args, run: Run) -> dict[str, Any]:
     from snellen.metrics.confidence import confidence
     from snellen.metrics.scorecard import scorecard
     from snellen.show.terminal import class_table, robustness_table, show_grades, show_label_issues
-    from snellen.show.text import console as new_console
+    from snellen.show.text import new_console
 
     predictions = evaluate_on_val(run, data=args.data, device=args.device, tta=args.tta)
     card, sure = scorecard(predictions), confidence(predictions, val=predictions)
@@ -126,7 +126,7 @@ def _test(args: Args, runs: list[Run]) -> int:
     from snellen.evaluate.test_set import evaluate_on_test, ledger_of
     from snellen.show.grade_pictures import complete_pictures
     from snellen.show.terminal import show_test_evaluation
-    from snellen.show.text import console as new_console
+    from snellen.show.text import new_console
 
     if args.tta is not None:
         raise UsageError("--tta cannot be chosen on test: the recipe declares the views. Try them on val.")

@@ -60,10 +60,11 @@ def run(args: Args) -> int:
 
 
 def _print(traced: Trace, out: Path | None) -> None:
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
+    from snellen.show.text import new_console
+
+    console = new_console()
     console.print(Text(f"{traced.label}, {traced.split} {traced.image}", style="bold"))
     console.print(Text(f"{traced.run}, {traced.data}, epoch {traced.epoch}", style="dim"))
     for number, stage in enumerate(traced.stages, start=1):

@@ -34,16 +34,15 @@ class Args:
 
 def run(args: Args) -> int:
     """Export; a file that disagrees with the run is not left on disk and makes the exit code 1."""
-    from rich.console import Console
-
     from snellen.errors import UsageError
     from snellen.export.write import FORMATS, export_run
     from snellen.runs.run import open_run
     from snellen.serialize import to_json
+    from snellen.show.text import new_console
 
     if not args.to:
         raise UsageError("To what? snellen export RUN --to onnx")
-    console = Console(highlight=False, stderr=True, quiet=args.json)
+    console = new_console(stderr=True, quiet=args.json)
     export = export_run(
         open_run(args.run),
         [name for name in FORMATS if name in args.to or "all" in args.to],
@@ -60,11 +59,12 @@ def run(args: Args) -> int:
 
 
 def _print(export: Export) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
+    from snellen.show.text import new_console
+
+    console = new_console()
     first = export.parities[0]
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("file", no_wrap=True)

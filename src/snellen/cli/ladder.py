@@ -76,13 +76,13 @@ def run(args: Args) -> int:
 
 
 def _run(args: Args, dataset_name: str, ladder: Ladder) -> int:
-    from rich.console import Console
     from rich.text import Text
 
     from snellen.ladder.results import open_test, read_results, results_json
     from snellen.ladder.run import plan_ladder, run_ladder
     from snellen.ladder.table import print_table, write_results
     from snellen.show.progress import Progress
+    from snellen.show.text import new_console
 
     folder = args.runs / _folder_name(args, dataset_name, ladder.title)
     progress = Progress(quiet=args.json)
@@ -100,7 +100,7 @@ def _run(args: Args, dataset_name: str, ladder: Ladder) -> int:
     if args.json:
         print(json.dumps(results_json(results), ensure_ascii=False))
         return 0
-    console = Console(highlight=False)
+    console = new_console()
     console.print()
     print_table(console, results)
     console.print(Text(f"\nfiles    {folder}: ladder.md, curves.png, curves.json, results.json"), soft_wrap=True)

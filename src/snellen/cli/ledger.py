@@ -46,14 +46,14 @@ def run(args: Args) -> int:
 
 
 def _print(ledger: object, problems: list[str]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from snellen.data.ledger import Ledger
+    from snellen.show.text import new_console
 
     assert isinstance(ledger, Ledger)
-    console = Console(highlight=False)
+    console = new_console()
     lines = [line for line in ledger.lines() if line.kind == "intent"]
     if not lines:
         console.print(f"Nobody has looked at a test set, as far as {ledger.path} knows.", soft_wrap=True)

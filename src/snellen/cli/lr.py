@@ -72,10 +72,13 @@ def run(args: Args) -> int:
         curve = {"rates": [factor * rate for factor in found.factors], "losses": found.losses}
         print(json.dumps({**document, "lowest_loss_at": found.lowest * rate, **curve}))
         return 0
-    print(f"The loss falls fastest at optimizer.{name} = {found.steepest * rate:.2g}; {recipe.name} has {rate:g}.")
+    from snellen.show.text import visible
+
+    own = visible(recipe.name)
+    print(f"The loss falls fastest at optimizer.{name} = {found.steepest * rate:.2g}; {own} has {rate:g}.")
     print(f"It is lowest at {found.lowest * rate:.2g}; a peak rate beyond that is likely to diverge.")
     words = " ".join(f"{key}={value:g}" for key, value in settings.items())
-    print(f"try     snellen train {args.dataset} --recipe {args.recipe or recipe.name} --set {words}")
+    print(f"try     snellen train {args.dataset} --recipe {args.recipe or own} --set {words}")
     print("A range test sees the first steps only. Whether the rate is better is for val to say.")
     if args.out is not None:
         print(f"picture {args.out}")

@@ -52,10 +52,11 @@ def run(args: Args) -> int:
 
 
 def _print(results: list[dict[str, object]]) -> None:
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
+    from snellen.show.text import new_console
+
+    console = new_console()
     for result in results:
         console.print(Text(str(result["picture"]), style="bold"), soft_wrap=True)
         if "error" in result:

@@ -31,15 +31,16 @@ def run(args: Args) -> int:
     if args.json:
         print(json.dumps([to_json(recipe) for recipe in RECIPES.values()], indent=2, ensure_ascii=False))
         return 0
-    from rich.console import Console
     from rich.table import Table
+
+    from snellen.show.text import new_console
 
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for column in ("recipe", "model", "epochs", "measured, one view", "for what"):
         table.add_column(column, no_wrap=column in ("recipe", "model"))
     for recipe in RECIPES.values():
         table.add_row(recipe.name, recipe.model, f"{recipe.epochs:g}", _measured(recipe.expect), recipe.note)
-    Console(highlight=False).print(table)
+    new_console().print(table)
     return 0
 
 

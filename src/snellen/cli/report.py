@@ -42,12 +42,11 @@ def run(args: Args) -> int:
         raise InvalidSetting(f"--layer-views {args.layer_views} is not possible: 0 or more pictures.")
     if args.map and not args.layer_views:
         raise UsageError(f"--map {args.map} has no effect with --layer-views 0, which leaves the model unread.")
-    from rich.console import Console
-
     from snellen.report.page import Options, write_report
     from snellen.runs.run import open_run
+    from snellen.show.text import new_console
 
-    console = Console(highlight=False, stderr=True, quiet=args.json)
+    console = new_console(stderr=True, quiet=args.json)
     options = Options(
         data=args.data,
         device=args.device,

@@ -77,21 +77,22 @@ def _hand_over(args: Args, each: Run, target: Target) -> dict[str, Any]:
     count = send(each, target, tracker)
     line = {"run": each.name, "tracker": str(target), "rows": count, "where": tracker.where(), "sent": True}
     if not args.json:
+        from snellen.show.text import visible
+
         rows = f"{count} row{'' if count == 1 else 's'}"
-        print(f"{target!s:<12} {each.name}: {rows} to {tracker.where()}")
+        print(f"{target!s:<12} {visible(each.name)}: {rows} to {tracker.where()}")
     return line
 
 
 def _upload(args: Args, each: Run, target: Target) -> dict[str, Any]:
     """Export, list and, with --yes, send; `sent` says which."""
-    from rich.console import Console
-
     from snellen.export.write import export_run
+    from snellen.show.text import new_console
     from snellen.trackers.callbacks import send
     from snellen.trackers.hub import Hub, files_to_upload
     from snellen.trackers.tracker import outcome_of
 
-    console = Console(highlight=False, stderr=True, quiet=args.json)
+    console = new_console(stderr=True, quiet=args.json)
     say = lambda text: console.print(text, style="dim", markup=False, soft_wrap=True)  # noqa: E731
     export = export_run(each, ["safetensors"], each.folder / "hub", data=args.data, ledger=args.ledger, say=say)
     if export.refused:

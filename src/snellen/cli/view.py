@@ -51,14 +51,13 @@ def run(args: Args) -> int:
         raise MissingExtra("The viewer needs Starlette and uvicorn: pip install 'snellen[view]'")
     import webbrowser
 
-    from rich.console import Console
-
     from snellen.report.page import Options
     from snellen.runs.run import open_run
+    from snellen.show.text import new_console
     from snellen.viewer.auth import Tokens
     from snellen.viewer.server import address, build_app, listen, port_of, prepare, server
 
-    console = Console(highlight=False, stderr=True, quiet=args.json)
+    console = new_console(stderr=True, quiet=args.json)
     options = Options(
         data=args.data,
         device=args.device,

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from snellen.runs.journal import Row
-from snellen.show.text import console
+from snellen.show.text import new_console
 
 _HEADER = f"{'epoch':>5}  {'lr':>8}  {'train loss':>10}  {'train acc':>9}  {'val loss':>8}  {'val acc':>8}  {'time':>6}"
 
@@ -56,7 +56,7 @@ class Progress:
     """
 
     def __init__(self, *, quiet: bool = False, brief: bool = False) -> None:
-        self._console = console(file=WhoeverListens(), quiet=quiet)  # type: ignore[arg-type]
+        self._console = new_console(file=WhoeverListens(), quiet=quiet)  # type: ignore[arg-type]
         self._brief = brief
         self._bar: Bar | None = None
         self._images_per_step = 0

@@ -25,8 +25,7 @@ from snellen.metrics.label_issues import LabelIssue
 from snellen.metrics.scorecard import Scorecard, scorecard
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run, open_run
-from snellen.show.text import console as new_console
-from snellen.show.text import visible
+from snellen.show.text import new_console, visible
 
 # One lightness, rising colour: legible under white figures on dark and on light terminals alike.
 _SHADES = ("#716a66", "#8c6650", "#a65a2e", "#b8480a")

@@ -1,7 +1,7 @@
 """Text that is data, shown: class names, file names, reasons and recipes may hold anything and are never orders.
 
-One function per medium: `console` for the terminal, `figures.drawn` for Matplotlib, `notebook.escaped` for HTML. All of
-them spell out what would steer a terminal, break a line or turn the reading direction: ESC is shown as \\x1b.
+One function per medium: `new_console` for the terminal, `figures.drawn` for Matplotlib, `notebook.escaped` for HTML.
+All of them spell out what would steer a terminal, break a line or turn the reading direction: ESC is shown as \\x1b.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _spelled(found: re.Match[str]) -> str:
     return found.group().encode("unicode_escape").decode()
 
 
-def console(*, stderr: bool = False, quiet: bool = False, file: IO[str] | None = None) -> Console:
+def new_console(*, stderr: bool = False, quiet: bool = False, file: IO[str] | None = None) -> Console:
     """A terminal on which nothing but rich itself steers: escape sequences inside a text are spelled out."""
     terminal = Console(highlight=False, stderr=stderr, quiet=quiet, file=file)
     terminal.push_render_hook(_SpellOut())
