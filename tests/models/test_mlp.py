@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from snellen.models.mlp import mlp
+from snellen.models.small_networks import mlp
 from snellen.models.summary import parameter_count
 
 

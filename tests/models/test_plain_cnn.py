@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from snellen.models.plain_cnn import plain_cnn
+from snellen.models.small_networks import plain_cnn
 from snellen.models.summary import parameter_count
 
 

@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from snellen.models.small_cnn import small_cnn
+from snellen.models.small_networks import small_cnn
 from snellen.models.summary import parameter_count
 
 

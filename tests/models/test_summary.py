@@ -4,7 +4,7 @@ from torch import nn
 
 from snellen.models.normalized import Classifier, Normalized
 from snellen.models.resnet18 import resnet18
-from snellen.models.small_cnn import small_cnn
+from snellen.models.small_networks import small_cnn
 from snellen.models.summary import describe_layers, multiply_adds, parameter_count
 
 

@@ -1,1 +1,1 @@
-"""One network, one file; `catalog` maps names to constructors."""
+"""The networks; `catalog` maps names to their builders, `weights` reads and writes what they have learnt."""

@@ -12,11 +12,9 @@ from torch import nn
 
 from snellen.errors import InvalidSetting, unknown_name
 from snellen.models.external import external_builder, is_external
-from snellen.models.mlp import mlp
 from snellen.models.normalized import Classifier, Normalized
-from snellen.models.plain_cnn import plain_cnn
 from snellen.models.resnet18 import resnet18
-from snellen.models.small_cnn import small_cnn
+from snellen.models.small_networks import mlp, plain_cnn, small_cnn
 from snellen.models.sprint_net import marathon_net, sprint_net
 
 Builder = Callable[..., nn.Module]
