@@ -6,7 +6,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 FOR_USERS := .venv/.for-users
 FOR_DEVELOPERS := .venv/.for-developers
 
-.PHONY: demo test test-all fast processes slow test-avx2 mutants lint format package audit sbom clean
+.PHONY: demo test test-all fast rest slow test-avx2 mutants lint format package audit sbom clean
 .DEFAULT_GOAL := demo
 
 # torch first and by exact version: asked for through a range, pip may fetch several gigabytes of another build.
@@ -25,10 +25,10 @@ $(FOR_DEVELOPERS): $(FOR_USERS)
 demo: $(FOR_USERS)
 	@$(BIN)/snellen demo
 
-# In one process a worker: five minutes on two cores. `test-all` adds what starts processes of its own.
+# All in this one process and its twin: five minutes on two cores. `test-all` adds what starts processes, and what is long.
 test: lint fast
 
-test-all: test processes
+test-all: test rest
 
 lint: $(FOR_DEVELOPERS)
 	$(BIN)/ruff format --check src tests benchmarks
@@ -36,10 +36,10 @@ lint: $(FOR_DEVELOPERS)
 	$(BIN)/mypy
 
 fast: $(FOR_DEVELOPERS)
-	$(BIN)/pytest -n 2 --dist loadfile -m "not processes and not slow and not gpu"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not processes and not long and not slow and not gpu"
 
-processes: $(FOR_DEVELOPERS)
-	$(BIN)/pytest -n 2 --dist loadfile -m "processes and not slow and not gpu"
+rest: $(FOR_DEVELOPERS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "(processes or long) and not slow and not gpu"
 
 slow: $(FOR_DEVELOPERS)
 	$(BIN)/pytest -m "slow and not gpu"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.measured import write_measured
 from tests.mutants.catalog import MUTANTS
-from tests.mutants.hunt import Found, hunt, require_sound
+from tests.mutants.hunt import SETS, Found, hunt, require_sound
 from tests.mutants.mutant import UnfitMutant
 
 
@@ -20,7 +20,9 @@ def main() -> int:
     """Hunt all mutants or those named; print one line each and, where asked for, write a JSON file."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=sorted(MUTANTS), metavar="NAME", help="these mutants only")
-    parser.add_argument("--whole-suite", action="store_true", help="all fast tests, not only those a mutant names")
+    parser.add_argument(
+        "--whole-suite", action="store_true", help="all tests but slow ones, not only those a mutant names"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="where to write what was found")
     options = parser.parse_args()
     mutants = [MUTANTS[name] for name in options.only or MUTANTS]
@@ -31,14 +33,16 @@ def main() -> int:
         for mutant in mutants:
             found.append(hunt(mutant, whole_suite=options.whole_suite))
             by = found[-1].caught_by or "NOBODY: write the missing test"
-            print(f"{mutant.name:44} {found[-1].seconds:6.1f} s  {by}", flush=True)
+            print(f"{mutant.name:44} {found[-1].seconds:6.1f} s  {found[-1].caught_in or '':13}  {by}", flush=True)
             if options.out:  # after each: a hunt that is cut off leaves what it found
                 _write(options.out, found, began)
     except UnfitMutant as error:
         print(error, file=sys.stderr)
         return 2
     survived = _survivors(found)
-    print(f"{len(found) - len(survived)} of {len(found)} caught" + "".join(f"; survived: {name}" for name in survived))
+    by_set = ", ".join(f"{sum(each.caught_in == name for each in found)} by {name}" for name in SETS)
+    caught = f"{len(found) - len(survived)} of {len(found)} caught, {by_set}"
+    print(caught + "".join(f"; survived: {name}" for name in survived))
     return 1 if survived else 0
 
 
@@ -55,6 +59,7 @@ def _write(path: Path, found: list[Found], began: float) -> None:
         began=began,
         n=len(found),
         caught=len(found) - len(survived),
+        caught_in={name: sum(each.caught_in == name for each in found) for name in SETS},
         survived=survived,
         mutants=[each.to_json() for each in found],
     )

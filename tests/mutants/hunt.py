@@ -17,8 +17,13 @@ from typing import Any
 
 from tests.mutants.mutant import ROOT, Mutant, UnfitMutant
 
-WHOLE_SUITE = ("tests", "-m", "not slow and not gpu and not browser", "--ignore=tests/mutants")
-_FAILED, _PASSED = 1, 0  # pytest's exit codes; any other means that the tests did not run
+SETS = {
+    "make test": "not processes and not long and not slow and not gpu",
+    "make test-all": "(processes or long) and not slow and not gpu",
+}
+"""The two sets of tests in the order in which they are asked, as `Makefile` has them."""
+WHOLE_SUITE = ("tests", "--ignore=tests/mutants")
+_FAILED, _PASSED, _NONE_CHOSEN = 1, 0, 5  # pytest's exit codes; any other means that the tests did not run
 _LONGEST_SECONDS = 3_600.0  # also for the whole suite; an endless loop ends there
 _NOTICED = re.compile(r"^(?:FAILED|ERROR) (tests/\S+?::.+?)(?: - .*)?$", re.MULTILINE)
 
@@ -30,21 +35,24 @@ class Found:
     Attributes:
         mutant: the mistake.
         caught_by: the first test that failed; None where all passed and the mistake survived.
+        caught_in: which of `SETS` that test is in.
         seconds: of the tests, until the first failure.
     """
 
     mutant: Mutant
     caught_by: str | None
+    caught_in: str | None
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
         """The mutant's fields, and what became of it."""
         about = asdict(self.mutant) | {"tests": list(self.mutant.tests)}
-        return about | {"caught": self.caught_by is not None, "caught_by": self.caught_by, "seconds": self.seconds}
+        noticed = {"caught": self.caught_by is not None, "caught_by": self.caught_by, "caught_in": self.caught_in}
+        return about | noticed | {"seconds": self.seconds}
 
 
 def hunt(mutant: Mutant, *, whole_suite: bool = False) -> Found:
-    """Break a copy of the sources and see whether the tests notice.
+    """Break a copy of the sources and see whether the tests notice: those of `make test` first, then the others.
 
     Args:
         mutant: the mistake.
@@ -56,14 +64,15 @@ def hunt(mutant: Mutant, *, whole_suite: bool = False) -> Found:
     with copied_sources() as source:
         mutant.apply(source)
         started = time.monotonic()
-        done = _run_to_an_end(mutant, source, WHOLE_SUITE if whole_suite else mutant.paths)
-        seconds = round(time.monotonic() - started, 1)
-    if done.returncode == _PASSED:
-        return Found(mutant, None, seconds)
-    noticed = _NOTICED.search(done.stdout)
-    if done.returncode != _FAILED or noticed is None:
-        raise UnfitMutant(f"{mutant.name}: the tests did not run.\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return Found(mutant, noticed[1], seconds)
+        for name, markers in SETS.items():
+            done = _run_to_an_end(mutant, source, [*(WHOLE_SUITE if whole_suite else mutant.paths), "-m", markers])
+            if done.returncode in (_PASSED, _NONE_CHOSEN):
+                continue
+            noticed = _NOTICED.search(done.stdout)
+            if done.returncode != _FAILED or noticed is None:
+                raise UnfitMutant(f"{mutant.name}: the tests did not run.\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+            return Found(mutant, noticed[1], name, round(time.monotonic() - started, 1))
+    return Found(mutant, None, None, round(time.monotonic() - started, 1))
 
 
 def _run_to_an_end(mutant: Mutant, source: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -95,7 +104,7 @@ def require_sound(mutants: Sequence[Mutant], *, whole_suite: bool = False) -> No
         )
         if Path(tested.stdout.strip()) != source.resolve():
             raise UnfitMutant(f"The tests import Snellen from {tested.stdout.strip()}, not from the copy {source}.")
-        done = run_tests(source, WHOLE_SUITE if whole_suite else paths)
+        done = run_tests(source, [*(WHOLE_SUITE if whole_suite else paths), "-m", "not slow and not gpu"])
     if done.returncode != _PASSED:
         raise UnfitMutant(f"The tests fail without any mutant.\n{done.stdout[-4000:]}{done.stderr[-2000:]}")
 

@@ -9,7 +9,7 @@ import os
 
 import pytest
 from tests.mutants.catalog import MUTANTS
-from tests.mutants.hunt import hunt, require_sound
+from tests.mutants.hunt import SETS, hunt, require_sound
 from tests.mutants.mutant import ROOT, Mutant, UnfitMutant
 
 QUICK = ("split-not-stratified", "looks-counted-from-zero")
@@ -27,11 +27,22 @@ def test_the_tests_that_must_notice_are_there(mutant: Mutant) -> None:
     for path in mutant.paths:
         file, _, name = path.partition("::")
         assert name in ("", *_tests_in(file)), path
+        assert "pytest.mark.slow" not in _tests_in(file).get(name, ()), (
+            f"neither make test nor make test-all runs {path}"
+        )
 
 
-def _tests_in(file: str) -> set[str]:
+def _tests_in(file: str) -> dict[str, set[str]]:
+    """The names of its functions, and what decorates them."""
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
-    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return {node.name: {ast.unparse(each) for each in node.decorator_list} for node in functions}
+
+
+def test_the_two_sets_are_those_of_the_makefile() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for markers in SETS.values():
+        assert f'-m "{markers}"' in makefile
 
 
 def test_a_line_that_is_gone_or_stands_several_times_is_refused() -> None:
@@ -42,20 +53,23 @@ def test_a_line_that_is_gone_or_stands_several_times_is_refused() -> None:
             mutant.broken()
 
 
+@pytest.mark.processes
 def test_the_quickest_mutants_are_caught_and_the_sources_stay_as_they_were() -> None:
     before = _sources()
     mutants = [MUTANTS[name] for name in QUICK]
     require_sound(mutants)
     for mutant in mutants:
-        assert hunt(mutant).caught_by is not None, mutant.name
+        assert hunt(mutant).caught_in == "make test", mutant.name
     assert _sources() == before
 
 
+@pytest.mark.processes
 def test_a_mistake_that_no_test_looks_for_survives() -> None:
     harmless = Mutant("harmless", "data/splits.py", "spare = max(0, wanted", "spare = max(+0, wanted", ONE_TEST)
     assert hunt(harmless).caught_by is None
 
 
+@pytest.mark.processes
 def test_a_program_that_no_longer_starts_is_no_mutant() -> None:
     dead = Mutant("dead", "data/splits.py", "import numpy as np\n", "import nothing as np\n", ONE_TEST)
     with pytest.raises(UnfitMutant, match="dead: the tests did not run"):

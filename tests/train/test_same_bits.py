@@ -87,7 +87,9 @@ def _interrupted(recipe: snellen.Recipe, dataset: Dataset, folder: Path, precisi
     return run_folder
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", ["small_cnn", *(pytest.param(case, marks=pytest.mark.long) for case in CASES if case != "small_cnn")]
+)
 def test_a_seeded_training_ends_in_the_same_bits_as_before_the_refactoring(case: str, tmp_path: Path) -> None:
     known = json.loads(KNOWN.read_text(encoding="utf-8"))
     if machine() not in known:
