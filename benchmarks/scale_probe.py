@@ -20,7 +20,7 @@ from snellen.recipes.catalog import RECIPES
 from snellen.train.precision import DeviceAndPrecision
 
 _BATCHES, _STEPS = 20, 4
-_SMALL = RECIPES["glance"].replace(augment=RECIPES["resnet18"].augment)
+_SMALL = RECIPES["resnet18"].replace(model="small_cnn", widths=(16, 16, 32, 32))
 
 
 def probe(*, images: int, side: int, batch: int, classes: int) -> dict[str, float]:

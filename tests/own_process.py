@@ -18,7 +18,7 @@ import pytest
 PROCESS_FOLDERS = ("environments", "fuzz", "soak")
 """All that is in these folders of `tests` has the marker `processes`."""
 _MAY_START = frozenset({"processes", "torchrun", "browser", "slow", "gpu"})
-_CHEAP = frozenset({"git", "mount", "umount", "uname"})  # milliseconds, and not an interpreter
+_CHEAP = frozenset({"fc-list", "git", "mount", "ps", "umount", "uname"})  # milliseconds, and not an interpreter
 
 _running: list[pytest.Item] = []
 

@@ -52,7 +52,7 @@ class Traveller(Walker):
 
 
 def walk(snellen: Walker, folder: Path, *, epochs: str, test_images: int) -> None:
-    settings = [f"epochs={epochs}", "widths=[4,4,8,8]"]
+    settings = [f"epochs={epochs}", "widths=[4,8,8]"]
     trained = snellen("train", "eyechart", "--set", *settings, "--device", "cpu", "--name", "first")
     assert "snellen evaluate runs/first --split test" in trained
     assert [path.name for path in (folder / "runs").glob("[!.]*")] == ["first"]

@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 Snellen = Callable[..., Any]
-QUICK = ("--set", "widths=[4,4,4,4]", "batch_size=64", "--steps", "24", "--device", "cpu", "--precision", "fp32")
+QUICK = ("--set", "widths=[4,4,4]", "batch_size=64", "--steps", "24", "--device", "cpu", "--precision", "fp32")
 
 
 def test_it_suggests_settings_that_train_takes(snellen: Snellen) -> None:

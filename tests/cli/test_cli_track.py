@@ -17,7 +17,7 @@ from snellen.train import fit
 pytest.importorskip("tensorboard", reason="TensorBoard is not installed: pip install 'snellen[tensorboard]'")
 
 Snellen = Callable[..., Any]
-QUICK = ("--set", "epochs=0.5", "widths=[4,4,4,4]", "batch_size=64", "--device", "cpu", "--precision", "fp32")
+QUICK = ("--set", "epochs=0.5", "widths=[4,4,4]", "batch_size=64", "--device", "cpu", "--precision", "fp32")
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from snellen.serialize import to_json
 from snellen.train import fit
 
 Snellen = Callable[..., Any]
-QUICK = ("--set", "epochs=0.5", "widths=[4,4,4,4]", "batch_size=64", "--device", "cpu", "--precision", "fp32")
+QUICK = ("--set", "epochs=0.5", "widths=[4,4,4]", "batch_size=64", "--device", "cpu", "--precision", "fp32")
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def test_it_trains_grades_and_says_what_comes_next(snellen: Snellen, tmp_path: P
     assert answer.code == 0
     run = open_run(tmp_path / "runs" / "eyechart-glance-s3")
     assert run.info["status"] == "finished"
-    assert run.recipe == RECIPES["glance"].replace(epochs=0.5, widths=(4, 4, 4, 4), batch_size=64)
+    assert run.recipe == RECIPES["glance"].replace(epochs=0.5, widths=(4, 4, 4), batch_size=64)
     accuracy = run.info["val"]["accuracy"]
     assert f"n={accuracy['n']}" in answer.out
     assert f"{100 * accuracy['value']:.1f} %" in answer.out
@@ -100,7 +100,7 @@ def test_what_cannot_be_trained_is_one_sentence_and_leaves_nothing(
 
 
 def test_a_loss_that_is_no_number_is_exit_code_1_and_one_sentence(snellen: Snellen, tmp_path: Path) -> None:
-    answer = snellen("train", "eyechart", *QUICK[:4], "optimizer.lr=1e30", *QUICK[4:], "--name", "wild")
+    answer = snellen("train", "eyechart", *QUICK[:4], "optimizer.head_lr=1e30", *QUICK[4:], "--name", "wild")
     assert answer.code == 1
     assert answer.err.splitlines()[-1].startswith("snellen: The loss became")
     assert "Traceback" not in answer.err

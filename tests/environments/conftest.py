@@ -18,7 +18,7 @@ from snellen.data.eyechart import make_eyechart
 
 SMALL = Path(__file__).parents[1] / "small_eyechart.py"
 WALK = Path(__file__).with_name("walk.py")
-TRAIN = ("train", "eyechart", "--set", "epochs=1", "widths=[4,4,8,8]", "batch_size=64", "--device", "cpu")
+TRAIN = ("train", "eyechart", "--set", "epochs=1", "widths=[4,8,8]", "batch_size=64", "--device", "cpu")
 GENTLE = ("CI", "PYTEST_CURRENT_TEST", "PYTHONWARNINGS", "SNELLEN_DATA", "SNELLEN_LEDGER", "COLUMNS", "FORCE_COLOR")
 """Variables that would make a machine kinder, or another, than a user's."""
 

@@ -87,7 +87,7 @@ def test_the_installed_command_trains_and_shows(installed: Path, tmp_path: Path)
     assert installed.parents[1] in Path(found).parents  # this wheel, no other Snellen
     assert "snellen train eyechart" in run(installed, "--help", cwd=tmp_path)
     assert "sprint" in run(installed, "recipes", cwd=tmp_path)
-    quick = ("--set", "epochs=0.02", "widths=[4,4,4,4]", "--device", "cpu", "--precision", "fp32", "--name", "first")
+    quick = ("--set", "epochs=0.02", "widths=[4,4,4]", "--device", "cpu", "--precision", "fp32", "--name", "first")
     assert "n=5000" in run(installed, "train", "eyechart", *quick, cwd=tmp_path)
     run(installed, "report", "runs/first", "--layer-views", "2", cwd=tmp_path)
     assert "<html" in (tmp_path / "runs/first/report.html").read_text()[:500]

@@ -15,7 +15,7 @@ from snellen.cli.main import main
 from snellen.data import catalog
 from snellen.data.eyechart import make_eyechart
 
-SETTINGS = ("--set", "epochs=1", "widths=[4,4,8,8]", "batch_size=64", "--device", "cpu")
+SETTINGS = ("--set", "epochs=1", "widths=[4,8,8]", "batch_size=64", "--device", "cpu")
 COMMANDS = (
     ("recipes",),
     ("recipes", "sprint"),

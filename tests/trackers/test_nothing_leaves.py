@@ -31,7 +31,7 @@ from pathlib import Path
 from snellen.data.eyechart import make_eyechart
 from snellen.recipes.catalog import RECIPES
 from snellen.train.fit import fit
-recipe = RECIPES["glance"].replace(epochs=2, widths=(4, 4, 8, 8), batch_size=64)
+recipe = RECIPES["glance"].replace(epochs=2, widths=(4, 8, 8), batch_size=64)
 fit(recipe, make_eyechart(train=300, test=0), device="cpu", precision="fp32", runs=Path("runs"), name="run",
     track=sys.argv[1:])
 print("attempts", attempts)

@@ -156,7 +156,7 @@ def stop_after_rows(command: list[str], folder: Path, rows: int, number: signal.
 @pytest.mark.processes
 def test_a_real_training_stops_with_143_goes_on_and_stops_with_130(tmp_path: Path) -> None:
     snellen, folder = [sys.executable, str(SCRIPT)], tmp_path / "runs" / "run"
-    train = ["train", "eyechart", "--set", "epochs=10000", "widths=[4,4,4,4]", "--precision", "fp32", "--device", "cpu"]
+    train = ["train", "eyechart", "--set", "epochs=10000", "widths=[4,4,4]", "--precision", "fp32", "--device", "cpu"]
     code, errors, seconds = stop_after_rows(
         [*snellen, *train, "--runs", str(tmp_path / "runs"), "--name", "run"], folder, 1, signal.SIGTERM
     )
@@ -186,7 +186,7 @@ def test_a_training_whose_terminal_is_closed_saves_and_can_be_resumed(shell: lis
     folder = tmp_path / "runs" / "run"
     # So few epochs that one which goes on without its terminal comes to an end.
     train = [
-        sys.executable, str(SCRIPT), "train", "eyechart", "--set", "epochs=400", "widths=[4,4,4,4]",
+        sys.executable, str(SCRIPT), "train", "eyechart", "--set", "epochs=400", "widths=[4,4,4]",
         "--precision", "fp32", "--device", "cpu", "--runs", str(tmp_path / "runs"), "--name", "run",
     ]  # fmt: skip
     command = [*shell, f"{shlex.join(train)}; true"] if shell else train  # else the shell becomes the training

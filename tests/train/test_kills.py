@@ -24,7 +24,7 @@ from snellen.train.fit import fit, resume
 recorder._CHECKPOINT_SECONDS = 0.0
 runs, name = Path(sys.argv[1]), sys.argv[2]
 dataset = make_eyechart(train=300, test=0)
-recipe = RECIPES["glance"].replace(epochs=12, widths=(4, 4, 8, 8), batch_size=32)
+recipe = RECIPES["glance"].replace(epochs=12, widths=(4, 8, 8), batch_size=32)
 print("ready", flush=True)
 if (runs / name / "run.json").exists():
     resume(open_run(runs / name), dataset)
