@@ -27,7 +27,7 @@ from snellen.predict.predict import predict
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.recipe import Recipe
 from snellen.runs.run import Run
-from snellen.train.fit import fit
+from snellen.train.fit import FitOptions, fit
 
 
 def train_and_grade(
@@ -42,7 +42,7 @@ def train_and_grade(
         Seed, seconds in all, seconds of the evaluation where it was separate, run folder, accuracies on val or None.
     """
     started = time.perf_counter()
-    run = fit(recipe, dataset, seed=seed, final=final, device=device, precision=precision, runs=runs)
+    run = fit(recipe, dataset, FitOptions(seed=seed, final=final, device=device, precision=precision, runs=runs))
     fitted = time.perf_counter()
     if final:
         _answer_substitutes(run, recipe, dataset)

@@ -99,9 +99,13 @@ def tiny_recipe() -> Recipe:
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Dataset, tiny_recipe: Recipe) -> Run:
     """A finished run of `tiny_recipe` on `tiny_dataset`, seed 0, shared by all tests: read it, never write to it."""
-    from snellen.train.fit import fit
+    from snellen.train.fit import FitOptions, fit
 
-    return fit(tiny_recipe, tiny_dataset, device="cpu", precision="fp32", runs=tmp_path_factory.mktemp("shared-runs"))
+    return fit(
+        tiny_recipe,
+        tiny_dataset,
+        FitOptions(device="cpu", precision="fp32", runs=tmp_path_factory.mktemp("shared-runs")),
+    )
 
 
 @pytest.fixture

@@ -53,7 +53,9 @@ def test_the_weights_are_those_of_the_full_loop_to_the_bit(
     everything = tiny_dataset.train  # of the first class a third is kept, so that there is something to even out
     rare = everything.take(np.flatnonzero((everything.labels > 0) | (everything.ids % 30 == 0)), "all")
     tiny_dataset = replace(tiny_dataset, train=rare)
-    full = fit.fit(recipe, tiny_dataset, seed=3, final=True, device="cpu", precision="fp32", runs=tmp_path)
+    full = fit.fit(
+        recipe, tiny_dataset, fit.FitOptions(seed=3, final=True, device="cpu", precision="fp32", runs=tmp_path)
+    )
     bare = train_timed(recipe, tiny_dataset, seed=3, final=True, device="cpu", precision="fp32")
     assert weights_sha256(bare.training.graded) == weights_sha256(restore(full))
 

@@ -26,7 +26,7 @@ from snellen.models.normalized import Normalized
 from snellen.recipes.recipe import Recipe
 from snellen.runs.run import Run
 from snellen.serialize import to_json
-from snellen.train.fit import fit
+from snellen.train.fit import FitOptions, fit
 
 
 def code_that_runs(work: Callable[[], Trace]) -> tuple[Trace, set[CodeType]]:
@@ -92,7 +92,9 @@ def test_the_first_stop_of_a_folder_is_its_file_decoded_and_names_no_path(
     folder: Path, tmp_path: Path, tiny_recipe: Recipe
 ) -> None:
     dataset = load_folder(folder, ImageOptions(side=32, fit="pad"))
-    run = fit(tiny_recipe.replace(epochs=1), dataset, device="cpu", precision="fp32", runs=tmp_path / "runs")
+    run = fit(
+        tiny_recipe.replace(epochs=1), dataset, FitOptions(device="cpu", precision="fp32", runs=tmp_path / "runs")
+    )
     traced = trace(context_of(run, dataset))
     first = traced.stages[0]
     assert (first.title, first.production.name) == ("Decoded file", "data.pictures.PictureForm.pixels")

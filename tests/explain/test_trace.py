@@ -25,7 +25,7 @@ from snellen.recipes.recipe import SGD, Augment, DataPruning, Recipe, Resolution
 from snellen.runs.run import Run
 from snellen.serialize import to_json
 from snellen.train.batches import Batches
-from snellen.train.fit import fit
+from snellen.train.fit import FitOptions, fit
 
 _ALL = Recipe(
     name="traced", model="mlp", epochs=2, batch_size=64, label_smoothing=0.1, tta="shift", optimizer=SGD(lr=0.02),
@@ -65,7 +65,9 @@ def contexts(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Dataset) ->
         if family not in made:
             precision = "bf16" if family == "sprint_net" else "fp32"
             folder = tmp_path_factory.mktemp(family)
-            run = fit(FAMILIES[family], tiny_dataset, seed=3, device="cpu", precision=precision, runs=folder)
+            run = fit(
+                FAMILIES[family], tiny_dataset, FitOptions(seed=3, device="cpu", precision=precision, runs=folder)
+            )
             made[family] = context_of(run, tiny_dataset)
         return made[family]
 
@@ -236,7 +238,9 @@ def test_a_final_run_is_traced_with_its_training_pictures_only(
     contexts: Contexts, tiny_recipe: Recipe, tmp_path: Path
 ) -> None:
     dataset = make_eyechart(seed=0, train=40, test=10)
-    run = fit(tiny_recipe.replace(epochs=1), dataset, final=True, device="cpu", precision="fp32", runs=tmp_path)
+    run = fit(
+        tiny_recipe.replace(epochs=1), dataset, FitOptions(final=True, device="cpu", precision="fp32", runs=tmp_path)
+    )
     context = context_of(run, dataset)
     assert trace(context, split="train").passed
     with pytest.raises(RunError, match="--split train"):

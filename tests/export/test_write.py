@@ -27,7 +27,7 @@ from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import Recipe
 from snellen.runs.run import Run
 from snellen.serialize import to_json
-from snellen.train.fit import fit
+from snellen.train.fit import FitOptions, fit
 
 NARROW = {
     "mlp": (24,),
@@ -55,7 +55,7 @@ def test_every_model_answers_in_every_format_as_it_does_in_pytorch(
 ) -> None:
     # Trained this little they guess, and in 8 bits two of the 30 guesses were seen to tip over: three may.
     monkeypatch.setattr(write, "INT8", Tolerance(largest_gap=None, lost=0.1))
-    run = fit(short(tiny_recipe, model), tiny_dataset, device="cpu", precision="fp32", runs=tmp_path)
+    run = fit(short(tiny_recipe, model), tiny_dataset, FitOptions(device="cpu", precision="fp32", runs=tmp_path))
     export = export_run(run, FORMATS)
     assert export.folder == run.folder / "export"
     assert set(export.sizes) == {"model.onnx", "model.int8.onnx", "model.pt2", "model.safetensors"}
@@ -133,7 +133,7 @@ def test_int8_is_about_as_accurate_as_fp32(
     letters = make_eyechart(train=5000, test=0)
     monkeypatch.setattr(write, "load_again", lambda about, data: letters)
     recipe = tiny_recipe.replace(widths=(16, 16, 32, 32), epochs=4)
-    run = fit(recipe, letters, device="cpu", precision="fp32", runs=tmp_path)
+    run = fit(recipe, letters, FitOptions(device="cpu", precision="fp32", runs=tmp_path))
     (found,) = export_run(run, ["int8"]).parities
     assert found.refusal is None
     assert found.accuracy.first.n == 500
@@ -176,7 +176,9 @@ def test_an_unfinished_run_is_not_exported(own_run: Run) -> None:
 def test_a_final_training_has_no_val_accuracy_to_state(
     tiny_recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, small_eyechart: None
 ) -> None:
-    run = fit(short(tiny_recipe, "mlp"), tiny_dataset, final=True, device="cpu", precision="fp32", runs=tmp_path)
+    run = fit(
+        short(tiny_recipe, "mlp"), tiny_dataset, FitOptions(final=True, device="cpu", precision="fp32", runs=tmp_path)
+    )
     export = export_run(run, ["safetensors"])
     assert export.parities[0].split == "train+val"
     assert json.loads((export.folder / "model.json").read_text())["val_accuracy"] is None

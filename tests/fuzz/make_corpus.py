@@ -25,7 +25,7 @@ from snellen.models.weights import weights_hash
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.recipe import SGD, Recipe
 from snellen.serialize import to_json
-from snellen.train.fit import fit
+from snellen.train.fit import FitOptions, fit
 
 _RUN_FILES = (
     "run.json", "recipe.json", "environment.json", "guards.json", "metrics.jsonl", "predictions_val.npz",
@@ -105,7 +105,7 @@ def run_folder() -> dict[str, bytes]:
     )  # fmt: skip
     dataset = make_eyechart(seed=0, train=120, test=20)
     with tempfile.TemporaryDirectory() as runs:
-        run = fit(recipe, dataset, device="cpu", precision="fp32", runs=Path(runs))
+        run = fit(recipe, dataset, FitOptions(device="cpu", precision="fp32", runs=Path(runs)))
         ledger = Ledger(Path(runs) / "ledger.jsonl")
         candidate = Candidate(run.name, weights_hash(run), "tiny", 0, "beef")
         test = TestSet("eyechart", 20, "f", ("0123456789abcdef",))

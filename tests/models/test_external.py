@@ -19,7 +19,7 @@ from snellen.models.normalized import Classifier
 from snellen.models.weights import load_pretrained, restore
 from snellen.recipes.recipe import SGD, Finetune, Recipe
 from snellen.runs.run import Run
-from snellen.train.fit import fit
+from snellen.train.fit import FitOptions, fit
 from snellen.train.optimizers import apply_freezing, build_optimizers, parts, trainable_names
 from snellen.train.setup import begin_with, prepare
 from snellen.train.training import Training
@@ -144,10 +144,7 @@ def test_a_run_begins_with_given_weights_and_says_so_and_is_restored_as_it_was(
     run = fit(
         finetuned,
         tiny_dataset,
-        device="cpu",
-        precision="fp32",
-        runs=tmp_path / "runs",
-        weights=tmp_path / "w.safetensors",
+        FitOptions(device="cpu", precision="fp32", runs=tmp_path / "runs", weights=tmp_path / "w.safetensors"),
     )
     assert run.info["start"]["file"] == "w.safetensors"
     assert run.info["start"]["new"] == ["fc.weight", "fc.bias"]
@@ -163,7 +160,7 @@ def test_the_last_linear_layer_is_found() -> None:
 def test_an_interrupted_run_goes_on_without_the_file_it_began_with(
     finetuned: Recipe, tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from snellen.train.fit import resume
+    from snellen.train.fit import FitOptions, resume
 
     class Killed(BaseException):
         """Stands for kill -9."""
@@ -171,14 +168,14 @@ def test_an_interrupted_run_goes_on_without_the_file_it_began_with(
     file = tmp_path / "w.safetensors"
     save_file(dict(made("timm:resnet18", seed=9).net.state_dict()), file)
     options = {"device": "cpu", "precision": "fp32", "weights": file}
-    whole = fit(finetuned, tiny_dataset, runs=tmp_path / "whole", name="run", **options)
+    whole = fit(finetuned, tiny_dataset, FitOptions(runs=tmp_path / "whole", name="run", **options))
 
     def killed(*_: object, **__: object) -> torch.Tensor:
         raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(Training, "step", killed)
-        fit(finetuned, tiny_dataset, runs=tmp_path / "cut", name="run", **options)
+        fit(finetuned, tiny_dataset, FitOptions(runs=tmp_path / "cut", name="run", **options))
     file.unlink()
     again = resume(Run(tmp_path / "cut" / "run"), tiny_dataset)
     first, second = (restore(run).state_dict() for run in (whole, again))

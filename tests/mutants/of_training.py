@@ -132,7 +132,7 @@ OF_TRAINING = (
     ),
     Mutant(
         "muon-without-nesterov",
-        "train/muon.py",
+        "train/optimizers.py",
         "direction = p.grad.add(buffer, alpha=momentum)",
         "direction = buffer.clone()",
         ("train/test_muon.py::test_one_step_is_the_one_written_by_hand",),

@@ -36,6 +36,6 @@ def trained(
 
     def train(**options: Any) -> Run:
         settings = {"device": "cpu", "precision": "fp32", "runs": tmp_path / "runs", "name": "run"} | options
-        return fitting.fit(tiny_recipe, tiny_dataset, **settings)
+        return fitting.fit(tiny_recipe, tiny_dataset, fitting.FitOptions(**settings))
 
     return train

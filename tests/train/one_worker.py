@@ -18,7 +18,7 @@ from snellen.errors import SnellenError
 from snellen.recipes.json_form import read_recipe
 from snellen.train import recorder
 from snellen.train.batches import Batch
-from snellen.train.fit import fit
+from snellen.train.fit import FitOptions, fit
 from snellen.train.interrupt import Interrupted
 from snellen.train.training import Training
 
@@ -39,7 +39,9 @@ def main(recipe: str, runs: str, signal_name: str = "", rank: str = "0", step: s
     Training.step = step_and_stop  # type: ignore[method-assign]
     letters = make_eyechart(seed=0, train=300, test=60)
     try:
-        run = fit(read_recipe(Path(recipe)), letters, device="cpu", precision="fp32", runs=Path(runs), name="run")
+        run = fit(
+            read_recipe(Path(recipe)), letters, FitOptions(device="cpu", precision="fp32", runs=Path(runs), name="run")
+        )
     except Interrupted as stopped:
         return stopped.exit_code
     except SnellenError as error:

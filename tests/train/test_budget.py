@@ -10,6 +10,7 @@ from snellen.recipes.recipe import DataPruning, Expect, Recipe
 from snellen.show.progress import Progress
 from snellen.train import budget
 from snellen.train.budget import fit_into, parse_duration
+from snellen.train.fit import FitOptions
 
 
 @pytest.mark.parametrize(
@@ -26,9 +27,8 @@ def test_anything_else_is_refused_with_the_value(text: str) -> None:
 
 
 def fitted(recipe: Recipe, dataset: Dataset, seconds: float, *, final: bool = False) -> Recipe:
-    return fit_into(
-        recipe, dataset, seconds=seconds, device="cpu", precision="fp32", progress=Progress(quiet=True), final=final
-    )  # fmt: skip
+    options = FitOptions(device="cpu", precision="fp32", final=final)
+    return fit_into(recipe, dataset, options, seconds=seconds, progress=Progress(quiet=True))
 
 
 @pytest.fixture

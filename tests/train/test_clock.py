@@ -21,7 +21,7 @@ from snellen.recipes.recipe import Recipe
 from snellen.runs import environment
 from snellen.runs.run import Run, open_run
 from snellen.train.batches import Batch
-from snellen.train.fit import fit, resume
+from snellen.train.fit import FitOptions, fit, resume
 from snellen.train.interrupt import Interrupted
 from snellen.train.training import Training
 
@@ -54,7 +54,7 @@ def stopped_and_resumed(recipe: Recipe, dataset: Dataset, runs: Path, patch: pyt
 
     patch.setattr(Training, "step", step)
     with pytest.raises(Interrupted):
-        fit(recipe, dataset, device="cpu", precision="fp32", runs=runs, name=f"s{seed}", seed=seed)
+        fit(recipe, dataset, FitOptions(device="cpu", precision="fp32", runs=runs, name=f"s{seed}", seed=seed))
     return resume(open_run(runs / f"s{seed}"), dataset)
 
 

@@ -24,7 +24,7 @@ from snellen.runs.run import Run, open_run
 from snellen.serialize import to_json
 from snellen.train.batches import Batch
 from snellen.train.ddp import ALONE, Workers, launched, require_same
-from snellen.train.fit import fit, resume
+from snellen.train.fit import FitOptions, fit, resume
 from snellen.train.setup import prepare
 from snellen.train.training import Training
 
@@ -61,7 +61,7 @@ def shared(recipe: Recipe, runs: Path, *signal: str, restarts: int = 0) -> Run:
 
 
 def alone(recipe: Recipe, letters: Dataset, runs: Path) -> Run:
-    return fit(recipe, letters, device="cpu", precision="fp32", runs=runs, name="run")
+    return fit(recipe, letters, FitOptions(device="cpu", precision="fp32", runs=runs, name="run"))
 
 
 @pytest.mark.parametrize(

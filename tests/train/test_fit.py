@@ -27,7 +27,7 @@ from snellen.recipes.recipe import SGD, Recipe, Schedule
 from snellen.runs.run import Run, open_run
 from snellen.train import ddp, recorder
 from snellen.train.batches import Batch
-from snellen.train.fit import fit, resume
+from snellen.train.fit import FitOptions, fit, resume
 from snellen.train.training import Training
 
 
@@ -35,7 +35,7 @@ from snellen.train.training import Training
 def trained(tmp_path: Path, tiny_recipe: Recipe, tiny_dataset: Dataset) -> Callable[..., Run]:
     def train(recipe: Recipe = tiny_recipe, **options: Any) -> Run:
         settings = {"device": "cpu", "precision": "fp32", "runs": tmp_path / "runs"} | options
-        return fit(recipe, tiny_dataset, **settings)
+        return fit(recipe, tiny_dataset, FitOptions(**settings))
 
     return train
 
@@ -232,7 +232,7 @@ def test_after_a_full_disk_the_run_goes_on_and_ends_as_if_nothing_had_happened(
     full_disk: Path, finished_run: Run, tiny_recipe: Recipe, tiny_dataset: Dataset
 ) -> None:
     with pytest.raises(StorageError, match="the disk is full"):
-        fit(tiny_recipe, tiny_dataset, device="cpu", precision="fp32", runs=full_disk / "runs", name="mine")
+        fit(tiny_recipe, tiny_dataset, FitOptions(device="cpu", precision="fp32", runs=full_disk / "runs", name="mine"))
     roomy = full_disk.parent / "roomy"
     shutil.copytree(full_disk / "runs", roomy)
     run = resume(open_run(roomy / "mine"), tiny_dataset)

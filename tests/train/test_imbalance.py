@@ -21,7 +21,7 @@ from snellen.recipes.json_form import from_json, with_settings
 from snellen.recipes.recipe import Augment, Recipe, Sampling
 from snellen.serialize import to_json
 from snellen.train.batches import Batches, _balanced
-from snellen.train.fit import fit
+from snellen.train.fit import FitOptions, fit
 from snellen.train.setup import prepare
 from snellen.train.training import Training
 
@@ -116,7 +116,7 @@ def test_either_remedy_trains_and_is_on_record(
     setting: str, tmp_path: Path, tiny_dataset: Dataset, tiny_recipe: Recipe
 ) -> None:
     recipe = with_settings(tiny_recipe, [setting])
-    run = fit(recipe, tiny_dataset, device="cpu", precision="fp32", runs=tmp_path)
+    run = fit(recipe, tiny_dataset, FitOptions(device="cpu", precision="fp32", runs=tmp_path))
     assert run.recipe == recipe
     assert to_json(run.recipe)[setting.partition("=")[0]] == "balanced"
 

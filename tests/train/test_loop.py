@@ -17,7 +17,7 @@ from snellen.recipes.recipe import Augment, Average, Freeze, Recipe, Resolution,
 from snellen.runs.run import Run
 from snellen.train import training as training_file
 from snellen.train.batches import Batch
-from snellen.train.fit import fit
+from snellen.train.fit import FitOptions, fit
 from snellen.train.optimizers import Lookahead
 from snellen.train.schedules import lr_fraction
 from snellen.train.training import Training
@@ -67,7 +67,7 @@ def watch(recipe: Recipe, dataset: Dataset, runs: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Training, "step", step)
     monkeypatch.setattr(training_file, "resize_side", resized)
-    seen.run = fit(recipe, dataset, device="cpu", precision="fp32", runs=runs, **options)
+    seen.run = fit(recipe, dataset, FitOptions(device="cpu", precision="fp32", runs=runs, **options))
     return seen
 
 
@@ -145,7 +145,7 @@ def test_every_step_weighs_the_classes_as_the_recipe_says(
 
     monkeypatch.setattr(training_file.functional, "cross_entropy", cross_entropy)
     balanced = recipe.replace(class_weights="balanced", epochs=1)
-    run = fit(balanced, Dataset("rare", rare, None, "here"), device="cpu", precision="fp32", runs=tmp_path)
+    run = fit(balanced, Dataset("rare", rare, None, "here"), FitOptions(device="cpu", precision="fp32", runs=tmp_path))
     counts = np.array(run.info["data"]["train"]["per_class"])
     expected = torch.tensor(counts.sum() / (10 * counts), dtype=torch.float32)
     assert len(seen) == run.journal.rows()[-1]["step"]
@@ -200,6 +200,6 @@ def test_the_training_loss_of_a_row_is_the_mean_over_the_images_of_its_epoch(
         return loss
 
     monkeypatch.setattr(Training, "step", step)
-    run = fit(recipe, tiny_dataset, device="cpu", precision="fp32", runs=tmp_path)
+    run = fit(recipe, tiny_dataset, FitOptions(device="cpu", precision="fp32", runs=tmp_path))
     means = [sum(losses[:4]) / 256, sum(losses[4:8]) / 256, sum(losses[8:]) / 128]
     assert [row["train/loss"] for row in run.journal.rows()] == pytest.approx(means, rel=1e-6)

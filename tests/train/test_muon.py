@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from snellen.train.muon import Muon, orthogonalise
+from snellen.train.optimizers import Muon, orthogonalise
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -13,7 +13,7 @@ from snellen.errors import InvalidSetting
 from snellen.models.catalog import ModelSpec, build
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.recipe import SGD, Finetune, Muon, Recipe
-from snellen.train.muon import Muon as MuonOptimizer
+from snellen.train.optimizers import Muon as MuonOptimizer
 from snellen.train.optimizers import build_optimizers
 from snellen.train.precision import DeviceAndPrecision
 from snellen.train.schedules import set_lr

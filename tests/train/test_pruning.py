@@ -19,7 +19,7 @@ from snellen.errors import InvalidSetting
 from snellen.recipes.recipe import SGD, Augment, DataPruning, Recipe
 from snellen.train.batches import Batches, Pruning
 from snellen.train.ddp import Workers
-from snellen.train.fit import fit
+from snellen.train.fit import FitOptions, fit
 from snellen.train.setup import prepare
 from snellen.train.training import Training
 
@@ -150,7 +150,7 @@ def test_it_goes_with_the_remedies_for_rare_classes(
     rare = np.flatnonzero((tiny_dataset.train.labels != 0) | (np.arange(300) % 4 == 0))
     uneven = Dataset("rare", tiny_dataset.train.take(rare, "all"), None, "here")
     recipe = tiny_recipe.replace(data_pruning=DataPruning(after=0.0), **change)
-    run = fit(recipe, uneven, device="cpu", precision="fp32", runs=tmp_path)
+    run = fit(recipe, uneven, FitOptions(device="cpu", precision="fp32", runs=tmp_path))
     assert run.info["status"] == "finished"
 
 

@@ -21,7 +21,7 @@ from snellen.runs.run import Run, open_run
 from snellen.train import ddp, recorder
 from snellen.train import fit as fit_file
 from snellen.train.batches import Batch
-from snellen.train.fit import fit, resume
+from snellen.train.fit import FitOptions, fit, resume
 from snellen.train.interrupt import Interrupted
 from snellen.train.training import Training
 
@@ -77,7 +77,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def start(recipe: Recipe, dataset: Dataset, runs: Path) -> Run:
-    return fit(recipe, dataset, device="cpu", precision="fp32", runs=runs, name="run")
+    return fit(recipe, dataset, FitOptions(device="cpu", precision="fp32", runs=runs, name="run"))
 
 
 def interrupted(recipe: Recipe, dataset: Dataset, runs: Path, kind: type[BaseException] = Interrupted) -> Run:
@@ -282,10 +282,9 @@ def test_a_run_whose_given_weights_were_not_taken_over_yet_does_not_go_on_withou
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(fit_file, "train", die)
-        fit(
-            tiny_recipe, tiny_dataset, device="cpu", precision="fp32", runs=tmp_path / "runs", name="run",
-            weights=finished_run.folder / "weights.safetensors",
-        )  # fmt: skip
+        weights = finished_run.folder / "weights.safetensors"
+        options = FitOptions(device="cpu", precision="fp32", runs=tmp_path / "runs", name="run", weights=weights)
+        fit(tiny_recipe, tiny_dataset, options)
     with pytest.raises(RunError, match=r"would go on without them. Train again with --weights"):
         resume(open_run(tmp_path / "runs" / "run"), tiny_dataset)
 

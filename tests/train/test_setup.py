@@ -15,7 +15,7 @@ from snellen.data.eyechart import make_eyechart
 from snellen.data.pixel_statistics import measure
 from snellen.errors import DataError, InvalidSetting, UnknownName
 from snellen.recipes.recipe import Freeze, Muon, Recipe, Resolution
-from snellen.train.fit import fit
+from snellen.train.fit import FitOptions, fit
 from snellen.train.setup import TrainingSetup, prepare, resume_setup
 
 
@@ -90,8 +90,7 @@ def test_what_cannot_be_trained_is_refused_before_a_folder_is_made(
         fit(
             tiny_recipe.replace(**changes),
             tiny_dataset,
-            runs=tmp_path / "runs",
-            **({"device": "cpu", "precision": "fp32"} | options),
+            FitOptions(runs=tmp_path / "runs", **{"device": "cpu", "precision": "fp32"} | options),
         )
     assert not (tmp_path / "runs").exists()
 
@@ -111,7 +110,7 @@ def test_going_on_with_other_data_is_refused(tiny_recipe: Recipe, tiny_dataset: 
 def test_muon_is_not_for_a_model_without_filters(tmp_path: Path, tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
     recipe = tiny_recipe.replace(model="mlp", widths=(), optimizer=Muon())
     with pytest.raises(InvalidSetting, match="use sgd"):
-        fit(recipe, tiny_dataset, device="cpu", precision="fp32", runs=tmp_path)
+        fit(recipe, tiny_dataset, FitOptions(device="cpu", precision="fp32", runs=tmp_path))
 
 
 def test_a_resumed_training_runs_on_as_many_threads_as_it_began_with(

@@ -24,6 +24,7 @@ from snellen.runs import run as runs_on_disk
 from snellen.serialize import to_json
 from snellen.show import notebook
 from snellen.show.progress import Progress
+from snellen.train.fit import FitOptions
 from snellen.train.fit import fit as fit_run
 
 
@@ -118,15 +119,17 @@ def fit(
     run = fit_run(
         _changed(chosen, settings),
         dataset,
-        seed=seed,
-        final=final,
-        device=device,
-        precision=precision,
-        runs=user_path(runs),
-        name=name,
-        track=track,
-        progress=Progress(quiet=quiet),
-        weights=weights,
+        FitOptions(
+            seed=seed,
+            final=final,
+            device=device,
+            precision=precision,
+            runs=user_path(runs),
+            name=name,
+            track=track,
+            weights=weights,
+        ),
+        Progress(quiet=quiet),
     )
     return TrainedRun(run)
 

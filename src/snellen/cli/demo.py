@@ -26,14 +26,16 @@ def run(args: Args) -> int:
     from snellen.recipes.catalog import default_recipe
     from snellen.show.progress import Progress
     from snellen.show.terminal import show_run
-    from snellen.train.fit import fit
+    from snellen.train.fit import FitOptions, fit
 
     progress = Progress(quiet=args.json)
     dataset = load("eyechart")
     finished = fit(
-        default_recipe(dataset.name), dataset, seed=args.seed, device=args.device, runs=args.runs, name="demo",
-        progress=progress,
-    )  # fmt: skip
+        default_recipe(dataset.name),
+        dataset,
+        FitOptions(seed=args.seed, device=args.device, runs=args.runs, name="demo"),
+        progress,
+    )
     show_run(finished.folder, as_json=args.json)
     progress.say("[dim]with CIFAR-10: snellen data download cifar10, then snellen train cifar10 --budget 5m[/dim]")
     return 0

@@ -83,7 +83,7 @@ def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
     from snellen.trackers.catalog import targets
     from snellen.train.budget import fit_into, parse_duration
     from snellen.train.ddp import launched
-    from snellen.train.fit import fit
+    from snellen.train.fit import FitOptions, fit
 
     workers = launched()
     targets(args.track, live=True)  # a slip should be known before the data are read
@@ -91,28 +91,23 @@ def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
     seconds = parse_duration(args.budget) if args.budget else None
     if seconds is not None and workers.count > 1:
         raise UsageError("--budget measures the speed of one process; with several workers give --set epochs=…")
+    options = FitOptions(
+        seed=args.seed,
+        final=args.final,
+        device=args.device,
+        precision=args.precision,
+        weights=args.weights,
+        runs=args.runs,
+        name=args.name,
+        track=args.track,
+    )
     progress = Progress(quiet=args.json or not workers.first)
     with workers.one_before_the_others():
         dataset = args.own_pictures.load(dataset_name, data=args.data, download=args.download, progress=progress)
     progress.about(dataset.about)
     if seconds is not None:
-        recipe = fit_into(
-            recipe, dataset, seconds=seconds, device=args.device, precision=args.precision, progress=progress,
-            final=args.final,
-        )  # fmt: skip
-    finished = fit(
-        recipe,
-        dataset,
-        seed=args.seed,
-        final=args.final,
-        device=args.device,
-        precision=args.precision,
-        runs=args.runs,
-        name=args.name,
-        track=args.track,
-        progress=progress,
-        weights=args.weights,
-    )
+        recipe = fit_into(recipe, dataset, options, seconds=seconds, progress=progress)
+    finished = fit(recipe, dataset, options, progress)
     if workers.first:
         _print_result(finished.folder, args.json)
     return 0

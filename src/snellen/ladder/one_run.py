@@ -18,7 +18,7 @@ from snellen.recipes.json_form import recipe_hash
 from snellen.runs.run import Run, open_run
 from snellen.serialize import to_json
 from snellen.show.progress import Progress
-from snellen.train.fit import fit, resume
+from snellen.train.fit import FitOptions, fit, resume
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,8 @@ def train_one(
             fit(
                 rung.recipe,
                 dataset,
-                seed=seed,
-                device=plan.device,
-                precision=plan.precision,
-                runs=plan.folder,
-                name=folder.name,
-                progress=progress,
+                FitOptions(seed=seed, device=plan.device, precision=plan.precision, runs=plan.folder, name=folder.name),
+                progress,
             )
             return Trained(rung, seed, open_run(folder), reused=False)
         run = checked_run(plan, rung, seed)

@@ -11,6 +11,7 @@ from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting
 from snellen.recipes.recipe import Recipe
 from snellen.show.progress import Progress
+from snellen.train.fit import FitOptions
 from snellen.train.setup import TrainingSetup, prepare
 from snellen.train.training import Training
 
@@ -35,16 +36,7 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
-def fit_into(
-    recipe: Recipe,
-    dataset: Dataset,
-    *,
-    seconds: float,
-    device: str,
-    precision: str,
-    progress: Progress,
-    final: bool = False,
-) -> Recipe:
+def fit_into(recipe: Recipe, dataset: Dataset, options: FitOptions, *, seconds: float, progress: Progress) -> Recipe:
     """The recipe with as many epochs as fit into `seconds` here, counting one evaluation per epoch.
 
     A `final` training has more images and no val to look at.
@@ -53,7 +45,9 @@ def fit_into(
         InvalidSetting: not even a twentieth of an epoch fits.
     """
     started = time.monotonic()
-    setup = prepare(recipe, dataset, seed=0, final=final, device=device, precision=precision)
+    setup = prepare(
+        recipe, dataset, seed=0, final=options.final, device=options.device, precision=options.precision
+    )  # fmt: skip
     rate = _images_per_second(setup)
     train_images = len(setup.splits.train) * (
         recipe.data_pruning.trained_share(recipe.epochs) if recipe.data_pruning else 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,20 +36,32 @@ from snellen.train.setup import TrainingSetup, begin_with, prepare, resume_setup
 from snellen.train.training import Training
 
 
-def fit(
-    recipe: Recipe,
-    dataset: Dataset,
-    *,
-    seed: int = 0,
-    final: bool = False,
-    device: str = "auto",
-    precision: str = "auto",
-    runs: Path = Path("runs"),
-    name: str | None = None,
-    track: Sequence[str] = (),
-    progress: Progress | None = None,
-    weights: str | Path | None = None,
-) -> Run:
+@dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """What is chosen for one training beside its recipe and its data.
+
+    Attributes:
+        seed: of initialisation, order and augmentation; the same seed gives the same bits on the same CPU.
+        final: train on train + val, with the recipe's fixed schedule and no selection.
+        device: "auto", "cpu", "cuda" or "mps".
+        precision: "auto", "fp32" or "bf16".
+        weights: a .safetensors file to begin with, or "pretrained" for those that timm or torchvision publish.
+        runs: folder that holds the runs.
+        name: of the run folder; by default DATA-RECIPE-sSEED. A taken name gets -2, -3, …
+        track: trackers that follow it, as `trackers.catalog` names them. One that fails does not end the training.
+    """
+
+    seed: int = 0
+    final: bool = False
+    device: str = "auto"
+    precision: str = "auto"
+    weights: str | Path | None = None
+    runs: Path = Path("runs")
+    name: str | None = None
+    track: Sequence[str] = ()
+
+
+def fit(recipe: Recipe, dataset: Dataset, options: FitOptions | None = None, progress: Progress | None = None) -> Run:
     """Train a recipe on a data set; returns the run folder with weights, predictions and grades.
 
     Under torchrun every worker calls this; the first writes, all return its folder, and restarted ones go on with it.
@@ -57,35 +69,30 @@ def fit(
     Args:
         recipe: every choice of the training.
         dataset: from `data.catalog.load`.
-        seed: of initialisation, order and augmentation; the same seed gives the same bits on the same CPU.
-        final: train on train + val, with the recipe's fixed schedule and no selection.
-        device: "auto", "cpu", "cuda" or "mps".
-        precision: "auto", "fp32" or "bf16".
-        runs: folder that holds the runs.
-        name: of the run folder; by default DATA-RECIPE-sSEED. A taken name gets -2, -3, …
-        track: trackers that follow it, as `trackers.catalog` names them. One that fails does not end the training.
+        options: seed, device, place and the like.
         progress: where to show it; None shows nothing.
-        weights: a .safetensors file to begin with, or "pretrained" for those that timm or torchvision publish.
 
     Raises:
         SnellenError: with one sentence, whatever is wrong.
         Interrupted: SIGINT, SIGTERM or SIGHUP; the run is resumable.
     """
-    workers = launched()
+    chosen, workers = options or FitOptions(), launched()
     shown = _shown(progress, workers)
-    followers = targets(track, live=True)
-    begun = begun_by(workers, runs, recipe, seed)
+    followers = targets(chosen.track, live=True)
+    begun = begun_by(workers, chosen.runs, recipe, chosen.seed)
     if begun is not None:
-        return resume(begun, dataset, shown, track=track)
-    require_place(runs)
-    place = workers.device(device)
+        return resume(begun, dataset, shown, track=chosen.track)
+    require_place(chosen.runs)
+    device = workers.device(chosen.device)
     with workers.one_before_the_others():
-        setup = prepare(recipe, dataset, seed=seed, final=final, device=place, precision=precision)
-        setup = begin_with(setup, weights) if weights else setup
+        setup = prepare(
+            recipe, dataset, seed=chosen.seed, final=chosen.final, device=device, precision=chosen.precision
+        )
+        setup = begin_with(setup, chosen.weights) if chosen.weights else setup
     agreed = workers.broadcast_json(setup.compute.precision)
     setup = replace(setup, compute=replace(setup.compute, precision=agreed))
-    run_name = name or f"{dataset.name}-{recipe.name}-s{seed}{'-final' if final else ''}"
-    run = _created(setup, runs, run_name, shown, workers)
+    name = chosen.name or f"{dataset.name}-{recipe.name}-s{chosen.seed}{'-final' if chosen.final else ''}"
+    run = _created(setup, chosen.runs, name, shown, workers)
     with _held(run, workers):
         return _train_and_grade(setup, run, shown, followers, workers)
 
