@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from torch.nn import functional
 
 import snellen
 from snellen.augment.batched import augment_batch
@@ -48,12 +49,14 @@ def code_that_runs(work: Callable[[], Trace]) -> tuple[Trace, set[CodeType]]:
 def test_every_function_named_at_a_stop_is_one_that_ran(own_run: Run, tiny_dataset: Dataset) -> None:
     traced, entered = code_that_runs(lambda: trace(context_of(own_run, tiny_dataset)))
     for stage in traced.stages:
-        for called in (stage.production, stage.by_hand):
-            assert called.function.__code__ in entered, f"{stage.key}: {called.name} did not run"
-    names = {stage.key: stage.production.name for stage in traced.stages}
-    assert names["augmented"] == "augment.batched.augment_batch"
-    assert names["normalised"] == "models.normalized.Normalized.forward"
-    assert names["logits"].startswith("models.")  # the network's own forward, not that of torch's linear layer
+        for each in (stage.production, stage.by_hand):
+            assert each.function.__code__ in entered, f"{stage.key}: {each.name} did not run"
+    called = {stage.key: stage.production for stage in traced.stages}
+    assert called["augmented"].name == "augment_batch"
+    assert called["normalised"].name == "Normalized.forward"
+    # The network's own forward, not that of torch's layer, and of its statements the one that calls the layer.
+    assert called["logits"].place.startswith("models/small_cnn.py:")
+    assert called["logits"].code.startswith("logits = self.fc(")
 
 
 def test_the_place_is_the_line_where_the_function_stands() -> None:
@@ -67,7 +70,8 @@ def test_a_short_function_is_shown_without_docstring_and_annotations_and_a_long_
     assert call(linear, np.ones(2), np.eye(2), 1.0).code == "sums = weight @ features + bias\nreturn sums"
     shown = Call(Normalized.forward, None).code
     assert shown == "return (images - self.mean[:, None, None]) / self.std[:, None, None]"
-    assert Call(augment_batch, None).code == "augment_batch(images, draws)"
+    assert Call(load_folder, None).code.startswith("load_folder(path, ")
+    assert Call(functional.cross_entropy, None).code.startswith("cross_entropy(input, target, ")  # torch's own
 
 
 def test_results_of_different_shape_or_without_a_number_do_not_agree() -> None:
@@ -97,7 +101,7 @@ def test_the_first_stop_of_a_folder_is_its_file_decoded_and_names_no_path(
     )
     traced = trace(context_of(run, dataset))
     first = traced.stages[0]
-    assert (first.title, first.production.name) == ("Decoded file", "data.pictures.PictureForm.pixels")
+    assert (first.title, first.production.name) == ("Decoded file", "PictureForm.pixels")
     assert first.facts["file"] == dataset.files[traced.image]
     assert "grey bars" in first.says
     assert str(tmp_path) not in str(to_json(traced))

@@ -87,15 +87,16 @@ def _forward(image: TracedImage) -> Seen:
     return seen
 
 
-def _caller(image: TracedImage, path: str) -> Any:
+def _caller(image: TracedImage, path: str, result: NDArray[np.float32]) -> Call:
     """The forward function that calls the module at `path`; torch's containers, which only pass on, are skipped."""
     owner: nn.Module = image.context.model
+    name = path
     while path:
-        path = path.rpartition(".")[0]
+        path, _, name = path.rpartition(".")
         owner = image.context.model.get_submodule(path)
         if not type(owner).__module__.startswith("torch.nn."):
             break
-    return type(owner).forward
+    return Call(type(owner).forward, result, f"self.{name}(")
 
 
 def _again(image: TracedImage, path: str, seen: Seen) -> tuple[Call, Call, dict[str, str]]:
@@ -105,19 +106,19 @@ def _again(image: TracedImage, path: str, seen: Seen) -> tuple[Call, Call, dict[
     """
     module, (given, made) = image.context.model.get_submodule(path), seen[path]
     own: dict[str, Any] = {name: value.detach().double().numpy() for name, value in module.state_dict().items()}
-    exact, caller = given.astype(np.float64), _caller(image, path)
+    exact = given.astype(np.float64)
     if isinstance(module, nn.Linear):
         again = call(by_hand.linear, exact.reshape(-1), own["weight"], own.get("bias", 0.0))
-        return Call(caller, made), again, {}
+        return _caller(image, path, made), again, {}
     if isinstance(module, nn.BatchNorm2d):
         columns = (own[name][:, None, None] for name in ("running_mean", "running_var", "weight", "bias"))
-        return Call(caller, made), call(by_hand.batch_norm, exact, *columns, module.eps), {}
+        return _caller(image, path, made), call(by_hand.batch_norm, exact, *columns, module.eps), {}
     assert isinstance(module, nn.Conv2d), "the layers shown end in a convolution or in a batch norm"
     row, column = made.shape[1] // 2, made.shape[2] // 2
     patch = _patch(module, exact, row, column)
     again = call(by_hand.convolve_at, patch, own["weight"], own.get("bias", 0.0))
     where = {"position": f"row {row}, column {column}", "patch": "x".join(map(str, patch.shape))}
-    return Call(caller, made[:, row, column]), again, where
+    return _caller(image, path, made[:, row, column]), again, where
 
 
 def _patch(layer: nn.Conv2d, given: NDArray[np.float64], row: int, column: int) -> NDArray[np.float64]:

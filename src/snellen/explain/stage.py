@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 """(h, w, 3) uint8, ready to be shown."""
 
-_FEW = 8  # lines of statements that are shown; of a longer function only how it is called
+_SHORT = 800  # characters; of a longer function is shown only how it is called
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +40,17 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """A function, and what came of calling it (or the part of it that is compared)."""
+    """A function that was called.
+
+    Attributes:
+        function: one written in Python.
+        result: what came of it, or the part of that which is compared.
+        calls: of its statements only those with this call are of interest, such as "self.conv1("; "" for all.
+    """
 
     function: Callable[..., Any]
     result: Any
+    calls: str = ""
     json_only: ClassVar = ("name", "place", "code")
 
     def part(self, of: Callable[[Any], Any]) -> Call:
@@ -52,25 +59,27 @@ class Call:
 
     @property
     def name(self) -> str:
-        """Module and name, those of this package without its own."""
-        return f"{self.function.__module__}.{self.function.__qualname__}".removeprefix("snellen.")
+        """The function's, with its class."""
+        return self.function.__qualname__
 
     @property
     def place(self) -> str:
-        """File and line, such as "augment/batched.py:58"."""
+        """File and line, such as "augment/batched.py:58"; of this package's files without its name."""
         module = self.function.__module__.removeprefix("snellen.").replace(".", "/")
         return f"{module}.py:{self.function.__code__.co_firstlineno}"
 
     @property
     def code(self) -> str:
-        """Its statements without docstring, comments and annotations where they are few; else how it is called."""
+        """Its statements without docstring, comments and annotations; of a long or foreign one how it is called."""
         (definition,) = ast.parse(textwrap.dedent(inspect.getsource(self.function))).body
         assert isinstance(definition, ast.FunctionDef), "what is called is a function"
-        statements = definition.body[1:] if ast.get_docstring(definition) else definition.body
-        lines = "\n".join(ast.unparse(each) for each in statements).splitlines()
-        if len(lines) > _FEW:
+        statements = [ast.unparse(each) for each in definition.body[1 if ast.get_docstring(definition) else 0 :]]
+        asked = [each for each in statements if self.calls and self.calls in each]
+        code = "\n".join(asked or statements)
+        ours = self.function.__module__.startswith("snellen.")
+        if len(code) > _SHORT or not (asked or ours):
             return f"{definition.name}({', '.join(inspect.signature(self.function).parameters)})"
-        return "\n".join(re.sub(r"^(\s*\w+): [^=]+ = ", r"\1 = ", line) for line in lines)
+        return re.sub(r"^(\s*\w+): [^=\n]+ = ", r"\1 = ", code, flags=re.MULTILINE)
 
 
 def call(function: Callable[..., Any], *arguments: Any, **options: Any) -> Call:

@@ -181,6 +181,6 @@ function looks(answers, row, layerViews, go) {
         return h("figure", {}, spotlight(answers.sprite, row, map, `${name} layer: where the evidence lies`), h("figcaption", {}, name));
       }),
     ),
-    h("button", { type: "button", class: "link", onclick: () => go({ view: "inside", i: answers.ids[row] }) }, "Its layer views, the @@ →"),
+    h("button", { type: "button", class: "link", onclick: () => go({ view: "inside", i: answers.ids[row] }) }, "Layer views →"),
   );
 }

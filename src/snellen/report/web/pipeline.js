@@ -109,7 +109,7 @@ function numbers({ array, facts }) {
 }
 
 function called(title, { name, place, code }) {
-  return h("figure", { class: "quote" }, h("figcaption", {}, title, h("span", { class: "soft", title: name }, ` ${place}`)), h("pre", {}, h("code", {}, code)));
+  return h("figure", { class: "quote" }, h("figcaption", {}, title, h("span", { class: "soft" }, ` ${name}, ${place}`)), h("pre", {}, h("code", {}, code)));
 }
 
 /** Four digits, without zeros that say nothing; powers of ten where a number is very small. */
