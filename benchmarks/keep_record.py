@@ -55,7 +55,7 @@ def _without_bulk(card: dict[str, Any]) -> dict[str, Any]:
     return {**card, "worst_pairs": card["worst_pairs"][:5]}
 
 
-_BULK = ("ids", "coverage", "risk", "bins", "confident_joint", "rows")
+_BULK = ("first_ids", "first_issues", "coverage", "risk", "bins", "confident_joint", "rows")
 
 
 def _figures(content: Any) -> Any:

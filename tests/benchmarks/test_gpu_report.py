@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import gpu_report, gpu_sections
+from benchmarks import gpu_report, gpu_sections, lesson
 from benchmarks.gpu_sections import SECTIONS, Plan, Section
 from snellen.bench import augment
 from snellen.bench.measurement import Measurement
@@ -29,6 +29,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_report, "_STEP_RECIPES", ("sprint", "marathon", "resnet18"))
     monkeypatch.setattr(gpu_report, "_DRY_LETTERS", 100)
     monkeypatch.setattr(augment, "_QUICK_IMAGES", 32)
+    monkeypatch.setattr(lesson, "WORKERS", 0)
     told = json.dumps({"warm_part_seconds": 3.0, "train_seconds": 2.0})
     monkeypatch.setattr(gpu_sections, "run_python", lambda *_, **__: Finished(told, 5.0, None))
 

@@ -35,6 +35,7 @@ def trainer(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.processes
 def test_trainers_take_turns_and_no_two_train_at_once(trainer: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     ours, peer = train_interleaved([([str(trainer), "ours", str(log)], 3), ([str(trainer), "peer", str(log)], 2)])
@@ -45,12 +46,14 @@ def test_trainers_take_turns_and_no_two_train_at_once(trainer: Path, tmp_path: P
     assert (len(ours.lines), len(peer.lines)) == (3, 2)
 
 
+@pytest.mark.processes
 def test_cold_is_from_the_start_of_the_process_and_holds_the_interpreter(trainer: Path, tmp_path: Path) -> None:
     (one,) = train_interleaved([([str(trainer), "ours", str(tmp_path / "log")], 2)])
     assert one.cold_seconds > one.lines[0]["seconds"]
     assert one.lines[1]["seconds"] < 10
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("program", "sentence"),
     [
