@@ -235,15 +235,15 @@ OF_GRADING = (
     Mutant(
         "looks-counted-from-zero",
         "data/ledger.py",
-        "return len(seen)",
-        "return len(seen) - 1",
+        "numbers[line.hash] = len(seen)",
+        "numbers[line.hash] = len(seen) - 1",
         ("data/test_look_numbers.py::test_each_other_model_is_a_new_look_and_the_first_stays_the_first",),
     ),
     Mutant(
         "the-same-weights-are-a-new-look",
         "data/ledger.py",
-        "if not any(weights <= before for before in seen):",
-        "if weights not in seen[:-1]:",
+        "not any(weights <= earlier for earlier in seen):",
+        "weights not in seen[:-1]:",
         ("data/test_look_numbers.py::test_the_same_weights_again_are_no_new_look",),
     ),
     Mutant(
