@@ -194,6 +194,30 @@ def test_from_a_command_to_the_arithmetic_are_at_most_three_files_each_known_to_
         assert any(name.startswith(module) for name in imports(tree_of(SOURCE / first))), (first, second)
 
 
+# One door to a run's data
+
+PREPARES = {
+    "data/run_images.py": "the door itself",
+    "data/info.py": "of a data set, before there is a run",
+    "cli/doctor.py": "of a data set, before there is a run",
+    "train/setup.py": "the training's own preparation",
+    "ladder/run.py": "the plan of runs that are to be trained",
+    "ladder/engines.py": "the same plan on another machine",
+}
+"""Files that may split or read data themselves; whatever asks a run for its pictures asks `images_of`."""
+
+
+def test_nothing_but_the_door_reads_or_splits_the_data_of_a_run() -> None:
+    guarded = {"snellen.data.splits.split", "snellen.data.splits.split_final"}
+    guarded |= {"snellen.data.run_images.load_as_before", "snellen.data.folder_dataset.load_folder"}
+    found = {}
+    for path in FILES:
+        used = guarded & set(imports(tree_of(path)))
+        if used and str(path.relative_to(SOURCE)) not in {*PREPARES, "data/catalog.py"} and room_of(path) != "bench":
+            found[name_of(path)] = used
+    assert not found
+
+
 # Sizes and names
 
 

@@ -11,6 +11,7 @@ from mixed_pictures import write_folder
 from snellen.data import catalog, eyechart
 from snellen.data.dataset import Dataset
 from snellen.data.folder_dataset import ImageOptions
+from snellen.data.run_images import load_as_before
 from snellen.errors import DataNotFound, InvalidSetting, RunError, UnknownName
 
 
@@ -64,16 +65,16 @@ def test_a_run_is_read_again_as_it_was_read(tmp_path: Path) -> None:
     write_folder(eyechart.make_eyechart(0, train=40, test=0).train, tmp_path / "letters")
     first = catalog.load("letters", reading=ImageOptions(24, "pad", 0.2))
     about = {"name": first.name, "source": first.source, "loading": first.loading}
-    again = catalog.load_again(about)
+    again = load_as_before(about)
     assert again.train.fingerprint == first.train.fingerprint
     (tmp_path / "letters").rename(tmp_path / "moved")
-    assert catalog.load_again(about, data=tmp_path / "moved").train.fingerprint == first.train.fingerprint
+    assert load_as_before(about, data=tmp_path / "moved").train.fingerprint == first.train.fingerprint
 
 
 @pytest.mark.parametrize("loading", [{}, None, {"side": "64", "fit": "crop", "test_fraction": 0}, {"side": 4}])
 def test_a_run_that_does_not_say_how_is_refused(tmp_path: Path, loading: Any) -> None:
     with pytest.raises(RunError, match="does not say how its pictures were read"):
-        catalog.load_again({"name": "letters", "source": str(tmp_path), "loading": loading})
+        load_as_before({"name": "letters", "source": str(tmp_path), "loading": loading})
 
 
 def test_nothing_is_downloaded_unasked(monkeypatch: pytest.MonkeyPatch) -> None:

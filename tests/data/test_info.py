@@ -16,7 +16,9 @@ def never() -> LabeledImages:
 
 
 def test_counts_and_statistics_survive_json_and_the_seal_stays_whole(few_images: LabeledImages) -> None:
-    about = describe(Dataset("few", few_images, SealedImages(never, name="few", count=12), source="here"))
+    about = describe(
+        Dataset("few", few_images, SealedImages(never, name="few", count=12, identity="made"), source="here")
+    )
     assert json.loads(json.dumps(about)) == about
     assert about["image"] == {"height": 32, "width": 32, "channels": 3, "dtype": "uint8"}
     assert about["splits"] == {

@@ -90,7 +90,7 @@ def test_the_intent_is_on_disk_when_the_images_are_handed_out(ledger: Ledger) ->
         ledger.intend(test_set, [Candidate("r", "aa", "tiny", 0, "beef")], tta="none", reason="why", version="0")
         seen.append([line.kind for line in Ledger(ledger.path).lines()])
 
-    opened = SealedImages(lambda: letters(200), name="letters", count=200).open(write_intent)
+    opened = SealedImages(lambda: letters(200), name="letters", count=200, identity="made").open(write_intent)
     assert seen == [["intent"]]
     assert len(opened) == 200
 
@@ -104,7 +104,7 @@ def test_a_crash_after_the_intent_counts_as_a_look(ledger: Ledger) -> None:
 def test_a_ledger_that_cannot_be_written_keeps_the_test_set_closed(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a file")
     opened = []
-    sealed = SealedImages(lambda: letters(200), name="letters", count=200)
+    sealed = SealedImages(lambda: letters(200), name="letters", count=200, identity="made")
     closed = Ledger(tmp_path / "file" / "ledger.jsonl")
     with pytest.raises(SealError, match="The test set stays closed: its ledger .* cannot be written"):
         opened.append(

@@ -18,14 +18,14 @@ from snellen.errors import DataError, SealError, StorageError
 
 @pytest.fixture
 def sealed(few_images: LabeledImages) -> SealedImages:
-    return SealedImages(lambda: few_images, name="few", count=60)
+    return SealedImages(lambda: few_images, name="few", count=60, identity="made")
 
 
 def test_nothing_is_loaded_before_it_is_opened() -> None:
     def never() -> LabeledImages:
         raise AssertionError("loaded")
 
-    sealed = SealedImages(never, name="few", count=60)
+    sealed = SealedImages(never, name="few", count=60, identity="made")
     assert (sealed.name, sealed.count, repr(sealed), str(sealed)) == ("few", 60, "sealed", "sealed")
 
 
@@ -50,7 +50,7 @@ def test_a_ledger_that_cannot_write_keeps_the_seal(sealed: SealedImages) -> None
 def test_a_test_set_of_another_size_than_promised_is_refused_before_the_ledger(few_images: LabeledImages) -> None:
     lines: list[TestSet] = []
     with pytest.raises(DataError, match="60 images, 59 were expected"):
-        SealedImages(lambda: few_images, name="few", count=59).open(lines.append)
+        SealedImages(lambda: few_images, name="few", count=59, identity="made").open(lines.append)
     assert lines == []
 
 

@@ -23,6 +23,7 @@ from snellen.data import catalog, shards
 from snellen.data.folder_dataset import ImageOptions, load_folder
 from snellen.data.image_folder import list_pictures
 from snellen.data.listing import Listing
+from snellen.data.run_images import load_as_before
 from snellen.errors import DataError, DataNotFound, HostileFile
 
 READING = ImageOptions(16)
@@ -74,7 +75,7 @@ def test_a_brace_pattern_names_shards_in_several_folders(tmp_path: Path, no_cach
     assert {one.part for one in found.found} == {"train"}
     dataset = catalog.load(str(tmp_path / "a/train/{000000..000002}.tar"), reading=READING)
     assert (dataset.name, len(dataset.train)) == ("train", 60)
-    again = catalog.load_again({"name": dataset.name, "source": dataset.source, "loading": dataset.loading})
+    again = load_as_before({"name": dataset.name, "source": dataset.source, "loading": dataset.loading})
     assert again.train.fingerprint == dataset.train.fingerprint
 
 

@@ -96,7 +96,7 @@ def test_val_images_overrides_the_fraction() -> None:
 
 
 def test_the_final_split_learns_from_everything_and_keeps_the_seal() -> None:
-    test = SealedImages(lambda: dataset_with([1, 1]).train, name="some", count=2)
+    test = SealedImages(lambda: dataset_with([1, 1]).train, name="some", count=2, identity="made")
     parts = split_final(dataset_with([3, 4], test=test))
     assert (parts.train.role, len(parts.train), parts.val) == ("train+val", 7, None)
     assert parts.test is test

@@ -13,6 +13,7 @@ import torch
 
 from snellen.data import catalog
 from snellen.data.dataset import Dataset
+from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import Ledger
 from snellen.data.sealed_images import SealedImages
 from snellen.errors import RunError, SealError, StorageError, UsageError
@@ -21,6 +22,7 @@ from snellen.evaluate.test_set import TestEvaluation, evaluate_on_test, ledger_o
 from snellen.metrics.classification import accuracy
 from snellen.models.weights import restore, save_weights, weights_hash
 from snellen.predict.predict import predict
+from snellen.predict.predictions import Predictions
 from snellen.recipes.json_form import recipe_hash
 from snellen.runs.run import Run
 from snellen.serialize import to_json
@@ -60,7 +62,7 @@ def openings(monkeypatch: pytest.MonkeyPatch, tiny_dataset: Dataset) -> list[str
         opened.append("opened")
         return load()
 
-    sealed = SealedImages(counted, name="eyechart", count=60)
+    sealed = SealedImages(counted, name="eyechart", count=60, identity=tiny_dataset.test.identity)
     dataset = Dataset("eyechart", tiny_dataset.train, sealed, tiny_dataset.source)
     monkeypatch.setitem(catalog._LOADERS, "eyechart", lambda data, download, progress: dataset)
     return opened
@@ -186,7 +188,7 @@ def test_a_run_that_is_not_finished_is_not_graded_on_test(
     own_run: Run, ledger: Ledger, openings: list[str], status: str
 ) -> None:
     own_run.update_info(status=status)
-    with pytest.raises(RunError, match="is not finished: snellen train --resume"):
+    with pytest.raises(RunError, match="is not finished.*snellen train --resume"):
         look([own_run], ledger)
     assert (openings, ledger.lines()) == ([], [])
 
@@ -201,8 +203,10 @@ def test_without_a_ledger_nobody_sees_a_prediction(own_run: Run, openings: list[
 def test_a_crash_between_intent_and_result_counts_and_leaves_no_predictions(
     own_run: Run, ledger: Ledger, openings: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(*_: object, **__: object) -> None:
-        raise RuntimeError("power cut")
+    def crash(model: Any, images: LabeledImages, **options: Any) -> Predictions:
+        if images.role == "test":
+            raise RuntimeError("power cut")
+        return predict(model, images, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(val, "predict", crash)
@@ -252,6 +256,7 @@ def test_a_data_set_without_a_test_half_is_refused(
     own_run: Run, ledger: Ledger, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = Dataset("eyechart", tiny_dataset.train, None, "here")
+    own_run.update_info(data={**own_run.info["data"], "test": None})
     monkeypatch.setitem(catalog._LOADERS, "eyechart", lambda data, download, progress: dataset)
     with pytest.raises(UsageError, match="has no test set of its own"):
         look([own_run], ledger)

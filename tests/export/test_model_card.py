@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from snellen.data.dataset import Dataset
 from snellen.evaluate.test_set import evaluate_on_test, ledger_of
 from snellen.export.write import Export, export_run
 from snellen.metrics.calibration import calibration
 from snellen.metrics.scorecard import scorecard
 from snellen.predict.predictions import Predictions
+from snellen.recipes.recipe import Recipe
 from snellen.runs.run import Run
+from snellen.train.fit import fit
 
 
 @pytest.fixture
@@ -59,9 +63,10 @@ def test_with_a_ledger_line_it_quotes_the_number_and_the_look(own_run: Run, smal
     assert "look 1 at this test set" in text
 
 
-def test_a_class_name_cannot_break_the_tables(own_run: Run, small_eyechart: None, tmp_path: Path) -> None:
-    data = own_run.info["data"]
-    own_run.update_info(data={**data, "class_names": ["a|b\nc", *data["class_names"][1:]]})
-    export = export_run(own_run, ["safetensors"], tmp_path)
+def test_a_class_name_cannot_break_the_tables(tiny_recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path) -> None:
+    names = ("a|b\nc", *tiny_dataset.train.class_names[1:])
+    dataset = replace(tiny_dataset, train=replace(tiny_dataset.train, class_names=names), test=None)
+    run = fit(tiny_recipe.replace(epochs=1), dataset, device="cpu", precision="fp32", runs=tmp_path / "runs")
+    export = export_run(run, ["safetensors"], tmp_path, data=dataset)
     text = (export.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "a\\|b c" in text

@@ -41,7 +41,7 @@ def sealed(pixels: np.ndarray[Any, Any]) -> SealedImages:
     def never() -> LabeledImages:
         raise AssertionError("the seal was broken: labels were handed out")
 
-    return SealedImages(never, name="birds", count=len(pixels), pixels=lambda: pixels)
+    return SealedImages(never, name="birds", count=len(pixels), identity="made", pixels=lambda: pixels)
 
 
 @pytest.fixture
@@ -113,6 +113,6 @@ def test_many_pictures_are_compared_to_the_pixel_only(splits: Splits, monkeypatc
 
 
 def test_a_test_set_that_does_not_allow_it_is_not_searched(splits: Splits) -> None:
-    closed = SealedImages(lambda: splits.train, name="birds", count=40)
+    closed = SealedImages(lambda: splits.train, name="birds", count=40, identity="made")
     assert duplicates_in_test(splits.train, splits.val, closed).passed is None
     assert duplicates_in_test(splits.train, splits.val, None).passed is None

@@ -22,6 +22,8 @@ INFO: dict[str, Any] = {
         "image_shape": [32, 32, 3],
         "class_names": ["C", "D"],
         "train": {"fingerprint": "ab"},
+        "val": {"fingerprint": "cd"},
+        "test": {"count": 60, "identity": "ef"},
     },
     "statistics": {"mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]},
     "seed": 0,
@@ -40,7 +42,7 @@ def test_a_new_run_explains_itself(tmp_path: Path) -> None:
     run = open_run(create(tmp_path / "runs").folder)
     assert run.name == "mine"
     assert run.recipe == RECIPES["mlp"]
-    assert run.info == {"format": 1, **INFO}
+    assert run.info == {"format": 2, **INFO}
     assert run.read("environment.json") == {"python": "3"}
     assert run.journal.rows() == []
 
@@ -77,7 +79,7 @@ def test_a_runs_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None
 def test_some_entries_change_and_the_others_stay(tmp_path: Path) -> None:
     run = create(tmp_path)
     run.update_info(status="finished", best_epoch=3)
-    assert run.info == {"format": 1, **INFO, "status": "finished", "best_epoch": 3}
+    assert run.info == {"format": 2, **INFO, "status": "finished", "best_epoch": 3}
 
 
 def test_a_run_is_read_once_until_something_is_written_or_it_is_refreshed(tmp_path: Path) -> None:
@@ -113,11 +115,11 @@ def test_a_missing_run_is_named_with_those_beside_it(tmp_path: Path) -> None:
         open_run(tmp_path / "yours")
 
 
-@pytest.mark.parametrize("found", [2, 0, None, "1", [1]])
+@pytest.mark.parametrize("found", [1, 3, None, "1", [1]])
 def test_another_format_is_refused_with_its_number(tmp_path: Path, found: Any) -> None:
     run = create(tmp_path)
     run.update_info(format=found)
-    with pytest.raises(RunError, match="this Snellen reads format 1. Upgrade, or train again"):
+    with pytest.raises(RunError, match="this Snellen reads format 2. Upgrade, or train again"):
         open_run(run.folder)
 
 
@@ -132,15 +134,15 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
         pytest.param(b"", id="empty"),
         pytest.param(b"[]", id="a list"),
         pytest.param(b'"run"', id="text"),
-        pytest.param(b'{"format": 1', id="torn"),
+        pytest.param(b'{"format": 2', id="torn"),
         pytest.param(b"\xff\x00", id="binary"),
         pytest.param(b"[" * 200_000, id="nested 200,000 deep"),
         pytest.param(b'{"a":' * 200_000, id="objects nested 200,000 deep"),
-        pytest.param(b'{"format": 1, "seed": NaN}', id="NaN"),
-        pytest.param(b'{"format": 1, "seconds": 1e999}', id="a number that becomes infinite"),
-        pytest.param(b'{"format": 1, "status": "\\ud800"}', id="half a character"),
-        pytest.param(b'{"format": 1, "seed": ' + b"9" * 5_000 + b"}", id="a number of 5,000 digits"),
-        pytest.param(b'{"format": 1}', id="nothing but the format"),
+        pytest.param(b'{"format": 2, "seed": NaN}', id="NaN"),
+        pytest.param(b'{"format": 2, "seconds": 1e999}', id="a number that becomes infinite"),
+        pytest.param(b'{"format": 2, "status": "\\ud800"}', id="half a character"),
+        pytest.param(b'{"format": 2, "seed": ' + b"9" * 5_000 + b"}", id="a number of 5,000 digits"),
+        pytest.param(b'{"format": 2}', id="nothing but the format"),
     ],
 )
 def test_a_hostile_description_is_one_sentence(tmp_path: Path, content: bytes) -> None:

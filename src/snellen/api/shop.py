@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from snellen.api.trained_run import TrainedRun
-from snellen.data import catalog
+from snellen.data import arrays, catalog
 from snellen.data.dataset import Dataset
-from snellen.data.labeled_images import LabeledImages
-from snellen.errors import DataError, InvalidSetting, UsageError
+from snellen.errors import InvalidSetting, UsageError
 from snellen.evaluate.compare_runs import compare_runs
 from snellen.paths import user_path
 from snellen.recipes.catalog import default_recipe, find_recipe
@@ -44,27 +42,26 @@ def load(name_or_path: str | Path, *, data: str | Path | None = None, download: 
 
 
 def from_arrays(
-    images: ArrayLike, labels: ArrayLike, *, class_names: tuple[str, ...] | None = None, name: str = "arrays"
+    images: ArrayLike,
+    labels: ArrayLike,
+    *,
+    test: tuple[ArrayLike, ArrayLike] | None = None,
+    class_names: tuple[str, ...] | None = None,
+    name: str = "arrays",
 ) -> Dataset:
-    """A data set from arrays in memory. It has no test set of its own: keep one apart yourself, and look once.
+    """A data set from arrays in memory. A run trained on it is asked with it: `run.export("onnx", data=dataset)`.
 
     Args:
         images: (N, H, W, C) uint8, C is 1 or 3.
         labels: (N,) names or whole numbers; classes are numbered in sorted order.
+        test: images and labels to be sealed, and opened once, through the ledger.
         class_names: names for the sorted labels; by default the labels themselves.
         name: for messages and run folders.
 
     Raises:
         DataError: shapes, dtypes or counts do not fit together.
     """
-    values, numbers = np.unique(np.asarray(labels), return_inverse=True)
-    names = tuple(map(str, values)) if class_names is None else tuple(class_names)
-    if len(names) != len(values):
-        raise DataError(f"{name}: {len(names)} class names for {len(values)} different labels.")
-    pixels = np.ascontiguousarray(images)
-    ids = np.arange(len(numbers), dtype=np.int64)
-    train = LabeledImages(pixels, numbers.astype(np.int64), names, ids, "all", name)
-    return Dataset(name=name, train=train, test=None, source="arrays in memory")
+    return arrays.from_arrays(images, labels, test=test, class_names=class_names, name=name)
 
 
 def recipe(name: str, **settings: Any) -> Recipe:
@@ -131,11 +128,11 @@ def fit(
         ),
         Progress(quiet=quiet),
     )
-    return TrainedRun(run)
+    return TrainedRun(run, dataset)
 
 
 def open_run(path: str | Path) -> TrainedRun:
-    """A run folder that exists.
+    """A run folder that exists. One that was trained on arrays in memory is asked with them: `data=dataset`.
 
     Raises:
         RunError: no such folder, or it is not a run.

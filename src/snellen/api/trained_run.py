@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from snellen.api.answers import Answers, answers
+from snellen.data.dataset import Dataset
 from snellen.data.pictures import Fit
 from snellen.errors import InvalidSetting, RunError, UsageError
+from snellen.evaluate.robustness import RobustnessCard, measure_robustness
 from snellen.evaluate.test_set import evaluate_on_test, ledger_of
 from snellen.evaluate.val import evaluate_on_val
 from snellen.export.write import Export, Format, export_run
@@ -22,6 +24,7 @@ from snellen.paths import user_path
 from snellen.predict.own_pictures import Pictures, form_of, views_of
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import TTA, Recipe
+from snellen.report.page import Options, write_report
 from snellen.runs.journal import Row
 from snellen.runs.run import Run
 from snellen.show import notebook
@@ -33,10 +36,12 @@ class TrainedRun:
 
     Attributes:
         run: the folder as the rest of Snellen knows it.
+        dataset: what it was trained on, where that is at hand; without it the data are read again where needed.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, dataset: Dataset | None = None) -> None:
         self.run = run
+        self.dataset = dataset
 
     @property
     def folder(self) -> Path:
@@ -89,7 +94,7 @@ class TrainedRun:
         tta: TTA | None = None,
         reason: str | None = None,
         ledger: str | Path | None = None,
-        data: str | Path | None = None,
+        data: str | Path | Dataset | None = None,
         device: str = "auto",
     ) -> Scorecard:
         """Grades: on val as often as you like, on test through the ledger, which writes before it opens.
@@ -99,14 +104,16 @@ class TrainedRun:
             tta: on val, other test-time views than the recipe's.
             reason: for test, why it is opened; it is written into the ledger, so it has no default.
             ledger: its file; else $SNELLEN_LEDGER, else ledger.jsonl beside the run folders.
-            data: where the data are, if not where they were.
+            data: where the data are, if not where they were, or they themselves; held against the run in any case.
             device: "auto", "cpu", "cuda" or "mps".
 
         Raises:
+            RunError: it is not finished.
+            DataError: the data are not its own.
             UsageError: an argument has no effect on this split, or test was asked for without a reason.
             SealError: the ledger cannot be written; test stays closed.
         """
-        where = None if data is None else user_path(data)
+        where = self._where(data)
         if split == "val":
             if reason is not None or ledger is not None:
                 raise UsageError("reason and ledger have no effect on val, which may be looked at freely.")
@@ -141,6 +148,7 @@ class TrainedRun:
             DataError: a picture that was named cannot be read, or is none.
             InvalidSetting: `tta` was asked for and the recipe has none.
         """
+        self.run.require_finished()
         views = views_of(self.run, tta=tta)
         return answers(
             self.model(device), pictures, form=form_of(self.run, fit), class_names=self.class_names, tta=views
@@ -154,14 +162,38 @@ class TrainedRun:
         """What was looked for: each known mistake with its verdict and evidence."""
         return read_guards(self.run)
 
-    def export(self, *formats: Format, out: str | Path | None = None, data: str | Path | None = None) -> Export:
+    def robustness(self, *, data: str | Path | Dataset | None = None, device: str = "auto") -> RobustnessCard:
+        """Grades on the val images made worse in ten ways, also written as robustness.json.
+
+        Raises:
+            RunError: it is not finished, or kept no val images.
+            DataError: the data are not its own.
+        """
+        return measure_robustness(self.run, data=self._where(data), device=device)
+
+    def report(self, *, out: str | Path | None = None, data: str | Path | Dataset | None = None) -> Path:
+        """Writes the page as one file, by default report.html in the run's folder, and returns where it is.
+
+        Raises:
+            DataError: the data are not its own.
+        """
+        options = Options(data=self._where(data))
+        return write_report([self.run], out=None if out is None else user_path(out), options=options)
+
+    def export(
+        self, *formats: Format, out: str | Path | None = None, data: str | Path | Dataset | None = None
+    ) -> Export:
         """Files for other tools, compared before they are written: `run.export("onnx", "int8")`.
 
         Raises:
             MissingExtra: a package of `snellen[export]` is missing.
+            DataError: the data are not its own.
         """
-        folder, where = (None if path is None else user_path(path) for path in (out, data))
-        return export_run(self.run, formats or ("onnx",), folder, data=where)
+        folder = None if out is None else user_path(out)
+        return export_run(self.run, formats or ("onnx",), folder, data=self._where(data))
+
+    def _where(self, data: str | Path | Dataset | None) -> Path | Dataset | None:
+        return self.dataset if data is None else data if isinstance(data, Dataset) else user_path(data)
 
     def __repr__(self) -> str:
         return f"<Run {self.name}: {self._headline()}>"

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from snellen.cli.own_pictures import OwnPictures
-from snellen.errors import DataError, DataNotFound, UsageError
+from snellen.errors import DataNotFound, UsageError
 from snellen.paths import user_path
 
 if TYPE_CHECKING:
-    from snellen.data.labeled_images import LabeledImages
     from snellen.guards.guard import GuardResult
-    from snellen.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -73,8 +71,7 @@ def _judge_run(args: Args, folder: Path) -> Sequence[GuardResult]:
             f"--size, --fit, --test-fraction and --strict have no effect on {folder}, whose pictures are read as they "
             "were for its training. Leave them out."
         )
-    from snellen.data.catalog import load_again
-    from snellen.data.splits import split, split_final
+    from snellen.data.run_images import images_of
     from snellen.evaluate.test_set import ledger_of
     from snellen.guards.check import check_run
     from snellen.models.device import choose_device
@@ -82,30 +79,17 @@ def _judge_run(args: Args, folder: Path) -> Sequence[GuardResult]:
 
     judged = open_run(folder)
     try:
-        dataset = load_again(judged.info["data"], data=args.data)
+        images = images_of(judged, args.data)
     except DataNotFound:
-        train = val = None
-    else:
-        parts = split_final(dataset) if judged.info["final"] else split(dataset)
-        train, val = parts.train, parts.val
-        _require_same(judged, train)
+        images = None
     return check_run(
         judged,
-        train=train,
-        val=val,
+        train=None if images is None else images.train,
+        val=None if images is None else images.val,
         ledger=ledger_of(judged, args.ledger),
         device=choose_device(args.device),
         data=args.data,
     )
-
-
-def _require_same(judged: Run, train: LabeledImages) -> None:
-    began_with = judged.info["data"]["train"]["fingerprint"]
-    if train.fingerprint != began_with:
-        raise DataError(
-            f"{judged.folder} was trained on images with fingerprint {began_with[:12]}…, but these have "
-            f"{train.fingerprint[:12]}…. Name the folder of its own data with --data."
-        )
 
 
 def _print(results: Sequence[GuardResult], subject: str, *, as_json: bool) -> None:

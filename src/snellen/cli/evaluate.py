@@ -145,13 +145,13 @@ def _test(args: Args, runs: list[Run]) -> int:
 
 def _test_json(evaluation: TestEvaluation, runs: list[Run], data: Path | None) -> dict[str, Any]:
     """The grades with each run's confidence and, where the list is at hand, its accuracy without near-duplicates."""
-    from snellen.evaluate.val import val_predictions
     from snellen.guards.cifar10_near_duplicates import without_listed_duplicates
     from snellen.metrics.confidence import confidence
+    from snellen.predict.predictions import stored_predictions
 
     found = evaluation.to_json()
     without = without_listed_duplicates(str(runs[0].info["data"]["name"]), evaluation.predictions, data)
     for at, (run, predictions) in enumerate(zip(runs, evaluation.predictions, strict=True)):
-        found["runs"][at]["confidence"] = to_json(confidence(predictions, val=val_predictions(run.folder)))
+        found["runs"][at]["confidence"] = to_json(confidence(predictions, val=stored_predictions(run, "val")))
         found["runs"][at]["near_duplicates"] = to_json(without[at]) if without else None
     return found

@@ -41,14 +41,14 @@ class Args:
 
 def run(args: Args) -> int:
     """Trace the picture; exit code 1 if a step and its NumPy counterpart disagree."""
-    from snellen.data.catalog import load_again
+    from snellen.data.run_images import images_of
     from snellen.explain.context import context_of
     from snellen.explain.trace import trace, write_png
     from snellen.runs.run import open_run
     from snellen.serialize import to_json
 
     run = open_run(args.run)
-    context = context_of(run, load_again(run.info["data"], data=args.data))
+    context = context_of(run, images_of(run, args.data))
     traced = trace(context, image_id=args.image, split=args.split, epoch=args.epoch)
     if args.out is not None:
         write_png(args.out, traced)

@@ -54,17 +54,18 @@ def _print(ledger: object, problems: list[str]) -> None:
 
     assert isinstance(ledger, Ledger)
     console = new_console()
-    lines = [line for line in ledger.lines() if line.kind == "intent"]
+    everything, numbers = ledger.lines(), ledger.look_numbers()
+    lines = [line for line in everything if line.kind == "intent"]
     if not lines:
         console.print(f"Nobody has looked at a test set, as far as {ledger.path} knows.", soft_wrap=True)
-    results = {line.content["intent"]: line.content["results"] for line in ledger.lines() if line.kind == "result"}
+    results = {line.content["intent"]: line.content["results"] for line in everything if line.kind == "result"}
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for column in ("look", "when", "test set", "recipe", "runs", "plain", "with TTA", "why"):
         table.add_column(column)
     for line in lines:
         recipe_of = {candidate["weights"]: candidate["recipe"] for candidate in line.content["candidates"]}
         for recipe in dict.fromkeys(recipe_of.values()):
-            look = ledger.look_number(line.hash)
+            look = numbers[line.hash]
             graded = [result for result in results.get(line.hash, []) if recipe_of.get(result["weights"]) == recipe]
             table.add_row(
                 str(look),
@@ -78,7 +79,7 @@ def _print(ledger: object, problems: list[str]) -> None:
             )
     if lines:
         console.print(table)
-        if any(ledger.look_number(line.hash) > 1 for line in lines):
+        if any(numbers[line.hash] > 1 for line in lines):
             console.print(
                 "From the second look on intervals are wider: at look k they hold at 1 - 5 %/k.", soft_wrap=True
             )

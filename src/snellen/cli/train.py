@@ -114,7 +114,7 @@ def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
 
 
 def _resume(args: Args) -> int:
-    from snellen.data.catalog import load_again
+    from snellen.data.run_images import images_of
     from snellen.runs.run import open_run, require_place
     from snellen.show.progress import Progress
     from snellen.train.ddp import launched
@@ -130,7 +130,7 @@ def _resume(args: Args) -> int:
     require_place(args.resume)
     progress = Progress(quiet=args.json or not workers.first)
     with workers.one_before_the_others():
-        dataset = load_again(interrupted.info["data"], data=args.data, decoding=progress.decoding)
+        dataset = images_of(interrupted, args.data, decoding=progress.decoding).dataset
     finished = resume(interrupted, dataset, progress, track=args.track)
     if workers.first:
         _print_result(finished.folder, args.json)

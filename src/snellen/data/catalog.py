@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from snellen.data import cifar10
+from snellen.data.arrays import ARRAYS_ENDING, load_arrays
 from snellen.data.dataset import Dataset
 from snellen.data.download import Progress, download_cifar10
 from snellen.data.eyechart import make_eyechart
@@ -31,7 +31,8 @@ def load(
     """The data set called `name`, or the pictures at that path.
 
     Args:
-        name: one of `NAMES`, or the path of a folder, table or shards; a folder called like one is written ./cifar10.
+        name: one of `NAMES`, or the path of a folder, table, shards or .npz file; a folder called like one is written
+            ./cifar10.
         data: the folder to look in, and in no other; None looks in the usual places.
         download: fetch it where it is nowhere found, into `data` or else into the cache.
         progress: called with (bytes so far, bytes in all or None) during a download.
@@ -44,10 +45,7 @@ def load(
         DataError: the files found are not what they should be.
     """
     if name in _LOADERS:
-        if reading is not None and reading != ImageOptions():
-            raise InvalidSetting(
-                f"--size, --fit, --test-fraction and --strict have no effect on {name}; they are for your own pictures."
-            )
+        _require_no_options(reading, name)
         return _LOADERS[name](data, download, progress)
     if not _is_path(name):
         raise unknown_name("data set", name, NAMES, list_with="snellen data list")
@@ -55,29 +53,21 @@ def load(
         raise InvalidSetting(
             f"--data and --download have no effect on {name}, which is a path already. Leave them out."
         )
+    if Path(name).suffix == ARRAYS_ENDING:
+        _require_no_options(reading, name)
+        return load_arrays(user_path(name))
     return load_folder(user_path(name), reading, decoding)
 
 
-def load_again(about: dict[str, Any], *, data: Path | None = None, decoding: Decoding | None = None) -> Dataset:
-    """The data set of a run, read as it was read for its training.
-
-    Args:
-        about: the entry "data" of its `run.json`.
-        data: the folder to look in, where it is no longer the one that is written there.
-        decoding: as `load`.
-
-    Raises:
-        RunError: the run does not say how its pictures were read.
-        DataError: as `load`.
-    """
-    source = Path(about["source"])
-    if "loading" in about:
-        return load_folder(data or source, ImageOptions.from_json(about["loading"]), decoding)
-    return load(about["name"], data=data or (source if source.is_dir() else None))
+def _require_no_options(reading: ImageOptions | None, name: str) -> None:
+    if reading is not None and reading != ImageOptions():
+        raise InvalidSetting(
+            f"--size, --fit, --test-fraction and --strict have no effect on {name}; they are for your own pictures."
+        )
 
 
 def _is_path(name: str) -> bool:
-    known = Path(name).suffix in (*TABLE_ENDINGS, *SHARD_ENDINGS)
+    known = Path(name).suffix in (*TABLE_ENDINGS, *SHARD_ENDINGS, ARRAYS_ENDING)
     return user_path(name).exists() or "/" in name or "\\" in name or known
 
 

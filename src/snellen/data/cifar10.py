@@ -125,7 +125,9 @@ def _dataset(
         return images
 
     train = _read_images(folder, read_rows, train_files)
-    return Dataset("cifar10", train, SealedImages(load_test, name="cifar10", count=FILE_IMAGES), source=str(folder))
+    # Whoever opens it is given the published pictures or none: `load_test` checks the file.
+    test = SealedImages(load_test, name="cifar10", count=FILE_IMAGES, identity=TEST_FINGERPRINT)
+    return Dataset("cifar10", train, test, source=str(folder))
 
 
 def _read_images(folder: Path, read_rows: Callable[[Path], _Rows], files: tuple[str, ...]) -> LabeledImages:

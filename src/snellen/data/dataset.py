@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,3 +40,10 @@ class Dataset:
     def __post_init__(self) -> None:
         assert self.train.role == "all", "a loader hands out unsplit pictures"
         assert self.in_val is None or len(self.in_val) == len(self.train)
+
+    def named(self, name: str) -> Dataset:
+        """The same data set under another name."""
+        if name == self.name:
+            return self
+        test = None if self.test is None else self.test.named(name)
+        return replace(self, name=name, train=self.train.named(name), test=test)

@@ -52,10 +52,11 @@ def make_eyechart(seed: int = 0, train: int = 50_000, test: int = 10_000) -> Dat
     """
     if not 0 <= seed < 2**64 or train < 0 or test < 0:
         raise InvalidSetting(f"eyechart: seed={seed}, train={train}, test={test} must be 0 or more, seed below 2**64.")
+    identity = f"eyechart, seed {seed}, {test} letters"
     return Dataset(
         name="eyechart",
         train=_make(seed, "train", train),
-        test=SealedImages(lambda: _make(seed, "test", test), name="eyechart", count=test),
+        test=SealedImages(lambda: _make(seed, "test", test), name="eyechart", count=test, identity=identity),
         source=f"made from seed {seed}",
     )
 

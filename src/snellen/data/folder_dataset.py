@@ -6,6 +6,7 @@ a split a picture is on follows from its file's content.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -221,8 +222,13 @@ def _dataset(path: Path, listing: Listing, stored: Stored, parts: NDArray[np.int
     test = None
     if learn < len(parts):
         rest = slice(learn, len(parts))
+        files = sorted(f"{stored.hashes[at]} {listing.class_names[listing.labels[at]]}" for at in stored.order[rest])
         test = SealedImages(
-            lambda: images(rest), name=name, count=len(parts) - learn, pixels=lambda: stored.pixels[rest]
+            lambda: images(rest),
+            name=name,
+            count=len(files),
+            identity=hashlib.sha256("\n".join(files).encode()).hexdigest(),
+            pixels=lambda: stored.pixels[rest],
         )
     return Dataset(
         name,

@@ -125,6 +125,13 @@ class LabeledImages:
             taken.__dict__["content_hashes"] = self.content_hashes[at]
         return taken
 
+    def named(self, name: str) -> LabeledImages:
+        """The same pictures under another name of their data set."""
+        renamed = replace(self, name=name)
+        if "content_hashes" in self.__dict__:
+            renamed.__dict__["content_hashes"] = self.content_hashes
+        return renamed
+
 
 def hash_pixels(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """(N,) uint64: BLAKE2b of each picture of (N, H, W, C)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,16 +21,18 @@ Copies = TypeVar("Copies")
 
 
 class SealedImages:
-    """Test images that exist as a promise: a name, a count, and one way in.
+    """Test images that exist as a promise: a name, a count, an identity, and one way in.
 
     Args:
         load: reads the pictures; called by `open` and by nothing else.
         name: the data set's name.
         count: N, how many pictures there are.
+        identity: tells this test set from every other one without opening it: from the hashes of its files, a published
+            sum, or the seed it is made from. A run keeps it, and is graded on no other.
         pixels: gives the pixels alone, without labels, where they may be searched for copies of training images.
     """
 
-    __slots__ = ("_load", "_pixels", "count", "name")
+    __slots__ = ("_load", "_pixels", "count", "identity", "name")
 
     def __init__(
         self,
@@ -38,12 +40,14 @@ class SealedImages:
         *,
         name: str,
         count: int,
+        identity: str,
         pixels: Callable[[], NDArray[np.uint8]] | None = None,
     ) -> None:
         self._load = load
         self._pixels = pixels
         self.name = name
         self.count = count
+        self.identity = identity
 
     def open(self, write_intent: Callable[[TestSet], None]) -> LabeledImages:
         """The pictures, in the role "test", once the intent to look at them is on disk.
@@ -55,11 +59,19 @@ class SealedImages:
         Raises:
             DataError: the loader gave another number of pictures than was promised.
         """
-        images = self._load()
+        images = replace(self._load(), role="test", name=self.name)
         if len(images) != self.count:
             raise DataError(f"{self.name}: the test set has {len(images)} images, {self.count} were expected.")
         write_intent(TestSet.of(images))
-        return replace(images, role="test")
+        return images
+
+    def named(self, name: str) -> SealedImages:
+        """The same test set under another name of its data set."""
+        return SealedImages(self._load, name=name, count=self.count, identity=self.identity, pixels=self._pixels)
+
+    def describe(self) -> dict[str, Any]:
+        """What a run keeps of it, JSON-able."""
+        return {"count": self.count, "identity": self.identity}
 
     def search_copies(self, search: Callable[[NDArray[np.uint8]], Copies]) -> Copies | None:
         """What `search` finds among the pixels (N, H, W, C) uint8, or None where they cannot be had unopened.

@@ -10,8 +10,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from snellen.data.catalog import load_again
-from snellen.data.splits import split
+from snellen.data.dataset import Dataset
+from snellen.data.run_images import images_of
 from snellen.errors import RunError, UsageError
 from snellen.evaluate.corruptions import CORRUPTIONS, Images
 from snellen.metrics.compare import PairedDifference, paired_difference
@@ -85,7 +85,11 @@ def robustness_card(
 
 
 def measure_robustness(
-    run: Run, *, data: Path | None = None, device: str = "auto", graded: Callable[[int], None] = lambda done: None
+    run: Run,
+    *,
+    data: Path | Dataset | None = None,
+    device: str = "auto",
+    graded: Callable[[int], None] = lambda done: None,
 ) -> RobustnessCard:
     """Grade a run on its val images under every corruption, plain view, and write `robustness.json` into its folder.
 
@@ -96,13 +100,14 @@ def measure_robustness(
         graded: told after each grading how many of `GRADINGS` are done.
 
     Raises:
-        RunError: the run kept no val split, or has no weights.
+        RunError: the run is not finished, or kept no val split.
+        DataError: the data are not the run's own.
         StorageError: the card could not be written.
     """
-    if run.info["final"]:
+    run.require_finished()
+    val = images_of(run, data).val
+    if val is None:
         raise RunError(f"{run.folder} was trained with --final on train + val; no val images are left to try it on.")
-    val = split(load_again(run.info["data"], data=data)).val
-    assert val is not None
     model, done = restore(run, choose_device(device)), 0
 
     def logits_of(images: Images) -> NDArray[np.float32]:

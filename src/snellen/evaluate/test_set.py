@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from snellen.data.catalog import load_again
+import numpy as np
+
+from snellen.data.dataset import Dataset
 from snellen.data.ledger import Candidate, Ledger, TestSet
+from snellen.data.run_images import RunImages, images_of_each
 from snellen.errors import DataError, RunError, SnellenError, UsageError
 from snellen.evaluate.val import predict_run, write_grades
+from snellen.guards.duplicates import duplicates_in_test
 from snellen.metrics.classification import accuracy
 from snellen.metrics.intervals import Rate, SeedSummary, level_among, mean_over_seeds
 from snellen.metrics.scorecard import scorecard
 from snellen.models.weights import weights_hash
 from snellen.paths import user_path
-from snellen.predict.predictions import Predictions
+from snellen.predict.predictions import Predictions, stored_predictions
 from snellen.recipes.json_form import recipe_hash
 from snellen.runs.run import Run
 from snellen.serialize import to_json
 from snellen.version import VERSION
+
+_TRIED = 50
+"""Pictures of val that each model has to answer before the test set is opened."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,7 @@ class TestEvaluation:
         problems: what is not whole about the ledger.
         repeated: the same weights had been graded before; the stored answer was shown, nothing was opened.
         ledger: the ledger's file.
+        copies: what is to be said of test pictures that are also in train or val.
     """
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
@@ -48,6 +56,7 @@ class TestEvaluation:
     ledger: Path
     together: int = 1
     problems: tuple[str, ...] = ()
+    copies: str = ""
 
     @property
     def level(self) -> float:
@@ -64,6 +73,8 @@ class TestEvaluation:
         lines = []
         if self.repeated:
             lines.append("These weights were graded before: this is the stored answer, not a new look.")
+        if self.copies:
+            lines.append(f"Copies: {self.copies}")
         if self.together > len(self.runs):
             lines.append(
                 f"One of {self.together} models graded together in this look: quote all of them, not the best."
@@ -111,6 +122,7 @@ class TestEvaluation:
             "repeated": self.repeated,
             "graded_together": self.together,
             "ledger_problems": list(self.problems),
+            "copies": self.copies,
             "ledger": str(self.ledger),
             "runs": [{"run": run, **card} for run, card in zip(self.runs, cards, strict=True)],
             "mean": to_json(self.summary(tta=False)),
@@ -133,7 +145,7 @@ def evaluate_on_test(
     ledger: Ledger,
     *,
     reason: str,
-    data: Path | None = None,
+    data: Path | Dataset | None = None,
     device: str = "auto",
     comparison: bool = False,
 ) -> TestEvaluation:
@@ -146,28 +158,34 @@ def evaluate_on_test(
     their run folder, without opening anything.
 
     Raises:
+        DataError: the data are not the runs' own, or more than 1 % of the test pictures are copies of others.
         UsageError: the runs are not seeds of one recipe on one data set, or, in a comparison, not graded alike.
         RunError: a run is not finished; its weights are not yet those that were chosen. Or its folder is in use.
         StorageError: a run folder cannot be written; nothing was opened.
         SealError: the ledger cannot be written; nothing was opened.
     """
-    _require_finished(runs)
+    for run in runs:
+        run.require_finished()
     _require_one_family(runs, comparison=comparison)
     candidates = [_candidate(run) for run in runs]
     name = runs[0].info["data"]["name"]
     stored = [_stored(run, ledger, candidate, name) for run, candidate in zip(runs, candidates, strict=True)]
     known = [entry for entry in stored if entry is not None]
     if len(known) == len(runs):
+        if data is not None:
+            images_of_each(runs, data)  # they are the run's own, or refused; nothing is opened
         predictions = [before for _, before in known]
         for run, before in zip(runs, predictions, strict=True):
             _complete(run, before)
-        return _evaluation(runs, predictions, ledger, [intent for intent, _ in known], repeated=True)
+        return _evaluation(runs, predictions, ledger, {intent for intent, _ in known}, repeated=True)
 
     with ExitStack() as held:  # where the predictions have no place, the test set is not opened
         for folder in dict.fromkeys(run.folder.resolve() for run in runs):
             held.enter_context(Run(folder).locked())
-        intent, predictions = _open_and_predict(runs, candidates, ledger, reason=reason, data=data, device=device)
-    return _evaluation(runs, predictions, ledger, [intent], repeated=False)
+        intent, predictions, copies = _open_and_predict(
+            runs, candidates, ledger, reason=reason, data=data, device=device
+        )
+    return _evaluation(runs, predictions, ledger, {intent}, repeated=False, copies=copies)
 
 
 def _complete(run: Run, predictions: Predictions) -> None:
@@ -178,32 +196,64 @@ def _complete(run: Run, predictions: Predictions) -> None:
 
 
 def _open_and_predict(
-    runs: Sequence[Run], candidates: Sequence[Candidate], ledger: Ledger, *, reason: str, data: Path | None, device: str
-) -> tuple[str, list[Predictions]]:
-    """Write the intent, open the test set, answer, record; returns the intent's hash and the predictions."""
-    name, recipe = runs[0].info["data"]["name"], runs[0].recipe
-    dataset = load_again(runs[0].info["data"], data=data)
-    if dataset.test is None:
-        way_out = " Train again with --test-fraction 0.1, or add a test folder." if dataset.loading else ""
-        raise UsageError(f"{name} has no test set of its own.{way_out}")
-    _require_same_classes(runs, dataset.train.class_names)
+    runs: Sequence[Run],
+    candidates: Sequence[Candidate],
+    ledger: Ledger,
+    *,
+    reason: str,
+    data: Path | Dataset | None,
+    device: str,
+) -> tuple[str, list[Predictions], str]:
+    """Write the intent, open the test set, answer, record; returns the intent's hash, the predictions, and copies."""
+    recipe = runs[0].recipe
+    images = images_of_each(runs, data)
+    test = images[0].test
+    if test is None:
+        own = images[0].dataset.loading
+        way_out = " Train again with --test-fraction 0.1, or add a test folder." if own else ""
+        raise UsageError(f"{images[0].dataset.name} has no test set of its own.{way_out}")
+    copies = _copies_in_test(images[0])
+    for run, each in zip(runs, images, strict=True):  # weights that answer nothing should cost no look
+        known = each.val or each.train
+        few = known.take(np.arange(min(_TRIED, len(known)), dtype=np.int64), known.role)
+        predict_run(run, few, device=device, tta=recipe.tta)
     intents: list[str] = []
 
     def write_intent(test_set: TestSet) -> None:
         protocol: dict[str, Any] = {"tta": recipe.tta, "tta_fraction": recipe.tta_fraction}
         intents.append(ledger.intend(test_set, candidates, **protocol, reason=reason, version=VERSION))
 
-    images = dataset.test.open(write_intent)
-    predictions = [predict_run(run, images, device=device, tta=recipe.tta) for run in runs]
+    opened = test.open(write_intent)
+    predictions = [predict_run(run, opened, device=device, tta=recipe.tta) for run in runs]
     ledger.record(intents[0], [_result(c, a) for c, a in zip(candidates, predictions, strict=True)])
-    for run, own in zip(runs, predictions, strict=True):
+    for run, own_predictions in zip(runs, predictions, strict=True):
         # After the result line: a predictions_test.npz never exists without one.
-        write_grades(own, run.folder)
-    return intents[0], predictions
+        write_grades(own_predictions, run.folder)
+    return intents[0], predictions, copies
+
+
+def _copies_in_test(images: RunImages) -> str:
+    """What to say of test pictures that are also in train or val; empty where none was found.
+
+    Raises:
+        DataError: they are so many that the grade would be of what was learned by heart.
+    """
+    found = duplicates_in_test(images.train, images.val, images.test, images.dataset.files, near=False)
+    if found.passed is not False:
+        return ""
+    if found.severity == "error":
+        raise DataError(f"The test set stays closed: {found.evidence} {found.remedy}")
+    return found.evidence
 
 
 def _evaluation(
-    runs: Sequence[Run], predictions: Sequence[Predictions], ledger: Ledger, intents: Sequence[str], *, repeated: bool
+    runs: Sequence[Run],
+    predictions: Sequence[Predictions],
+    ledger: Ledger,
+    intents: Set[str],
+    *,
+    repeated: bool,
+    copies: str = "",
 ) -> TestEvaluation:
     return TestEvaluation(
         runs=tuple(run.name for run in runs),
@@ -213,13 +263,8 @@ def _evaluation(
         ledger=ledger.path,
         together=max(ledger.candidate_count(intent) for intent in intents),
         problems=tuple(ledger.problems()),
+        copies=copies,
     )
-
-
-def _require_finished(runs: Sequence[Run]) -> None:
-    for run in runs:
-        if run.info["status"] != "finished":
-            raise RunError(f"{run.folder} is not finished: snellen train --resume {run.typed}. Then it is graded.")
 
 
 def _require_one_family(runs: Sequence[Run], *, comparison: bool) -> None:
@@ -248,15 +293,6 @@ def _trained_on(run: Run) -> str:
     return str(run.info["data"]["train"]["fingerprint"])
 
 
-def _require_same_classes(runs: Sequence[Run], class_names: tuple[str, ...]) -> None:
-    for run in runs:
-        if tuple(run.info["data"]["class_names"]) != class_names:
-            raise DataError(
-                f"{run.folder} knows the classes {', '.join(run.info['data']['class_names'])}; the data now have "
-                f"{', '.join(class_names)}. Its predictions cannot be graded on them; train again."
-            )
-
-
 def _candidate(run: Run) -> Candidate:
     return Candidate(run.name, weights_hash(run), run.recipe.name, run.info["seed"], recipe_hash(run.recipe))
 
@@ -264,15 +300,15 @@ def _candidate(run: Run) -> Candidate:
 def _stored(run: Run, ledger: Ledger, candidate: Candidate, data: str) -> tuple[str, Predictions] | None:
     """The intent of an earlier look at these weights and the predictions it left in the run folder."""
     line = ledger.result_for(candidate.weights, tta=run.recipe.tta, tta_fraction=run.recipe.tta_fraction, data=data)
-    path = run.folder / "predictions_test.npz"
-    if line is None or not path.exists():
+    predictions = None if line is None else stored_predictions(run, "test")
+    if line is None or predictions is None:
         return None
-    predictions = Predictions.load(path)
     found = _result(candidate, predictions)
     if any(found[key] != line.get(key, found[key]) for key in ("n", "hits", "hits_tta")):
         raise RunError(
-            f"{path} has {found['hits']} of {found['n']} right, where the ledger recorded {line.get('hits')} of "
-            f"{line['n']} for these weights: the file was changed. Move it away and ask again; that is no new look."
+            f"{run.folder / 'predictions_test.npz'} has {found['hits']} of {found['n']} right, where the ledger "
+            f"recorded {line['hits']} of {line['n']} for these weights: the file was changed. Move it away and ask "
+            "again; that is no new look."
         )
     return line["intent"], predictions
 

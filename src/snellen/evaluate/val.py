@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from snellen.data.catalog import load_again
+from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
-from snellen.data.splits import split
-from snellen.errors import DataError, RunError
+from snellen.data.run_images import images_of
+from snellen.errors import RunError
 from snellen.metrics.confidence import confidence
 from snellen.metrics.confusion import confusion_json, confusion_matrix
 from snellen.metrics.scorecard import scorecard
@@ -16,27 +16,38 @@ from snellen.models.device import choose_device
 from snellen.models.normalized import Classifier
 from snellen.models.weights import restore
 from snellen.predict.predict import predict
-from snellen.predict.predictions import Predictions
+from snellen.predict.predictions import Predictions, stored_predictions
 from snellen.recipes.recipe import TTA
 from snellen.runs.atomic import write_json
 from snellen.runs.run import Run
 from snellen.serialize import to_json
 
 
-def evaluate_on_val(run: Run, *, data: Path | None = None, device: str = "auto", tta: TTA | None = None) -> Predictions:
+def evaluate_on_val(
+    run: Run, *, data: Path | Dataset | None = None, device: str = "auto", tta: TTA | None = None
+) -> Predictions:
     """The run's predictions on its val images: the stored ones, or new ones where other views are asked for.
 
+    Args:
+        run: finished, with a val split.
+        data: where the data are, or they themselves; where given, they are held against the run in any case.
+        device: "auto", "cpu", "cuda" or "mps".
+        tta: the views; None takes those of the recipe.
+
     Raises:
-        RunError: the run kept no val split, or has no weights.
+        RunError: the run is not finished, or kept no val split.
+        DataError: the data are not the run's own.
     """
+    run.require_finished()
     if run.info["final"]:
         raise RunError(f"{run.folder} was trained with --final on train + val; no val images are left to judge it by.")
-    stored = run.folder / "predictions_val.npz"
-    if stored.exists() and tta in (None, run.recipe.tta):
-        return Predictions.load(stored)
-    val = split(load_again(run.info["data"], data=data)).val
-    assert val is not None
-    _require_same(run, val)
+    stored = stored_predictions(run, "val") if tta in (None, run.recipe.tta) else None
+    if stored is not None and data is None:
+        return stored
+    val = images_of(run, data).val
+    assert val is not None, "only a final training keeps none"
+    if stored is not None:
+        return stored
     return predict_run(run, val, device=device, tta=tta or run.recipe.tta)
 
 
@@ -71,14 +82,10 @@ def write_grades(predictions: Predictions, folder: Path) -> None:
     write_json(folder / f"scorecard_{split}.json", to_json(scorecard(predictions)))
     matrix = confusion_json(confusion_matrix(predictions), predictions.class_names)
     write_json(folder / f"confusion_{split}.json", matrix)
-    found = confidence(predictions, val=val_predictions(folder))
+    # On val alone a temperature is fitted; a final training has none.
+    val = predictions if split == "val" else stored_predictions(Run(folder), "val")
+    found = confidence(predictions, val=val)
     write_json(folder / f"confidence_{split}.json", to_json(found))
-
-
-def val_predictions(folder: Path) -> Predictions | None:
-    """The run's predictions on val, on which alone a temperature is fitted; None after a final training."""
-    path = folder / "predictions_val.npz"
-    return Predictions.load(path) if path.exists() else None
 
 
 def headline(predictions: Predictions) -> dict[str, Any]:
@@ -88,14 +95,3 @@ def headline(predictions: Predictions) -> dict[str, Any]:
     if card.with_tta is not None:
         lines["tta"] = {"name": card.tta, "accuracy": to_json(card.with_tta.accuracy)}
     return lines
-
-
-def _require_same(run: Run, val: LabeledImages) -> None:
-    """A folder of one's own changes; answers to other pictures are not this run's grade."""
-    chosen_by = run.info["data"]["val"]["fingerprint"]
-    if val.fingerprint != chosen_by:
-        raise DataError(
-            f"{run.folder} was chosen on val images with fingerprint {chosen_by[:12]}…, but these have "
-            f"{val.fingerprint[:12]}…: files were added, removed or changed since. Train again on them, or name the "
-            "old folder with --data."
-        )

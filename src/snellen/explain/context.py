@@ -16,11 +16,11 @@ from snellen.augment.draws import Draws, draw
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pixel_statistics import PixelStatistics, measure
-from snellen.data.splits import split, split_final
-from snellen.errors import DataError, InvalidSetting, RunError
+from snellen.data.run_images import RunImages
+from snellen.errors import InvalidSetting, RunError
 from snellen.models.normalized import Classifier
 from snellen.models.weights import restore
-from snellen.predict.predictions import Predictions
+from snellen.predict.predictions import Predictions, stored_predictions
 from snellen.recipes.recipe import Recipe
 from snellen.runs.run import Run
 
@@ -124,28 +124,16 @@ class TracedImage:
         return name, path if path.is_file() else None
 
 
-def context_of(run: Run, dataset: Dataset) -> Context:
-    """Split the data as the run did, measure them again, and restore its model.
+def context_of(run: Run, images: RunImages) -> Context:
+    """Measure the run's images again, and restore its model.
 
     Raises:
-        RunError: the run has no weights yet.
-        DataError: these are not the images it was trained on.
+        RunError: the run is not finished.
     """
-    model = restore(run)
-    train, val = _images_of(run, dataset)
-    path = run.folder / "predictions_val.npz"
-    stored = Predictions.load(path) if val is not None and path.exists() else None
-    return Context(run, run.recipe, model, dataset, train, val, measure(train), stored)
-
-
-def _images_of(run: Run, dataset: Dataset) -> tuple[LabeledImages, LabeledImages | None]:
-    parts = split_final(dataset) if run.info["final"] else split(dataset)
-    if parts.train.fingerprint != run.info["data"]["train"]["fingerprint"]:
-        raise DataError(
-            f"The training images of {dataset.name} ({dataset.source}) are not those that {run.folder} was trained on. "
-            "Name the right ones with --data."
-        )
-    return parts.train, parts.val
+    run.require_finished()
+    stored = stored_predictions(run, "val")
+    statistics = measure(images.train)
+    return Context(run, run.recipe, restore(run), images.dataset, images.train, images.val, statistics, stored)
 
 
 def find(context: Context, *, image_id: int | None, split: Side, epoch: int) -> TracedImage:

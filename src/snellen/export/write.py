@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from snellen.data.catalog import load_again
+from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
-from snellen.data.splits import split, split_final
-from snellen.errors import DataError, RunError
+from snellen.data.run_images import images_of
 from snellen.evaluate.test_set import ledger_of
 from snellen.export.model_card import facts_of, measured_accuracy, model_card
 from snellen.export.onnx_file import OnnxSession, quantized, require_packages, to_onnx, with_metadata
@@ -65,7 +64,7 @@ def export_run(
     formats: Sequence[Format],
     out: Path | None = None,
     *,
-    data: Path | None = None,
+    data: Path | Dataset | None = None,
     ledger: Path | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Export:
@@ -75,7 +74,8 @@ def export_run(
         run: finished.
         formats: some of `FORMATS`.
         out: the folder to write into; by default `export` in the run folder.
-        data: where the data are, if not where they were; val images for the comparison, training images for int8.
+        data: where the data are, if not where they were, or they themselves: val images for the comparison, training
+            images for int8.
         ledger: its file, for the card's line about test; by default as `ledger_of` finds it.
         say: told what is being done.
 
@@ -84,11 +84,11 @@ def export_run(
         MissingExtra: a package of `snellen[export]` is missing.
         DataError: the data are not at hand, or not those of the run.
     """
-    if run.info["status"] != "finished":
-        raise RunError(f"{run.folder} is not finished: snellen train --resume {run.typed}. Then it can be exported.")
+    run.require_finished()
     if {"onnx", "int8"} & set(formats):
         require_packages()
-    train, judged = _images(run, data)
+    images = images_of(run, data)
+    train, judged = images.train, images.to_compare_on()
     say(f"{len(judged):,} {judged.role} images are answered by PyTorch in fp32")
     model = restore(run)
     expected = predict(model, judged)
@@ -105,21 +105,6 @@ def export_run(
     )
     _write(run, export, [content for content, _ in made], facts, ledger)
     return export
-
-
-def _images(run: Run, data: Path | None) -> tuple[LabeledImages, LabeledImages]:
-    """The training images, and those to compare on: val, or, where a final training left none, the same from train."""
-    dataset = load_again(run.info["data"], data=data)
-    parts = split(dataset)
-    assert parts.val is not None
-    train, judged = parts.train, parts.val
-    if run.info["final"]:
-        train, judged = split_final(dataset).train, replace(judged, role="train+val")
-    if train.fingerprint != run.info["data"]["train"]["fingerprint"]:
-        raise DataError(
-            f"{run.folder} was trained on other images than {dataset.source} holds. Name the right ones with --data."
-        )
-    return train, judged
 
 
 def _files(

@@ -178,7 +178,8 @@ def used_once(ledger: Ledger, *, data: str, recipe: Recipe, started: str, runs: 
         )  # fmt: skip
     if not looks:
         return GuardResult(name, True, f"Nobody has looked at {data}'s test set, as far as {ledger.path} knows.")
-    number = max(ledger.look_number(line.hash) for line in looks)
+    numbers = ledger.look_numbers()
+    number = max(numbers[line.hash] for line in looks)
     before = [line for line in looks if _earlier(line.content["time"], started)]
     tuned = [line for line in before if not _same_recipe(line, recipe, runs)]
     evidence = f"{ledger.path} knows {number} {'choice' if number == 1 else 'choices'} looked at on {data}'s test set."

@@ -28,8 +28,8 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from snellen.data.catalog import load_again
 from snellen.data.dataset import Dataset
+from snellen.data.run_images import load_as_before
 from snellen.data.splits import split
 from snellen.errors import DataError, MissingExtra, RunError, SnellenError, UsageError
 from snellen.ladder.one_run import Trained, is_done, train_one
@@ -215,7 +215,7 @@ def _train_in_worker(
 def _dataset(about: tuple[str, str, tuple[tuple[str, Any], ...]], fingerprints: tuple[str, str]) -> Dataset:
     """The ladder's data, loaded once per worker."""
     name, source, loading = about
-    dataset = load_again({"name": name, "source": source, **({"loading": dict(loading)} if loading else {})})
+    dataset = load_as_before({"name": name, "source": source, **({"loading": dict(loading)} if loading else {})})
     parts = split(dataset)
     if (parts.train.fingerprint, parts.val and parts.val.fingerprint) != fingerprints:
         raise DataError(

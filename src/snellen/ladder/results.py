@@ -29,7 +29,7 @@ from snellen.metrics.intervals import (
     paired_difference_over_seeds,
 )
 from snellen.metrics.learning_curves import Curve
-from snellen.predict.predictions import Predictions
+from snellen.predict.predictions import Predictions, stored_predictions
 from snellen.runs.run import Run
 from snellen.serialize import to_json
 from snellen.show.grade_pictures import complete_pictures
@@ -254,7 +254,10 @@ def _finished(run: Run) -> bool:
 
 
 def _val_predictions(run: Run) -> Predictions:
-    return Predictions.load(run.folder / "predictions_val.npz")
+    found = stored_predictions(run, "val")
+    if found is None:
+        raise RunError(f"{run.folder} has no predictions on val. Move it away to have it trained again.")
+    return found
 
 
 def _seed_result(run: Run) -> SeedResult:

@@ -93,6 +93,7 @@ def predict_pictures(
         `error` with one sentence where it cannot be read; the others are not lost to it.
 
     Raises:
+        RunError: the run is not finished.
         InvalidSetting: `tta` was asked for and the recipe has none.
         DataError: a folder holds no pictures.
     """
@@ -116,6 +117,7 @@ def views_of(run: Run, *, tta: bool) -> TTA:
     Raises:
         InvalidSetting: it has none.
     """
+    run.require_finished()
     if tta and run.recipe.tta == "none":
         raise InvalidSetting(f"tta has no effect: the recipe {run.recipe.name} has tta=none.")
     return run.recipe.tta if tta else "none"

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from snellen.errors import RunError
 from snellen.predict.array_file import read_arrays
 from snellen.runs.atomic import write_bytes
+from snellen.runs.run import Run
 
 _KINDS = {"about": np.uint8, "logits": np.float32, "tta_logits": np.float32, "labels": np.int64, "ids": np.int64}
 
@@ -124,6 +125,29 @@ class Predictions:
             raise RunError(f"{path} does not exist. Predict first: snellen evaluate {path.parent}") from None
         except (LookupError, TypeError, ValueError, OSError, RecursionError, AssertionError) as error:
             raise RunError(f"{path} is not a readable predictions file ({str(error)[:200]}).") from error
+
+
+def stored_predictions(run: Run, split: str) -> Predictions | None:
+    """What a run left on "val" or "test", held against its `run.json`; None where it left nothing.
+
+    Raises:
+        RunError: the file is broken, or not of this run: other classes, other hits, or logits that are no numbers.
+    """
+    path = run.folder / f"predictions_{split}.npz"
+    if not path.exists() or (split == "val" and run.info["final"]):
+        return None
+    found, graded = Predictions.load(path), run.info.get(split, {}).get("accuracy")
+    fault = None
+    if found.split != split or list(found.class_names) != run.info["data"]["class_names"]:
+        fault = "its split or its classes are not those of run.json"
+    elif not np.isfinite(found.logits).all():
+        fault = "its logits are no finite numbers"
+    elif graded is not None and (int(found.correct.sum()), len(found)) != (graded["hits"], graded["n"]):
+        hits = f"{found.correct.sum():,} of {len(found):,}"
+        fault = f"it has {hits} right, where run.json says {graded['hits']:,} of {graded['n']:,}"
+    if fault is not None:
+        raise RunError(f"{path} is not what this run answered: {fault}. Move it away and grade again.")
+    return found
 
 
 def _listed(names: Any) -> tuple[Any, ...]:

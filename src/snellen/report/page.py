@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from snellen.data.catalog import load_again
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pictures import PictureForm
-from snellen.data.splits import split
+from snellen.data.run_images import RunImages, images_of_each
 from snellen.errors import RunError, UsageError
 from snellen.evaluate.test_set import ledger_of
 from snellen.inspect.feature_map import METHODS, Method, require_library
@@ -45,7 +44,7 @@ class Options:
     """How to build a page.
 
     Attributes:
-        data: where the data are, if not where they were.
+        data: where the data are, if not where they were, or they themselves.
         device: for the features and maps.
         layer_views: pictures to look at closely; 0 leaves the models unread.
         map: a second map of feature space beside the principal components, or None.
@@ -53,7 +52,7 @@ class Options:
         say: told what is being done.
     """
 
-    data: Path | None = None
+    data: Path | Dataset | None = None
     device: str = "auto"
     layer_views: int = LAYER_VIEWS
     map: Method | None = None
@@ -90,8 +89,8 @@ def write_report(runs: Sequence[Run], *, out: Path | None = None, options: Optio
     return path
 
 
-def build_page(runs: Sequence[Run], options: Options, dataset: Dataset | None = None) -> Page:
-    """Gather what the front end shows, from `dataset` where it is read already; raises as `write_report`."""
+def build_page(runs: Sequence[Run], options: Options, images: Sequence[RunImages] | None = None) -> Page:
+    """Gather what the front end shows, from each run's `images` where they are read already; as `write_report`."""
     _require_one_data_set(runs)
     if options.map:
         require_library(options.map)  # now: after a minute of features it would be too late to say so
@@ -101,32 +100,32 @@ def build_page(runs: Sequence[Run], options: Options, dataset: Dataset | None = 
     if not by_split:
         first = runs[0]
         raise RunError(f"{first.folder} has no predictions to show. Grade it first: snellen evaluate {first.typed}")
-    dataset = dataset or load_again(info, data=options.data)
+    images = images or images_of_each(runs, options.data)
     splits: dict[str, Any] = {}
     sprites: dict[str, Sprite] = {}
     views: dict[str, Any] | None = None
     for name, by_run in by_split.items():
-        shown = shown_split(name, dataset, by_run, runs, ledgers)
+        shown = shown_split(name, images, by_run, runs, ledgers)
         options.say(f"{name}: {len(shown.rows):,} pictures")
         sprites[name] = shown.sprite()
         about = {str(number): predictions_json(predictions, shown.rows) for number, predictions in by_run.items()}
         splits[name] = {**shown.to_json(), "runs": about}
         for number, predictions in by_run.items() if options.layer_views else ():
             # One run is looked at closely, on val where there is one: more would not fit into the file.
-            learned = learned_pictures(dataset) if views is None and number == 0 else None
+            learned = learned_pictures(images[0].train) if views is None and number == 0 else None
             geometry, looked = _inside(runs[number], predictions, shown, learned, options)
             about[str(number)]["geometry"] = geometry
             if looked is not None:
                 views = {"split": name, "run": number, **looked.content}
                 sprites |= looked.sprites
-    pipeline = trace_some(runs[0], dataset, by_split.get("val", {}).get(0) if options.layer_views else None)
+    pipeline = trace_some(runs[0], images[0], by_split.get("val", {}).get(0) if options.layer_views else None)
     sprites |= pipeline.sprites
     content = {
         "format": 1,
         "snellen": VERSION,
         "data": {
             "name": info["name"],
-            "source": redact_paths(dataset.source),
+            "source": redact_paths(images[0].dataset.source),
             "classes": list(info["class_names"]),
             "fit": PictureForm.of_run(info).fit,
         },
@@ -143,17 +142,15 @@ def _require_one_data_set(runs: Sequence[Run]) -> None:
     if not runs:
         raise UsageError("Which run? snellen report runs/NAME")
     for run in runs:
-        if run.info["status"] != "finished":
-            raise RunError(f"{run.folder} is not finished. Go on with it: snellen train --resume {run.typed}")
+        run.require_finished()
     names = {(run.info["data"]["name"], tuple(run.info["data"]["class_names"])) for run in runs}
     if len(names) > 1:
         listed = ", ".join(sorted(name for name, _ in names))
         raise UsageError(f"One page shows one data set; these runs were trained on {listed}. Report them one by one.")
 
 
-def learned_pictures(dataset: Dataset) -> LabeledImages:
+def learned_pictures(train: LabeledImages) -> LabeledImages:
     """Some of the training pictures, as many of each class: among these the nearest are sought."""
-    train = split(dataset).train
     return train.take(spread_over_classes(train, _LEARNED), train.role)
 
 

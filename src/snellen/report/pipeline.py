@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from snellen.data.dataset import Dataset
+from snellen.data.run_images import RunImages
 from snellen.explain.context import context_of
 from snellen.explain.stage import Picture, Pixels
 from snellen.explain.trace import Trace, trace
@@ -28,17 +28,17 @@ class Pipeline:
     sprites: dict[str, Sprite]
 
 
-def trace_some(run: Run, dataset: Dataset, predictions: Predictions | None) -> Pipeline:
+def trace_some(run: Run, images: RunImages, predictions: Predictions | None) -> Pipeline:
     """Trace a few val pictures of the run, mistakes first.
 
     Args:
         run: with weights and val predictions.
-        dataset: its data.
+        images: its own.
         predictions: those on val; None traces nothing.
     """
     if predictions is None:
         return Pipeline(None, {})
-    context = context_of(run, dataset)
+    context = context_of(run, images)
     chosen = chosen_pictures(predictions, np.arange(len(predictions)), _TRACES)
     traces = [trace(context, image_id=int(predictions.ids[row])) for row in chosen]
     sheets = _Sheets()

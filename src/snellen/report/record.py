@@ -41,9 +41,10 @@ def record_json(run: Run, ledger: Ledger) -> dict[str, Any]:
 def looks(run: Run, ledger: Ledger) -> list[dict[str, Any]]:
     """The ledger's lines about this run's weights on its own data, oldest first: when, why, what it showed."""
     weights, data = weights_hash(run), run.info["data"]["name"]
-    results = {line.content["intent"]: line for line in ledger.lines() if line.kind == "result"}
+    lines, numbers = ledger.lines(), ledger.look_numbers()
+    results = {line.content["intent"]: line for line in lines if line.kind == "result"}
     found = []
-    for line in ledger.lines():
+    for line in lines:
         if line.kind != "intent" or line.content["test_set"]["name"] != data:
             continue
         if all(candidate["weights"] != weights for candidate in line.content["candidates"]):
@@ -55,7 +56,7 @@ def looks(run: Run, ledger: Ledger) -> list[dict[str, Any]]:
                 "time": line.content["time"],
                 "reason": line.content["reason"],
                 "tta": line.content["tta"],
-                "look": ledger.look_number(line.hash),
+                "look": numbers[line.hash],
                 "intact": line.intact and (result is None or result.intact),
                 "result": {key: graded[0][key] for key in ("n", "hits", "hits_tta")} if graded else None,
             }

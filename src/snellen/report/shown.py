@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import Ledger, TestSet
-from snellen.data.splits import split
+from snellen.data.run_images import RunImages
+from snellen.data.sealed_images import SealedImages
 from snellen.errors import DataError, SealError
-from snellen.predict.predictions import Predictions
+from snellen.predict.predictions import Predictions, stored_predictions
 from snellen.report.encoding import Sprite, make_sprite, packed
 from snellen.report.predictions import chosen_rows
 from snellen.report.record import graded_on_test
@@ -55,49 +55,52 @@ def answered(runs: Sequence[Run], ledgers: Sequence[Ledger]) -> dict[str, dict[i
     """
     found: dict[str, dict[int, Predictions]] = {"val": {}, "test": {}}
     for number, (run, ledger) in enumerate(zip(runs, ledgers, strict=True)):
-        if not run.info["final"] and (run.folder / "predictions_val.npz").exists():
-            found["val"][number] = Predictions.load(run.folder / "predictions_val.npz")
-        if graded_on_test(run, ledger):
-            found["test"][number] = Predictions.load(run.folder / "predictions_test.npz")
+        on_val = stored_predictions(run, "val")
+        on_test = stored_predictions(run, "test") if graded_on_test(run, ledger) else None
+        if on_val is not None:
+            found["val"][number] = on_val
+        if on_test is not None:
+            found["test"][number] = on_test
     return {name: by_run for name, by_run in found.items() if by_run}
 
 
 def shown_split(
-    name: str, dataset: Dataset, by_run: Mapping[int, Predictions], runs: Sequence[Run], ledgers: Sequence[Ledger]
+    name: str,
+    images: Sequence[RunImages],
+    by_run: Mapping[int, Predictions],
+    runs: Sequence[Run],
+    ledgers: Sequence[Ledger],
 ) -> Shown:
     """The pictures of "val" or "test", with the rows to show.
+
+    Args:
+        name: of the split.
+        images: each run's own.
+        by_run: number of the run -> its predictions.
+        runs: all of the page.
+        ledgers: theirs.
 
     Raises:
         DataError: they are not those that the runs were graded on.
         SealError: the ledger does not know the look at the test set.
     """
     first = next(iter(by_run))
-    images = _val(dataset, runs[first]) if name == "val" else _test(dataset, runs[first], ledgers[first])
+    pictures = images[first].val if name == "val" else _test(images[first].test, runs[first], ledgers[first])
+    assert pictures is not None, "the run answered them"
     for number, predictions in by_run.items():
-        if not np.array_equal(predictions.ids, images.ids) or not np.array_equal(predictions.labels, images.labels):
+        if not np.array_equal(predictions.ids, pictures.ids) or not np.array_equal(predictions.labels, pictures.labels):
             folder = runs[number].folder
-            raise DataError(f"{folder}: its {name} predictions are not of these pictures of {dataset.name}.")
-    height, width, _ = images.image_shape
-    return Shown(images, chosen_rows(by_run[first], max(1, _PIXELS // (height * width))))
+            raise DataError(f"{folder}: its {name} predictions are not of these pictures of {pictures.name}.")
+    height, width, _ = pictures.image_shape
+    return Shown(pictures, chosen_rows(by_run[first], max(1, _PIXELS // (height * width))))
 
 
-def _val(dataset: Dataset, run: Run) -> LabeledImages:
-    images = split(dataset).val
-    assert images is not None, "only `split_final` leaves no val"
-    if images.fingerprint != run.info["data"]["val"]["fingerprint"]:
-        raise DataError(
-            f"The val images of {dataset.name} ({dataset.source}) are not those that {run.folder} was graded on. "
-            "Name the right ones with --data."
-        )
-    return images
-
-
-def _test(dataset: Dataset, run: Run, ledger: Ledger) -> LabeledImages:
+def _test(test: SealedImages | None, run: Run, ledger: Ledger) -> LabeledImages:
     """Pictures that were looked at before, on the record: shown again, which is no new look and writes no line."""
-    assert dataset.test is not None, "a run was graded on it"
+    assert test is not None, "a run was graded on it"
 
     def require_line(_: TestSet) -> None:
         if not graded_on_test(run, ledger):
             raise SealError(f"{ledger.path} has no result for {run.folder}; its test pictures stay sealed.")
 
-    return dataset.test.open(require_line)
+    return test.open(require_line)

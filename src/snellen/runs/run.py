@@ -39,7 +39,7 @@ from snellen.runs.atomic import clear_leftovers, make_folder, storage_error, syn
 from snellen.runs.journal import Journal
 from snellen.serialize import read_json, to_json
 
-_FORMAT = 1
+_FORMAT = 2
 _MAX_JSON_BYTES = 50_000_000
 _LARGEST_SIDE = 4096  # pixels
 
@@ -241,6 +241,8 @@ def _describes_run(info: dict[str, Any]) -> bool:
             and 0 <= info["seed"] < 2**32
             and all(_are_numbers(info["statistics"][name], channels) for name in ("mean", "std"))
             and all(_is_number(info.get(name, 0)) for name in ("best_epoch", "seconds"))
+            and (final or isinstance(data["val"]["fingerprint"], str))
+            and (data["test"] is None or _is_test_set(data["test"]))
             and (not graded or _is_grade(info["val"]["accuracy"]))
         )
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -253,6 +255,10 @@ def _is_number(value: Any) -> bool:
 
 def _are_numbers(values: Any, count: int) -> bool:
     return isinstance(values, list) and len(values) == count and all(map(_is_number, values))
+
+
+def _is_test_set(test: Any) -> bool:
+    return type(test["count"]) is int and isinstance(test["identity"], str)
 
 
 def _is_grade(rate: Any) -> bool:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from snellen.errors import SnellenError
 from snellen.evaluate.test_set import TestEvaluation
-from snellen.evaluate.val import val_predictions
 from snellen.metrics.calibration import (
     ReliabilityBin,
     calibration,
@@ -24,7 +23,7 @@ from snellen.metrics.calibration import (
 )
 from snellen.metrics.confusion import confusion_matrix, worst_pairs
 from snellen.metrics.intervals import Rate
-from snellen.predict.predictions import Predictions
+from snellen.predict.predictions import Predictions, stored_predictions
 from snellen.runs.run import Run
 from snellen.show import figures
 
@@ -54,7 +53,7 @@ def complete_pictures(runs: Sequence[Run], evaluation: TestEvaluation) -> None:
     for run, predictions in zip(runs, evaluation.predictions, strict=True):
         if not (run.folder / "reliability_test.png").exists():  # the last that `draw_grades` writes
             with suppress(SnellenError), run.locked():
-                draw_grades(predictions, run.folder, val=val_predictions(run.folder))
+                draw_grades(predictions, run.folder, val=stored_predictions(run, "val"))
 
 
 def confusion_png(path: Path, matrix: NDArray[np.int64], class_names: Sequence[str], *, title: str = "") -> None:

@@ -15,7 +15,6 @@ from rich.text import Text
 
 from snellen.evaluate.robustness import RobustnessCard
 from snellen.evaluate.test_set import TestEvaluation
-from snellen.evaluate.val import val_predictions
 from snellen.guards.cifar10_near_duplicates import cifar10_test_duplicates, without_listed_duplicates
 from snellen.guards.guard import GuardResult, read_guards, summary
 from snellen.metrics.confidence import Confidence, confidence
@@ -23,7 +22,7 @@ from snellen.metrics.confusion import confusion_matrix, worst_pairs
 from snellen.metrics.intervals import mean_over_seeds
 from snellen.metrics.label_issues import LabelIssue
 from snellen.metrics.scorecard import Scorecard, scorecard
-from snellen.predict.predictions import Predictions
+from snellen.predict.predictions import Predictions, stored_predictions
 from snellen.runs.run import Run, open_run
 from snellen.show.text import new_console, visible
 
@@ -188,7 +187,7 @@ def show_test_evaluation(
         console.print(Text(line), soft_wrap=True)
     if len(runs) == 1:
         show_mixed_up(console, evaluation.predictions[0])
-        show_confidence(console, confidence(evaluation.predictions[0], val=val_predictions(runs[0].folder)))
+        show_confidence(console, confidence(evaluation.predictions[0], val=stored_predictions(runs[0], "val")))
     for label, sentence in _near_duplicate_lines(evaluation, runs, data):
         show_line(console, label, sentence)
     console.print()

@@ -14,12 +14,13 @@ from rich.markup import escape
 from snellen.data.dataset import Dataset
 from snellen.errors import RunError, StorageError, TrainingDiverged
 from snellen.evaluate.test_set import ledger_of
-from snellen.evaluate.val import grade, val_predictions
+from snellen.evaluate.val import grade
 from snellen.guards.check import check_run
 from snellen.guards.duplicates import check_duplicates
 from snellen.guards.guard import GuardResult
 from snellen.metrics.classification import smoothing_floor
 from snellen.models.weights import restore
+from snellen.predict.predictions import stored_predictions
 from snellen.recipes.recipe import Recipe
 from snellen.runs.environment import describe_environment
 from snellen.runs.run import Run, create_run, require_place
@@ -253,7 +254,7 @@ def _draw(setup: TrainingSetup, run: Run, progress: Progress) -> None:
     floors = {run.name: smoothing_floor(smoothing, setup.splits.train.num_classes)} if smoothing else {}
     try:
         curves_png(run.folder / "curves.png", {run.name: run.journal.rows()}, floors=floors)
-        val = val_predictions(run.folder)
+        val = stored_predictions(run, "val")
         if val is not None:
             draw_grades(val, run.folder, val=val)
     except StorageError:

@@ -85,6 +85,7 @@ class TrainingSetup:
                 "class_names": list(train.class_names),
                 "train": {"count": len(train), "per_class": train.counts.tolist(), "fingerprint": train.fingerprint},
                 "val": val and {"count": len(val), "per_class": val.counts.tolist(), "fingerprint": val.fingerprint},
+                "test": None if self.splits.test is None else self.splits.test.describe(),
             },
             "statistics": {
                 "mean": list(self.statistics.mean),

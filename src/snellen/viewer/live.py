@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pictures import Fit, PictureForm, read_with_notes, square_of
 from snellen.errors import InvalidSetting
@@ -74,7 +73,7 @@ class Loaded:
         return np.full(self.form.shape, 128, dtype=np.uint8)
 
 
-def load_run(run: Run, dataset: Dataset, device: str) -> Loaded:
+def load_run(run: Run, train: LabeledImages, device: str) -> Loaded:
     """Read a run's model, look at some of its training pictures, and warm it up.
 
     Raises:
@@ -82,7 +81,7 @@ def load_run(run: Run, dataset: Dataset, device: str) -> Loaded:
         InvalidSetting: no such device.
     """
     info = run.info["data"]
-    model, learned = restore(run, choose_device(device)), learned_pictures(dataset)
+    model, learned = restore(run, choose_device(device)), learned_pictures(train)
     loaded = Loaded(
         model=model,
         model_name=run.recipe.model,

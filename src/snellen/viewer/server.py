@@ -30,8 +30,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from snellen.data.catalog import load_again
 from snellen.data.pictures import Fit
+from snellen.data.run_images import images_of_each
 from snellen.errors import DataError, InvalidSetting, NotAPicture, SnellenError, TooLarge
 from snellen.models.device import return_freed_memory
 from snellen.report.bundle import LIVE, bundle_html, content_policy
@@ -51,12 +51,12 @@ _STATUS: dict[type[SnellenError], int] = {NotAPicture: 415, TooLarge: 413, DataE
 
 def prepare(runs: Sequence[Run], options: Options) -> tuple[Page, list[Loaded]]:
     """The page of the runs, and their models ready to answer; raises as `build_page`."""
-    dataset = load_again(runs[0].info["data"], data=options.data)
-    page = build_page(runs, options, dataset)
+    images = images_of_each(runs, options.data)
+    page = build_page(runs, options, images)
     loaded = []
-    for run in runs:
+    for run, own in zip(runs, images, strict=True):
         options.say(f"{run.name}: ready to answer")
-        loaded.append(load_run(run, dataset, options.device))
+        loaded.append(load_run(run, own.train, options.device))
     return page, loaded
 
 

@@ -1,0 +1,129 @@
+"""Pictures that are arrays already: in memory, or in one .npz file."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from snellen.data.dataset import Dataset
+from snellen.data.labeled_images import LabeledImages
+from snellen.data.sealed_images import SealedImages
+from snellen.errors import DataError, DataNotFound
+
+ARRAYS_ENDING = ".npz"
+IN_MEMORY = "arrays in memory"
+"""`Dataset.source` of pictures that lie in no file."""
+_BROKEN = (
+    OSError, ValueError, EOFError, MemoryError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+_KEYS = ("images", "labels", "test_images", "test_labels", "class_names")
+
+
+def from_arrays(
+    images: ArrayLike,
+    labels: ArrayLike,
+    *,
+    test: tuple[ArrayLike, ArrayLike] | None = None,
+    class_names: tuple[str, ...] | None = None,
+    name: str = "arrays",
+    source: str = IN_MEMORY,
+) -> Dataset:
+    """A data set from arrays.
+
+    Args:
+        images: (N, H, W, C) uint8, C is 1 or 3.
+        labels: (N,) names or whole numbers; classes are numbered in sorted order.
+        test: images and labels of the same kinds, to be sealed; without them there is no test set.
+        class_names: names for the sorted labels; by default the labels themselves.
+        name: for messages and run folders.
+        source: where they came from.
+
+    Raises:
+        DataError: shapes, dtypes or counts do not fit together, or a label of the test set is not in `labels`.
+    """
+    given = _labels(labels, name)
+    values, numbers = np.unique(given, return_inverse=True)
+    names = tuple(map(str, values)) if class_names is None else tuple(map(str, class_names))
+    if len(names) != len(values):
+        raise DataError(f"{name}: {len(names)} class names for {len(values)} different labels.")
+    train = _labeled(images, numbers, names, name)
+    if test is None:
+        return Dataset(name=name, train=train, test=None, source=source)
+    known = _labels(test[1], f"{name}, test")
+    strange = sorted(set(known.tolist()) - set(values.tolist()), key=str)
+    if strange:
+        raise DataError(f"{name}: {strange[0]!r} is a label of the test set and of no training image.")
+    sealed = _labeled(test[0], np.searchsorted(values, known), names, name)
+    if sealed.image_shape != train.image_shape:
+        raise DataError(f"{name}: test images are {sealed.image_shape}, training images {train.image_shape}.")
+    return Dataset(
+        name=name,
+        train=train,
+        test=SealedImages(
+            lambda: sealed,
+            name=name,
+            count=len(sealed),
+            identity=sealed.fingerprint,
+            pixels=lambda: sealed.images,
+        ),
+        source=source,
+    )
+
+
+def load_arrays(path: Path, name: str | None = None) -> Dataset:
+    """The data set in an .npz file: `images` and `labels`, and if there are any `test_images`, `test_labels` and
+    `class_names`, each as `from_arrays` takes it.
+
+    Args:
+        path: as `numpy.savez` and `numpy.savez_compressed` write it; nothing in it is unpickled.
+        name: of the data set; by default the file's.
+
+    Raises:
+        DataNotFound: there is no such file.
+        DataError: it is no such file, or what is in it does not fit together.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found: dict[str, NDArray[np.generic]] = {key: file[key] for key in _KEYS if key in file.files}
+    except FileNotFoundError:
+        raise DataNotFound(f"There is no file {path}.") from None
+    except _BROKEN as error:
+        raise DataError(f"{path} cannot be read as an .npz file of arrays ({str(error)[:200]}).") from error
+    tests = [key for key in ("test_images", "test_labels") if key in found]
+    if "images" not in found or "labels" not in found or len(tests) == 1:
+        raise DataError(
+            f"{path} holds {', '.join(found) or 'nothing that is read'}; it takes images and labels, and both or "
+            "neither of test_images and test_labels: numpy.savez(path, images=…, labels=…)."
+        )
+    names = found.get("class_names")
+    return from_arrays(
+        found["images"],
+        found["labels"],
+        test=(found["test_images"], found["test_labels"]) if tests else None,
+        class_names=None if names is None else tuple(map(str, names.ravel())),
+        name=name or re.sub(r"[^\w.+-]+", "-", path.stem).strip("-.+")[:60] or "arrays",
+        source=str(path.resolve()),
+    )
+
+
+def _labels(labels: ArrayLike, name: str) -> NDArray[np.generic]:
+    try:
+        given = np.asarray(labels)
+    except ValueError:
+        raise DataError(f"{name}: the labels are lists of different lengths; it takes one label per picture.") from None
+    if given.ndim != 1 or given.dtype.kind not in "iuUSb":
+        raise DataError(
+            f"{name}: labels of shape {given.shape} and type {given.dtype} are not understood; it takes one name or "
+            "one whole number per picture."
+        )
+    return given
+
+
+def _labeled(images: ArrayLike, numbers: NDArray[np.intp], names: tuple[str, ...], name: str) -> LabeledImages:
+    ids = np.arange(len(numbers), dtype=np.int64)
+    return LabeledImages(np.ascontiguousarray(images), numbers.astype(np.int64), names, ids, "all", name)

@@ -1,0 +1,96 @@
+"""Arrays as data: in memory and in an .npz file, with a test set that is sealed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from snellen.data.arrays import from_arrays, load_arrays
+from snellen.data.catalog import load
+from snellen.data.folder_dataset import ImageOptions
+from snellen.errors import DataError, DataNotFound, InvalidSetting, SealError
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
+LABELS = np.array(["dog", "cat", "eel"] * 4)
+
+
+def test_labels_are_numbered_in_sorted_order_and_the_test_set_by_the_same_names() -> None:
+    dataset = from_arrays(PIXELS[:9], LABELS[:9], test=(PIXELS[9:], LABELS[9:]))
+    assert dataset.train.class_names == ("cat", "dog", "eel")
+    assert dataset.train.labels.tolist() == [1, 0, 2] * 3
+    assert dataset.test is not None
+    assert dataset.test.count == 3
+    with pytest.raises(SealError):
+        len(dataset.test)
+    assert dataset.test.open(lambda _: None).labels.tolist() == [1, 0, 2]
+    assert dataset.test.search_copies(lambda pixels: len(pixels)) == 3
+
+
+def test_another_test_set_has_another_identity() -> None:
+    one, other, same = (
+        from_arrays(PIXELS[:9], LABELS[:9], test=(PIXELS[at], LABELS[9:])).test
+        for at in (slice(9, 12), slice(8, 11), slice(9, 12))
+    )
+    assert one is not None
+    assert other is not None
+    assert same is not None
+    assert one.identity == same.identity != other.identity
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem"),
+    [
+        (LABELS[:, None], "one name or one whole number per picture"),
+        (np.full(12, np.nan), "one name or one whole number per picture"),
+        ([["a"], ["b", "c"]] * 6, "one label per picture"),
+        ([None, 1] * 6, "one name or one whole number per picture"),
+        (LABELS[:5], "12 images, 5 labels"),
+    ],
+)
+def test_labels_that_are_none_are_one_sentence(labels: Any, problem: str) -> None:
+    with pytest.raises(DataError, match=problem):
+        from_arrays(PIXELS, labels)
+
+
+def test_a_test_set_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(DataError, match="'ant' is a label of the test set and of no training image"):
+        from_arrays(PIXELS, LABELS, test=(PIXELS[:1], ["ant"]))
+    with pytest.raises(DataError, match=r"test images are \(4, 4, 3\), training images \(8, 8, 3\)"):
+        from_arrays(PIXELS, LABELS, test=(PIXELS[:1, :4, :4], ["cat"]))
+
+
+def test_a_file_holds_the_same_data_set(tmp_path: Path) -> None:
+    path = tmp_path / "my arrays.npz"
+    np.savez_compressed(path, images=PIXELS, labels=LABELS, class_names=["x", "y", "z"], unread=np.zeros(3))
+    dataset = load(str(path))
+    assert (dataset.name, dataset.source, dataset.test) == ("my-arrays", str(path), None)
+    assert dataset.train.fingerprint == from_arrays(PIXELS, LABELS, class_names=("x", "y", "z")).train.fingerprint
+    with pytest.raises(InvalidSetting, match="have no effect on"):
+        load(str(path), reading=ImageOptions(32))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "problem"),
+    [
+        ({"images": PIXELS}, "it takes images and labels"),
+        ({"images": PIXELS, "labels": LABELS, "test_images": PIXELS}, "both or neither"),
+        ({"images": PIXELS, "labels": np.array([1, None] * 6, dtype=object)}, "cannot be read"),
+        ({"images": PIXELS.astype(np.float32), "labels": LABELS}, "uint8"),
+    ],
+)
+def test_a_file_that_holds_something_else_is_one_sentence(tmp_path: Path, arrays: Any, problem: str) -> None:
+    np.savez(tmp_path / "arrays.npz", **arrays)
+    with pytest.raises(DataError, match=problem):
+        load_arrays(tmp_path / "arrays.npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"\x93NUMPY", b"nonsense"])
+def test_a_file_that_is_none_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "arrays.npz").write_bytes(content)
+    with pytest.raises(DataError, match="cannot be read as an .npz file"):
+        load_arrays(tmp_path / "arrays.npz")
+    with pytest.raises(DataNotFound, match="There is no file"):
+        load_arrays(tmp_path / "nowhere.npz")
