@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from snellen.runs.run import Run, open_run
-from snellen.trackers.catalog import TRACKERS
+from snellen.trackers.tracker import TRACKERS
 from snellen.train import fit
 
 pytest.importorskip("tensorboard", reason="TensorBoard is not installed: pip install 'snellen[tensorboard]'")

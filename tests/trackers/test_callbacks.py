@@ -15,8 +15,7 @@ from snellen.runs.journal import Row
 from snellen.runs.run import Run, open_run
 from snellen.trackers import callbacks
 from snellen.trackers.callbacks import reattach, send
-from snellen.trackers.catalog import Target
-from snellen.trackers.tracker import Facts, Outcome
+from snellen.trackers.tracker import Facts, Outcome, Target
 from snellen.train.fit import resume
 from snellen.train.training import Training
 

@@ -12,7 +12,7 @@ from tests.trackers.curves import curves
 
 from snellen.runs.run import Run
 from snellen.trackers.callbacks import send
-from snellen.trackers.catalog import Target, make
+from snellen.trackers.tracker import Target, make
 
 pytest.importorskip("tensorboard", reason="TensorBoard is not installed: pip install 'snellen[tensorboard]'")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from snellen.errors import InvalidSetting, MissingExtra, SnellenError, UnknownName, UsageError
-from snellen.trackers import catalog
-from snellen.trackers.catalog import TRACKERS, Target, make, targets
+from snellen.trackers import tracker as catalog
+from snellen.trackers.tracker import TRACKERS, Target, make, targets
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from tests.trackers.wandb_file import entries, whole
 
 from snellen.runs.run import Run
 from snellen.trackers.callbacks import send
-from snellen.trackers.catalog import Target, make
+from snellen.trackers.tracker import Target, make
 
 pytest.importorskip("wandb", reason="W&B is not installed: pip install 'snellen[wandb]'")
 

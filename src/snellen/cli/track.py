@@ -13,7 +13,7 @@ from snellen.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     from snellen.runs.run import Run
-    from snellen.trackers.catalog import Target
+    from snellen.trackers.tracker import Target
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Args:
 def run(args: Args) -> int:
     """Hand over; exit code 1 when an upload was only prepared, or its export was refused."""
     from snellen.runs.run import open_run
-    from snellen.trackers.catalog import TRACKERS, targets
+    from snellen.trackers.tracker import TRACKERS, targets
 
     if not args.runs:
         raise UsageError("Which run? snellen track runs/NAME --to tensorboard")
@@ -69,7 +69,7 @@ def _require_effect(args: Args, named: tuple[Target, ...]) -> None:
 
 def _hand_over(args: Args, each: Run, target: Target) -> dict[str, Any]:
     from snellen.trackers.callbacks import send
-    from snellen.trackers.catalog import make
+    from snellen.trackers.tracker import make
 
     if target.name == "hub":
         return _upload(args, each, target)

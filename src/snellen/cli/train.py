@@ -80,7 +80,7 @@ def run(args: Args) -> int:
 def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
     from snellen.runs.run import require_place
     from snellen.show.progress import Progress
-    from snellen.trackers.catalog import targets
+    from snellen.trackers.tracker import targets
     from snellen.train.budget import fit_into, parse_duration
     from snellen.train.ddp import launched
     from snellen.train.fit import FitOptions, fit

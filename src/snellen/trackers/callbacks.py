@@ -9,8 +9,7 @@ from functools import partial
 from snellen.errors import SnellenError, StorageError, TrackerError
 from snellen.runs.journal import Row
 from snellen.runs.run import Run
-from snellen.trackers.catalog import TRACKERS, Target, make, targets
-from snellen.trackers.tracker import Facts, Outcome, Tracker, facts_of, outcome_of
+from snellen.trackers.tracker import TRACKERS, Facts, Outcome, Target, Tracker, facts_of, make, outcome_of, targets
 
 
 class TrackerCallbacks:

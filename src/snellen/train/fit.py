@@ -28,7 +28,7 @@ from snellen.show.curves import curves_png
 from snellen.show.grade_pictures import draw_grades
 from snellen.show.progress import Progress
 from snellen.trackers.callbacks import reattach, tracker_callbacks
-from snellen.trackers.catalog import Target, targets
+from snellen.trackers.tracker import Target, targets
 from snellen.train.ddp import Workers, begun_by, folder_of_its_own, hand_out, launched, require_same
 from snellen.train.interrupt import StopRequest
 from snellen.train.loop import train
@@ -49,7 +49,7 @@ class FitOptions:
         weights: a .safetensors file to begin with, or "pretrained" for those that timm or torchvision publish.
         runs: folder that holds the runs.
         name: of the run folder; by default DATA-RECIPE-sSEED. A taken name gets -2, -3, …
-        track: trackers that follow it, as `trackers.catalog` names them. One that fails does not end the training.
+        track: trackers that follow it, as `trackers.tracker` names them. One that fails does not end the training.
     """
 
     seed: int = 0
