@@ -70,3 +70,27 @@ def test_an_absent_class_is_none_in_json_and_left_out_of_the_correlation(rng):
     assert written["spread"][4] is None
     assert written["cosine"][4][0] is None
     assert written["nearness_and_errors"] is not None
+
+
+def test_the_p_value_is_that_of_ranking_every_shuffle_anew(rng):
+    classes, draws = 9, 40
+    labels = np.repeat(np.arange(classes), 6)
+    features = rng.normal(size=(54, 3)) + rng.normal(size=(classes, 3))[labels]
+    matrix = rng.integers(0, 4, (classes, classes)) + np.diag([20] * classes)  # many ties
+    geometry = feature_geometry(features, labels, matrix, draws=draws, seed=5)
+    upper, support = np.triu_indices(classes, 1), matrix.sum(axis=1)
+    confusion = ((matrix + matrix.T) / (support[:, None] + support[None, :]))[upper]
+    again = np.random.default_rng(5)
+    values = [stats.spearmanr(geometry.cosine[upper], confusion).statistic]
+    for _ in range(draws):
+        order = again.permutation(classes)
+        values.append(stats.spearmanr(geometry.cosine[np.ix_(order, order)][upper], confusion).statistic)
+    assert geometry.nearness_and_errors == pytest.approx(values[0])
+    assert geometry.p_value == pytest.approx(np.mean(np.abs(values) >= abs(values[0]) - 1e-9))
+
+
+def test_with_many_classes_there_are_fewer_shuffles(rng):
+    labels = np.arange(800)
+    matrix = rng.integers(0, 3, (800, 800))
+    geometry = feature_geometry(rng.normal(size=(800, 4)), labels, matrix)
+    assert geometry.p_value * 201 == pytest.approx(round(geometry.p_value * 201))

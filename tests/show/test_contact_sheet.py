@@ -40,3 +40,12 @@ def test_grey_pictures_are_shown_grey(few_images: LabeledImages) -> None:
     grey = replace(few_images, images=few_images.images[..., :1].copy())
     sheet = np.asarray(contact_sheet(grey, per_class=1, scale=1))
     np.testing.assert_array_equal(sheet[-48:-16, -48:-16], np.repeat(grey.images[40], 3, axis=2))
+
+
+def test_any_name_has_its_line_and_a_long_one_does_not_widen_the_sheet(few_images: LabeledImages) -> None:
+    plain = contact_sheet(few_images, per_class=2)
+    for name in ("一二三", "हिन्दी", "two\nlines", "\x1b[2J", "w" * 500):
+        names = (name, *few_images.class_names[1:])
+        sheet = contact_sheet(replace(few_images, class_names=names), per_class=2)
+        assert sheet.height == plain.height
+        assert sheet.width < plain.width + 1_000

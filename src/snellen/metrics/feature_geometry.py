@@ -6,11 +6,15 @@ well come out as "no".
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+_CELLS, _FEWEST_DRAWS = 10**8, 200
+"""Work of all shuffles together, in cells of a (K, K) table, and the shuffles that are made all the same."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def feature_geometry(
         features: (N, D) floats, the input of the last linear layer.
         labels: (N,) int64 in [0, K).
         matrix: (K, K) int64 from `confusion.confusion_matrix`.
-        draws: shuffles for the p-value.
+        draws: shuffles for the p-value; fewer with more than 220 classes, where each takes long.
         seed: fixed.
 
     Source: the permutation test is Mantel's, 1967.
@@ -61,14 +65,38 @@ def feature_geometry(
     pairs = support[:, None] + support[None, :]
     confusion = np.divide(matrix + matrix.T, pairs, out=np.full((classes, classes), np.nan), where=pairs > 0)
     missed = np.divide(support - np.diag(matrix), support, out=np.full(classes, np.nan), where=support > 0)
-    nearness = _between_pairs(cosine, confusion)
-    p_value = None
-    if nearness is not None:
-        rng = np.random.default_rng(seed)
-        shuffled = (_between_pairs(cosine[np.ix_(order, order)], confusion) for order in _orders(rng, classes, draws))
-        extreme = sum(1 for value in shuffled if value is not None and abs(value) >= abs(nearness) - 1e-12)
-        p_value = (extreme + 1) / (draws + 1)  # the unshuffled order is one of the orders
+    draws = min(draws, max(_FEWEST_DRAWS, _CELLS // classes**2))
+    nearness, p_value = _mantel(cosine, confusion, draws, np.random.default_rng(seed))
     return FeatureGeometry(cosine, spread, nearness, p_value, spearman(spread, missed))
+
+
+def _mantel(
+    a: NDArray[np.float64], b: NDArray[np.float64], draws: int, rng: np.random.Generator
+) -> tuple[float | None, float | None]:
+    """Rank correlation over pairs of classes of two (K, K) float64 tables, and the chance of it under shuffled classes.
+
+    Classes with NaN are left out first. Then every shuffle only puts the same values into other places: both tables are
+    ranked once, and a shuffle costs one sum of products.
+    """
+    known = ~(np.isnan(a).all(axis=1) | np.isnan(b).all(axis=1))
+    a, b = a[np.ix_(known, known)], b[np.ix_(known, known)]
+    correlation = _between_pairs(a, b)
+    if correlation is None:
+        return None, None
+    first, second = _centred_ranks(a), _centred_ranks(b)
+    scale = np.sqrt(np.vdot(first, first) * np.vdot(second, second))  # each pair stands twice, as it does in the sums
+    values = (np.vdot(first[order][:, order], second) / scale for order in _orders(rng, len(a), draws))
+    extreme = sum(1 for value in values if abs(value) >= abs(correlation) - 1e-9)
+    return correlation, (extreme + 1) / (draws + 1)  # the unshuffled order is one of the orders
+
+
+def _centred_ranks(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(K, K) float64: the rank of each pair among all pairs minus their mean, in both halves; 0 on the diagonal."""
+    upper = np.triu_indices(len(table), k=1)
+    ranks = _ranks(table[upper])
+    centred = np.zeros_like(table)
+    centred[upper] = ranks - ranks.mean()
+    return centred + centred.T
 
 
 def spearman(x: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:
@@ -94,8 +122,8 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((last - (counts - 1) / 2)[group])
 
 
-def _orders(rng: np.random.Generator, classes: int, draws: int) -> list[NDArray[np.int64]]:
-    return [rng.permutation(classes) for _ in range(draws)]
+def _orders(rng: np.random.Generator, classes: int, draws: int) -> Iterator[NDArray[np.int64]]:
+    return (rng.permutation(classes) for _ in range(draws))
 
 
 def _centroids(

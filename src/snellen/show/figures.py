@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snellen.runs.atomic import write_bytes
-from snellen.show.text import visible
+from snellen.show.text import shortened, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,8 +63,7 @@ def title(axes: Axes, headline: str, detail: str) -> None:
 
 def drawn(text: str, longest: int = 32) -> str:
     """Text that is data, for a figure: one line, shortened, dollars as they are, □ for what no font here has."""
-    line = visible(text)
-    line = line if len(line) <= longest else f"{line[: longest - 1]}…"
+    line = shortened(visible(text), longest)
     letters = (letter if letter.isascii() or _has_font(letter) else "□" for letter in line)
     return "".join(letters).replace("$", r"\$")  # what stands between two dollar signs would be read as a formula
 
@@ -73,18 +72,28 @@ def _has_font(letter: str) -> bool:
     return any(ord(letter) in font for font in _fonts().values())
 
 
+def font_file(text: str) -> str:
+    """The file of the first font here that has every letter of the text; DejaVu Sans where none has."""
+    letters = {ord(letter) for letter in text}
+    return _files()[next((family for family, has in _fonts().items() if letters <= has), "DejaVu Sans")]
+
+
 @cache
 def _fonts() -> dict[str, frozenset[int]]:
     """The families to draw with, in the order in which they are asked for a letter, and the letters each has."""
-    from matplotlib.font_manager import fontManager, get_font
+    from matplotlib.font_manager import get_font
+
+    fonts = {family: get_font(file) for family, file in _files().items()}
+    return {family: frozenset(font.get_charmap()) for family, font in fonts.items() if font.scalable}
+
+
+@cache
+def _files() -> dict[str, str]:
+    from matplotlib.font_manager import fontManager
 
     upright = [font for font in fontManager.ttflist if font.style == "normal"]
     files = {font.name: font.fname for font in sorted(upright, key=lambda font: -abs(int(font.weight) - 400))}
-    found = {}
-    for family in ("DejaVu Sans", *_OTHER_SCRIPTS):
-        if family in files and (font := get_font(files[family])).scalable:
-            found[family] = frozenset(font.get_charmap())
-    return found
+    return {family: files[family] for family in ("DejaVu Sans", *_OTHER_SCRIPTS) if family in files}
 
 
 def save_png(figure: Figure, path: Path) -> None:

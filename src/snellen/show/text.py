@@ -28,6 +28,11 @@ def visible_lines(text: str) -> str:
     return _IN_LINES.sub(_spelled, text)
 
 
+def shortened(text: str, longest: int) -> str:
+    """At most `longest` letters, the last an ellipsis where some are missing."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
 def _spelled(found: re.Match[str]) -> str:
     return found.group().encode("unicode_escape").decode()
 
