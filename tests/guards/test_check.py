@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from snellen.data.ledger import Ledger
-from snellen.data.splits import split
+from snellen.data.splits import Splits, split
 from snellen.guards.check import check_data, check_run
 from snellen.guards.guard import GUARDS, read_guards
 
@@ -18,12 +18,12 @@ def by_name(results):
 
 
 def test_together_the_two_checks_ask_every_guard(letters, finished_run):
-    asked = {result.name for result in (*check_data(*letters), *read_guards(finished_run))}
+    asked = {result.name for result in (*check_data(Splits(*letters, None)), *read_guards(finished_run))}
     assert asked == set(GUARDS)
 
 
 def test_a_sound_data_set_fails_nothing(letters):
-    assert not [result for result in check_data(*letters) if result.passed is False]
+    assert not [result for result in check_data(Splits(*letters, None)) if result.passed is False]
 
 
 def test_training_leaves_its_verdicts_in_the_run_folder_and_none_accuses_the_machinery(finished_run):
@@ -39,9 +39,8 @@ def check(own_run, tiny_dataset):
     parts = split(tiny_dataset)
 
     def ask(*, images=True):
-        train, val = (parts.train, parts.val) if images else (None, None)
         ledger = Ledger(own_run.folder.parent / "ledger.jsonl")
-        return by_name(check_run(own_run, train=train, val=val, ledger=ledger, device=CPU))
+        return by_name(check_run(own_run, parts if images else None, ledger=ledger, device=CPU))
 
     return ask
 

@@ -61,8 +61,7 @@ def _judge(args: Args, subject: str) -> Sequence[GuardResult]:
     if args.ledger is not None:
         raise UsageError("--ledger has no effect on a data set; only runs are held against the ledger. Leave it out.")
     dataset = load(subject, data=args.data, reading=args.own_pictures.reading())
-    parts = split(dataset)
-    return check_data(parts.train, parts.val, data=args.data, test=parts.test, files=dataset.files)
+    return check_data(split(dataset), data=args.data, files=dataset.files)
 
 
 def _judge_run(args: Args, folder: Path) -> Sequence[GuardResult]:
@@ -84,8 +83,7 @@ def _judge_run(args: Args, folder: Path) -> Sequence[GuardResult]:
         images = None
     return check_run(
         judged,
-        train=None if images is None else images.train,
-        val=None if images is None else images.val,
+        images,
         ledger=ledger_of(judged, args.ledger),
         device=choose_device(args.device),
         data=args.data,

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import Ledger
-from snellen.data.sealed_images import SealedImages
+from snellen.data.run_images import RunImages
+from snellen.data.splits import Splits
 from snellen.errors import RunError
 from snellen.guards.cifar10_near_duplicates import cifar10_test_duplicates, listed_near_duplicates
 from snellen.guards.data_guards import (
@@ -30,23 +30,15 @@ from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
 
 
-def check_data(
-    train: LabeledImages,
-    val: LabeledImages | None,
-    *,
-    data: Path | None = None,
-    test: SealedImages | None = None,
-    files: Sequence[str] = (),
-) -> tuple[GuardResult, ...]:
+def check_data(parts: Splits, *, data: Path | None = None, files: Sequence[str] = ()) -> tuple[GuardResult, ...]:
     """What can be known before training. The search for near-duplicates takes seconds, the rest under one.
 
     Args:
-        train: after the split.
-        val: likewise.
+        parts: after the split. A user's own test part is searched for copies while it stays sealed.
         data: folder given with --data, where the list of near-duplicates is looked for.
-        test: a user's own test part, searched for copies while it stays sealed; None for data known by name.
-        files: the name of the file each id stands for; empty where there are none.
+        files: the name of the file each id stands for; empty where there are none, as for data known by name.
     """
+    train, val = parts.train, parts.val
     own = bool(files)
     return ask_guards(
         {
@@ -55,7 +47,7 @@ def check_data(
             "labels-match-images": partial(labels_match_images, train),
             "exact-duplicates": partial(exact_duplicates, train, val, files),
             "near-duplicates": partial(near_duplicates, train, val, files),
-            "test-duplicates": partial(duplicates_in_test, train, val, test, files)
+            "test-duplicates": partial(duplicates_in_test, train, val, parts.test, files)
             if own
             else lambda: cifar10_test_duplicates(train.name, listed_near_duplicates(data), None),
         }
@@ -64,9 +56,8 @@ def check_data(
 
 def check_run(
     run: Run,
+    images: Splits | RunImages | None,
     *,
-    train: LabeledImages | None,
-    val: LabeledImages | None,
     ledger: Ledger,
     device: torch.device,
     data: Path | None = None,
@@ -76,8 +67,7 @@ def check_run(
 
     Args:
         run: finished, or stopped by a loss that is no number.
-        train: its training images; None where the data are not at hand.
-        val: its val images; None after a final training.
+        images: its training images, and val unless it was a final training; None where the data are not at hand.
         ledger: where looks at test sets are written.
         device: where the model answers.
         data: folder given with --data, where the list of near-duplicates is looked for.
@@ -88,7 +78,7 @@ def check_run(
     """
     started = time.process_time()
     known = {result.name for result in before}
-    now = (*_journal_results(run, ledger, data), *_image_results(run, train, val, device))
+    now = (*_journal_results(run, ledger, data), *_image_results(run, images, device))
     results = (*(result for result in now if result.name not in known), *before)
     write_guards(run, results, processor_seconds=time.process_time() - started)
     return results
@@ -137,13 +127,11 @@ _NEED_IMAGES = (
 _NO_IMAGES = "The images are not at hand; name their folder with --data."
 
 
-def _image_results(
-    run: Run, train: LabeledImages | None, val: LabeledImages | None, device: torch.device
-) -> tuple[GuardResult, ...]:
+def _image_results(run: Run, images: Splits | RunImages | None, device: torch.device) -> tuple[GuardResult, ...]:
     """Those that need the images, the weights, or both."""
-    if train is None:
+    if images is None:
         return tuple(unjudged(name, _NO_IMAGES) for name in _NEED_IMAGES)
-    info, recipe = run.info, run.recipe
+    train, val, info, recipe = images.train, images.val, run.info, run.recipe
     mean, std = info["statistics"]["mean"], info["statistics"]["std"]
     try:
         model = restore(run, device)

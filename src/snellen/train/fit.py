@@ -240,8 +240,7 @@ def _grade(training: Training, run: Run, copies: Sequence[GuardResult], progress
     # Before the run calls itself finished: one that is stopped in here is judged when it is resumed.
     check_run(
         run,
-        train=setup.splits.train,
-        val=setup.splits.val,
+        setup.splits,
         ledger=ledger_of(run),
         device=setup.compute.device,
         before=copies,
