@@ -8,10 +8,10 @@ import numpy as np
 
 from snellen.data import cifar10
 from snellen.data.catalog import NAMES
+from snellen.data.cifar10 import find_cifar10
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
 from snellen.data.labeled_images import LabeledImages
-from snellen.data.search import find_cifar10
 from snellen.errors import unknown_name
 
 

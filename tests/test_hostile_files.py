@@ -15,11 +15,12 @@ import pytest
 import torch
 from tests.fuzz.harness import NotAllowed, watched
 
+from snellen.data.cifar10 import unpickled
 from snellen.data.dataset import Dataset
 from snellen.data.download import unpack
 from snellen.data.ledger import Ledger
+from snellen.data.listing import ListedFile
 from snellen.data.pictures import read_picture
-from snellen.data.safe_pickle import load_batch_pickle
 from snellen.data.tables import list_table
 from snellen.errors import SnellenError
 from snellen.export.safetensors_file import load_folder
@@ -77,12 +78,12 @@ def payload(request: pytest.FixtureRequest, tmp_path: Path) -> bytes:
 
 
 READERS: dict[str, Callable[[Path, Run, Dataset], object]] = {
-    "batch": lambda path, run, data: load_batch_pickle(path.read_bytes()),
+    "batch": lambda path, run, data: unpickled(path.read_bytes(), name="batch"),
     "picture": lambda path, run, data: read_picture(path),
     "archive": lambda path, run, data: unpack(path, path.with_name("out")),
     "recipe": lambda path, run, data: read_recipe(path),
-    "table": lambda path, run, data: list_table(path.rename(path.with_suffix(".csv"))),
-    "parquet": lambda path, run, data: list_table(path.rename(path.with_suffix(".parquet"))),
+    "table": lambda path, run, data: list_table(ListedFile.by_user(path.rename(path.with_suffix(".csv")))),
+    "parquet": lambda path, run, data: list_table(ListedFile.by_user(path.rename(path.with_suffix(".parquet")))),
     "predictions": lambda path, run, data: Predictions.load(path),
     "checkpoint": lambda path, run, data: load_checkpoint(
         Training(prepare(run.recipe, data, seed=0, device="cpu", precision="fp32"), steps=16), path

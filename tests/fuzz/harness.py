@@ -31,7 +31,7 @@ Read = Callable[[bytes], object]
 Edit = Callable[[bytes, Random], bytes]
 """An input changed in its structure: a field of a document, a chunk of a picture."""
 
-TARGETS = ("batch", "run_folder", "recipe", "picture", "web", "archive")
+TARGETS = ("table", "run_folder", "recipe", "picture", "web", "archive")
 
 _STARTED = getattr(sys.modules["__main__"], "__spec__", None)
 if _STARTED is not None and _STARTED.name in {f"tests.fuzz.{target}" for target in TARGETS}:

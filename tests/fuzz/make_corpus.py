@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import pickle
 import tarfile
 import tempfile
 from pathlib import Path
@@ -33,17 +32,25 @@ _RUN_FILES = (
 )  # fmt: skip
 
 
-def batches() -> dict[str, bytes]:
-    """Batches as every protocol writes them."""
-    rows = np.arange(24, dtype=np.uint8).reshape(2, 12)
-    batch = {
-        "data": rows,
-        "labels": [3, 300, 70_000, -1],
-        "batch_label": b"one of five",
-        "more": ((), (1,), None, True),
+def tables() -> dict[str, bytes]:
+    """Tables of names as programs write them."""
+    rows = [
+        (f"images/{number}.png", ("cat", "dog", "-1", "")[number % 4], ("train", "val")[number % 2])
+        for number in range(6)
+    ]
+    csv = "path,label,split\n" + "\n".join(map(",".join, rows)) + "\n"
+    json_lines = "\n".join(
+        json.dumps(dict(zip(("file_name", "class_name", "split"), row, strict=True))) for row in rows
+    )
+    return {
+        "csv": csv.encode(),
+        "tsv": csv.replace(",", "\t").encode(),
+        "semicolons": csv.replace(",", ";").encode("utf-8-sig"),
+        "utf-16": csv.encode("utf-16"),
+        "latin-1": csv.replace("cat", "käfer").encode("latin-1"),
+        "ids": b"id,labels\n1,a\n2,b\n..\\3,nan\n",
+        "json-lines": json_lines.encode(),
     }
-    old = pickle.dumps({"data": rows, "labels": [1, 2]}, protocol=2).replace(b"numpy._core", b"numpy.core")
-    return {"numpy-1": old, **{f"protocol-{number}": pickle.dumps(batch, protocol=number) for number in range(5)}}
 
 
 def recipes() -> dict[str, bytes]:
@@ -152,7 +159,7 @@ def _encoded(image: Image.Image, form: str, **options: Any) -> bytes:
 
 if __name__ == "__main__":
     made = {
-        "batch": batches(), "recipe": recipes(), "picture": pictures(), "archive": archives(),
+        "table": tables(), "recipe": recipes(), "picture": pictures(), "archive": archives(),
         "run_folder": run_folder(), "web": requests(),
     }  # fmt: skip
     for target, inputs in made.items():

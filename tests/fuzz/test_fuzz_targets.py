@@ -67,5 +67,5 @@ def test_a_finding_is_seen_and_a_refusal_is_none(kind: str, tmp_path: Path, monk
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is not installed")
 def test_a_crash_in_a_child_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    outcome = run_target("batch", executions=1, seconds=1, seed=1, work=tmp_path)
+    outcome = run_target("table", executions=1, seconds=1, seed=1, work=tmp_path)
     assert len(outcome.findings) == 1

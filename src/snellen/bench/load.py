@@ -9,10 +9,10 @@ from snellen.bench.catalog import Settings
 from snellen.bench.measurement import Measurement
 from snellen.bench.protocol import conditions_here, time_repeatedly
 from snellen.data import cifar10
+from snellen.data.cifar10 import find_cifar10
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
 from snellen.data.pixel_statistics import measure as measure_pixels
-from snellen.data.search import find_cifar10
 from snellen.data.splits import split
 from snellen.errors import DataNotFound
 

@@ -75,8 +75,7 @@ def _download(args: Args, name: str) -> int:
 
 
 def _info(args: Args, name: str) -> int:
-    from snellen.data.catalog import load
-    from snellen.data.info import describe
+    from snellen.data.catalog import describe, load
     from snellen.runs.atomic import write_bytes
     from snellen.show.contact_sheet import contact_sheet
     from snellen.show.progress import Progress

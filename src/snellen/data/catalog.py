@@ -1,9 +1,13 @@
-"""Data sets by name, and a user's own by path. To add one: write its loader in this room and a line in `_LOADERS`."""
+"""Data sets by name, and a user's own by path; what there is to know of one.
+
+To add one: write its loader in this room and a line in `_LOADERS`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from snellen.data import cifar10
 from snellen.data.arrays import ARRAYS_ENDING, load_arrays
@@ -11,9 +15,11 @@ from snellen.data.dataset import Dataset
 from snellen.data.download import Progress, download_cifar10
 from snellen.data.eyechart import make_eyechart
 from snellen.data.folder_dataset import ImageOptions, load_folder
+from snellen.data.labeled_images import LabeledImages
 from snellen.data.picture_cache import Progress as Decoding
-from snellen.data.search import find_cifar10
+from snellen.data.pixel_statistics import measure
 from snellen.data.shards import SHARD_ENDINGS
+from snellen.data.splits import split, split_final
 from snellen.data.tables import TABLE_ENDINGS
 from snellen.errors import DataError, InvalidSetting, unknown_name
 from snellen.paths import cache_folder, user_path
@@ -66,6 +72,42 @@ def _require_no_options(reading: ImageOptions | None, name: str) -> None:
         )
 
 
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """A data set as plain values, ready for JSON.
+
+    Counts per class are given for train and val; of the sealed test set only the total is known. Mean and std are
+    fractions, over all images of train and val together.
+
+    Raises:
+        BadSplit: a class is too small to be split.
+    """
+    parts = split(dataset)
+    assert parts.val is not None
+    statistics = measure(split_final(dataset).train)
+    height, width, channels = dataset.train.image_shape
+    return {
+        "name": dataset.name,
+        "source": dataset.source,
+        "found": list(dataset.about),
+        "image": {"height": height, "width": width, "channels": channels, "dtype": str(dataset.train.images.dtype)},
+        "classes": list(dataset.train.class_names),
+        "splits": {
+            "train": _counted(parts.train),
+            "val": _counted(parts.val),
+            "test": None if dataset.test is None else {"images": dataset.test.count, "per_class": "sealed"},
+        },
+        "mean": list(statistics.mean),
+        "std": list(statistics.std),
+        "measured_on": {"role": statistics.source, "images": statistics.count},
+        "fingerprint": statistics.fingerprint,
+    }
+
+
+def _counted(images: LabeledImages) -> dict[str, Any]:
+    per_class = dict(zip(images.class_names, images.counts.tolist(), strict=True))
+    return {"images": len(images), "per_class": per_class}
+
+
 def _is_path(name: str) -> bool:
     known = Path(name).suffix in (*TABLE_ENDINGS, *SHARD_ENDINGS, ARRAYS_ENDING)
     return user_path(name).exists() or "/" in name or "\\" in name or known
@@ -73,7 +115,7 @@ def _is_path(name: str) -> bool:
 
 def _load_cifar10(data: Path | None, download: bool, progress: Progress | None) -> Dataset:
     try:
-        return cifar10.read(find_cifar10(data))
+        return cifar10.read(cifar10.find_cifar10(data))
     except DataError:
         # Also where a folder is there and incomplete or damaged: fetching is what its message advises.
         if not download:

@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+from snellen.data.cifar10 import FOLDER
 from snellen.errors import ChecksumMismatch, DataError, DataNotFound, HostileFile, InvalidSetting
 from snellen.runs.atomic import storage_error, write_bytes
 
@@ -31,7 +32,6 @@ URLS = (
 )
 ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"
 ARCHIVE_NAME = "cifar-10-python.tar.gz"
-FOLDER = "cifar-10-batches-py"
 MEMBERS = ("batches.meta", "readme.html", "test_batch", *(f"data_batch_{number}" for number in range(1, 6)))
 
 MAX_ARCHIVE_BYTES = 200 * 2**20

@@ -191,7 +191,7 @@ def _files_below(folder: Path, left_out: Counter[str], root: Path | None = None)
                 inner.append(path)
             elif entry.is_symlink():
                 file = file_below(path, root or folder)
-                if file is not None and file.target.is_file():
+                if file is not None and file.is_there:
                     yield file
                 else:
                     left_out["links that lead out of the folder, to folders or nowhere"] += 1

@@ -56,6 +56,14 @@ class ListedFile:
         """ ".csv", in small letters."""
         return self.named.suffix.lower()
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the target is a regular file."""
+        try:
+            return self.target.is_file()
+        except (OSError, ValueError):  # a name too long for the file system
+            return False
+
     def open(self) -> BinaryIO:
         """For reading; raises as `open_regular`."""
         return open_regular(self.target, follow=False)

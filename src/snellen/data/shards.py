@@ -75,7 +75,7 @@ def list_pattern(path: Path) -> Listing:
     endings = {shard.ending for shard in shards}
     if len(endings) != 1 or not endings <= set(SHARD_ENDINGS):
         raise DataError(f"{shown(path)} names no shards: all of them end in .tar, or all in .parquet.")
-    missing = [shard.named for shard in shards if not shard.target.is_file()]
+    missing = [shard.named for shard in shards if not shard.is_there]
     if missing:
         raise DataNotFound(
             f"{shown(path)} names {len(shards):,} shards, of which {len(missing):,} are not there, such as "
@@ -188,7 +188,7 @@ def _label_cell(kind: str, content: bytes) -> Any:
 
 def _declared_names(root: Path) -> Sequence[str]:
     file = file_below(root / _CLASS_NAMES, root)
-    if file is None or not file.target.is_file() or file.target.stat().st_size > _MAX_NAMES_BYTES:
+    if file is None or not file.is_there or file.target.stat().st_size > _MAX_NAMES_BYTES:
         return ()
     with file.open() as content:
         lines = content.read(_MAX_NAMES_BYTES).decode("utf-8", "surrogateescape").splitlines()

@@ -52,7 +52,7 @@ def find_metadata(folder: Path, root: Path) -> ListedFile | None:
     """The table with labels that describes the pictures beside it, or None. One without labels is no such table."""
     for name in _METADATA:
         table = file_below(folder / name, root)
-        if table is not None and table.target.is_file():
+        if table is not None and table.is_there:
             columns = _columns(table)
             if _column(columns, LABEL_COLUMNS) and _column(columns, PATH_COLUMNS):
                 return table
@@ -131,7 +131,7 @@ def _encoded(cell: Any, shard: Path) -> bytes:
         if cell.get("bytes") or not cell.get("path"):
             return _encoded(cell.get("bytes"), shard)
         beside = file_below(shard.parent / str(cell["path"]), shard.parent)
-        return read_bytes(beside.target, follow=False) if beside and beside.target.is_file() else b""
+        return read_bytes(beside.target, follow=False) if beside and beside.is_there else b""
     return bytes(cell) if cell else b""
 
 
@@ -191,7 +191,7 @@ def _told_part(table: ListedFile, row: int, value: Any) -> Part | None:
 def _picture(folder: Path, named: str, root: Path) -> ListedFile | None:
     """The file that a cell names, as it stands there or as other systems write it, or None outside of `root`."""
     as_written = file_below(folder / named, root)
-    if as_written is None or as_written.target.is_file():
+    if as_written is None or as_written.is_there:
         return as_written
     others = [named.replace("\\", "/")]
     if named.isprintable():
@@ -199,7 +199,7 @@ def _picture(folder: Path, named: str, root: Path) -> ListedFile | None:
     if not as_written.named.suffix:
         others += [named + ending for ending in _ENDINGS]
     tried = (file_below(folder / other, root) for other in others)
-    return next((file for file in tried if file is not None and file.target.is_file()), as_written)
+    return next((file for file in tried if file is not None and file.is_there), as_written)
 
 
 def _text(value: Any) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snellen.data.search import CIFAR10_FOLDERS, places
+from snellen.data.cifar10 import FOLDER, places
 from snellen.errors import DataError, UsageError
 from snellen.guards.guard import GuardResult, unjudged
 from snellen.metrics.classification import accuracy
@@ -118,9 +118,8 @@ def cifar10_test_duplicates(name: str, listed: frozenset[int] | None, prediction
 def _candidates(data: Path | None) -> Iterator[Path]:
     for _, place in places(data):
         # The data folder may be named itself, or the one around it.
-        roots = (place, place.parent) if place.name in CIFAR10_FOLDERS else (place,)
-        inside = [place / name for name in CIFAR10_FOLDERS]
-        for folder in (*roots, *(root / "reference" for root in roots), *inside):
+        roots = (place, place.parent) if place.name == FOLDER else (place,)
+        for folder in (*roots, *(root / "reference" for root in roots), place / FOLDER):
             for name in _FILES:
                 yield folder / name
 
