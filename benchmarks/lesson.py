@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from benchmarks.peers import imported
 from snellen.bench.augment import chosen_compute
-from snellen.bench.training_step import MEAN, STD, TrainingStep, stages
+from snellen.bench.step import MEAN, STD, TrainingStep, stages
 from snellen.data.labeled_images import LabeledImages
 from snellen.recipes.recipe import Recipe
 from snellen.train.precision import DeviceAndPrecision

@@ -23,7 +23,7 @@ from snellen.augment.draws import draw
 from snellen.bench.catalog import Settings
 from snellen.bench.measurement import Measurement
 from snellen.bench.protocol import compare, conditions_here
-from snellen.bench.training_step import noise_images
+from snellen.bench.step import noise_images
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import SnellenError
 from snellen.models.device import choose_device

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from snellen.bench.training_step import TrainingStep, noise_images, stages
+from snellen.bench.step import TrainingStep, noise_images, stages
 from snellen.data.dataset import Dataset
 from snellen.data.pixel_statistics import measure
 from snellen.data.splits import split

@@ -15,7 +15,7 @@ from snellen.augment.draws import draw
 from snellen.metrics.classification import smoothing_floor
 from snellen.models.catalog import ModelSpec, build
 from snellen.models.summary import describe_layers
-from snellen.predict.tta import views
+from snellen.predict.predict import views
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.recipe import Augment
 from snellen.train.schedules import lr_fraction

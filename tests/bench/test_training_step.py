@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from snellen.bench.training_step import Stage, TrainingStep, noise_images, stages
+from snellen.bench.step import Stage, TrainingStep, noise_images, stages
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.recipe import Freeze, Recipe, Resolution
 from snellen.train.precision import DeviceAndPrecision

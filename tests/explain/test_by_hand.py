@@ -8,7 +8,7 @@ import torch
 
 from snellen.augment.batched import to_float
 from snellen.explain import by_hand
-from snellen.predict.tta import views as batched_views
+from snellen.predict.predict import views as batched_views
 from snellen.recipes.recipe import TTA
 
 

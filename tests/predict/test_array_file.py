@@ -16,9 +16,8 @@ import pytest
 from tests.fuzz.harness import watched
 
 from snellen.errors import RunError
-from snellen.predict import array_file
-from snellen.predict.array_file import read_arrays
-from snellen.predict.predictions import Predictions
+from snellen.predict import predictions as array_file
+from snellen.predict.predictions import Predictions, read_arrays
 
 ABOUT = {"class_names": ["a", "b", "c"], "split": "val", "tta": "flip", "data": "d"}
 WHOLE: dict[str, Any] = {

@@ -12,8 +12,7 @@ from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import RunError
 from snellen.models.catalog import ModelSpec, build
-from snellen.predict.predict import evaluating, predict
-from snellen.predict.tta import views
+from snellen.predict.predict import evaluating, predict, views
 from snellen.recipes.recipe import TTA
 
 TTAS: tuple[TTA, ...] = ("none", "flip", "shift", "ten_crop")

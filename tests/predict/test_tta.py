@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from snellen.predict.tta import views
+from snellen.predict.predict import views
 from snellen.recipes.recipe import TTA
 
 TTAS: tuple[TTA, ...] = ("none", "flip", "shift", "ten_crop")

@@ -16,7 +16,7 @@ import torch
 from tests.measured import write_measured
 
 from snellen.bench.protocol import compare, conditions_here, percentile
-from snellen.bench.training_step import Stage, TrainingStep, noise_images, stages
+from snellen.bench.step import Stage, TrainingStep, noise_images, stages
 from snellen.recipes.catalog import find_recipe
 from snellen.serialize import to_json
 from snellen.train import precision

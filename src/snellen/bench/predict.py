@@ -18,7 +18,7 @@ from snellen.augment.batched import to_float
 from snellen.bench.catalog import Settings
 from snellen.bench.measurement import Measurement
 from snellen.bench.protocol import compare, conditions_here
-from snellen.bench.training_step import MEAN, STD, noise_images
+from snellen.bench.step import MEAN, STD, noise_images
 from snellen.export.onnx_file import OnnxSession, missing_packages, quantized, to_onnx
 from snellen.export.torch_program import from_pixels, to_program
 from snellen.models.catalog import ModelSpec, build

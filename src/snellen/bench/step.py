@@ -1,18 +1,111 @@
-"""`step`: training speed per model, precision and image size, and what of it is arithmetic."""
+"""`step`: training speed per model, precision and image size, and what of it is arithmetic.
+
+A training is held at one step, so that the step and its parts can be timed; what its pictures show does not matter.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
+import torch
+
+from snellen.augment.batched import resize_side
 from snellen.bench.catalog import Settings
 from snellen.bench.measurement import Measurement
 from snellen.bench.protocol import conditions_here, time_repeatedly
-from snellen.bench.training_step import Stage, TrainingStep, noise_images, stages
 from snellen.data.labeled_images import LabeledImages
-from snellen.models.device import choose_device
+from snellen.data.pixel_statistics import PixelStatistics
+from snellen.data.splits import Splits
+from snellen.models.device import choose_device, keep_freed_memory
+from snellen.models.summary import multiply_adds
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.recipe import Recipe
+from snellen.train.batches import Batch
 from snellen.train.precision import DeviceAndPrecision, Precision
+from snellen.train.setup import TrainingSetup
+from snellen.train.training import Training
+
+MEAN, STD = (0.5, 0.5, 0.5), (0.29, 0.29, 0.29)
+"""Channel statistics of uniform noise, in units of [0, 1]."""
+_SMALL_LR = 1e-4  # as a fraction of the peak: the weights must stay finite on noise, the arithmetic is the same
+
+
+def noise_images(count: int, *, side: int = 32, classes: int = 10) -> LabeledImages:
+    """`count` RGB pictures (N, side, side, 3) of uniform noise in the role "train", the same each time."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+    labels = np.arange(count, dtype=np.int64) % classes
+    names = tuple(f"class {number}" for number in range(classes))
+    return LabeledImages(pixels, labels, names, np.arange(count, dtype=np.int64), "train", "noise")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a training with images of one size.
+
+    Attributes:
+        side: pixels.
+        share: of all steps, a fraction.
+        middle: the point of the training halfway through the stage, a fraction.
+    """
+
+    side: int
+    share: float
+    middle: float
+
+
+def stages(recipe: Recipe, full: int) -> list[Stage]:
+    """The recipe's stages for images of side `full`, in order; one where it has none."""
+    ends = [*(stage.until for stage in recipe.resolutions), 1.0]
+    starts = [0.0, *ends[:-1]]
+    found = []
+    for start, end in zip(starts, ends, strict=True):
+        middle = (start + end) / 2
+        found.append(Stage(recipe.side_at(middle, full=full), end - start, middle))
+    return found
+
+
+class TrainingStep:
+    """A training of a recipe that stays at one point: its weights move, image size and frozen parameters do not.
+
+    Args:
+        recipe: every choice but pruning, which would make batches of several sizes.
+        images: (N, H, W, C) in the role "train"; what they show does not matter.
+        compute: that does the work.
+        stage: the point of the training.
+    """
+
+    def __init__(self, recipe: Recipe, images: LabeledImages, compute: DeviceAndPrecision, stage: Stage) -> None:
+        keep_freed_memory()  # as a training does
+        channels = images.image_shape[2]
+        statistics = PixelStatistics(MEAN[:channels], STD[:channels], "train", "noise", len(images))
+        setup = TrainingSetup(
+            recipe.replace(data_pruning=None), Splits(images, None, None), statistics, 0, compute, "noise"
+        )
+        self.training = Training(setup, steps=sys.maxsize, schedule=lambda step: _SMALL_LR, held_at=stage.middle)
+        self.batch_size = self.training.batch_size
+        self._image_shape = (stage.side, stage.side, channels)
+        self._batches = self.training.batches()
+
+    def batch(self) -> Batch:
+        """The next batch, gathered, augmented and shrunk to the stage's size."""
+        batch = next(self._batches)
+        return replace(batch, images=resize_side(batch.images, self._image_shape[0]))
+
+    def whole(self) -> torch.Tensor:
+        """A whole step: make a batch, learn from it; returns the summed loss on the device."""
+        return self.training.step(self.batch())
+
+    def flop_per_image(self) -> float:
+        """Floating-point operations of a step for one image: forward, and twice as much backward.
+
+        What freezing saves is not subtracted, so that recipes can be compared.
+        """
+        return 3 * 2 * multiply_adds(self.training.model, self._image_shape)
+
 
 RECIPES = ("mlp", "plain", "small_cnn", "resnet18", "sprint")
 """One for each model."""

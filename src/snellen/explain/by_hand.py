@@ -87,7 +87,7 @@ def most_probable(probabilities: NDArray[np.float64], count: int) -> list[int]:
 
 
 def views(image: NDArray[np.uint8], tta: TTA) -> list[tuple[float, NDArray[np.uint8]]]:
-    """Weights and pictures (H, W, C) that `predict.tta.views` makes of a batch."""
+    """Weights and pictures (H, W, C) that `predict.predict.views` makes of a batch."""
     height, width, _ = image.shape
     pad, windows = _WINDOWS[tta]
     padded, seen = reflect_pad(image, pad), []
