@@ -29,6 +29,11 @@ def test_labels_are_numbered_in_sorted_order_and_the_test_set_by_the_same_names(
     assert dataset.test.search_copies(lambda pixels: len(pixels)) == 3
 
 
+@pytest.mark.parametrize("labels", [[10, 9, 2] * 4, np.array([10.0, 9, 2] * 4), np.array([10, 9, 2] * 4, dtype=object)])
+def test_numbers_are_in_the_order_of_numbers(labels: Any) -> None:
+    assert from_arrays(PIXELS, labels).train.class_names == ("2", "9", "10")
+
+
 def test_another_test_set_has_another_identity() -> None:
     one, other, same = (
         from_arrays(PIXELS[:9], LABELS[:9], test=(PIXELS[at], LABELS[9:])).test
@@ -43,10 +48,12 @@ def test_another_test_set_has_another_identity() -> None:
 @pytest.mark.parametrize(
     ("labels", "problem"),
     [
-        (LABELS[:, None], "one name or one whole number per picture"),
-        (np.full(12, np.nan), "one name or one whole number per picture"),
+        (LABELS[:, None], r"of shape \(12, 1\); it takes one label per picture"),
+        (np.full(12, np.nan), "12 of 12 pictures are without a label"),
+        ([1, -1] * 6, "6 of 12 pictures are without a label, the first one at 1"),
+        ([{"a"}, {"b"}] * 6, "holds several values"),
         ([["a"], ["b", "c"]] * 6, "one label per picture"),
-        ([None, 1] * 6, "one name or one whole number per picture"),
+        ([None, 1] * 6, "6 of 12 pictures are without a label, the first one at 0"),
         (LABELS[:5], "12 images, 5 labels"),
     ],
 )

@@ -12,11 +12,13 @@ import pytest
 import torch
 
 from snellen.data import catalog
+from snellen.data.arrays import from_arrays
 from snellen.data.dataset import Dataset
+from snellen.data.eyechart import make_eyechart
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import Ledger
 from snellen.data.sealed_images import SealedImages
-from snellen.errors import RunError, SealError, StorageError, UsageError
+from snellen.errors import DataError, RunError, SealError, StorageError, UsageError
 from snellen.evaluate import val
 from snellen.evaluate.test_set import TestEvaluation, evaluate_on_test, ledger_of
 from snellen.metrics.classification import accuracy
@@ -270,3 +272,50 @@ def test_the_ledger_is_the_one_named_then_the_one_of_the_environment_then_the_on
     assert ledger_of(own_run).path == tmp_path / "env.jsonl"
     monkeypatch.setenv("SNELLEN_LEDGER", "")
     assert ledger_of(own_run).path == own_run.folder.parent / "ledger.jsonl"
+
+
+def test_weights_that_answer_no_numbers_cost_no_look(own_run: Run, ledger: Ledger, openings: list[str]) -> None:
+    model = restore(own_run)
+    with torch.no_grad():
+        for weights in model.net.parameters():
+            weights.mul_(1e30)
+    save_weights(own_run, model)
+    with pytest.raises(RunError, match="are no finite numbers"):
+        look([own_run], ledger)
+    assert (openings, ledger.lines()) == ([], [])
+
+
+def with_copies(dataset: Dataset, count: int) -> Dataset:
+    """The data set with a test part of 60, of which so many are in train."""
+    train = dataset.train
+    images = np.concatenate([train.images[:count], 255 - train.images[: 60 - count]])
+    names = np.array(train.class_names)
+    return from_arrays(train.images, names[train.labels], test=(images, names[train.labels[:60]]), name="eyechart")
+
+
+@pytest.mark.parametrize("count", [0, 5])
+def test_copies_of_training_pictures_are_looked_for_before_the_intent(
+    own_run: Run, ledger: Ledger, tiny_dataset: Dataset, count: int
+) -> None:
+    dataset = with_copies(tiny_dataset, count)
+    assert dataset.test is not None
+    own_run.update_info(data={**own_run.info["data"], "test": dataset.test.describe()})
+    if count == 0:
+        assert look([own_run], ledger, data=dataset).copies == ""
+        return
+    with pytest.raises(DataError, match="stays closed: 5 of 60 test pictures are in train or val to the pixel"):
+        look([own_run], ledger, data=dataset)
+    assert ledger.lines() == []
+
+
+def test_another_test_set_is_not_graded_and_a_stored_answer_is_not_shown_for_it(
+    own_run: Run, ledger: Ledger, openings: list[str], tiny_dataset: Dataset
+) -> None:
+    other = replace(tiny_dataset, test=make_eyechart(seed=3, train=0, test=60).test)
+    with pytest.raises(DataError, match="The test images of"):
+        look([own_run], ledger, data=other)
+    assert (openings, ledger.lines()) == ([], [])
+    look([own_run], ledger)
+    with pytest.raises(DataError, match="The test images of"):
+        look([own_run], ledger, data=other)
+    assert openings == ["opened"]

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
-from snellen.errors import RunError
+from snellen.data.dataset import Dataset
+from snellen.data.eyechart import make_eyechart
+from snellen.errors import DataError, RunError
+from snellen.evaluate.robustness import measure_robustness
 from snellen.evaluate.val import evaluate_on_val
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
@@ -29,4 +36,50 @@ def test_val_with_other_views_is_computed_and_the_plain_answers_agree(own_run: R
 def test_a_final_run_has_no_val_to_be_judged_by(own_run: Run) -> None:
     own_run.update_info(final=True)
     with pytest.raises(RunError, match="no val images are left to judge it by"):
+        evaluate_on_val(own_run)
+
+
+def test_data_that_are_given_are_held_against_the_run_also_where_the_answer_is_stored(
+    own_run: Run, tiny_dataset: Dataset
+) -> None:
+    stored = evaluate_on_val(own_run)
+    np.testing.assert_array_equal(evaluate_on_val(own_run, data=tiny_dataset).logits, stored.logits)
+    other = make_eyechart(seed=1, train=300, test=60)
+    for ask in (evaluate_on_val, measure_robustness):
+        with pytest.raises(DataError, match="The train images of .* are not those of"):
+            ask(own_run, data=other)
+    assert not (own_run.folder / "robustness.json").exists()
+
+
+@pytest.mark.parametrize("ask", [evaluate_on_val, measure_robustness])
+def test_an_unfinished_run_is_not_graded(own_run: Run, ask: Any) -> None:
+    own_run.update_info(status="interrupted")
+    with pytest.raises(RunError, match=r"not finished \(status interrupted\).*snellen train --resume"):
+        ask(own_run)
+
+
+def _classes_in_another_order(answers: Predictions) -> Predictions:
+    return replace(answers, class_names=answers.class_names[::-1])
+
+
+def _other_hits(answers: Predictions) -> Predictions:
+    return replace(answers, logits=np.eye(10, dtype=np.float32)[answers.labels])
+
+
+def _no_numbers(answers: Predictions) -> Predictions:
+    return replace(answers, logits=np.full_like(answers.logits, np.nan))
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (_classes_in_another_order, "its classes are not those of run.json"),
+        (_other_hits, "right, where run.json says"),
+        (_no_numbers, "no finite numbers"),
+    ],
+)
+def test_stored_predictions_that_are_not_the_runs_are_refused(own_run: Run, change: Any, fault: str) -> None:
+    path: Path = own_run.folder / "predictions_val.npz"
+    change(Predictions.load(path)).save(path)
+    with pytest.raises(RunError, match=f"not what this run answered: .*{fault}"):
         evaluate_on_val(own_run)

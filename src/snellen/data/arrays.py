@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
+from snellen.data.listing import label_of
 from snellen.data.sealed_images import SealedImages
 from snellen.errors import DataError, DataNotFound
 
@@ -112,16 +113,23 @@ def load_arrays(path: Path, name: str | None = None) -> Dataset:
 
 
 def _labels(labels: ArrayLike, name: str) -> NDArray[np.generic]:
+    """(N,) whole numbers or texts, one per picture; what a label is, is said in `listing.label_of` for all data."""
     try:
         given = np.asarray(labels)
     except ValueError:
         raise DataError(f"{name}: the labels are lists of different lengths; it takes one label per picture.") from None
-    if given.ndim != 1 or given.dtype.kind not in "iuUSb":
+    if given.ndim != 1:
+        raise DataError(f"{name}: the labels are of shape {given.shape}; it takes one label per picture, (N,).")
+    values = given.tolist()
+    texts = [label_of(value) for value in values]
+    missing = texts.count("")
+    if missing:
         raise DataError(
-            f"{name}: labels of shape {given.shape} and type {given.dtype} are not understood; it takes one name or "
-            "one whole number per picture."
+            f"{name}: {missing:,} of {len(texts):,} pictures are without a label, the first one at {texts.index('')}. "
+            "Leave them out."
         )
-    return given
+    numbers = all(isinstance(value, int | float) and float(value).is_integer() for value in values)
+    return np.array([int(value) for value in values], dtype=np.int64) if numbers else np.array(texts)
 
 
 def _labeled(images: ArrayLike, numbers: NDArray[np.intp], names: tuple[str, ...], name: str) -> LabeledImages:
