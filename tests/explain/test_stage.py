@@ -19,6 +19,7 @@ import snellen
 from snellen.augment.batched import augment_batch
 from snellen.data.dataset import Dataset
 from snellen.data.folder_dataset import ImageOptions, load_folder
+from snellen.data.run_images import images_of
 from snellen.explain.by_hand import linear
 from snellen.explain.context import context_of
 from snellen.explain.stage import Call, Check, call, compare
@@ -47,7 +48,7 @@ def code_that_runs(work: Callable[[], Trace]) -> tuple[Trace, set[CodeType]]:
 
 
 def test_every_function_named_at_a_stop_is_one_that_ran(own_run: Run, tiny_dataset: Dataset) -> None:
-    traced, entered = code_that_runs(lambda: trace(context_of(own_run, tiny_dataset)))
+    traced, entered = code_that_runs(lambda: trace(context_of(own_run, images_of(own_run, tiny_dataset))))
     for stage in traced.stages:
         for each in (stage.production, stage.by_hand):
             assert each.function.__code__ in entered, f"{stage.key}: {each.name} did not run"
@@ -55,7 +56,7 @@ def test_every_function_named_at_a_stop_is_one_that_ran(own_run: Run, tiny_datas
     assert called["augmented"].name == "augment_batch"
     assert called["normalised"].name == "Normalized.forward"
     # The network's own forward, not that of torch's layer, and of its statements the one that calls the layer.
-    assert called["logits"].place.startswith("models/small_cnn.py:")
+    assert called["logits"].name == "SmallCNN.forward"
     assert called["logits"].code.startswith("logits = self.fc(")
 
 
@@ -99,7 +100,7 @@ def test_the_first_stop_of_a_folder_is_its_file_decoded_and_names_no_path(
     run = fit(
         tiny_recipe.replace(epochs=1), dataset, FitOptions(device="cpu", precision="fp32", runs=tmp_path / "runs")
     )
-    traced = trace(context_of(run, dataset))
+    traced = trace(context_of(run, images_of(run, dataset)))
     first = traced.stages[0]
     assert (first.title, first.production.name) == ("Decoded file", "PictureForm.pixels")
     assert first.facts["file"] == dataset.files[traced.image]
@@ -108,5 +109,5 @@ def test_the_first_stop_of_a_folder_is_its_file_decoded_and_names_no_path(
     assert traced.passed
     # Another picture in the file than in the cache is found.
     Image.new("RGB", (40, 50)).save(folder / first.facts["file"])
-    again = trace(context_of(run, dataset))
+    again = trace(context_of(run, images_of(run, dataset)))
     assert {stage.key for stage in again.stages if not stage.check.passed} == {"disk", "picture"}

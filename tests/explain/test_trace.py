@@ -16,6 +16,7 @@ from torch import nn
 
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
+from snellen.data.run_images import images_of
 from snellen.errors import DataError, InvalidSetting, RunError
 from snellen.explain import network_stages, picture_stages
 from snellen.explain.context import Context, context_of
@@ -68,7 +69,7 @@ def contexts(tmp_path_factory: pytest.TempPathFactory, tiny_dataset: Dataset) ->
             run = fit(
                 FAMILIES[family], tiny_dataset, FitOptions(seed=3, device="cpu", precision=precision, runs=folder)
             )
-            made[family] = context_of(run, tiny_dataset)
+            made[family] = context_of(run, images_of(run, tiny_dataset))
         return made[family]
 
     return of
@@ -86,8 +87,8 @@ def with_other_model(context: Context) -> Context:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_step_comes_out_the_same_by_hand(contexts: Contexts, family: str) -> None:
     context = contexts(family)
-    assert context.val is not None
-    for image_id in context.val.ids[:3].tolist():
+    assert context.images.val is not None
+    for image_id in context.images.val.ids[:3].tolist():
         traced = trace(context, image_id=image_id)
         assert failed(traced) == set()
         keys = [key for key in [*_PIXELS, *_NETWORK, *_ANSWER] if key not in _LEFT_OUT.get(family, set())]
@@ -104,9 +105,9 @@ def test_a_training_picture_is_traced_as_well_and_has_no_stored_answer(contexts:
 
 def test_the_augmented_training_picture_is_the_one_that_training_saw(contexts: Contexts) -> None:
     context = contexts("plain_cnn")
-    traced = trace(context, image_id=int(context.train.ids[7]), split="train", epoch=1)
+    traced = trace(context, image_id=int(context.images.train.ids[7]), split="train", epoch=1)
     numbers = next(stage.array for stage in traced.stages if stage.key == "augmented")
-    batches = Batches(context.train, context.recipe.replace(batch_size=1), seed=3, device=torch.device("cpu"))
+    batches = Batches(context.images.train, context.recipe.replace(batch_size=1), seed=3, device=torch.device("cpu"))
     seen = [batch.images[0].double() for batch in batches.epoch(1)]
     equal = [
         one for one in seen if (float(one.mean()), float(one.max())) == pytest.approx((numbers["mean"], numbers["max"]))
@@ -218,20 +219,20 @@ def test_an_answer_in_the_file_that_is_not_the_models_is_found(contexts: Context
 def test_pictures_with_swapped_channels_are_not_those_it_was_trained_on(own_run: Run, tiny_dataset: Dataset) -> None:
     images = dataclasses.replace(tiny_dataset.train, images=tiny_dataset.train.images[..., ::-1].copy())
     with pytest.raises(DataError, match="--data"):
-        context_of(own_run, dataclasses.replace(tiny_dataset, train=images))
+        images_of(own_run, dataclasses.replace(tiny_dataset, train=images))
 
 
 def test_what_is_not_there_is_refused_with_a_way_out(contexts: Contexts, own_run: Run, tiny_dataset: Dataset) -> None:
     context = contexts("mlp")
     with pytest.raises(InvalidSetting, match="--split val"):
-        trace(context, image_id=int(context.val.ids[0]), split="train")
+        trace(context, image_id=int(context.images.val.ids[0]), split="train")
     with pytest.raises(InvalidSetting, match="epochs 0 to 1"):
         trace(context, epoch=2)
     with pytest.raises(RunError, match="snellen evaluate"):
         trace(dataclasses.replace(context, stored=dataclasses.replace(context.stored, ids=context.stored.ids + 10_000)))
     (own_run.folder / "weights.safetensors").unlink()
     with pytest.raises(RunError, match="no weights yet"):
-        context_of(own_run, tiny_dataset)
+        context_of(own_run, images_of(own_run, tiny_dataset))
 
 
 def test_a_final_run_is_traced_with_its_training_pictures_only(
@@ -241,7 +242,7 @@ def test_a_final_run_is_traced_with_its_training_pictures_only(
     run = fit(
         tiny_recipe.replace(epochs=1), dataset, FitOptions(final=True, device="cpu", precision="fp32", runs=tmp_path)
     )
-    context = context_of(run, dataset)
+    context = context_of(run, images_of(run, dataset))
     assert trace(context, split="train").passed
     with pytest.raises(RunError, match="--split train"):
         trace(context)
@@ -266,10 +267,10 @@ def test_a_cifar10_picture_begins_with_its_row_on_disk_and_another_row_is_found(
     job = prepare(FAMILIES["mlp"], dataset, seed=0, device="cpu", precision="fp32")
     run = create_run(tmp_path, "untrained", job.recipe, {**job.describe(), "status": "finished"}, {})
     save_weights(run, job.new_model())
-    context = context_of(run, dataset)
-    traced = trace(context, image_id=int(context.val.ids[-1]))
+    context = context_of(run, images_of(run, dataset))
+    traced = trace(context, image_id=int(context.images.val.ids[-1]))
     assert traced.passed
     assert traced.stages[0].title == "Bytes on disk"
     real = picture_stages.stored_row
     monkeypatch.setattr(picture_stages, "stored_row", lambda folder, image_id: real(folder, image_id - 1))
-    assert failed(trace(context, image_id=int(context.val.ids[-1]))) == {"disk", "picture"}
+    assert failed(trace(context, image_id=int(context.images.val.ids[-1]))) == {"disk", "picture"}

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 
 from snellen.augment.draws import Draws, draw
-from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pixel_statistics import PixelStatistics, measure
 from snellen.data.run_images import RunImages
@@ -34,29 +33,28 @@ class Context:
 
     Attributes:
         run: with weights.
-        recipe: of the run.
         model: its weights, on the CPU, in eval mode.
-        dataset: the run's data, as loaded.
-        train: the images it was trained on.
-        val: the images it was chosen by, or None after a --final training.
-        statistics: mean and std, measured again on `train`.
+        images: its own train and val.
+        statistics: mean and std, measured again on train.
         stored: the val predictions that were written down, or None.
     """
 
     run: Run
-    recipe: Recipe
     model: Classifier
-    dataset: Dataset
-    train: LabeledImages
-    val: LabeledImages | None
+    images: RunImages
     statistics: PixelStatistics
     stored: Predictions | None
 
+    @property
+    def recipe(self) -> Recipe:
+        """Of the run."""
+        return self.run.recipe
+
     def side_in_epoch(self, epoch: int) -> int:
         """Pixels a side of the training images at the first step of this epoch, counted from 0."""
-        per_epoch = max(1, len(self.train) // min(self.recipe.batch_size, len(self.train)))
+        per_epoch = max(1, len(self.images.train) // min(self.recipe.batch_size, len(self.images.train)))
         steps = max(1, round(self.recipe.epochs * per_epoch))
-        return self.recipe.side_at(epoch * per_epoch / steps, full=min(self.train.image_shape[:2]))
+        return self.recipe.side_at(epoch * per_epoch / steps, full=min(self.images.train.image_shape[:2]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,23 +102,26 @@ class TracedImage:
     @cached_property
     def draws(self) -> Draws:
         """What chance decided for it in this epoch, one row."""
-        seed, count = int(self.context.run.info["seed"]), max(len(self.context.train), self.row + 1)
+        seed, count = int(self.context.run.info["seed"]), max(len(self.context.images.train), self.row + 1)
         drawn = draw(self.context.recipe.augment, seed=seed, epoch=self.epoch, count=count)
         return drawn.at(np.array([self.row]))
 
     @property
-    def cifar10_folder(self) -> Path | None:
-        """Where CIFAR-10 was read from; None for any other data."""
-        folder = Path(self.context.dataset.source)
-        return folder if self.images.name == "cifar10" and folder.is_dir() else None
+    def source(self) -> Path:
+        """What the data were read from, if they were read at all."""
+        return Path(self.context.images.dataset.source)
+
+    @property
+    def is_cifar10(self) -> bool:
+        """Whether it lies as a row in one of CIFAR-10's files."""
+        return self.images.name == "cifar10" and self.source.is_dir()
 
     @property
     def file(self) -> tuple[str, Path | None]:
         """Name and place of the file it was decoded from; without place if it lies in a shard, "" if there is none."""
-        if not self.context.dataset.files:
-            return "", None
-        source, name = Path(self.context.dataset.source), self.context.dataset.files[self.image_id]
-        path = (source if source.is_dir() else source.parent) / name
+        files = self.context.images.dataset.files
+        name = files[self.image_id] if files else ""
+        path = (self.source if self.source.is_dir() else self.source.parent) / name
         return name, path if path.is_file() else None
 
 
@@ -131,9 +132,7 @@ def context_of(run: Run, images: RunImages) -> Context:
         RunError: the run is not finished.
     """
     run.require_finished()
-    stored = stored_predictions(run, "val")
-    statistics = measure(images.train)
-    return Context(run, run.recipe, restore(run), images.dataset, images.train, images.val, statistics, stored)
+    return Context(run, restore(run), images, measure(images.train), stored_predictions(run, "val"))
 
 
 def find(context: Context, *, image_id: int | None, split: Side, epoch: int) -> TracedImage:
@@ -143,7 +142,7 @@ def find(context: Context, *, image_id: int | None, split: Side, epoch: int) -> 
         RunError: the run kept no val images.
         InvalidSetting: there is no such image in the split, or no such epoch in the training.
     """
-    images = context.train if split == "train" else context.val
+    images = context.images.train if split == "train" else context.images.val
     if images is None:
         raise RunError(f"{context.run.folder} was trained with --final and kept no val images. Use --split train.")
     epochs = math.ceil(context.recipe.epochs)

@@ -31,7 +31,7 @@ _first = itemgetter(0)  # the picture of a batch of one
 
 def picture_stages(image: TracedImage) -> Iterator[Stage]:
     """From the bytes to the normalised picture, in order; steps that the recipe does not have are left out."""
-    source = _row_on_disk(image) if image.cifar10_folder else _row_in_memory(image)
+    source = _row_on_disk(image) if image.is_cifar10 else _row_in_memory(image)
     yield source
     yield _picture(image, source)
     yield _fractions(image)
@@ -44,7 +44,7 @@ def picture_stages(image: TracedImage) -> Iterator[Stage]:
 
 def _row_on_disk(image: TracedImage) -> Stage:
     """One of CIFAR-10's files."""
-    stored = call(stored_row, image.cifar10_folder, image.image_id)
+    stored = call(stored_row, image.source, image.image_id)
     file, row, _ = stored.result
     return Stage(
         key="disk",
@@ -68,7 +68,7 @@ def _row_in_memory(image: TracedImage) -> Stage:
         how = f"{file} was decoded, {_SQUARE[form.fit]}, scaled to {side} pixels and kept like that in the cache, from "
         how += "which training reads it." + (" Here it is decoded once more." if path else "")
     else:
-        how = f"{image.images.name} was not read from a disk ({redact_paths(image.context.dataset.source)})."
+        how = f"{image.images.name} was not read from a disk ({redact_paths(image.context.images.dataset.source)})."
     return Stage(
         key="disk",
         title="Decoded file" if file else "Bytes in memory",
@@ -96,7 +96,7 @@ def _side_by_side(image: Pixels) -> Picture:
 
 
 def _picture(image: TracedImage, source: Stage) -> Stage:
-    unfold = from_planes if image.cifar10_folder else from_pixels
+    unfold = from_planes if image.is_cifar10 else from_pixels
     return Stage(
         key="picture",
         title="A picture",
