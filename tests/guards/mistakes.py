@@ -40,7 +40,7 @@ from snellen.models.resnet18 import ResNet18
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import Recipe
-from snellen.runs.journal import Row
+from snellen.runs.run import Row
 
 _RECIPE = Recipe(name="shown", model="mlp", epochs=1, batch_size=128)
 _ROUNDS = 5

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from snellen.errors import UsageError
-from snellen.inspect.feature_map import METHODS, Method, embed, principal_components, require_library
+from snellen.inspect.feature_space import METHODS, Method, embed, principal_components, require_library
 
 BOTH = ["tsne", pytest.param("umap", marks=pytest.mark.slow)]  # umap compiles itself first: a quarter of a minute
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from snellen.data.labeled_images import LabeledImages
-from snellen.inspect.neighbours import nearest, spread_over_classes
+from snellen.inspect.feature_space import nearest, spread_over_classes
 
 
 def test_the_nearest_to_a_known_point_is_itself(rng: np.random.Generator) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from snellen.runs.journal import Journal
+from snellen.runs.run import Journal
 
 
 @pytest.fixture

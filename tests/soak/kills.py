@@ -35,7 +35,7 @@ from tests.soak.training import RECIPES, Ended, attempt, content, differences, g
 from snellen.data.ledger import Ledger
 from snellen.recipes.recipe import Recipe
 from snellen.runs.environment import describe_environment
-from snellen.runs.journal import Journal
+from snellen.runs.run import Journal
 from snellen.train import fit, judge, recorder
 
 _PHASE = mmap.mmap(-1, 1)

@@ -24,7 +24,7 @@ from tests.soak.writes import Write
 
 from snellen.data.ledger import Ledger
 from snellen.runs.environment import describe_environment
-from snellen.runs.journal import Journal
+from snellen.runs.run import Journal
 
 
 @dataclass

@@ -15,8 +15,7 @@ from tests.soak.training import PLAIN, RUN, attempt, content, differences, go_on
 from snellen.data import catalog
 from snellen.data.ledger import Candidate, Ledger, TestSet
 from snellen.evaluate.test_set import evaluate_on_test, ledger_of
-from snellen.runs.journal import Journal
-from snellen.runs.run import Run, create_run, open_run
+from snellen.runs.run import Journal, Run, create_run, open_run
 from snellen.serialize import to_json
 from snellen.train import fit as fit_file
 from snellen.train.checkpoint import save_checkpoint

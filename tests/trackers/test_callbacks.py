@@ -11,8 +11,7 @@ from tests.trackers.curves import curves
 from snellen.data.dataset import Dataset
 from snellen.errors import TrackerError, UsageError
 from snellen.models.weights import weights_hash
-from snellen.runs.journal import Row
-from snellen.runs.run import Run, open_run
+from snellen.runs.run import Row, Run, open_run
 from snellen.trackers import callbacks
 from snellen.trackers.callbacks import reattach, send
 from snellen.trackers.tracker import Facts, Outcome, Target

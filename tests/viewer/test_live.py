@@ -15,7 +15,7 @@ from PIL import Image
 
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting, RunError
-from snellen.inspect.neighbours import nearest
+from snellen.inspect.feature_space import nearest
 from snellen.predict.predict import predict
 from snellen.viewer.live import Loaded, answer, explain
 

@@ -25,8 +25,7 @@ from snellen.predict.own_pictures import Pictures, form_of, views_of
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import TTA, Recipe
 from snellen.report.page import Options, write_report
-from snellen.runs.journal import Row
-from snellen.runs.run import Run
+from snellen.runs.run import Row, Run
 from snellen.show import notebook
 from snellen.show.grade_pictures import complete_pictures
 

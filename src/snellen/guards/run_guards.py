@@ -21,7 +21,7 @@ from snellen.metrics.classification import (
 from snellen.predict.predictions import Predictions
 from snellen.recipes.json_form import read_recipe, recipe_hash
 from snellen.recipes.recipe import Recipe
-from snellen.runs.journal import Row
+from snellen.runs.run import Row
 
 _GAP = 0.05
 _LEAST_STEPS = 100

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from snellen.augment.batched import to_float
 from snellen.data.labeled_images import LabeledImages
+from snellen.inspect.feature_space import nearest
 from snellen.inspect.features import Features, images_per_pass, recorded
 from snellen.inspect.filters import cut, first_filters, patch_side, selective_channels
 from snellen.inspect.gradcam import grad_cam
 from snellen.inspect.layers import Layer
-from snellen.inspect.neighbours import nearest
 from snellen.metrics.confidence import confidence_groups
 from snellen.models.normalized import Classifier
 from snellen.predict.predictions import Predictions

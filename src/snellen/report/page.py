@@ -16,10 +16,9 @@ from snellen.data.pictures import PictureForm
 from snellen.data.run_images import RunImages, images_of_each
 from snellen.errors import RunError, UsageError
 from snellen.evaluate.test_set import ledger_of
-from snellen.inspect.feature_map import METHODS, Method, require_library
+from snellen.inspect.feature_space import METHODS, Method, require_library, spread_over_classes
 from snellen.inspect.features import features_of
 from snellen.inspect.layers import layers_of
-from snellen.inspect.neighbours import spread_over_classes
 from snellen.models.device import choose_device
 from snellen.models.weights import restore
 from snellen.predict.predictions import Predictions

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snellen.inspect.feature_map import METHODS, Method, embed, principal_components
+from snellen.inspect.feature_space import METHODS, Method, embed, principal_components
 from snellen.metrics.calibration import calibration
 from snellen.metrics.confidence import confidence_groups
 from snellen.metrics.confusion import confusion_matrix, worst_pairs

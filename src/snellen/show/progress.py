@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from snellen.runs.journal import Row
+from snellen.runs.run import Row
 from snellen.show.text import new_console
 
 _HEADER = f"{'epoch':>5}  {'lr':>8}  {'train loss':>10}  {'train acc':>9}  {'val loss':>8}  {'val acc':>8}  {'time':>6}"

@@ -7,8 +7,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 from snellen.errors import SnellenError, StorageError, TrackerError
-from snellen.runs.journal import Row
-from snellen.runs.run import Run
+from snellen.runs.run import Row, Run
 from snellen.trackers.tracker import TRACKERS, Facts, Outcome, Target, Tracker, facts_of, make, outcome_of, targets
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from snellen.errors import StorageError, UsageError
 from snellen.runs.atomic import write_text
 from snellen.runs.environment import redact_paths
-from snellen.runs.journal import Row
+from snellen.runs.run import Row
 from snellen.trackers.tracker import Facts, Outcome, Tracker
 
 CARD = "README.md"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from snellen.runs.journal import Row
+from snellen.runs.run import Row
 from snellen.trackers.tracker import Facts, Outcome, Tracker, numbers_of
 
 _EXPERIMENT = "snellen"

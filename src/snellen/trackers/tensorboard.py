@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from snellen.runs.journal import Row
+from snellen.runs.run import Row
 from snellen.trackers.tracker import Facts, Outcome, Tracker, numbers_of
 
 

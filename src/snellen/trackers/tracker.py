@@ -23,8 +23,7 @@ from typing import Any, Protocol
 
 from snellen.errors import InvalidSetting, MissingExtra, RunError, UsageError, unknown_name
 from snellen.runs.environment import redact_paths
-from snellen.runs.journal import Row
-from snellen.runs.run import Run
+from snellen.runs.run import Row, Run
 from snellen.serialize import to_json
 
 Plain = bool | int | float | str | None

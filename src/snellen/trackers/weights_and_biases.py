@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from snellen.runs.journal import Row
+from snellen.runs.run import Row
 from snellen.trackers.tracker import Facts, Outcome, Tracker, numbers_of
 
 _QUIET: dict[str, Any] = {

@@ -16,8 +16,7 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.metrics.classification import hard_cross_entropy
 from snellen.models.device import return_freed_memory
 from snellen.models.weights import model_hash, save_weights
-from snellen.runs.journal import Row
-from snellen.runs.run import Run
+from snellen.runs.run import Row, Run
 from snellen.show.progress import Progress
 from snellen.trackers.callbacks import TrackerCallbacks
 from snellen.train.checkpoint import load_checkpoint, save_checkpoint
