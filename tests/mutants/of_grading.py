@@ -307,4 +307,26 @@ OF_GRADING = (
         'if images.role not in ("train", "train+val", "val"):',
         ("export/test_onnx_file.py::test_ranges_are_not_measured_on_val_images",),
     ),
+    # What is shown
+    Mutant(
+        "dollars-read-as-formulas",
+        "show/figures.py",
+        r'return "".join(letters).replace("$", r"\$")',
+        'return "".join(letters)',
+        ("show/test_grade_pictures.py::test_a_name_in_a_figure_is_one_short_line_with_its_dollars",),
+    ),
+    Mutant(
+        "escape-sequences-reach-the-terminal",
+        "show/text.py",
+        "Segment(visible_lines(segment.text), segment.style)",
+        "Segment(segment.text, segment.style)",
+        ("show/test_text.py::test_a_console_passes_nothing_on_that_steers",),
+    ),
+    Mutant(
+        "nan-in-a-result-is-written",
+        "serialize.py",
+        "return float(value) if math.isfinite(value) else None",
+        "return float(value)",
+        ("test_serialize.py::test_a_result_becomes_plain_values_whatever_it_holds",),
+    ),
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 from rich.table import Table
 from rich.text import Text
 
-from snellen.show.text import new_console, visible, visible_lines
+from snellen.show.text import new_console, print_json, visible, visible_lines
 
 HOSTILE = "a\x1b]0;title\x07b\x1b[2J\x9b2J\u202ec\td"
 
@@ -36,3 +37,12 @@ def test_the_styles_of_our_own_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = new_console(file=io.StringIO())
     shown.print("[bold]loud[/bold]")
     assert shown.file.getvalue() == "\x1b[1mloud\x1b[0m\n"
+
+
+def test_json_for_a_program_holds_no_nan_and_no_byte_that_steers(capsys: pytest.CaptureFixture[str]) -> None:
+    content = {"name": HOSTILE + "\ud800", "share": float("nan"), "text": "straße 一"}
+    print_json(content)
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == content | {"share": None}
+    assert not set(printed) & {"\x1b", "\x07", "\x9b", "\u202e", "\ud800"}
+    assert "straße 一" in printed

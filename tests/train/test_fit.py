@@ -26,6 +26,7 @@ from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import SGD, Recipe, Schedule
 from snellen.runs.run import Run, open_run
 from snellen.train import ddp, recorder
+from snellen.train import fit as fit_module
 from snellen.train.batches import Batch
 from snellen.train.fit import FitOptions, fit, resume
 from snellen.train.training import Training
@@ -65,6 +66,18 @@ def test_a_finished_run_explains_itself(finished_run: Run, tiny_recipe: Recipe) 
     for picture in ("curves.png", "confusion.png"):
         with Image.open(finished_run.folder / picture) as image:
             image.verify()
+
+
+def test_a_picture_that_cannot_be_drawn_leaves_a_finished_run(
+    trained: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("no such font")
+
+    monkeypatch.setattr(fit_module, "draw_grades", refuse)
+    run = trained()
+    assert run.info["status"] == "finished"
+    assert run.info["val"]["accuracy"]["n"] == 30
 
 
 def test_each_epoch_has_a_row_with_all_its_numbers(finished_run: Run) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ import tyro
 
 from snellen.bench.catalog import Settings, chosen, measure
 from snellen.errors import UsageError
+from snellen.show.text import print_json
 
 if TYPE_CHECKING:
     from snellen.bench.measurement import Measurement
@@ -48,7 +48,7 @@ def run(args: Args) -> int:
         if not args.json:
             print(table(found[before:]), flush=True)
     if args.json:
-        print(json.dumps(document(found, quick=args.quick), ensure_ascii=False))
+        print_json(document(found, quick=args.quick))
     elif args.quick:
         print(
             "Quick: small sizes and few repeats. For numbers to publish, leave out --quick and leave the machine alone."

@@ -12,6 +12,7 @@ import tyro
 
 from snellen.cli.own_pictures import OwnPictures
 from snellen.errors import UsageError
+from snellen.show.text import print_json
 
 _Action = Literal["list", "info", "download"]
 _SWITCHES = ("-h", "--help", "--json", "--strict")  # options that take no value
@@ -87,7 +88,7 @@ def _info(args: Args, name: str) -> int:
     path = args.sheet or Path(f"{dataset.name}.png")
     write_bytes(path, _png(contact_sheet(dataset.train)))
     if args.json:
-        print(json.dumps({**about, "contact_sheet": str(path)}, ensure_ascii=False))
+        print_json({**about, "contact_sheet": str(path)})
     else:
         _print(about, path)
     return 0

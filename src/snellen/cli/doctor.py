@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import tyro
 from snellen.cli.own_pictures import OwnPictures
 from snellen.errors import DataNotFound, UsageError
 from snellen.paths import user_path
+from snellen.show.text import print_json
 
 if TYPE_CHECKING:
     from snellen.guards.guard import GuardResult
@@ -98,7 +98,7 @@ def _print(results: Sequence[GuardResult], subject: str, *, as_json: bool) -> No
 
     if as_json:
         entries = to_json(results)
-        print(json.dumps({"subject": subject, "summary": summary(results), "results": entries}, ensure_ascii=False))
+        print_json({"subject": subject, "summary": summary(results), "results": entries})
         return
     console = new_console()
     show_guard_results(console, results, passed=True)

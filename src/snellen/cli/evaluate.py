@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,6 +10,7 @@ import tyro
 
 from snellen.errors import InvalidSetting, UsageError
 from snellen.serialize import to_json
+from snellen.show.text import print_json
 
 if TYPE_CHECKING:
     from snellen.evaluate.robustness import RobustnessCard
@@ -62,7 +62,7 @@ def run(args: Args) -> int:
     entries = [_val(args, one) for one in runs]
     found = entries[0] if len(runs) == 1 else {"runs": entries, "comparison": _compare(args, runs)}
     if args.json:
-        print(json.dumps(found, ensure_ascii=False))
+        print_json(found)
     return 0
 
 
@@ -137,7 +137,7 @@ def _test(args: Args, runs: list[Run]) -> int:
     )  # fmt: skip
     complete_pictures(runs, evaluation)
     if args.json:
-        print(json.dumps(_test_json(evaluation, runs, args.data), ensure_ascii=False))
+        print_json(_test_json(evaluation, runs, args.data))
     else:
         show_test_evaluation(new_console(), evaluation, runs, per_class=args.per_class, data=args.data)
     return 0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
+
+from snellen.show.text import print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +46,6 @@ def run(args: Args) -> int:
     from snellen.explain.context import context_of
     from snellen.explain.trace import trace, write_png
     from snellen.runs.run import open_run
-    from snellen.serialize import to_json
 
     run = open_run(args.run)
     context = context_of(run, images_of(run, args.data))
@@ -53,7 +53,7 @@ def run(args: Args) -> int:
     if args.out is not None:
         write_png(args.out, traced)
     if args.json:
-        print(json.dumps(to_json(traced), ensure_ascii=False))
+        print_json(traced)
     else:
         _print(traced, args.out)
     return 0 if traced.passed else 1

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
+
+from snellen.show.text import print_json
 
 if TYPE_CHECKING:
     from snellen.export.write import Export
@@ -37,7 +38,6 @@ def run(args: Args) -> int:
     from snellen.errors import UsageError
     from snellen.export.write import FORMATS, export_run
     from snellen.runs.run import open_run
-    from snellen.serialize import to_json
     from snellen.show.text import new_console
 
     if not args.to:
@@ -52,7 +52,7 @@ def run(args: Args) -> int:
         say=lambda text: console.print(text, style="dim", markup=False, soft_wrap=True),
     )
     if args.json:
-        print(json.dumps(to_json(export), ensure_ascii=False))
+        print_json(export)
     else:
         _print(export)
     return int(bool(export.refused))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,6 +10,7 @@ import tyro
 
 from snellen.cli.own_pictures import OwnPictures
 from snellen.errors import InvalidSetting, UsageError
+from snellen.show.text import print_json
 
 if TYPE_CHECKING:
     from snellen.ladder.rungs import Ladder
@@ -98,7 +98,7 @@ def _run(args: Args, dataset_name: str, ladder: Ladder) -> int:
         results = replace(results, test=test)
     write_results(results)
     if args.json:
-        print(json.dumps(results_json(results), ensure_ascii=False))
+        print_json(results_json(results))
         return 0
     console = new_console()
     console.print()

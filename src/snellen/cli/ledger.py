@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from snellen.errors import UsageError
 from snellen.metrics.intervals import Rate, level_among, mean_over_seeds
 from snellen.paths import user_path
+from snellen.show.text import print_json
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def run(args: Args) -> int:
     problems = ledger.problems()
     if args.json:
         lines = [line.content for line in ledger.lines()]
-        print(json.dumps({"ledger": str(ledger.path), "lines": lines, "problems": problems}, ensure_ascii=False))
+        print_json({"ledger": str(ledger.path), "lines": lines, "problems": problems})
     else:
         _print(ledger, problems)
     return int(bool(problems))

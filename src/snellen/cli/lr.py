@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +10,7 @@ import tyro
 
 from snellen.cli.own_pictures import OwnPictures
 from snellen.errors import UsageError
+from snellen.show.text import print_json
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def run(args: Args) -> int:
     if args.json:
         document = {"recipe": recipe.name, "field": f"optimizer.{name}", "recipe_rate": rate, "suggested": settings}
         curve = {"rates": [factor * rate for factor in found.factors], "losses": found.losses}
-        print(json.dumps({**document, "lowest_loss_at": found.lowest * rate, **curve}))
+        print_json({**document, "lowest_loss_at": found.lowest * rate, **curve})
         return 0
     from snellen.show.text import visible
 

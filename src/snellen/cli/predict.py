@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from snellen.errors import InvalidSetting, UsageError
+from snellen.show.text import print_json
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def run(args: Args) -> int:
         open_run(args.run), args.pictures, fit=args.fit, top=args.top, tta=args.tta, device=args.device
     )  # fmt: skip
     if args.json:
-        print(json.dumps(results, ensure_ascii=False))
+        print_json(results)
     else:
         _print(results)
     return int(any("error" in result for result in results))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import tyro
 
 from snellen.recipes.catalog import RECIPES, find_recipe
 from snellen.recipes.recipe import Expect
-from snellen.serialize import to_json
+from snellen.show.text import print_json
 
 
 @dataclass(frozen=True)
@@ -26,10 +25,10 @@ class Args:
 def run(args: Args) -> int:
     """List or show."""
     if args.name is not None:
-        print(json.dumps(to_json(find_recipe(args.name)), indent=2, ensure_ascii=False))
+        print_json(find_recipe(args.name), indent=2)
         return 0
     if args.json:
-        print(json.dumps([to_json(recipe) for recipe in RECIPES.values()], indent=2, ensure_ascii=False))
+        print_json(list(RECIPES.values()), indent=2)
         return 0
     from rich.table import Table
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from snellen.errors import InvalidSetting, UsageError
+from snellen.show.text import print_json
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def run(args: Args) -> int:
     path = write_report([open_run(path) for path in args.runs], out=args.out, options=options)
     size = path.stat().st_size
     if args.json:
-        print(json.dumps({"report": str(path), "bytes": size}))
+        print_json({"report": str(path), "bytes": size})
     else:
         print(f"report   {path} ({size / 1e6:.1f} MB, one file, opens without a network)")
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from snellen.errors import RunError, UsageError
+from snellen.show.text import print_json
 
 if TYPE_CHECKING:
     from snellen.runs.run import Run
@@ -54,7 +54,7 @@ def run(args: Args) -> int:
             raise RunError(f"{each.folder} has no epoch to hand over yet: snellen train --resume {each.typed}")
     lines = [_hand_over(args, each, target) for each in runs for target in named]
     if args.json:
-        print(json.dumps(lines, ensure_ascii=False))
+        print_json(lines)
     return int(any(line["sent"] is False for line in lines))
 
 

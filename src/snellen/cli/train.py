@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,7 +13,7 @@ from snellen.errors import UsageError
 from snellen.recipes.catalog import default_recipe, find_recipe
 from snellen.recipes.json_form import with_settings
 from snellen.recipes.recipe import Recipe
-from snellen.serialize import to_json
+from snellen.show.text import print_json
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def run(args: Args) -> int:
     if args.dry_run and args.budget:
         raise UsageError("--budget has no effect with --dry-run, which measures nothing. Leave one of them out.")
     if args.dry_run:
-        print(json.dumps(to_json(recipe), indent=2))
+        print_json(recipe, indent=2)
         return 0
     return _train(args, args.dataset, recipe)
 

@@ -6,12 +6,15 @@ All of them spell out what would steer a terminal, break a line or turn the read
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
-from typing import IO
+from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
 from rich.segment import Segment
+
+from snellen.serialize import to_json
 
 _STEERING = "\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 _IN_A_LINE = re.compile(f"[\n{_STEERING}]")
@@ -35,6 +38,12 @@ def shortened(text: str, longest: int) -> str:
 
 def _spelled(found: re.Match[str]) -> str:
     return found.group().encode("unicode_escape").decode()
+
+
+def print_json(content: Any, *, indent: int | None = None) -> None:
+    """Print a result for a program: as JSON has it, and without a byte that steers a terminal."""
+    text = json.dumps(to_json(content), ensure_ascii=False, indent=indent)
+    print(_IN_LINES.sub(lambda found: f"\\u{ord(found.group()):04x}", text))
 
 
 def new_console(*, stderr: bool = False, quiet: bool = False, file: IO[str] | None = None) -> Console:
