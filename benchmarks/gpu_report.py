@@ -23,8 +23,7 @@ from benchmarks.gpu_sections import SECTIONS, Plan
 from benchmarks.script import say
 from benchmarks.substitutes import dataset_in
 from snellen.bench.catalog import Settings
-from snellen.bench.measurement import Measurement, table
-from snellen.bench.protocol import conditions_here
+from snellen.bench.protocol import Measurement, conditions_here, table
 from snellen.errors import DataNotFound, SnellenError
 from snellen.models.catalog import options_of
 from snellen.recipes.catalog import RECIPES

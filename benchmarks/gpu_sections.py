@@ -14,9 +14,8 @@ from benchmarks.lesson import lesson_epoch, our_epoch
 from benchmarks.timed_training import TimedTraining, answer, train_timed, weights_sha256
 from snellen.bench import augment, predict, step
 from snellen.bench.catalog import Settings
-from snellen.bench.measurement import Measurement
 from snellen.bench.process import run_python
-from snellen.bench.protocol import Conditions, Timing, conditions_here
+from snellen.bench.protocol import Conditions, Measurement, Timing, conditions_here
 from snellen.data.dataset import Dataset
 from snellen.data.ledger import Candidate, Ledger
 from snellen.metrics.intervals import mean_over_seeds

@@ -21,8 +21,7 @@ from benchmarks.script import keep, say
 from snellen.augment.batched import augment_batch, to_device
 from snellen.augment.draws import draw
 from snellen.bench.catalog import Settings
-from snellen.bench.measurement import Measurement
-from snellen.bench.protocol import compare, conditions_here
+from snellen.bench.protocol import Measurement, compare, conditions_here
 from snellen.bench.step import noise_images
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import SnellenError

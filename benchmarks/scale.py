@@ -13,9 +13,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchmarks.script import keep, say
-from snellen.bench.measurement import Measurement
 from snellen.bench.process import run_python
-from snellen.bench.protocol import conditions_here
+from snellen.bench.protocol import Measurement, conditions_here
 from snellen.errors import SnellenError
 
 FIGURES = ("split s", "statistics s", "batches images/s", "training images/s", "peak GB")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snellen.bench.measurement import Measurement
+from snellen.bench.protocol import Measurement
 from snellen.show import figures
 
 if TYPE_CHECKING:

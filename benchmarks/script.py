@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from snellen.bench.measurement import Measurement, document, table
+from snellen.bench.protocol import Measurement, document, table
 from snellen.errors import SnellenError
 from snellen.runs.atomic import write_json
 

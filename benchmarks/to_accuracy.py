@@ -21,8 +21,7 @@ import tyro
 from benchmarks.interleaved import Trained, train_interleaved
 from benchmarks.script import keep, say
 from benchmarks.substitutes import require_dataset
-from snellen.bench.measurement import Measurement
-from snellen.bench.protocol import Conditions, conditions_here, percentile
+from snellen.bench.protocol import Conditions, Measurement, conditions_here, percentile
 from snellen.errors import InvalidSetting, SnellenError
 from snellen.evaluate.test_set import evaluate_on_test, ledger_of
 from snellen.metrics.intervals import mean_over_seeds

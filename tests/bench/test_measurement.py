@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-from snellen.bench.measurement import Measurement, table
-from snellen.bench.protocol import Timing, conditions_here
+from snellen.bench.protocol import Measurement, Timing, conditions_here, table
 from snellen.serialize import to_json
 
 

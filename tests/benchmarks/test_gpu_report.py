@@ -15,9 +15,8 @@ import pytest
 from benchmarks import gpu_report, gpu_sections, lesson
 from benchmarks.gpu_sections import SECTIONS, Plan, Section
 from snellen.bench import augment
-from snellen.bench.measurement import Measurement
 from snellen.bench.process import Finished
-from snellen.bench.protocol import conditions_here
+from snellen.bench.protocol import Measurement, conditions_here
 from snellen.data.ledger import Ledger
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,7 @@ import pytest
 
 from snellen.bench import process, step
 from snellen.bench.catalog import Settings
-from snellen.bench.measurement import Measurement
-from snellen.bench.protocol import conditions_here
+from snellen.bench.protocol import Measurement, conditions_here
 from snellen.errors import InvalidSetting
 
 Snellen = Callable[..., Any]

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageFilter
 from scipy.ndimage import gaussian_filter1d
 
-from snellen.evaluate.corruptions import (
+from snellen.evaluate.robustness import (
     CORRUPTIONS,
     blur,
     brightness,

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from snellen.errors import UsageError
-from snellen.evaluate.corruptions import CORRUPTIONS
-from snellen.evaluate.robustness import robustness_card
+from snellen.evaluate.robustness import CORRUPTIONS, robustness_card
 from snellen.serialize import to_json
 
 

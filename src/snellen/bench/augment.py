@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from snellen.bench.catalog import Settings
-from snellen.bench.measurement import Measurement
-from snellen.bench.protocol import Comparison, compare, conditions_here, percentile, time_repeatedly
+from snellen.bench.protocol import Comparison, Measurement, compare, conditions_here, percentile, time_repeatedly
 from snellen.bench.step import Stage, TrainingStep, noise_images, sized, stages
 from snellen.data.labeled_images import LabeledImages
 from snellen.models.device import choose_device

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from snellen.errors import InvalidSetting, unknown_name
 
 if TYPE_CHECKING:
-    from snellen.bench.measurement import Measurement
+    from snellen.bench.protocol import Measurement
 
 
 @dataclass(frozen=True, kw_only=True)

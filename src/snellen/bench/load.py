@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from snellen.bench.catalog import Settings
-from snellen.bench.measurement import Measurement
-from snellen.bench.protocol import conditions_here, time_repeatedly
+from snellen.bench.protocol import Measurement, conditions_here, time_repeatedly
 from snellen.data import cifar10
 from snellen.data.cifar10 import find_cifar10
 from snellen.data.dataset import Dataset

@@ -16,8 +16,7 @@ from torch import nn
 
 from snellen.augment.batched import to_float
 from snellen.bench.catalog import Settings
-from snellen.bench.measurement import Measurement
-from snellen.bench.protocol import compare, conditions_here
+from snellen.bench.protocol import Measurement, compare, conditions_here
 from snellen.bench.step import MEAN, STD, noise_images
 from snellen.export.onnx_file import OnnxSession, missing_packages, quantized, to_onnx
 from snellen.export.torch_program import from_pixels, to_program

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from snellen.bench.catalog import Settings
-from snellen.bench.measurement import Measurement
-from snellen.bench.protocol import compare, conditions_here
+from snellen.bench.protocol import Measurement, compare, conditions_here
 from snellen.data.catalog import NAMES
 from snellen.errors import RunError, unknown_name
 from snellen.recipes.catalog import find_recipe

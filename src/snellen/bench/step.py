@@ -14,8 +14,7 @@ import torch
 
 from snellen.augment.batched import resize_side
 from snellen.bench.catalog import Settings
-from snellen.bench.measurement import Measurement
-from snellen.bench.protocol import conditions_here, time_repeatedly
+from snellen.bench.protocol import Measurement, conditions_here, time_repeatedly
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pixel_statistics import PixelStatistics
 from snellen.data.splits import Splits

@@ -13,7 +13,7 @@ from snellen.errors import UsageError
 from snellen.show.text import print_json
 
 if TYPE_CHECKING:
-    from snellen.bench.measurement import Measurement
+    from snellen.bench.protocol import Measurement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ def run(args: Args) -> int:
         raise UsageError(
             f"--out {args.out} is not a .json file. Write for example --out results/speed/{args.out.stem or 'new'}.json"
         )
-    from snellen.bench.measurement import document, table
+    from snellen.bench.protocol import document, table
     from snellen.runs.atomic import write_json
 
     found: list[Measurement] = []

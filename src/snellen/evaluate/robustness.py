@@ -1,19 +1,28 @@
-"""The robustness card: accuracy under every corruption beside accuracy without, on the same images."""
+"""The robustness card: accuracy when the pictures get worse, beside accuracy without, on the same images.
+
+Ten changes at stated severities, the same pixels on every machine. Each is a plain function from (N, H, W, C) uint8 to
+a new array of the same shape. None depends on the other images of the batch or on its order, so a card computed in
+batches equals one computed at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from snellen.data.dataset import Dataset
 from snellen.data.run_images import images_of
 from snellen.errors import RunError, UsageError
-from snellen.evaluate.corruptions import CORRUPTIONS, Images
 from snellen.metrics.compare import PairedDifference, paired_difference
 from snellen.metrics.intervals import Rate
 from snellen.models.device import choose_device
@@ -21,6 +30,116 @@ from snellen.models.weights import restore
 from snellen.predict.predict import predict
 from snellen.runs.run import Run
 from snellen.serialize import to_json
+
+Images = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Severity:
+    """One corruption at one strength: the strength in words and the function that applies it."""
+
+    label: str
+    apply: Callable[[Images], Images]
+
+
+def mirror(images: Images) -> Images:
+    """Left and right exchanged."""
+    return images[:, :, ::-1].copy()
+
+
+def rotate180(images: Images) -> Images:
+    """Upside down, not mirrored."""
+    return images[:, ::-1, ::-1].copy()
+
+
+def shift(images: Images, down: int, right: int) -> Images:
+    """Moved by whole pixels; the uncovered border reflects the picture (the edge pixel is not repeated).
+
+    Args:
+        images: (N, H, W, C) uint8.
+        down: pixels, negative for up; less than H in size.
+        right: pixels, negative for left; less than W in size.
+    """
+    height, width = images.shape[1:3]
+    reach = ((0, 0), (abs(down), abs(down)), (abs(right), abs(right)), (0, 0))
+    padded = np.pad(images, reach, mode="reflect")
+    top, left = abs(down) - down, abs(right) - right
+    return padded[:, top : top + height, left : left + width].copy()
+
+
+def brightness(images: Images, factor: float) -> Images:
+    """Every value times `factor`, clipped at 255."""
+    return _to_bytes(images * np.float32(factor))
+
+
+def contrast(images: Images, factor: float) -> Images:
+    """Every value's distance from its own picture's mean grey times `factor`, clipped."""
+    grey = images.mean(axis=(1, 2, 3), dtype=np.float64, keepdims=True).astype(np.float32)
+    return _to_bytes(grey + (images - grey) * np.float32(factor))
+
+
+def blur(images: Images, sigma: float) -> Images:
+    """Gaussian blur of `sigma` pixels, cut at 3 sigma, borders reflected."""
+    radius = min(math.ceil(3 * sigma), images.shape[1] - 1, images.shape[2] - 1)
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    weights = (weights / weights.sum()).astype(np.float32)
+    blurred = images.astype(np.float32)
+    for axis in (1, 2):
+        size = images.shape[axis]
+        padding = [(0, 0)] * 4
+        padding[axis] = (radius, radius)
+        padded = np.pad(blurred, padding, mode="reflect")
+        blurred = sum(
+            (weight * np.take(padded, range(k, k + size), axis=axis) for k, weight in enumerate(weights)),
+            start=np.zeros_like(blurred),
+        )
+    return _to_bytes(blurred)
+
+
+def noise(images: Images, sd: float, seed: int = 0) -> Images:
+    """Independent Gaussian noise of standard deviation `sd` (in steps of 0 to 255) on every value, clipped.
+
+    Each picture gets one of 64 fixed noise fields, chosen by the sum of its own bytes, so that the result does not
+    depend on its place in the array.
+    """
+    fields = np.random.default_rng(seed).standard_normal((64, *images.shape[1:]), dtype=np.float32)
+    which = images.reshape(len(images), -1).sum(axis=1, dtype=np.int64) % len(fields)
+    return _to_bytes(images + np.float32(sd) * fields[which])
+
+
+def jpeg(images: Images, quality: int) -> Images:
+    """Through JPEG and back at Pillow's `quality` (1 to 95), with its default chroma subsampling."""
+    result = np.empty_like(images)
+    for source, target in zip(images, result, strict=True):
+        buffer = io.BytesIO()
+        Image.fromarray(source.squeeze(-1) if source.shape[-1] == 1 else source).save(buffer, "JPEG", quality=quality)
+        target[:] = np.asarray(Image.open(buffer)).reshape(source.shape)
+    return result
+
+
+def _to_bytes(values: NDArray[np.float32]) -> Images:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+CORRUPTIONS: Mapping[str, tuple[Severity, ...]] = MappingProxyType(
+    {
+        "flip": (Severity("mirrored", mirror),),
+        "shift": (
+            Severity("4 px left", partial(shift, down=0, right=-4)),
+            Severity("4 px right", partial(shift, down=0, right=4)),
+            Severity("4 px up", partial(shift, down=-4, right=0)),
+            Severity("4 px down", partial(shift, down=4, right=0)),
+        ),
+        "brightness": tuple(Severity(f"x {f:.2f}", partial(brightness, factor=f)) for f in (0.5, 0.75, 1.25, 1.5)),
+        "contrast": tuple(Severity(f"x {f:.2f}", partial(contrast, factor=f)) for f in (0.25, 0.5, 1.5)),
+        "blur": tuple(Severity(f"sigma {s} px", partial(blur, sigma=s)) for s in (0.5, 1.0, 1.5)),
+        "noise": tuple(Severity(f"sd {sd} of 255", partial(noise, sd=sd)) for sd in (8, 16, 32)),
+        "jpeg": tuple(Severity(f"quality {q}", partial(jpeg, quality=q)) for q in (80, 50, 20)),
+        "rotate180": (Severity("upside down", rotate180),),
+    }
+)
+"""Every corruption by name, each with its severities. Shift moves with reflection, as training's crop does."""
+
 
 GRADINGS = 1 + sum(len(severities) for severities in CORRUPTIONS.values())
 """How often all images are graded: once as they are, then once per corruption and severity."""
