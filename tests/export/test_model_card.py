@@ -15,7 +15,7 @@ from snellen.metrics.scorecard import scorecard
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import Recipe
 from snellen.runs.run import Run
-from snellen.train.fit import fit
+from snellen.train.fit import FitOptions, fit
 
 
 @pytest.fixture
@@ -66,7 +66,9 @@ def test_with_a_ledger_line_it_quotes_the_number_and_the_look(own_run: Run, smal
 def test_a_class_name_cannot_break_the_tables(tiny_recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path) -> None:
     names = ("a|b\nc", *tiny_dataset.train.class_names[1:])
     dataset = replace(tiny_dataset, train=replace(tiny_dataset.train, class_names=names), test=None)
-    run = fit(tiny_recipe.replace(epochs=1), dataset, device="cpu", precision="fp32", runs=tmp_path / "runs")
+    run = fit(
+        tiny_recipe.replace(epochs=1), dataset, FitOptions(device="cpu", precision="fp32", runs=tmp_path / "runs")
+    )
     export = export_run(run, ["safetensors"], tmp_path, data=dataset)
     text = (export.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "a\\|b c" in text
