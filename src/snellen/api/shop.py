@@ -125,7 +125,7 @@ def fit(
             name=name,
             track=track,
             weights=weights,
-        ),
+        ),  # fmt: skip
         Progress(quiet=quiet),
     )
     return TrainedRun(run, dataset)
