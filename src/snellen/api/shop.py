@@ -113,21 +113,11 @@ def fit(
     """
     dataset = data if isinstance(data, Dataset) else load(data)
     chosen = find_recipe(recipe) if isinstance(recipe, str) else recipe or default_recipe(dataset.name)
-    run = fit_run(
-        _changed(chosen, settings),
-        dataset,
-        FitOptions(
-            seed=seed,
-            final=final,
-            device=device,
-            precision=precision,
-            runs=user_path(runs),
-            name=name,
-            track=track,
-            weights=weights,
-        ),  # fmt: skip
-        Progress(quiet=quiet),
-    )
+    options = FitOptions(
+        seed=seed, final=final, device=device, precision=precision, runs=user_path(runs), name=name, track=track,
+        weights=weights,
+    )  # fmt: skip
+    run = fit_run(_changed(chosen, settings), dataset, options, Progress(quiet=quiet))
     return TrainedRun(run, dataset)
 
 
