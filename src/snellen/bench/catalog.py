@@ -41,25 +41,24 @@ class Subject:
 
     Attributes:
         function: that yields its lines, as "file.name" in this folder.
-        sentence: what it answers.
         options: settings that have an effect on it, besides device and quick.
         long: whether it takes minutes, and is measured only when it is named.
     """
 
     function: str
-    sentence: str
     options: tuple[str, ...] = ()
     long: bool = False
 
 
 SUBJECTS: dict[str, Subject] = {
-    "import": Subject("process.measure_import", "seconds until snellen --help has answered"),
-    "load": Subject("load.measure", "seconds from disk to split and statistics", ("data",)),
-    "augment": Subject("augment.measure", "batches per second, and their share of a training step", ("recipe",)),
-    "step": Subject("step.measure", "training steps per model, precision and image size", ("recipe",)),
-    "predict": Subject("predict.measure", "answers per second, beside plain PyTorch", ("recipe",)),
-    "memory": Subject("process.measure_memory", "largest memory of a training", ("data", "dataset", "recipe"), True),
+    "import": Subject("process.measure_import"),
+    "load": Subject("load.measure", ("data",)),
+    "augment": Subject("augment.measure", ("recipe",)),
+    "step": Subject("step.measure", ("recipe",)),
+    "predict": Subject("predict.measure", ("recipe",)),
+    "memory": Subject("process.measure_memory", ("data", "dataset", "recipe"), long=True),
 }
+"""By name; docs/bench.md says what each answers."""
 
 
 def chosen(names: Sequence[str], settings: Settings) -> tuple[str, ...]:
