@@ -16,13 +16,13 @@ def test_a_picture_of_two_pixels_is_stored_red_first_and_found_again() -> None:
     image = np.array([[[1, 2, 3], [4, 5, 6]]], dtype=np.uint8)  # two pixels side by side
     row = by_hand.planes(image)
     assert row.tolist() == [1, 4, 2, 5, 3, 6]
-    np.testing.assert_array_equal(by_hand.from_planes(row, (1, 2, 3)), image)
-    np.testing.assert_array_equal(by_hand.from_pixels(image.reshape(-1), (1, 2, 3)), image)
+    np.testing.assert_array_equal(by_hand.unfold(row, (1, 2, 3), planes=True), image)
+    np.testing.assert_array_equal(by_hand.unfold(image.reshape(-1), (1, 2, 3), planes=False), image)
 
 
 def test_a_row_that_is_unfolded_the_wrong_way_is_another_picture(rng: np.random.Generator) -> None:
     image = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
-    assert (by_hand.from_pixels(by_hand.planes(image), (4, 4, 3)) != image).any()
+    assert (by_hand.unfold(by_hand.planes(image), (4, 4, 3), planes=False) != image).any()
 
 
 def test_a_filter_of_ones_sums_its_patch() -> None:

@@ -21,7 +21,7 @@ from snellen.errors import DataError, InvalidSetting, RunError
 from snellen.explain import network_stages, picture_stages
 from snellen.explain.context import Context, context_of
 from snellen.explain.trace import Trace, trace
-from snellen.predict import predict, tta
+from snellen.predict import predict
 from snellen.recipes.recipe import SGD, Augment, DataPruning, Recipe, Resolution
 from snellen.runs.run import Run
 from snellen.serialize import to_json
@@ -204,7 +204,8 @@ def test_a_wrong_answer_is_found(
 
 
 def test_views_without_their_mirror_images_are_found(contexts: Contexts, monkeypatch: pytest.MonkeyPatch) -> None:
-    halves = lambda images, how: ((2 * weight, view) for weight, view in list(tta.views(images, how))[::2])  # noqa: E731
+    real = predict.views
+    halves = lambda images, how: ((2 * weight, view) for weight, view in list(real(images, how))[::2])  # noqa: E731
     monkeypatch.setattr(predict, "views", lambda images, how: halves(images, how) if how != "none" else [(1.0, images)])
     assert failed(trace(contexts("plain_cnn"))) == {"views"}
 

@@ -31,19 +31,12 @@ def planes(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return row
 
 
-def from_planes(row: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """(C * H * W,) -> (H, W, C), by saying where each byte lies."""
-    height, width, _ = shape
+def unfold(row: NDArray[np.uint8], shape: tuple[int, int, int], *, planes: bool) -> NDArray[np.uint8]:
+    """(C * H * W,) -> (H, W, C), by saying where each byte lies: in planes, or the channels of a pixel side by side."""
+    height, width, channels = shape
     y, x, c = np.indices(shape)
-    picture: NDArray[np.uint8] = row[c * height * width + y * width + x]
-    return picture
-
-
-def from_pixels(row: NDArray[np.uint8], shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """(H * W * C,) -> (H, W, C), where the channels of a pixel lie side by side."""
-    _, width, channels = shape
-    y, x, c = np.indices(shape)
-    picture: NDArray[np.uint8] = row[(y * width + x) * channels + c]
+    at = (c * height + y) * width + x if planes else (y * width + x) * channels + c
+    picture: NDArray[np.uint8] = row[at]
     return picture
 
 

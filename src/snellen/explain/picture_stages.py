@@ -17,7 +17,7 @@ from snellen.augment.reference import augment_one, crop, mirror, reflect_pad, sh
 from snellen.data.cifar10 import stored_row
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pictures import Fit, PictureForm
-from snellen.explain.by_hand import as_fractions, from_pixels, from_planes, normalise, planes
+from snellen.explain.by_hand import as_fractions, normalise, planes, unfold
 from snellen.explain.context import TracedImage
 from snellen.explain.stage import Call, Picture, Pixels, Stage, call, show_bytes, show_fractions, show_signed
 from snellen.models.normalized import Normalized
@@ -75,7 +75,7 @@ def _row_in_memory(image: TracedImage) -> Stage:
         says=f"{how} In memory the channels of a pixel lie side by side.",
         layout="one row: red, green, blue of each pixel" if image.pixels.shape[2] == 3 else "one row",
         production=made,
-        by_hand=call(from_planes, planes(image.pixels), image.pixels.shape),
+        by_hand=call(unfold, planes(image.pixels), image.pixels.shape, planes=True),
         facts={"file": file, "made square by": form.fit} if file else {},
         pictures=(_side_by_side(image.pixels),),
         leaves=made.result.reshape(-1),
@@ -96,14 +96,13 @@ def _side_by_side(image: Pixels) -> Picture:
 
 
 def _picture(image: TracedImage, source: Stage) -> Stage:
-    unfold = from_planes if image.is_cifar10 else from_pixels
     return Stage(
         key="picture",
         title="A picture",
         says="The same bytes with three axes. It stays uint8 until it is on the device: a quarter of the memory.",
         layout="H, W, C (a batch: NHWC)",
         production=_taken(image),
-        by_hand=call(unfold, source.values, image.pixels.shape),
+        by_hand=call(unfold, source.values, image.pixels.shape, planes=image.is_cifar10),
         facts={"label": image.label, "id": str(image.image_id)},
         pictures=(Picture(f"id {image.image_id}", show_bytes(image.pixels)),),
     )
