@@ -76,7 +76,7 @@ def answer(training: Training, images: LabeledImages) -> Predictions:
 def weights_sha256(model: nn.Module) -> str:
     """SHA-256 over names, shapes and bytes of all weights and buffers, in order.
 
-    It is not the sum of a weights file, which `models.restore.weights_hash` gives: this one needs nothing but PyTorch.
+    It is not the sum of a weights file, which `models.weights.weights_hash` gives: this one needs nothing but PyTorch.
     """
     digest = hashlib.sha256(b"snellen weights without a file\n")
     for name, value in model.state_dict().items():

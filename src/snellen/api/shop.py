@@ -108,8 +108,7 @@ def fit(
         quiet: show no progress.
         settings: fields of the recipe to change, as in `recipe`.
 
-    Raises:
-        SnellenError: with one sentence, whatever is wrong.
+    Whatever is wrong is a `SnellenError` with one sentence.
     """
     dataset = data if isinstance(data, Dataset) else load(data)
     chosen = find_recipe(recipe) if isinstance(recipe, str) else recipe or default_recipe(dataset.name)
@@ -117,8 +116,7 @@ def fit(
         seed=seed, final=final, device=device, precision=precision, runs=user_path(runs), name=name, track=track,
         weights=weights,
     )  # fmt: skip
-    run = fit_run(_changed(chosen, settings), dataset, options, Progress(quiet=quiet))
-    return TrainedRun(run, dataset)
+    return TrainedRun(fit_run(_changed(chosen, settings), dataset, options, Progress(quiet=quiet)), dataset)
 
 
 def open_run(path: str | Path) -> TrainedRun:

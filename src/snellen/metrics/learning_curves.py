@@ -41,7 +41,7 @@ class Curve:
     Attributes:
         name: for the legend.
         journals: the rows of `metrics.jsonl`, one sequence per seed.
-        floor: lowest value the training loss can reach (nats), from `metrics.smoothing_floor`; None if it is 0.
+        floor: lowest value the training loss can reach (nats), from `smoothing_floor`; None if it is 0.
     """
 
     name: str
