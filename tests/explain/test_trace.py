@@ -265,9 +265,9 @@ def test_a_cifar10_picture_begins_with_its_row_on_disk_and_another_row_is_found(
     from snellen.train.setup import prepare
 
     dataset = cifar10.read(cifar10_folder)
-    job = prepare(FAMILIES["mlp"], dataset, seed=0, device="cpu", precision="fp32")
-    run = create_run(tmp_path, "untrained", job.recipe, {**job.describe(), "status": "finished"}, {})
-    save_weights(run, job.new_model())
+    setup = prepare(FAMILIES["mlp"], dataset, seed=0, device="cpu", precision="fp32")
+    run = create_run(tmp_path, "untrained", setup.recipe, {**setup.describe(), "status": "finished"}, {})
+    save_weights(run, setup.new_model())
     context = context_of(run, images_of(run, dataset))
     traced = trace(context, image_id=int(context.images.val.ids[-1]))
     assert traced.passed

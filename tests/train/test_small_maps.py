@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snellen.models.catalog import ModelSpec, build
-from snellen.train import precision as placement
-from snellen.train import small_maps
+from snellen.train import precision, small_maps
 from snellen.train.precision import DeviceAndPrecision
 from snellen.train.small_maps import FEWEST_CHANNELS, SmallMapProducts, convolve, small_map_products, weight_gradient
 
@@ -155,7 +154,7 @@ def test_only_where_there_is_amx(has: bool, used: bool, monkeypatch: pytest.Monk
 
 
 def test_only_in_bf16_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(placement, "small_map_products", SmallMapProducts)
+    monkeypatch.setattr(precision, "small_map_products", SmallMapProducts)
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
     assert isinstance(DeviceAndPrecision(cpu, "bf16", "").kernels(), SmallMapProducts)
     for other in (DeviceAndPrecision(cpu, "fp32", ""), DeviceAndPrecision(gpu, "bf16", "")):
