@@ -76,7 +76,7 @@ def test_a_file_holds_the_same_data_set(tmp_path: Path) -> None:
     assert (dataset.name, dataset.source, dataset.test) == ("my-arrays", str(path), None)
     assert dataset.train.fingerprint == from_arrays(PIXELS, LABELS, class_names=("x", "y", "z")).train.fingerprint
     with pytest.raises(InvalidSetting, match="have no effect on"):
-        load(str(path), reading=ImageOptions(32))
+        load(str(path), options=ImageOptions(32))
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_a_path_that_is_not_there_is_no_misspelt_name(name: str) -> None:
 
 def test_settings_without_effect_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidSetting, match="have no effect on eyechart"):
-        catalog.load("eyechart", reading=ImageOptions(32))
+        catalog.load("eyechart", options=ImageOptions(32))
     (tmp_path / "birds").mkdir()
     with pytest.raises(InvalidSetting, match="have no effect on birds, which is a path already"):
         catalog.load("birds", data=tmp_path)
@@ -67,7 +67,7 @@ def test_settings_without_effect_are_refused(tmp_path: Path) -> None:
 
 def test_a_run_is_read_again_as_it_was_read(tmp_path: Path) -> None:
     write_folder(eyechart.make_eyechart(0, train=40, test=0).train, tmp_path / "letters")
-    first = catalog.load("letters", reading=ImageOptions(24, "pad", 0.2))
+    first = catalog.load("letters", options=ImageOptions(24, "pad", 0.2))
     about = {"name": first.name, "source": first.source, "loading": first.loading}
     again = load_as_before(about)
     assert again.train.fingerprint == first.train.fingerprint

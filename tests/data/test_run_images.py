@@ -50,7 +50,7 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def run(pictures: Path, tiny_recipe: Recipe, tmp_path: Path) -> Run:
     """A run on a folder with a test part."""
-    return run_of(load(str(pictures), reading=ImageOptions(32)), tiny_recipe, tmp_path / "run")
+    return run_of(load(str(pictures), options=ImageOptions(32)), tiny_recipe, tmp_path / "run")
 
 
 def test_a_run_gets_the_pictures_it_was_begun_on_wherever_they_are_now(run: Run, pictures: Path) -> None:
@@ -99,7 +99,7 @@ def test_parts_that_are_dealt_anew_are_refused(tmp_path: Path, tiny_recipe: Reci
     """Saved without loss, pictures keep their pixels and change their hashes, by which they were dealt."""
     shutil.rmtree(pictures / "test")
     run = run_of(
-        load(str(pictures / "train"), reading=ImageOptions(32, test_fraction=0.2)), tiny_recipe, tmp_path / "r"
+        load(str(pictures / "train"), options=ImageOptions(32, test_fraction=0.2)), tiny_recipe, tmp_path / "r"
     )
     assert images_of(run).test is not None
     for path in (pictures / "train").rglob("*.png"):

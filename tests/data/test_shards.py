@@ -26,7 +26,7 @@ from snellen.data.listing import Listing
 from snellen.data.run_images import load_as_before
 from snellen.errors import DataError, DataNotFound, HostileFile
 
-READING = ImageOptions(16)
+OPTIONS = ImageOptions(16)
 
 
 def seen(listing: Listing) -> list[tuple[str, str, str | None]]:
@@ -53,7 +53,7 @@ def test_shards_load_as_the_same_pictures_in_class_folders_do(tmp_path: Path, no
         path = tmp_path / "folders" / str(number % CLASSES) / f"{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(jpeg(number, 20))
-    from_shards, from_folders = load_folder(tmp_path / "shards", READING), load_folder(tmp_path / "folders", READING)
+    from_shards, from_folders = load_folder(tmp_path / "shards", OPTIONS), load_folder(tmp_path / "folders", OPTIONS)
     assert from_shards.train.fingerprint == from_folders.train.fingerprint
     assert from_shards.train.class_names == tuple(map(str, range(CLASSES)))
     in_val = [
@@ -73,7 +73,7 @@ def test_a_brace_pattern_names_shards_in_several_folders(tmp_path: Path, no_cach
         f"{disk}/train/{number:06d}.tar": 20 for disk in "ab" for number in (1, 2)
     }
     assert {one.part for one in found.found} == {"train"}
-    dataset = catalog.load(str(tmp_path / "a/train/{000000..000002}.tar"), reading=READING)
+    dataset = catalog.load(str(tmp_path / "a/train/{000000..000002}.tar"), options=OPTIONS)
     assert (dataset.name, len(dataset.train)) == ("train", 60)
     again = load_as_before({"name": dataset.name, "source": dataset.source, "loading": dataset.loading})
     assert again.train.fingerprint == dataset.train.fingerprint
@@ -135,7 +135,7 @@ def test_broken_pictures_are_listed_and_the_others_are_learned_from(tmp_path: Pa
     members[2 * 7] = (members[2 * 7][0], jpeg(7, 20)[:300])
     members[2 * 9] = (members[2 * 9][0], b"")
     write_tar(tmp_path / "in" / "0.tar", members)
-    dataset = load_folder(tmp_path / "in", READING)
+    dataset = load_folder(tmp_path / "in", OPTIONS)
     assert len(dataset.train) == 38
     (skipped,) = (line for line in dataset.about if line.startswith("skipped"))
     assert "2 unreadable: 0.tar 000000007.jpg is broken" in skipped
@@ -150,7 +150,7 @@ def test_a_copy_in_the_test_part_is_found(tmp_path: Path, no_cache: None) -> Non
 
     write_tar(tmp_path / "in" / "train-0.tar", samples(range(60), 20))
     write_tar(tmp_path / "in" / "test-0.tar", samples(range(58, 70), 20))
-    dataset = load_folder(tmp_path / "in", READING)
+    dataset = load_folder(tmp_path / "in", OPTIONS)
     (duplicates,) = (
         verdict for verdict in check_duplicates(split(dataset), dataset.files) if verdict.name == "test-duplicates"
     )
@@ -168,7 +168,7 @@ def test_beside_class_folders_a_tar_is_a_file_like_any_other(tmp_path: Path) -> 
 
 def test_new_shards_move_no_picture_to_another_part(tmp_path: Path, no_cache: None) -> None:
     def val() -> set[int]:
-        data = load_folder(tmp_path / "in", READING)
+        data = load_folder(tmp_path / "in", OPTIONS)
         assert data.in_val is not None
         return set(data.train.content_hashes[data.in_val].tolist())
 
@@ -241,7 +241,7 @@ def test_a_name_that_leads_outside_is_a_name_and_nothing_is_written(tmp_path: Pa
     members = list(samples(range(40), 20))
     members[0], members[1] = ("../../evil.jpg", members[0][1]), ("../../evil.cls", members[1][1])
     write_tar(tmp_path / "a" / "b" / "in" / "0.tar", members)
-    assert len(load_folder(tmp_path / "a" / "b" / "in", READING).train) == 40
+    assert len(load_folder(tmp_path / "a" / "b" / "in", OPTIONS).train) == 40
     assert not list(tmp_path.rglob("evil*"))
 
 

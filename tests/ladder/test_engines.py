@@ -53,7 +53,7 @@ def letters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dataset]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         write_folder(make_eyechart(0, train=240, test=0).train, folder / "letters", kinds=("rgb.png",))
-        yield load(str(folder / "letters"), reading=ImageOptions(32))
+        yield load(str(folder / "letters"), options=ImageOptions(32))
 
 
 @pytest.fixture(scope="module")

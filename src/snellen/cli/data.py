@@ -82,7 +82,7 @@ def _info(args: Args, name: str) -> int:
     from snellen.show.progress import Progress
 
     dataset = load(
-        name, data=args.data, reading=args.own_pictures.reading(), decoding=Progress(quiet=args.json).decoding
+        name, data=args.data, options=args.own_pictures.options(), decoding=Progress(quiet=args.json).decoding
     )
     about = describe(dataset)
     path = args.sheet or Path(f"{dataset.name}.png")

@@ -60,7 +60,7 @@ def _judge(args: Args, subject: str) -> Sequence[GuardResult]:
 
     if args.ledger is not None:
         raise UsageError("--ledger has no effect on a data set; only runs are held against the ledger. Leave it out.")
-    dataset = load(subject, data=args.data, reading=args.own_pictures.reading())
+    dataset = load(subject, data=args.data, options=args.own_pictures.options())
     return check_data(split(dataset), data=args.data, files=dataset.files)
 
 

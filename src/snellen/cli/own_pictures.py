@@ -26,7 +26,7 @@ class OwnPictures:
     strict: bool = False
     """Refuse unreadable files instead of leaving them out."""
 
-    def reading(self) -> ImageOptions:
+    def options(self) -> ImageOptions:
         """The same as the data room says it.
 
         Raises:
@@ -50,6 +50,6 @@ class OwnPictures:
             data=data,
             download=download,
             progress=progress.download,
-            reading=self.reading(),
+            options=self.options(),
             decoding=progress.decoding,
         )

@@ -31,7 +31,7 @@ def load(
     data: Path | None = None,
     download: bool = False,
     progress: Progress | None = None,
-    reading: ImageOptions | None = None,
+    options: ImageOptions | None = None,
     decoding: Decoding | None = None,
 ) -> Dataset:
     """The data set called `name`, or the pictures at that path.
@@ -42,7 +42,7 @@ def load(
         data: the folder to look in, and in no other; None looks in the usual places.
         download: fetch it where it is nowhere found, into `data` or else into the cache.
         progress: called with (bytes so far, bytes in all or None) during a download.
-        reading: how a user's own pictures are read; for data sets by name it has no effect, and is an error.
+        options: how a user's own pictures are read; for data sets by name it has no effect, and is an error.
         decoding: called with (pictures so far, pictures in all) while a user's own pictures are decoded.
 
     Raises:
@@ -51,7 +51,7 @@ def load(
         DataError: the files found are not what they should be.
     """
     if name in _LOADERS:
-        _require_no_options(reading, name)
+        _require_no_options(options, name)
         return _LOADERS[name](data, download, progress)
     if not _is_path(name):
         raise unknown_name("data set", name, NAMES, list_with="snellen data list")
@@ -60,13 +60,13 @@ def load(
             f"--data and --download have no effect on {name}, which is a path already. Leave them out."
         )
     if Path(name).suffix == ARRAYS_ENDING:
-        _require_no_options(reading, name)
+        _require_no_options(options, name)
         return load_arrays(user_path(name))
-    return load_folder(user_path(name), reading, decoding)
+    return load_folder(user_path(name), options, decoding)
 
 
-def _require_no_options(reading: ImageOptions | None, name: str) -> None:
-    if reading is not None and reading != ImageOptions():
+def _require_no_options(options: ImageOptions | None, name: str) -> None:
+    if options is not None and options != ImageOptions():
         raise InvalidSetting(
             f"--size, --fit, --test-fraction and --strict have no effect on {name}; they are for your own pictures."
         )
