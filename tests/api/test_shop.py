@@ -168,6 +168,18 @@ def test_what_is_no_picture_is_one_sentence(trained: snellen.TrainedRun, tmp_pat
         snellen.open_run(tmp_path / "nowhere")
 
 
+def test_a_folders_unreadable_files_cost_no_answers_and_a_named_one_is_an_error(
+    trained: snellen.TrainedRun, picture: Path
+) -> None:
+    (picture.parent / "broken.png").write_bytes(b"x")
+    answers = trained.predict(picture.parent, device="cpu")
+    assert answers.names == (picture.name,)
+    assert "is not a picture" in answers.problems["broken.png"]
+    assert "1 unreadable" in repr(answers)
+    with pytest.raises(DataError, match="broken.png is not a picture"):
+        trained.predict([picture, picture.parent / "broken.png"], device="cpu")
+
+
 # Results show themselves.
 
 

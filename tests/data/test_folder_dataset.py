@@ -269,3 +269,11 @@ def test_a_data_set_is_called_after_its_folder(tmp_path: Path, folder: str, name
 def test_what_cannot_be_is_refused(options: dict[str, object], sentence: str) -> None:
     with pytest.raises(InvalidSetting, match=sentence):
         ImageOptions(**options)  # type: ignore[arg-type]
+
+
+def test_where_every_file_of_a_class_fails_the_reasons_are_said(shades: Path) -> None:
+    (shades / "red").mkdir()
+    for number in range(5):
+        (shades / "red" / f"{number}.jpg").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(BadSplit, match=r"Class 'red' has 0 .*Not readable: red/0.jpg .*git lfs pull.*red/2.jpg"):
+        load_folder(shades, ImageOptions(16))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from snellen.data.image_folder import list_pictures
+from snellen.data.image_folder import list_pictures, pictures_in
 from snellen.data.listing import Listing
 from snellen.errors import BadSplit, DataError, DataNotFound
 
@@ -200,3 +200,73 @@ def test_the_quick_check_sees_every_change_of_a_file(birds: Path) -> None:
     picture(birds / "robin" / "4.png", shade=9)
     digests.append(list_pictures(birds).digest())
     assert len(set(digests)) == len(digests)
+
+
+# What other programs leave behind
+
+
+def test_run_folders_and_folders_without_pictures_are_no_classes_and_are_named(birds: Path) -> None:
+    """`cd birds; snellen train .; snellen train .`"""
+    (birds / "runs" / "birds-folder-s0").mkdir(parents=True)
+    (birds / "runs" / "birds-folder-s0" / "run.json").write_text("{}")
+    picture(birds / "runs" / "birds-folder-s0" / "confusion.png")
+    for name in ("__pycache__/a.pyc", "logs/events.out", "notes/a.txt", "robin/notes.md", ".idea/1.png"):
+        (birds / name).parent.mkdir(exist_ok=True)
+        (birds / name).write_bytes(b"x")
+    picture(birds / "robin" / "@eaDir" / "1.png")
+    listing = list_pictures(birds)
+    assert listing.class_names == ("robin", "wren")
+    assert len(listing.found) == 4
+    for name in ("runs", "logs", "notes"):
+        assert listing.left_out[f"the folder {name}, which holds no picture"] == 1
+    assert listing.left_out["notes and tables beside the pictures"] == 1
+
+
+def test_beside_parts_only_what_holds_pictures_is_asked_about(tmp_path: Path) -> None:
+    for name in ("train/a/1.png", "train/b/1.png"):
+        picture(tmp_path / name)
+    for name in ("runs/x/run.json", "logs/a.log"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("{}")
+    assert list_pictures(tmp_path).class_names == ("a", "b")
+    picture(tmp_path / "extra" / "1.png")
+    with pytest.raises(DataError, match="'train' beside 'extra'"):
+        list_pictures(tmp_path)
+
+
+def test_pictures_are_known_by_content_where_their_names_say_nothing(birds: Path) -> None:
+    picture(birds / "owl" / "1.png").rename(birds / "owl" / "0001")
+    picture(birds / "kite" / "1.png").rename(birds / "kite" / "1.txt")
+    assert list_pictures(birds).class_names == ("kite", "owl", "robin", "wren")
+
+
+def test_class_folders_that_are_links_are_mentioned(tmp_path: Path) -> None:
+    picture(tmp_path / "elsewhere" / "1.png")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=r"Left out: links to folders, not followed \(1\)"):
+        list_pictures(tmp_path / "data")
+
+
+def test_linked_tables_and_shards_that_lead_out_are_not_read(birds: Path, tmp_path: Path) -> None:
+    for name in ("metadata.csv", "train.parquet"):
+        (tmp_path / name).write_text("path,label\n../x.png,a\n")
+        (birds / name).symlink_to(tmp_path / name)
+    (birds / "data").symlink_to(tmp_path)
+    listing = list_pictures(birds)
+    assert listing.class_names == ("robin", "wren")
+    assert listing.left_out["links that lead out of the folder"] == 1
+
+
+# Pictures to be predicted
+
+
+def test_a_folder_to_predict_is_listed_by_the_same_rule(birds: Path) -> None:
+    for name in (".DS_Store", "._1.png", "Thumbs.db", "readme.txt"):
+        (birds / name).write_bytes(b"x")
+    found = [str(path.relative_to(birds)) for path in pictures_in(birds)]
+    assert found == [one.name for one in list_pictures(birds).found]
+    (birds / "empty").mkdir()
+    (birds / "empty" / "notes.txt").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"empty holds no pictures. Left out: notes and tables .* \(1\)"):
+        pictures_in(birds / "empty")

@@ -333,3 +333,26 @@ def test_without_webdataset_the_install_line_is_said(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (
         1, "snellen: Tar shards need webdataset, which is not installed: pip install 'snellen[streams]'\n",
     )  # fmt: skip
+
+
+def test_a_second_dot_belongs_to_the_picture_and_more_are_explained(tmp_path: Path) -> None:
+    members: list[tuple[str, bytes]] = []
+    for number in range(4):
+        members += [(f"{number}.crop.jpg", jpeg(number, 20)), (f"{number}.crop.cls", b"ab"[number % 2 :][:1])]
+    members += [("2024.05.01_1.jpg", b"1"), ("2024.05.01_2.jpg", b"1"), ("2024.cls", b"a")]
+    write_tar(tmp_path / "0.tar", members)
+    listing = list_pictures(tmp_path)
+    assert [one.name for one in listing.found] == [f"0.tar {number}.crop.jpg" for number in range(4)]
+    assert any("first dot" in reason for reason in listing.left_out)
+
+
+def test_a_linked_shard_is_read_by_name_and_by_pattern(tmp_path: Path) -> None:
+    (tmp_path / "blobs").mkdir()
+    for name in ("a", "b"):
+        write_tar(tmp_path / "in" / f"{name}.tar", labelled(("cls", b"x"), ("cls", b"y")))
+        (tmp_path / "in" / f"{name}.tar").rename(tmp_path / "blobs" / name)
+        (tmp_path / "in" / f"{name}.tar").symlink_to(f"../blobs/{name}")
+    assert len(list_pictures(tmp_path / "in" / "a.tar").found) == 2
+    assert len(list_pictures(tmp_path / "in" / "{a,b}.tar").found) == 4
+    with pytest.raises(DataError, match=r"no class folders .*links that lead out of the folder \(2\)"):
+        list_pictures(tmp_path / "in")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -187,3 +188,68 @@ def test_a_parquet_shard_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
     before = pyarrow.total_allocated_bytes()
     most = max(pyarrow.total_allocated_bytes() for _ in read_cells(shard, range(1_000)))
     assert most - before < shard.stat().st_size / 4
+
+
+def test_a_linked_table_is_what_its_name_says(pictures: Path) -> None:
+    """As a cache keeps it: a name with an ending that leads to a file without one."""
+    blob = pictures / "blobs" / "bbbb"
+    blob.parent.mkdir()
+    blob.write_text("path,label\nimages/0.png,a\nimages/1.png,b")
+    (pictures / "t.csv").symlink_to(blob)
+    assert [name for name, _, _ in seen(list_pictures(pictures / "t.csv"))] == ["images/0.png", "images/1.png"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_tables_of_other_systems_are_read(pictures: Path, encoding: str, ending: str) -> None:
+    rows = [("images\\0.png", "Käfer"), ("images/1.png", "Ameise")]
+    text = "path,label\n" + "\n".join(map(",".join, rows))
+    if ending == "jsonl":
+        text = "\n".join(json.dumps({"path": path, "label": label}, ensure_ascii=False) for path, label in rows)
+    (pictures / f"t.{ending}").write_bytes(text.encode(encoding))
+    listing = list_pictures(pictures / f"t.{ending}")
+    assert listing.class_names == ("Ameise", "Käfer")
+    assert all(one.path.is_file() for one in listing.found)
+
+
+def test_a_name_in_the_bytes_of_an_old_code_page_is_found(pictures: Path) -> None:
+    named = os.fsencode(pictures) + b"/caf\xe9.png"
+    (pictures / "images" / "0.png").rename(os.fsdecode(named))
+    (pictures / "t.csv").write_bytes(b"path,label\ncaf\xe9.png,a\nimages/1.png,b")
+    assert all(one.path.is_file() for one in list_pictures(pictures / "t.csv").found)
+
+
+def test_columns_of_ids_and_labels_are_known_and_names_come_before_numbers(pictures: Path) -> None:
+    (pictures / "t.csv").write_text("id,labels\nimages/0,a\nimages/1,b")
+    assert [one.path.name for one in list_pictures(pictures / "t.csv").found] == ["0.png", "1.png"]
+    (pictures / "t.csv").write_text("path,label,class_name\nimages/0.png,0,cat\nimages/1.png,1,dog")
+    assert list_pictures(pictures / "t.csv").class_names == ("cat", "dog")
+
+
+def test_missing_labels_are_counted_in_every_table(pictures: Path) -> None:
+    cells = ["a", "b", None, float("nan"), -1, "N/A"]
+    rows = [{"path": f"images/{number}.png", "label": cell} for number, cell in enumerate(cells)]
+    (pictures / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    lines = [f"images/{number}.png,{'' if cell is None else cell}" for number, cell in enumerate(cells)]
+    (pictures / "t.csv").write_text("path,label\n" + "\n".join(lines))
+    texts = ["a", "b", None, "nan", "-1", "N/A"]
+    parquet.write_table(pyarrow.table({"path": [row["path"] for row in rows], "label": texts}), pictures / "t.parquet")
+    for ending in ("jsonl", "csv", "parquet"):
+        listing = list_pictures(pictures / f"t.{ending}")
+        assert (listing.class_names, listing.left_out) == (("a", "b"), {"rows without a label": 4}), ending
+
+
+@pytest.mark.parametrize("kind", ["path only", "path first", "list"])
+def test_parquet_cells_of_every_kind_are_pictures(pictures: Path, kind: str) -> None:
+    content = [encoded(number * 5) for number in range(4)]
+    names = [f"images/{number}.png" for number in range(4)]
+    cells: Any = {
+        "path only": [{"bytes": None, "path": name} for name in names],
+        "path first": [{"path": name, "bytes": cell} for name, cell in zip(names, content, strict=True)],
+        "list": pyarrow.array([list(cell) for cell in content], pyarrow.list_(pyarrow.uint8())),
+    }[kind]
+    if kind == "path only":
+        cells = pyarrow.array(cells, pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())]))
+    parquet.write_table(pyarrow.table({"image": cells, "label": ["a", "b"] * 2}), pictures / "t.parquet")
+    listing = list_pictures(pictures / "t.parquet")
+    assert list(read_cells(listing.found[0].path, [0, 1, 2, 3])) == content

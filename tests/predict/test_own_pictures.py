@@ -89,3 +89,19 @@ def test_how_a_picture_becomes_square_is_the_callers_choice(finished_run: Run, t
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 96, 3), dtype=np.uint8)).save(wide)
     answers = [predict_pictures(finished_run, [wide], fit=fit)[0]["top"] for fit in ("crop", "pad", "squash")]  # type: ignore[arg-type]
     assert answers[0] != answers[1] != answers[2]
+
+
+def test_a_folder_of_class_folders_is_answered_and_what_is_none_is_passed_over(
+    finished_run: Run, letters: list[Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "own"
+    for number, path in enumerate(letters):
+        (folder / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
+        path.rename(folder / "ab"[number % 2] / path.name)
+    for name in (".DS_Store", "._x.png", "Thumbs.db", "readme.txt"):
+        (folder / name).write_bytes(b"x")
+    (folder / "broken.png").write_bytes(b"x")
+    entries = predict_pictures(finished_run, [folder])
+    found = [str(Path(entry["picture"]).relative_to(folder)) for entry in entries]
+    assert found == ["broken.png", "a/0.png", "a/2.png", "a/4.png", "b/1.png", "b/3.png"]
+    assert ["error" in entry for entry in entries] == [True] + [False] * 5

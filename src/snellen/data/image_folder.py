@@ -253,5 +253,5 @@ def _require_classes(root: Path, folders: dict[str, Path], parts: dict[str, Part
         f"Is {shown(tables[0].name)} the list of labels? snellen train {shown(tables[0])}" if tables else
         "Make one folder per class, or a table with columns path and label."
     )  # fmt: skip
-    links = f" and {left_out[_LINKS]} links to folders, which are not followed" if left_out[_LINKS] else ""
-    raise DataError(f"{shown(root)} has no class folders ({_files_in(root)} files{links}). {way_out}")
+    besides = f" Left out: {counted(left_out)}." if counted(left_out) else ""
+    raise DataError(f"{shown(root)} has no class folders ({_files_in(root)} files).{besides} {way_out}")
