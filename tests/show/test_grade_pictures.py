@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,3 +83,23 @@ def test_a_name_in_a_figure_is_one_short_line_with_its_dollars() -> None:
     assert figures.drawn("two\nlines \x1b[2J") == r"two\nlines \x1b[2J"
     assert figures.drawn("w" * 500) == "w" * 31 + "…"
     assert figures.drawn("\U0010fffd") == "□"  # a letter that no font has
+
+
+def test_letters_that_dejavu_lacks_come_from_a_font_that_is_installed(tmp_path: Path, fonts_anew: None) -> None:
+    lacking = next(iter(figures._fonts()["STIXGeneral"] - figures._fonts()["DejaVu Sans"]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        confusion_png(tmp_path / "matrix.png", MATRIX, (chr(lacking), "dog", "owl"))
+    assert figures.drawn(chr(lacking)) == chr(lacking)
+    assert "stix" in figures.font_file(chr(lacking)).lower()
+
+
+@pytest.fixture
+def fonts_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine on which the only other font is one that comes with Matplotlib."""
+    monkeypatch.setattr(figures, "_OTHER_SCRIPTS", ("STIXGeneral",))
+    for cached in (figures._fonts, figures._files):
+        cached.cache_clear()
+    yield
+    for cached in (figures._fonts, figures._files):
+        cached.cache_clear()
