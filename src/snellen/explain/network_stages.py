@@ -74,7 +74,7 @@ def _forward(image: TracedImage) -> Seen:
     for path, module in image.context.model.named_modules():
 
         def keep(_: nn.Module, given: tuple[Any, ...], made: Any, path: str = path) -> None:
-            if isinstance(made, Tensor):
+            if given and isinstance(given[0], Tensor) and isinstance(made, Tensor):  # all layers that are shown
                 seen[path] = given[0][0].float().numpy().copy(), made[0].float().numpy().copy()
 
         handles.append(module.register_forward_hook(keep))
