@@ -49,7 +49,7 @@ class Args:
     name: str | None = None
     """Name of the run folder; by default DATA-RECIPE-sSEED."""
     track: tuple[str, ...] = ()
-    """Who follows it: tensorboard, wandb, mlflow; on this machine, unless told otherwise (docs/trackers.md)."""
+    """Who follows it: tensorboard, wandb, mlflow; on this machine, unless told otherwise (docs/track.md)."""
     resume: Path | None = None
     """Go on with this interrupted run; takes nothing else but --data and --track."""
     dry_run: bool = False
