@@ -29,7 +29,7 @@ from snellen.viewer.server import build_app
 PORT, TOKENS = 8000, Tokens(address="token", cookie="key")
 _APP = build_app(
     Page("fuzzed", {}, {}),
-    [load_run(open_run(FOLDER), make_eyechart(seed=0, train=120, test=0), "cpu")],
+    [load_run(open_run(FOLDER), make_eyechart(seed=0, train=120, test=0).train, "cpu")],
     port=PORT,
     tokens=TOKENS,
     limits=Limits(body_bytes=50_000),
