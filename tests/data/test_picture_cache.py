@@ -269,6 +269,7 @@ def test_threads_give_what_one_gives_in_the_order_of_the_files(
     ]
 
 
+@pytest.mark.processes
 def test_a_script_without_a_guard_is_run_once_and_ends(tmp_path: Path) -> None:
     """Nothing may start a process that imports the user's script again."""
     write_folder(make_eyechart(0, train=240, test=0).train, tmp_path / "letters", kinds=("rgb.png",))

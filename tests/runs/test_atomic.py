@@ -252,3 +252,42 @@ def test_a_write_that_is_stopped_leaves_no_temporary_file(tmp_path: Path, monkey
         write_bytes(tmp_path / "a", b"new")
     assert files(tmp_path) == ["a"]
     assert (tmp_path / "a").read_bytes() == b"old"
+
+
+# A received folder
+
+
+def test_a_link_in_the_place_of_what_is_written_is_replaced_or_refused_and_never_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.json").write_text("{}")
+    (run / "guards.json").symlink_to(victim)
+    write_text(run / "guards.json", "new")
+    assert not (run / "guards.json").is_symlink()
+    (run / "ledger.jsonl").symlink_to(victim)
+    with pytest.raises(StorageError, match="is a link, which is not followed"):
+        append_line(run / "ledger.jsonl", "line")
+    (tmp_path / "elsewhere").mkdir()
+    (run / "export").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageError, match="is a link, which is not followed"):
+        write_text(run / "export" / "model.json", "{}")
+    assert victim.read_text() == "mine"
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_temporary_file_is_a_new_one_of_a_name_nobody_can_guess(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", lambda old, new: names.append(Path(old).name) or replace(old, new))
+    for _ in range(2):
+        write_text(tmp_path / "a", "x")
+    assert len(set(names)) == 2
+    monkeypatch.setattr("secrets.token_hex", lambda size: "known")
+    (tmp_path / ".a.known.tmp").symlink_to(tmp_path / "victim")
+    with pytest.raises(StorageError, match="File exists"):
+        write_text(tmp_path / "a", "y")
+    assert not (tmp_path / "victim").exists()

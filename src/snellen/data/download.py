@@ -21,7 +21,7 @@ from pathlib import Path
 
 from snellen.data.cifar10 import FOLDER
 from snellen.errors import ChecksumMismatch, DataError, DataNotFound, HostileFile, InvalidSetting
-from snellen.runs.atomic import storage_error, write_bytes
+from snellen.runs.atomic import NO_FOLLOW, storage_error, write_bytes
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes fetched so far and the bytes in all (None where the server does not say)."""
@@ -184,11 +184,15 @@ def _continue_once(url: str, part: Path, start: int, progress: Progress | None) 
 
 def _write_at(part: Path, offset: int, chunk: bytes) -> None:
     try:
-        with open(part, "r+b" if offset else "wb") as file:
+        with open(part, "r+b" if offset else "wb", opener=_not_through_a_link) as file:
             file.seek(offset)
             file.write(chunk)
     except OSError as error:
         raise storage_error(part, error) from error
+
+
+def _not_through_a_link(path: str, flags: int) -> int:
+    return os.open(path, flags | NO_FOLLOW, 0o666)
 
 
 def _read_members(archive: Path) -> dict[str, bytes]:

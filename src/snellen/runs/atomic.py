@@ -11,6 +11,7 @@ import contextlib
 import errno
 import json
 import os
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,11 @@ _REASONS = {
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "this user may not write there",
     errno.EPERM: "this user may not write there",
+    errno.ELOOP: "it is a link, which is not followed",
 }
+NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+"""For `os.open`: a link is an error. Windows has no such thing, and makes links for few."""
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 def storage_error(path: Path, error: OSError) -> StorageError:
@@ -50,11 +55,12 @@ def write_parts(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     Raises:
         StorageError: as `write_bytes`. Whatever else the pieces raise goes through; `path` is then as it was.
     """
-    # One name per process: two writers never share a temporary file, and a leftover is recognised by its ending.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # A name that nobody can guess, in a file that was not there: a received folder may hold links to anywhere.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
+        _require_no_way_out(path.parent)
         make_folder(path.parent)
-        with open(temporary, "wb") as file:
+        with os.fdopen(os.open(temporary, _NEW | NO_FOLLOW, 0o666), "wb") as file:
             for part in parts:
                 file.write(part)
             file.flush()
@@ -66,6 +72,12 @@ def write_parts(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     finally:
         with contextlib.suppress(OSError):  # the way to it may be what is broken
             temporary.unlink(missing_ok=True)
+
+
+def _require_no_way_out(folder: Path) -> None:
+    """Raise for a run's own folder, such as `export/` or `resume/`, that is a link."""
+    if folder.is_symlink() and (folder.parent / "run.json").exists():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
 
 
 def write_text(path: Path, content: str) -> None:
@@ -93,7 +105,7 @@ def append_line(path: Path, line: str) -> None:
     try:
         make_folder(path.parent)
         content = line.encode(errors="backslashreplace") + b"\n"  # as write_text
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | NO_FOLLOW, 0o644)
         try:
             before = os.fstat(descriptor).st_size
             _write_whole(descriptor, content, before)
