@@ -33,10 +33,11 @@ from tests.soak.outcome import tell
 from tests.soak.training import RECIPES, Ended, attempt, content, differences, go_on, prepare_process, unreadable
 
 from snellen.data.ledger import Ledger
+from snellen.evaluate import test_set
 from snellen.recipes.recipe import Recipe
 from snellen.runs.environment import describe_environment
 from snellen.runs.run import Journal
-from snellen.train import fit, judge, recorder
+from snellen.train import fit, recorder
 
 _PHASE = mmap.mmap(-1, 1)
 """Where a child is; shared with it, so that the parent knows after its death."""
@@ -49,9 +50,9 @@ _PARTS: tuple[tuple[str, Any, str], ...] = (
     ("writing the journal", Journal, "append"),
     ("grading", fit, "_grade"),
     ("guards", fit, "check_run"),
-    ("opening the test set", judge, "evaluate_on_test"),
+    ("opening the test set", test_set, "evaluate_on_test"),
     ("writing the ledger", Ledger, "_append"),
-    ("writing test grades", judge, "write_grades"),
+    ("writing test grades", test_set, "write_grades"),
 )
 _ELSEWHERE = "reading, preparing, showing"
 _EXIT_CODES = {
