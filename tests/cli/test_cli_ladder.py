@@ -29,7 +29,7 @@ def two_recipes(tmp_path: Path, tiny_recipe: Recipe) -> tuple[str, str]:
     return "hard.json", "soft.json"
 
 
-def test_two_recipes_of_a_users_are_climbed_continued_and_graded_once(
+def test_two_recipes_of_a_users_are_trained_continued_and_graded_once(
     snellen: Snellen, two_recipes: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(figures, "save_png", lambda figure, path: None)
@@ -69,7 +69,7 @@ def test_two_recipes_of_a_users_are_climbed_continued_and_graded_once(
         (("eyecart",), "Did you mean 'eyechart'?"),
     ],
 )
-def test_what_cannot_be_climbed_is_one_sentence(snellen: Snellen, arguments: tuple[str, ...], words: str) -> None:
+def test_what_cannot_be_trained_is_one_sentence(snellen: Snellen, arguments: tuple[str, ...], words: str) -> None:
     answer = snellen("ladder", *arguments)
     assert (answer.code, words in answer.sentence) == (2, True), answer.sentence
     assert not Path("runs").exists()

@@ -49,17 +49,19 @@ def up(tiny_dataset: Dataset) -> Callable[..., Plan]:
 
 
 @pytest.fixture(scope="session")
-def climbed(tmp_path_factory: pytest.TempPathFactory, tiny_rungs: tuple[Rung, ...], up: Callable[..., Plan]) -> Plan:
+def finished_ladder(
+    tmp_path_factory: pytest.TempPathFactory, tiny_rungs: tuple[Rung, ...], up: Callable[..., Plan]
+) -> Plan:
     """A finished ladder, two seeds, shared by all tests: read it, never write to it."""
     return up(tmp_path_factory.mktemp("ladders") / "ladder-tiny", tiny_rungs, 2)
 
 
 @pytest.fixture
-def own_ladder(tmp_path: Path, climbed: Plan) -> Plan:
-    """A copy of `climbed` in this test's own folder `runs`."""
+def own_ladder(tmp_path: Path, finished_ladder: Plan) -> Plan:
+    """A copy of `finished_ladder` in this test's own folder `runs`."""
     folder = tmp_path / "runs" / "ladder-tiny"
-    shutil.copytree(climbed.folder, folder)
-    return replace(climbed, folder=folder)
+    shutil.copytree(finished_ladder.folder, folder)
+    return replace(finished_ladder, folder=folder)
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,7 @@ def two_workers(letters: Dataset) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def climbed_here(tmp_path_factory: pytest.TempPathFactory, rungs: tuple[Rung, ...], letters: Dataset) -> Plan:
+def ladder_here(tmp_path_factory: pytest.TempPathFactory, rungs: tuple[Rung, ...], letters: Dataset) -> Plan:
     return up(tmp_path_factory.mktemp("here") / "ladder-tiny", rungs, letters, on="local")
 
 
@@ -134,7 +134,7 @@ def kill_in_the_middle(folder: Path, killed: list[tuple[str, int]], over: thread
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="who trains a run is read from /proc")
 def test_a_killed_worker_loses_no_run_and_counts_none_twice(
-    tmp_path: Path, rungs: tuple[Rung, ...], letters: Dataset, climbed_here: Plan, two_workers: None,
+    tmp_path: Path, rungs: tuple[Rung, ...], letters: Dataset, ladder_here: Plan, two_workers: None,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     folder, killed, over = tmp_path / "runs" / "ladder-tiny", [], threading.Event()
@@ -156,19 +156,19 @@ def test_a_killed_worker_loses_no_run_and_counts_none_twice(
         rows = Run(folder / run).journal.rows()
         assert [row["epoch"] for row in rows] == list(range(1, EPOCHS + 1)), run
     assert Run(folder / name).info["status"] == "finished"
-    assert table(plan) == table(climbed_here)
+    assert table(plan) == table(ladder_here)
 
 
 def test_what_is_done_is_not_trained_again_and_needs_no_ray(
-    climbed_here: Plan, rungs: tuple[Rung, ...], letters: Dataset, monkeypatch: pytest.MonkeyPatch
+    ladder_here: Plan, rungs: tuple[Rung, ...], letters: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engines, "_library", lambda **_: pytest.fail("Ray was asked for"))
-    assert table(up(climbed_here.folder, rungs, letters, on="ray")) == table(climbed_here)
+    assert table(up(ladder_here.folder, rungs, letters, on="ray")) == table(ladder_here)
 
 
 @pytest.mark.slow
 def test_a_stop_makes_the_workers_save_and_the_same_call_goes_on(
-    tmp_path: Path, rungs: tuple[Rung, ...], letters: Dataset, climbed_here: Plan, two_workers: None
+    tmp_path: Path, rungs: tuple[Rung, ...], letters: Dataset, ladder_here: Plan, two_workers: None
 ) -> None:
     folder = tmp_path / "ladder-tiny"
 
@@ -184,7 +184,7 @@ def test_a_stop_makes_the_workers_save_and_the_same_call_goes_on(
     states = [Run(path.parent).info["status"] for path in folder.glob("*/run.json")]
     assert "interrupted" in states
     assert "training" not in states
-    assert table(up(folder, rungs, letters, on="ray")) == table(climbed_here)
+    assert table(up(folder, rungs, letters, on="ray")) == table(ladder_here)
 
 
 # In a worker, called here
@@ -195,23 +195,23 @@ def in_worker(plan: Plan, letters: Dataset, **changes: Any) -> Any:
     return engines._train_in_worker(replace(plan, **changes), plan.rungs[0], 0, about, (), ["snellen"])
 
 
-def test_a_machine_that_does_not_see_the_runs_says_so(climbed_here: Plan, letters: Dataset, tmp_path: Path) -> None:
-    answer = in_worker(climbed_here, letters, folder=tmp_path / "elsewhere")
+def test_a_machine_that_does_not_see_the_runs_says_so(ladder_here: Plan, letters: Dataset, tmp_path: Path) -> None:
+    answer = in_worker(ladder_here, letters, folder=tmp_path / "elsewhere")
     assert isinstance(answer, RunError)
     assert f"does not see {tmp_path / 'elsewhere'}. Put --runs on a file system that all" in str(answer)
 
 
-def test_a_machine_with_other_images_trains_nothing(climbed_here: Plan, letters: Dataset) -> None:
-    answer = in_worker(climbed_here, letters, fingerprints=("0" * 64, "1" * 64))
+def test_a_machine_with_other_images_trains_nothing(ladder_here: Plan, letters: Dataset) -> None:
+    answer = in_worker(ladder_here, letters, fingerprints=("0" * 64, "1" * 64))
     assert isinstance(answer, DataError)
     assert "has other images of letters" in str(answer)
 
 
-def test_two_workers_never_train_one_run(climbed_here: Plan, letters: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_workers_never_train_one_run(ladder_here: Plan, letters: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "_LOCK_SECONDS", 0.1)
-    name = climbed_here.run_name(climbed_here.rungs[0], 0)
-    with engines.FileLock(climbed_here.folder / f".{name}.lock"):
-        answer = in_worker(climbed_here, letters)
+    name = ladder_here.run_name(ladder_here.rungs[0], 0)
+    with engines.FileLock(ladder_here.folder / f".{name}.lock"):
+        answer = in_worker(ladder_here, letters)
     assert isinstance(answer, RunError)
     assert f"{name} is in use by another process" in str(answer)
 

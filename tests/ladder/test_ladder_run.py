@@ -1,4 +1,4 @@
-"""Climbing: resumable run by run, the same start on every rung, nothing trained twice."""
+"""Running a ladder: resumable run by run, the same start on every rung, nothing trained twice."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def table(plan: Plan) -> Any:
     return without_clock(json.loads(json.dumps(results_json(read_results(plan)))))
 
 
-def test_every_rung_and_seed_is_an_ordinary_run_folder(climbed: Plan) -> None:
-    names = {path.parent.name for path in climbed.folder.glob("*/run.json")}
-    assert names == {f"{rung.slug}-s{seed}" for rung in climbed.rungs for seed in (0, 1)}
-    assert all(open_run(climbed.folder / name).info["status"] == "finished" for name in names)
+def test_every_rung_and_seed_is_an_ordinary_run_folder(finished_ladder: Plan) -> None:
+    names = {path.parent.name for path in finished_ladder.folder.glob("*/run.json")}
+    assert names == {f"{rung.slug}-s{seed}" for rung in finished_ladder.rungs for seed in (0, 1)}
+    assert all(open_run(finished_ladder.folder / name).info["status"] == "finished" for name in names)
 
 
-def test_one_seed_starts_all_rungs_alike_and_another_seed_otherwise(climbed: Plan) -> None:
+def test_one_seed_starts_all_rungs_alike_and_another_seed_otherwise(finished_ladder: Plan) -> None:
     starts = {
-        seed: {open_run(climbed.folder / climbed.run_name(rung, seed)).info["initial_weights_sha256"]
-               for rung in climbed.rungs}
-        for seed in climbed.seeds
+        seed: {open_run(finished_ladder.folder / finished_ladder.run_name(rung, seed)).info["initial_weights_sha256"]
+               for rung in finished_ladder.rungs}
+        for seed in finished_ladder.seeds
     }  # fmt: skip
     assert [len(hashes) for hashes in starts.values()] == [1, 1]
     assert starts[0] != starts[1]
@@ -57,7 +57,7 @@ def test_the_same_command_again_trains_nothing(
 
 
 def test_killed_between_two_runs_it_ends_as_if_it_had_not_been(
-    tmp_path: Path, climbed: Plan, tiny_rungs: tuple[Rung, ...], up: Up, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, finished_ladder: Plan, tiny_rungs: tuple[Rung, ...], up: Up, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, trained = tmp_path / "ladder-tiny", []
     train = fitting.train
@@ -72,11 +72,11 @@ def test_killed_between_two_runs_it_ends_as_if_it_had_not_been(
         patch.setattr(fitting, "train", dies_before_the_third)
         with pytest.raises(KeyboardInterrupt):
             up(folder, tiny_rungs, 2)
-    assert table(up(folder, tiny_rungs, 2)) == table(climbed)
+    assert table(up(folder, tiny_rungs, 2)) == table(finished_ladder)
 
 
 def test_killed_inside_a_run_it_goes_on_from_the_checkpoint(
-    tmp_path: Path, climbed: Plan, tiny_rungs: tuple[Rung, ...], up: Up, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, finished_ladder: Plan, tiny_rungs: tuple[Rung, ...], up: Up, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from snellen.train.interrupt import StopRequest
     from snellen.train.training import Training
@@ -97,7 +97,7 @@ def test_killed_inside_a_run_it_goes_on_from_the_checkpoint(
     stopped = open_run(folder / "crop-and-flip-s0")
     assert stopped.info["status"] == "interrupted"
     assert (stopped.folder / "resume" / "state.safetensors").exists()
-    assert table(up(folder, tiny_rungs, 2)) == table(climbed)
+    assert table(up(folder, tiny_rungs, 2)) == table(finished_ladder)
 
 
 def _stop() -> None:
@@ -105,13 +105,13 @@ def _stop() -> None:
 
 
 def test_killed_while_a_run_folder_was_made_it_begins_that_run_anew(
-    own_ladder: Plan, climbed: Plan, tiny_rungs: tuple[Rung, ...], up: Up
+    own_ladder: Plan, finished_ladder: Plan, tiny_rungs: tuple[Rung, ...], up: Up
 ) -> None:
     victim = own_ladder.folder / own_ladder.run_name(tiny_rungs[0], 1)
     for path in sorted(victim.rglob("*"), reverse=True):
         if path.name not in ("recipe.json", "environment.json"):
             path.rmdir() if path.is_dir() else path.unlink()
-    assert table(up(own_ladder.folder, tiny_rungs, 2)) == table(climbed)
+    assert table(up(own_ladder.folder, tiny_rungs, 2)) == table(finished_ladder)
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(
@@ -140,7 +140,7 @@ def test_another_start_is_found_on_disk_and_refused(own_ladder: Plan) -> None:
         read_results(own_ladder)
 
 
-def test_a_second_climber_is_turned_away(own_ladder: Plan, tiny_rungs: tuple[Rung, ...], up: Up) -> None:
+def test_a_second_process_is_turned_away(own_ladder: Plan, tiny_rungs: tuple[Rung, ...], up: Up) -> None:
     with Run(own_ladder.folder).locked(), pytest.raises(RunError, match="in use by another process"):
         up(own_ladder.folder, tiny_rungs, 2)
 
@@ -179,6 +179,6 @@ def test_a_rung_that_cannot_be_trained_is_refused_before_the_first_run(
     assert not (tmp_path / "ladder-x").exists()
 
 
-def test_no_run_sees_the_test_set(climbed: Plan, tiny_dataset: Dataset) -> None:
-    assert not list(climbed.folder.rglob("predictions_test*"))
-    assert not list(climbed.folder.parent.rglob("ledger.jsonl"))
+def test_no_run_sees_the_test_set(finished_ladder: Plan, tiny_dataset: Dataset) -> None:
+    assert not list(finished_ladder.folder.rglob("predictions_test*"))
+    assert not list(finished_ladder.folder.parent.rglob("ledger.jsonl"))

@@ -25,29 +25,29 @@ def renamed(rung: Rung) -> Rung:
 
 
 def test_a_rung_of_another_name_with_the_same_training_is_copied_and_not_trained(
-    tmp_path: Path, climbed: Plan, up: Up, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, finished_ladder: Plan, up: Up, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rungs = tuple(renamed(rung) for rung in climbed.rungs)
+    rungs = tuple(renamed(rung) for rung in finished_ladder.rungs)
     monkeypatch.setattr(fitting, "train", lambda *_: pytest.fail("what another ladder had was trained again"))
-    plan = up(tmp_path / "ladder-other", rungs, 2, reuse=(climbed.folder,))
-    for rung, original in zip(plan.rungs, climbed.rungs, strict=True):
+    plan = up(tmp_path / "ladder-other", rungs, 2, reuse=(finished_ladder.folder,))
+    for rung, original in zip(plan.rungs, finished_ladder.rungs, strict=True):
         run = checked_run(plan, rung, 1)
-        there = open_run(climbed.folder / climbed.run_name(original, 1))
+        there = open_run(finished_ladder.folder / finished_ladder.run_name(original, 1))
         assert weights_hash(run) == weights_hash(there)
         assert run.recipe == rung.recipe
-        assert run.info["copied_from"] == f"{climbed.folder.name}/{there.name}"
+        assert run.info["copied_from"] == f"{finished_ladder.folder.name}/{there.name}"
 
 
-def test_another_training_is_not_taken_over(tmp_path: Path, climbed: Plan) -> None:
-    here = replace(climbed, folder=tmp_path)
-    rung = climbed.rungs[0]
+def test_another_training_is_not_taken_over(tmp_path: Path, finished_ladder: Plan) -> None:
+    here = replace(finished_ladder, folder=tmp_path)
+    rung = finished_ladder.rungs[0]
     longer = replace(rung, recipe=rung.recipe.replace(epochs=3))
-    assert not copy_trained(here, longer, 0, [climbed.folder])
-    assert not copy_trained(here, rung, 2, [climbed.folder])
-    assert not copy_trained(replace(here, precision="bf16"), rung, 0, [climbed.folder])
-    assert not copy_trained(replace(here, fingerprints=("other", "images")), rung, 0, [climbed.folder])
+    assert not copy_trained(here, longer, 0, [finished_ladder.folder])
+    assert not copy_trained(here, rung, 2, [finished_ladder.folder])
+    assert not copy_trained(replace(here, precision="bf16"), rung, 0, [finished_ladder.folder])
+    assert not copy_trained(replace(here, fingerprints=("other", "images")), rung, 0, [finished_ladder.folder])
     assert list(tmp_path.iterdir()) == []
-    assert copy_trained(here, rung, 0, [climbed.folder])
+    assert copy_trained(here, rung, 0, [finished_ladder.folder])
 
 
 def test_an_unfinished_or_damaged_run_is_not_taken_over(tmp_path: Path, own_ladder: Plan) -> None:
@@ -59,18 +59,18 @@ def test_an_unfinished_or_damaged_run_is_not_taken_over(tmp_path: Path, own_ladd
     assert not copy_trained(here, rung, 1, [own_ladder.folder])
 
 
-def test_a_folder_that_is_none_is_refused(tmp_path: Path, climbed: Plan) -> None:
+def test_a_folder_that_is_none_is_refused(tmp_path: Path, finished_ladder: Plan) -> None:
     with pytest.raises(UsageError, match="is not a folder of runs"):
-        copy_trained(climbed, climbed.rungs[0], 0, [tmp_path / "nowhere"])
+        copy_trained(finished_ladder, finished_ladder.rungs[0], 0, [tmp_path / "nowhere"])
 
 
 def test_a_copy_that_fails_leaves_nothing_behind(
-    tmp_path: Path, climbed: Plan, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, finished_ladder: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*args: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(shutil, "copytree", full)
     with pytest.raises(StorageError, match="No space left"):
-        copy_trained(replace(climbed, folder=tmp_path), climbed.rungs[0], 0, [climbed.folder])
+        copy_trained(replace(finished_ladder, folder=tmp_path), finished_ladder.rungs[0], 0, [finished_ladder.folder])
     assert list(tmp_path.iterdir()) == []

@@ -36,15 +36,15 @@ def test_the_lessons_pairs_are_named_with_rank_and_count_where_they_occur() -> N
     assert known_pairs(pairs) == [(("cat", "dog"), 2, 1)]
 
 
-def test_the_table_holds_what_the_runs_hold(climbed: Plan) -> None:
-    results = read_results(climbed)
+def test_the_table_holds_what_the_runs_hold(finished_ladder: Plan) -> None:
+    results = read_results(finished_ladder)
     for rung in results.rungs:
         for seed in rung.seeds:
-            info = open_run(climbed.folder / seed.run).info
+            info = open_run(finished_ladder.folder / seed.run).info
             assert seed.accuracy is not None
             assert seed.accuracy.value == info["val"]["accuracy"]["value"]
     assert results.graded == 2 * 30
-    assert results.top == climbed.rungs[1].name
+    assert results.top == finished_ladder.rungs[1].name
     assert [len(curve.journals) for curve in results.curves] == [2, 2]
 
 

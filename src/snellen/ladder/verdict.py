@@ -167,7 +167,7 @@ def require_same_start(rungs: Sequence[Rung], results: Sequence[Sequence[SeedRes
                 raise RunError(
                     f"{first.run} and {row[at].run} began with different weights "
                     f"({first.initial_weights[:12]}… and {row[at].initial_weights[:12]}…), so they are not comparable "
-                    "seed by seed. Were they trained by different versions? Climb again under another --name."
+                    "seed by seed. Were they trained by different versions? Train them again under another --name."
                 )
 
 
