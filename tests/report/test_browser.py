@@ -134,7 +134,7 @@ def test_an_address_with_an_id_opens_that_picture(show: Open) -> None:
     assert shown_id(show(f"i={last.removeprefix('#')}")) == last
 
 
-def test_the_bars_fall_and_the_verdict_agrees_with_the_drawer(show: Open, expect: Expect) -> None:
+def test_the_bars_fall_and_the_verdict_agrees_with_the_group(show: Open, expect: Expect) -> None:
     tab = show("view=gallery")
     values = [float(text.split()[-2]) for text in tab.locator(".bars .value").all_inner_texts()]
     assert len(values) == 5
