@@ -205,7 +205,7 @@ def test_a_training_whose_terminal_is_closed_saves_and_can_be_resumed(shell: lis
         assert os.waitstatus_to_exitcode(status) == 129
     wait_until(lambda: Run(folder).info["status"] == "interrupted", seconds=30)
     with safe_open(folder / "resume" / "state.safetensors", framework="pt") as state:
-        saved = json.loads(state.metadata()["state"])["step"]
+        saved = json.loads(state.metadata()["state"])["steps_done"]
     assert saved >= Run(folder).journal.rows()[-1]["step"]
 
 
