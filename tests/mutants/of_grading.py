@@ -285,6 +285,27 @@ OF_GRADING = (
             "evaluate/test_test_set.py::test_test_is_answered_in_the_precision_of_the_run_and_both_kinds_of_hits_are_recorded",
         ),
     ),
+    Mutant(
+        "other-pictures-pass-for-the-runs-own",
+        "data/run_images.py",
+        'images is not None and images.fingerprint != about[name]["fingerprint"]',
+        "images is None",
+        ("data/test_run_images.py::test_a_changed_training_picture_is_refused",),
+    ),
+    Mutant(
+        "any-test-set-is-the-runs-own",
+        "data/run_images.py",
+        'if test != about["test"]:',
+        'if (test is None) != (about["test"] is None):',
+        ("data/test_run_images.py::test_another_test_set_is_refused_unopened",),
+    ),
+    Mutant(
+        "a-moved-line-leaves-the-ledger-whole",
+        "data/ledger.py",
+        "elif before not in earlier:",
+        "elif before is not None and before not in known:",
+        ("data/test_look_numbers.py::test_a_ledger_in_another_order_is_not_whole_and_the_third_look_stays_the_third",),
+    ),
     # Exports
     Mutant(
         "int8-may-lose-anything",
