@@ -1,4 +1,7 @@
-"""Weights: of a run, written and read back as they were trained; and of a file that a training begins with."""
+"""Weights: of a run, written and read back as they were trained; and of a file that a training begins with.
+
+safetensors is imported where a file is read or written: a training without either needs PyTorch and NumPy only.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 
 from snellen.errors import InvalidSetting, RunError
 from snellen.models.catalog import ModelSpec, build
@@ -79,6 +80,9 @@ def with_weights(build: Callable[[], Classifier], content: bytes) -> Classifier:
     Raises:
         ValueError: the file is none, does not hold this network's tensors and no others, or holds what is no number.
     """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
     try:
         tensors = load(content)
         with torch.device("meta"):
@@ -106,6 +110,8 @@ def _faults(tensors: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Te
 
 
 def _as_file(model: Classifier) -> bytes:
+    from safetensors.torch import save
+
     return save({name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()})
 
 
@@ -159,6 +165,9 @@ def load_pretrained(model: Classifier, path: Path) -> LoadReport:
     Raises:
         InvalidSetting: the file cannot be read, or fits less than half of the network.
     """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
     if path.suffix != ".safetensors":
         raise InvalidSetting(
             f"--weights {path} is not a .safetensors file. Others can run code when they are read; convert it on a "

@@ -104,5 +104,5 @@ _ANSWER = _object(
 _EXPLANATION = _object(
     cams=_array({"type": "object"}, 2), activations=_array(_array({"type": "object"})),
     neighbours=_array({"type": "array"}),
-    layers=_array(_object(key=_STRING, layer=_STRING, map=_array(_COUNT, 2))), learned={"type": "object"},
+    layers=_array(_object(key=_STRING, path=_STRING, map=_array(_COUNT, 2))), learned={"type": "object"},
 )  # fmt: skip
