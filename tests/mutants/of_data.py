@@ -28,6 +28,20 @@ OF_DATA = (
         ("data/test_folder_dataset.py::test_what_was_understood_is_said",),
     ),
     Mutant(
+        "a-missing-label-is-a-class",
+        "data/listing.py",
+        "    if text in _MISSING:",
+        "    if text in ():",
+        ("data/test_intake.py::test_a_missing_label_is_none",),
+    ),
+    Mutant(
+        "deep-grey-by-its-own-peak",
+        "data/folder_dataset.py",
+        "options = replace(options, white=white)",
+        "options = replace(options, white=None)",
+        ("data/test_intake.py::test_one_number_is_white_for_a_whole_folder_and_it_is_said",),
+    ),
+    Mutant(
         "labels-beside-the-wrong-images",
         "train/batches.py",
         "self._labels.index_select(0, at)",
