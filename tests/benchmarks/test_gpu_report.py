@@ -40,6 +40,7 @@ def measurements(out: Path, section: str) -> list[dict[str, Any]]:
     return lines
 
 
+@pytest.mark.processes
 def test_a_rehearsal_writes_every_section_with_conditions(
     quick: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,8 @@ from snellen.runs.run import Run
 from snellen.trackers.callbacks import send
 from snellen.trackers.tracker import Target, make
 
+pytestmark = pytest.mark.processes  # its client starts a program in Go
+
 pytest.importorskip("wandb", reason="W&B is not installed: pip install 'snellen[wandb]'")
 
 
