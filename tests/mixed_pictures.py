@@ -13,11 +13,17 @@ from PIL import Image
 
 from snellen.data.eyechart import make_eyechart
 from snellen.data.labeled_images import LabeledImages
+from snellen.data.pictures import Picture, read_with_notes
 
 KINDS = (
     "rgb.jpg", "rgb.png", "rgb.webp", "palette.gif", "rgb.bmp", "rgb.tiff", "grey.png", "alpha.png", "cmyk.jpg",
     "16-bit.png", "turned.jpg",
 )  # fmt: skip
+
+
+def read_picture(source: Picture, **options: int) -> Image.Image:
+    """The picture alone; arguments as those of `read_with_notes`."""
+    return read_with_notes(source, **options).image  # type: ignore[arg-type]
 
 
 def save_as(pixels: np.ndarray, folder: Path, number: int, kind: str) -> Path:

@@ -15,12 +15,12 @@ import pytest
 import torch
 from tests.fuzz.harness import NotAllowed, watched
 
+from mixed_pictures import read_picture
 from snellen.data.cifar10 import unpickled
 from snellen.data.dataset import Dataset
 from snellen.data.download import unpack
 from snellen.data.ledger import Ledger
 from snellen.data.listing import ListedFile
-from snellen.data.pictures import read_picture
 from snellen.data.tables import list_table
 from snellen.errors import SnellenError
 from snellen.export.safetensors_file import load_folder

@@ -11,7 +11,7 @@ from tests.test_house import PLACE, ROOT, SOURCE, imports, name_of, room_of, tre
 WHERE = {
     "a learning rate is scheduled": ("train/schedules.py", "def lr_fraction("),
     "val is split off": ("data/splits.py", "def split("),
-    "a picture becomes a square": ("data/pictures.py", "def resize("),
+    "a picture becomes a square": ("data/pictures.py", "def fitted("),
     "the interval of an accuracy is computed": ("metrics/intervals.py", "class Rate:"),
     "the page's matrix is drawn": ("report/web/confusions.js", "function matrix("),
 }

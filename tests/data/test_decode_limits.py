@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mixed_pictures import read_picture
 from snellen.data.decode_limits import MAX_CHUNKS, MAX_RUN_LENGTH_PIXELS, MAX_SCANS, MAX_SEGMENTS, require_cheap
-from snellen.data.pictures import read_picture
 from snellen.errors import DataError, TooLarge
 
 

@@ -16,8 +16,9 @@ import pytest
 from PIL import Image, PngImagePlugin
 from tests.fuzz.harness import watched
 
+from mixed_pictures import read_picture
 from snellen.data.folder_dataset import load_folder
-from snellen.data.pictures import PictureForm, read_picture, read_with_notes
+from snellen.data.pictures import PictureForm, read_with_notes
 from snellen.errors import DataError, NotAPicture
 
 

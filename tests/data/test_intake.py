@@ -11,9 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
+from mixed_pictures import read_picture
 from snellen.data.folder_dataset import ImageOptions, load_folder
 from snellen.data.listing import ListedFile, file_below, label_of
-from snellen.data.pictures import PictureForm, read_picture, square_of
+from snellen.data.pictures import PictureForm, square_of
 from snellen.errors import DataError, InvalidSetting, NotAPicture, TooLarge
 
 FORM = PictureForm(32)

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from mixed_pictures import read_picture
 from snellen.data import pictures
-from snellen.data.pictures import PictureForm, read_picture, read_with_notes, resize, square_of
+from snellen.data.pictures import PictureForm, read_with_notes, square_of
 from snellen.errors import DataError, InvalidSetting, NotAPicture, TooLarge
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
@@ -139,7 +140,7 @@ def test_a_large_jpeg_decoded_small_is_the_same_picture(orientation: int) -> Non
     exif = Image.Exif()
     exif[0x0112] = orientation
     content = encoded(wave(1_600), "JPEG", quality=95, exif=exif)
-    whole = resize(read_picture(content), side=64, channels=3)
+    whole = PictureForm(64).fitted(read_picture(content))
     assert read_picture(content, at_least=128).size == (200, 200)
     assert np.abs(PictureForm(64).pixels(content).astype(int) - whole).max() <= 3
 
@@ -296,21 +297,21 @@ def test_the_cap_is_64_megapixels() -> None:
 @pytest.mark.parametrize("size", [(32, 32), (40, 20), (20, 40), (1, 1), (3_000, 1), (1, 3_000)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_any_picture_becomes_a_square_of_bytes(fit: str, size: tuple[int, int], channels: int) -> None:
-    pixels = resize(Image.new("RGB", size, RED), side=32, channels=channels, fit=fit)  # type: ignore[arg-type]
+    pixels = PictureForm(32, fit, channels).fitted(Image.new("RGB", size, RED))  # type: ignore[arg-type]
     assert (pixels.shape, pixels.dtype) == ((32, 32, channels), np.uint8)
 
 
 def test_a_square_of_the_right_size_is_left_as_it_is(rng: np.random.Generator) -> None:
     pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
     for fit in ("crop", "pad", "squash"):
-        np.testing.assert_array_equal(resize(Image.fromarray(pixels), side=32, channels=3, fit=fit), pixels)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(PictureForm(32, fit).fitted(Image.fromarray(pixels)), pixels)  # type: ignore[arg-type]
 
 
 def test_cropping_keeps_the_middle_padding_keeps_all_squashing_bends() -> None:
     banner = Image.new("RGB", (96, 32), WHITE)
     ImageDraw.Draw(banner).rectangle((0, 0, 15, 31), fill=RED)  # the leftmost sixth
     cropped, padded, squashed = (
-        resize(banner, side=32, channels=3, fit=fit)
+        PictureForm(32, fit).fitted(banner)
         for fit in ("crop", "pad", "squash")  # type: ignore[arg-type]
     )
     np.testing.assert_array_equal(cropped, 255)
@@ -323,7 +324,7 @@ def test_cropping_keeps_the_middle_padding_keeps_all_squashing_bends() -> None:
 
 
 def test_grey_is_the_luma_of_the_colours() -> None:
-    pixels = resize(Image.new("RGB", (8, 8), RED), side=8, channels=1)
+    pixels = PictureForm(8, channels=1).fitted(Image.new("RGB", (8, 8), RED))
     np.testing.assert_array_equal(pixels, round(0.299 * 255))
 
 
@@ -370,7 +371,7 @@ def test_the_square_named_is_the_square_taken(rng: np.random.Generator, size: tu
     left, top, right, bottom = square_of(size, "crop")
     cut = image.crop((round(left), round(top), round(right), round(bottom)))
     inner = np.s_[4:-4, 4:-4]  # nearer to the edge the filter sees pixels outside the square, where there are some
-    one, other = resize(cut, side=16, channels=3), resize(image, side=16, channels=3, fit="crop")
+    one, other = PictureForm(16).fitted(cut), PictureForm(16).fitted(image)
     assert np.abs(one[inner].astype(int) - other[inner]).max() <= 8  # of noise: one pixel beside it would be tens
 
 

@@ -7,7 +7,7 @@ from random import Random
 from tests.fuzz import harness
 from tests.fuzz.edits import edited_png, edited_text
 
-from snellen.data.pictures import read_with_notes, resize, square_of
+from snellen.data.pictures import PictureForm, read_with_notes, square_of
 
 _MOST_PIXELS = 250_000
 """The cap is the caller's to lower, and an execution shall not decode 64 megapixels."""
@@ -19,7 +19,7 @@ def read(content: bytes) -> None:
     assert picture.image.mode == "RGB"
     assert picture.image.width * picture.image.height <= _MOST_PIXELS
     for fit in ("crop", "pad", "squash"):
-        assert resize(picture.image, side=16, channels=3, fit=fit).shape == (16, 16, 3)  # type: ignore[arg-type]
+        assert PictureForm(16, fit).fitted(picture.image).shape == (16, 16, 3)  # type: ignore[arg-type]
         square_of(picture.size, fit)  # type: ignore[arg-type]
 
 

@@ -102,7 +102,7 @@ OF_DATA = (
     Mutant(
         "split-not-stratified",
         "data/splits.py",
-        "in_val = rank < quota[images.labels]",
+        "in_val = _rank_in_class(images) < quota[images.labels]",
         "in_val = images.content_hashes.argsort().argsort() < wanted",
         ("data/test_splits.py::test_train_and_val_are_disjoint_covering_and_stratified",),
     ),
@@ -116,8 +116,8 @@ OF_DATA = (
     Mutant(
         "val-as-given-leaks-into-train",
         "data/splits.py",
-        'train=dataset.train.take(np.flatnonzero(~in_val), "train"),',
-        'train=dataset.train.take(np.arange(len(in_val)), "train"),',
+        "in_val = dataset.in_val\n",
+        "in_val = None\n",
         ("data/test_splits.py::test_a_split_that_the_data_bring_along_is_taken_as_it_is_and_shares_no_picture",),
     ),
     Mutant(

@@ -181,16 +181,12 @@ def unpickled(content: bytes, *, name: str) -> dict[bytes, Any]:
         raise DataError(f"{name} is not a readable CIFAR batch ({error}). Download it again.") from None
 
 
-def _latin1(text: str, _: object) -> bytes:
-    return text.encode("latin1")
-
-
 _KNOWN = {
     ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],  # NumPy 1
     ("numpy._core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],  # NumPy 2
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): _latin1,  # how Python 3 writes bytes into a Python 2 pickle
+    ("_codecs", "encode"): lambda text, _: text.encode("latin1"),  # how Python 3 writes bytes into a Python 2 pickle
 }
 
 

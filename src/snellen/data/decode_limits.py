@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple
 
 from snellen.errors import DataError, TooLarge
 
@@ -31,11 +30,6 @@ MAX_RUN_LENGTH_PIXELS = 1_000_000
 _END, _SCAN, _PARAMETERLESS = 0xD9, 0xDA, (0x01, 0xD8)
 _MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")  # not a stuffed byte, a restart or a fill byte
 _LONGEST_GAP = 4_096  # bytes before a segment that belong to none
-
-
-class _Segment(NamedTuple):
-    kind: int
-    gap: int  # bytes skipped before it
 
 
 def require_cheap(content: bytes, name: str) -> None:
@@ -63,10 +57,10 @@ def require_cheap(content: bytes, name: str) -> None:
 
 def _costly_jpeg(content: bytes) -> str | None:
     scans, before = 0, 0
-    for segment in _jpeg_segments(content):
-        scans += segment.kind == _SCAN
+    for kind, gap in _jpeg_segments(content):
+        scans += kind == _SCAN
         before += scans == 0
-        if scans == 0 and (before > MAX_SEGMENTS or segment.gap > _LONGEST_GAP):
+        if scans == 0 and (before > MAX_SEGMENTS or gap > _LONGEST_GAP):
             return f"a JPEG of more than {MAX_SEGMENTS:,} segments, or with long gaps between them"
         if scans > MAX_SCANS:
             return f"a JPEG in more than {MAX_SCANS} scans"
@@ -75,14 +69,14 @@ def _costly_jpeg(content: bytes) -> str | None:
     return None
 
 
-def _jpeg_segments(content: bytes) -> Iterator[_Segment]:
-    """Up to the end of the first picture, as a decoder meets them."""
+def _jpeg_segments(content: bytes) -> Iterator[tuple[int, int]]:
+    """Each one's kind and the bytes skipped before it, up to the end of the first picture, as a decoder meets them."""
     at = 2
     while found := _MARKER.search(content, at):
         kind = found[1][0]
         if kind == _END:
             return
-        yield _Segment(kind, found.start() - at)
+        yield kind, found.start() - at
         at = found.end()
         if kind not in _PARAMETERLESS:
             at += max(2, int.from_bytes(content[at : at + 2], "big"))

@@ -77,7 +77,8 @@ def download_cifar10(
         into.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise storage_error(into, error) from error
-    fetch(part, urls or _configured_urls(), md5=md5, progress=progress)
+    addresses = urls or tuple(os.environ.get("SNELLEN_CIFAR10_URL", "").split()) or URLS
+    fetch(part, addresses, md5=md5, progress=progress)
     unpack(part, folder)
     part.unlink(missing_ok=True)
     return folder
@@ -138,10 +139,6 @@ def unpack(archive: Path, folder: Path) -> None:
     except OSError as error:
         if not folder.is_dir():  # else another process was faster, with the same files
             raise storage_error(folder, error) from error
-
-
-def _configured_urls() -> tuple[str, ...]:
-    return tuple(os.environ.get("SNELLEN_CIFAR10_URL", "").split()) or URLS
 
 
 def _fetch_from(url: str, part: Path, progress: Progress | None) -> None:

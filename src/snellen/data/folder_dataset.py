@@ -78,14 +78,9 @@ class ImageOptions:
         """
         try:
             side, fit, fraction = content["side"], content["fit"], content["test_fraction"]
-            white = content.get("white")
-            if (
-                type(side) is int
-                and isinstance(fit, str)
-                and type(fraction) in (int, float)
-                and white in (None, *_WHITES)
-            ):
-                return ImageOptions(side, fit, fraction, white=white)  # type: ignore[arg-type]  # the fit is checked there
+            known = type(side) is int and isinstance(fit, str) and type(fraction) in (int, float)
+            if known and (white := content.get("white")) in (None, *_WHITES):
+                return ImageOptions(side, fit, fraction, white=white)  # the fit is checked there
         except (KeyError, TypeError, AttributeError, InvalidSetting):
             pass
         raise RunError(f"The run does not say how its pictures were read: {content!r}. Train again.")
@@ -117,18 +112,17 @@ def load_folder(path: Path, options: ImageOptions | None = None, progress: Progr
         options = replace(options, white=white)
         stored = stored if white == WHITE else _stored(listing, options, progress)
     _require_readable(listing, stored, options)
-    parts = _parts(listing, _readable_hashes(stored), options)[stored.order]
+    parts = _parts(listing, stored.readable_hashes, options)[stored.order]
     _require_enough(listing, stored, parts)
     return _dataset(path, listing, stored, parts, options)
 
 
 def _stored(listing: Listing, options: ImageOptions, progress: Progress | None) -> Stored:
-    return stored_pictures(
-        listing,
-        options.form,
-        lambda hashes: np.argsort(_parts(listing, hashes, options), kind="stable")[_unreadable(hashes) :],
-        progress or (lambda done, total: None),
-    )
+    def by_part(hashes: Sequence[str]) -> NDArray[np.int64]:
+        parts = _parts(listing, hashes, options)
+        return np.argsort(parts, kind="stable")[np.count_nonzero(parts < 0) :]
+
+    return stored_pictures(listing, options.form, by_part, progress or (lambda done, total: None))
 
 
 def _parts(listing: Listing, hashes: Sequence[str], options: ImageOptions) -> NDArray[np.int64]:
@@ -154,14 +148,6 @@ def _parts(listing: Listing, hashes: Sequence[str], options: ImageOptions) -> ND
 def _numbers(hashes: Sequence[str]) -> NDArray[np.uint64]:
     """(N,) uint64: the first half of each hash, by which pictures are split; 0 where there is none."""
     return np.array([int(digest[:16] or "0", 16) for digest in hashes], dtype=np.uint64)
-
-
-def _unreadable(hashes: Sequence[str]) -> int:
-    return sum(not digest for digest in hashes)
-
-
-def _readable_hashes(stored: Stored) -> list[str]:
-    return ["" if place in stored.problems else digest for place, digest in enumerate(stored.hashes)]
 
 
 def _require_readable(listing: Listing, stored: Stored, options: ImageOptions) -> None:

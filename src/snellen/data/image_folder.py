@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from snellen.data.listing import (
@@ -19,14 +19,15 @@ from snellen.data.listing import (
     ListedFile,
     Listing,
     Part,
+    besides,
     class_name,
-    counted,
     file_below,
+    files_ending,
     make_listing,
     shown,
 )
 from snellen.data.shards import TAR, find_tars, is_pattern, list_pattern, list_tars
-from snellen.data.tables import TABLE_ENDINGS, find_metadata, find_shards, list_rows, list_table
+from snellen.data.tables import TABLE_ENDINGS, described_pictures, find_metadata, list_rows, list_table
 from snellen.errors import DataError, DataNotFound
 
 _NOISE = {
@@ -79,8 +80,7 @@ def pictures_in(folder: Path) -> list[Path]:
     left_out: Counter[str] = Counter()
     found = [folder / file.named.relative_to(folder.resolve()) for file in _files_below(folder.resolve(), left_out)]
     if not found:
-        besides = f" Left out: {counted(left_out)}." if left_out else ""
-        raise DataError(f"{shown(folder)} holds no pictures.{besides}")
+        raise DataError(f"{shown(folder)} holds no pictures.{besides(left_out)}")
     return found
 
 
@@ -92,10 +92,12 @@ def _list_folder(root: Path) -> Listing:
                  if (table := find_metadata(folder, root))}  # fmt: skip
     if described:
         chosen = {root: described[root]} if root in described else described
-        rows = [row for at, table in chosen.items() for row in _described(table, parts.get(at.name), root, left_out)]
+        rows: list[Found] = []
+        for folder, table in chosen.items():
+            rows += described_pictures(table, parts.get(folder.name), root, left_out)
         return make_listing(root, "pictures described by metadata", rows, left_out)
     within = [root, *(folders[name] for name in folders if name in parts or name == "data")]
-    if shards := find_shards(within, root, left_out):
+    if shards := files_ending(".parquet", within, root, left_out):
         return list_rows(root, shards, left_out=left_out)
     if "train" in parts.values() and any(
         next(_visible_folders(folders[name], Counter()), None) for name in parts if parts[name] == "train"
@@ -113,8 +115,9 @@ def _list_folder(root: Path) -> Listing:
 def _list_parts(root: Path, folders: dict[str, Path], parts: dict[str, Part], left_out: Counter[str]) -> Listing:
     for name in folders.keys() - parts.keys():
         if any(map(_is_picture, _files_below(folders[name], Counter(), root))):
+            train = shown(next(name for name, part in parts.items() if part == "train"))
             raise DataError(
-                f"{shown(root)} has {_first(parts)!r} beside {shown(name)!r}: is one a part and the other a class? "
+                f"{shown(root)} has {train!r} beside {shown(name)!r}: is one a part and the other a class? "
                 "Move what does not belong away, or describe the pictures in a table with columns path, label and "
                 "split."
             )
@@ -138,15 +141,15 @@ def _classes(
     found: list[Found] = []
     empty: list[str] = []
     for name, folder in folders.items():
-        label, besides = class_name(name), Counter[str]()
-        files = list(_files_below(folder, besides, root))
+        label, ignored = class_name(name), Counter[str]()
+        files = list(_files_below(folder, ignored, root))
         if any(map(_is_picture, files)):
-            left_out.update(besides)
+            left_out.update(ignored)
             found += [
                 Found(shown(file.named.relative_to(root)), file.target, None, label, part, file.ending)
                 for file in files
             ]
-        elif files or besides:
+        elif files or ignored:
             left_out[_no_class(name)] += 1
         else:
             empty.append(label)
@@ -155,12 +158,6 @@ def _classes(
 
 def _no_class(name: str) -> str:
     return f"the folder {shown(name)}, which holds no picture"
-
-
-def _described(table: ListedFile, part: Part | None, root: Path, left_out: Counter[str]) -> Sequence[Found]:
-    listing = list_table(table, part=part, root=root, whole=False)
-    left_out.update(listing.left_out)
-    return listing.found
 
 
 def _visible_folders(folder: Path, left_out: Counter[str]) -> Iterator[tuple[str, Path]]:
@@ -233,10 +230,6 @@ def _hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in _NOISE
 
 
-def _first(parts: dict[str, Part]) -> str:
-    return shown(next(name for name, part in parts.items() if part == "train"))
-
-
 def _require_classes(root: Path, folders: dict[str, Path], parts: dict[str, Part], left_out: Counter[str]) -> None:
     if parts and "train" not in parts.values() and len(parts) == len(folders):
         names = " and ".join(f"{shown(name)}/" for name in parts)
@@ -253,5 +246,4 @@ def _require_classes(root: Path, folders: dict[str, Path], parts: dict[str, Part
         f"Is {shown(tables[0].name)} the list of labels? snellen train {shown(tables[0])}" if tables else
         "Make one folder per class, or a table with columns path and label."
     )  # fmt: skip
-    besides = f" Left out: {counted(left_out)}." if counted(left_out) else ""
-    raise DataError(f"{shown(root)} has no class folders ({_files_in(root)} files).{besides} {way_out}")
+    raise DataError(f"{shown(root)} has no class folders ({_files_in(root)} files).{besides(left_out)} {way_out}")

@@ -12,6 +12,7 @@ import hashlib
 import os
 import stat
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +29,6 @@ PARTS: dict[str, Part] = {
 """What the parts are called, in any case."""
 MAX_BYTES = 256 * 2**20
 """Of one encoded picture; more are not read."""
-
-
 _MISSING = {"", "-1", "nan", "NaN", "NAN", "NaT", "null", "NULL", "None", "N/A", "n/a", "#N/A", "<NA>"}
 """How tables write that nobody knows; -1 is how Hugging Face data do."""
 
@@ -151,7 +150,7 @@ def make_listing(
         )
     learned = {entry.label for entry in entries if entry.part in (None, "train")}
     if not learned:
-        raise DataError(f"{shown(root)} holds no pictures to learn from ({layout}).{_besides(left_out)}")
+        raise DataError(f"{shown(root)} holds no pictures to learn from ({layout}).{besides(left_out)}")
     for part in ("val", "test"):
         strange = sorted({entry.label for entry in entries if entry.part == part} - learned)
         if strange:
@@ -231,6 +230,15 @@ def file_below(path: Path, root: Path) -> ListedFile | None:
     return ListedFile(path, target) if any(target.is_relative_to(place) for place in places) else None
 
 
+def files_ending(ending: str, folders: Sequence[Path], root: Path, left_out: Counter[str]) -> list[ListedFile]:
+    """Files of that ending right in these folders, sorted by path; links out of `root` are counted in `left_out`."""
+    inside = sorted(path for folder in folders for path in folder.glob("[!.]*") if path.suffix.lower() == ending)
+    named = [path for path in inside if path.is_file()]
+    files = [file for path in named if (file := file_below(path, root))]
+    left_out["links that lead out of the folder"] += len(named) - len(files)
+    return files
+
+
 def label_of(value: Any, declared: Sequence[str] = ()) -> str:
     """The class that a cell names, or "" where it says that nobody knows: empty, -1, NaN, null, N/A.
 
@@ -273,7 +281,8 @@ def counted(left_out: Mapping[str, int]) -> str:
     return ", ".join(f"{reason} ({count:,})" for reason, count in sorted(left_out.items()) if count)
 
 
-def _besides(left_out: Mapping[str, int]) -> str:
+def besides(left_out: Mapping[str, int]) -> str:
+    """ " Left out: hidden files (2).", to be put behind a sentence; "" where nothing was."""
     return f" Left out: {counted(left_out)}." if counted(left_out) else ""
 
 

@@ -23,8 +23,9 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import PIL
@@ -38,7 +39,7 @@ from snellen.data.shards import TAR, read_members
 from snellen.data.tables import read_cells
 from snellen.errors import DataError, StorageError
 from snellen.paths import cache_folder
-from snellen.runs.atomic import storage_error, write_parts, write_text
+from snellen.runs.atomic import clear_leftovers, storage_error, write_parts, write_text
 
 Progress = Callable[[int, int], None]
 """Called with the pictures read so far and the pictures in all."""
@@ -57,6 +58,7 @@ class Stored:
     """What is in the cache about one listing.
 
     Attributes:
+        digest: of the listing.
         hashes: BLAKE2b in hex of each of the N files; empty where it could not be read at all.
         problems: place in the listing -> why it has no pixels.
         order: (M,) int64, the place in the listing of each row of pixels.
@@ -66,13 +68,19 @@ class Stored:
         peaks: place in the listing -> the largest value of a picture of more than 8 bits.
     """
 
+    digest: str
     hashes: tuple[str, ...]
     problems: dict[int, str]
     order: NDArray[np.int64]
     pixels: NDArray[np.uint8]
     content_hashes: NDArray[np.uint64]
     folder: Path
-    peaks: dict[int, float] = field(default_factory=dict)
+    peaks: dict[int, float]
+
+    @property
+    def readable_hashes(self) -> list[str]:
+        """`hashes`, empty for all that have no pixels."""
+        return ["" if place in self.problems else digest for place, digest in enumerate(self.hashes)]
 
 
 def pictures_folder() -> Path:
@@ -98,23 +106,19 @@ def stored_pictures(listing: Listing, form: PictureForm, arrange: Arrange, progr
         with FileLock(folder / ".lock"):  # a second process waits, and then finds everything done
             return _stored_pictures(folder, listing, form, arrange, progress)
     except (OSError, StorageError) as error:
-        complete = _read(folder, form)  # a cache that may only be read is enough where nothing is missing
-        if complete is not None and complete[0] == listing.digest():
-            stored = complete[1]
-            if np.array_equal(_arranged(stored, arrange), stored.order):
-                return stored
+        kept = _read(folder, form)  # a cache that may only be read is enough where nothing is missing
+        if kept and kept.digest == listing.digest() and np.array_equal(arrange(kept.readable_hashes), kept.order):
+            return kept
         reason = error if isinstance(error, StorageError) else storage_error(folder, error)
         raise _no_room(folder, listing, form, reason) from error
 
 
 def _stored_pictures(folder: Path, listing: Listing, form: PictureForm, arrange: Arrange, progress: Progress) -> Stored:
-    for leftover in folder.glob(".*.tmp"):  # of a process that was killed: the lock says that none is at work
-        leftover.unlink(missing_ok=True)
-    digest, before = listing.digest(), _read(folder, form)
-    if before is None or before[0] != digest:
-        before = digest, _decode_all(folder, listing, digest, form, before and before[1], progress)
-    stored = before[1]
-    order = _arranged(stored, arrange)
+    clear_leftovers(folder)  # of a process that was killed: the lock says that none is at work
+    digest, stored = listing.digest(), _read(folder, form)
+    if stored is None or stored.digest != digest:
+        stored = _decode_all(folder, listing, digest, form, stored, progress)
+    order = arrange(stored.readable_hashes)
     if np.array_equal(order, stored.order):
         return stored
     row_of = np.zeros(len(stored.hashes), dtype=np.int64)
@@ -124,11 +128,7 @@ def _stored_pictures(folder: Path, listing: Listing, form: PictureForm, arrange:
     parts = (stored.pixels[rows[at : at + _ROWS_AT_ONCE]].data for at in range(0, len(rows), _ROWS_AT_ONCE))
     write_parts(folder / name, parts)
     moved = replace(stored, order=order, content_hashes=stored.content_hashes[rows])
-    return _finish(moved, digest, form, name)
-
-
-def _arranged(stored: Stored, arrange: Arrange) -> NDArray[np.int64]:
-    return arrange([stored.hashes[n] if n not in stored.problems else "" for n in range(len(stored.hashes))])
+    return _finish(moved, form, name)
 
 
 def _decode_all(
@@ -136,43 +136,42 @@ def _decode_all(
 ) -> Stored:
     """Read every file; decode those whose content is not in the cache already."""
     row_of = {before.hashes[place]: row for row, place in enumerate(before.order)} if before else {}
-    peak_of = {before.hashes[place]: peak for place, peak in before.peaks.items()} if before else {}
     hashes: list[str] = []
     problems: dict[int, str] = {}
     peaks: dict[int, float] = {}
     content: list[NDArray[np.uint64]] = []
 
+    def known(digest: str) -> _Decoded | None:
+        if before is None or digest not in row_of:
+            return None
+        row = row_of[digest]
+        return _Decoded(digest, before.pixels[row], before.peaks.get(int(before.order[row])))
+
     def parts() -> Iterator[memoryview]:
-        for one in _decoded(listing.found, form, frozenset(row_of), progress):
-            place = len(hashes)
+        for place, one in enumerate(_decoded(listing.found, form, known, progress)):
             hashes.append(one.hash)
-            if one.problem:
+            if one.pixels is None:
                 problems[place] = one.problem
                 continue
-            if one.pixels is None:
-                assert before is not None, "only what is in the cache counts as known"
-            pixels = before.pixels[row_of[one.hash]] if one.pixels is None and before else one.pixels
-            assert pixels is not None
-            peak = peak_of.get(one.hash) if one.peak is None else one.peak
-            if peak is not None:
-                peaks[place] = peak
-            content.append(hash_pixels(pixels[None]))
-            yield pixels.data
+            if one.peak is not None:
+                peaks[place] = one.peak
+            content.append(hash_pixels(one.pixels[None]))
+            yield one.pixels.data
 
     name = f"pixels-{digest[:16]}-listed.u8"
     write_parts(folder / name, parts())
     order = np.array([place for place in range(len(hashes)) if place not in problems], dtype=np.int64)
     hashed = np.concatenate(content) if content else np.empty(0, dtype=np.uint64)
     nothing = np.empty((0, *form.shape), dtype=np.uint8)
-    return _finish(Stored(tuple(hashes), problems, order, nothing, hashed, folder, peaks), digest, form, name)
+    return _finish(Stored(digest, tuple(hashes), problems, order, nothing, hashed, folder, peaks), form, name)
 
 
-def _finish(stored: Stored, digest: str, form: PictureForm, name: str) -> Stored:
+def _finish(stored: Stored, form: PictureForm, name: str) -> Stored:
     """Write the index, which makes the pixels of that name the valid ones, and remove the others."""
     folder = stored.folder
     index = {
         "format": _FORMAT,
-        "listing": digest,
+        "listing": stored.digest,
         "pixels": name,
         "hashes": stored.hashes,
         "order": stored.order.tolist(),
@@ -188,8 +187,8 @@ def _finish(stored: Stored, digest: str, form: PictureForm, name: str) -> Stored
     return replace(stored, pixels=_mapped(folder / name, len(stored.order), form))
 
 
-def _read(folder: Path, form: PictureForm) -> tuple[str, Stored] | None:
-    """Listing digest and content of the cache, or None where there is none or it does not fit together."""
+def _read(folder: Path, form: PictureForm) -> Stored | None:
+    """The content of the cache, or None where there is none or it does not fit together."""
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         order, content = np.array(index["order"], dtype=np.int64), np.array(index["content"], dtype=np.uint64)
@@ -206,7 +205,7 @@ def _read(folder: Path, form: PictureForm) -> tuple[str, Stored] | None:
             return None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         return None
-    return str(index["listing"]), Stored(hashes, problems, order, pixels, content, folder, peaks)
+    return Stored(str(index["listing"]), hashes, problems, order, pixels, content, folder, peaks)
 
 
 def _mapped(path: Path, rows: int, form: PictureForm) -> NDArray[np.uint8]:
@@ -235,27 +234,19 @@ def _no_room(folder: Path, listing: Listing, form: PictureForm, error: StorageEr
 # Decoding
 
 
-@dataclass(frozen=True)
-class _Decoded:
-    """One file after decoding.
-
-    Attributes:
-        hash: BLAKE2b of the file's bytes, in hex; empty where they could not be read.
-        pixels: (side, side, C) uint8; None where they are known already, or cannot be had.
-        peak: the largest value of a picture of more than 8 bits.
-        problem: why they cannot be had, in one sentence without the file's name.
-    """
-
-    hash: str
-    pixels: NDArray[np.uint8] | None = None
-    peak: float | None = None
-    problem: str = ""
+class _Decoded(NamedTuple):
+    hash: str  # BLAKE2b of the file's bytes, in hex; empty where they could not be read
+    pixels: NDArray[np.uint8] | None = None  # (side, side, C), or None where they cannot be had
+    peak: float | None = None  # the largest value of a picture of more than 8 bits
+    problem: str = ""  # why there are no pixels, in one sentence without the file's name
 
 
-def _decoded(
-    found: Sequence[Found], form: PictureForm, known: frozenset[str], progress: Progress
-) -> Iterator[_Decoded]:
-    """Each picture, read once, in the order of the listing; those with `known` hashes are hashed and not decoded."""
+_Known = Callable[[str], _Decoded | None]
+"""The picture whose file has that hash, where the cache has it."""
+
+
+def _decoded(found: Sequence[Found], form: PictureForm, known: _Known, progress: Progress) -> Iterator[_Decoded]:
+    """Each picture, read once, in the order of the listing; those that are `known` are hashed and not decoded."""
     threads, waiting, done = _processors(), deque[Future[_Decoded]](), 0
     pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
     try:
@@ -273,9 +264,8 @@ def _decoded(
 
 def _sources(found: Iterable[Found]) -> Iterator[Path | bytes]:
     """Where each picture's bytes are; rows of one shard are read together, a few at a time."""
-    for (path, ending, held), group in itertools.groupby(
-        found, key=lambda one: (one.path, one.ending, one.row is not None)
-    ):
+    by_file = itertools.groupby(found, key=lambda one: (one.path, one.ending, one.row is not None))
+    for (path, ending, held), group in by_file:
         if held:
             read = read_members if ending == TAR else read_cells
             yield from read(path, [one.row for one in group if one.row is not None])
@@ -283,15 +273,12 @@ def _sources(found: Iterable[Found]) -> Iterator[Path | bytes]:
             yield from (one.path for one in group)
 
 
-def _decode_one(source: Path | bytes, form: PictureForm, known: frozenset[str]) -> _Decoded:
+def _decode_one(source: Path | bytes, form: PictureForm, known: _Known) -> _Decoded:
     digest = ""
     try:
         content = read_bytes(source, follow=False) if isinstance(source, Path) else source
         digest = hashlib.blake2b(content, digest_size=_HASH_BYTES).hexdigest()
-        if digest in known:
-            return _Decoded(digest)
-        pixels, peak = form.read(content)
-        return _Decoded(digest, pixels, peak)
+        return known(digest) or _Decoded(digest, *form.read(content))
     except DataError as error:
         name = str(source) if isinstance(source, Path) else ""
         return _Decoded(digest, problem=shown(str(error).removeprefix(name).removeprefix("The picture").strip()))

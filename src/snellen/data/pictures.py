@@ -137,13 +137,20 @@ class PictureForm:
         return self.fitted(read.image), read.peak
 
     def fitted(self, image: Image.Image) -> NDArray[np.uint8]:
-        """(H, W, C) uint8 of an RGB picture of any size."""
-        return resize(image, side=self.side, channels=self.channels, fit=self.fit, width=self.width)
-
-
-def read_picture(source: Picture, *, max_pixels: int = _MAX_PIXELS, at_least: int | None = None) -> Image.Image:
-    """An upright RGB picture of any size; arguments and errors as those of `read_with_notes`."""
-    return read_with_notes(source, max_pixels=max_pixels, at_least=at_least).image
+        """(H, W, C) uint8 of an RGB picture of any size; grey is ITU-R 601 luma."""
+        height, width, channels = self.shape
+        if self.fit == "crop":
+            square = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
+        elif self.fit == "pad":
+            square = Image.new("RGB", (width, height), (128, 128, 128))
+            scale = min(width / image.width, height / image.height)
+            inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))  # a hair still shows
+            shrunk = image.resize(inner, Image.Resampling.LANCZOS)
+            square.paste(shrunk, ((width - inner[0]) // 2, (height - inner[1]) // 2))
+        else:
+            square = image.resize((width, height), Image.Resampling.LANCZOS)
+        pixels = np.asarray(square if channels == 3 else square.convert("L"), dtype=np.uint8)
+        return pixels.reshape(self.shape)
 
 
 def read_with_notes(
@@ -253,35 +260,8 @@ def _from_array(source: Any) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(array[..., 0] if shape[2:] == (1,) else array))
 
 
-def resize(
-    image: Image.Image, *, side: int, channels: int, fit: Fit = "crop", width: int | None = None
-) -> NDArray[np.uint8]:
-    """The picture as (side, width, C) uint8.
-
-    Args:
-        image: RGB.
-        side: H, pixels.
-        channels: 3, or 1 for grey (ITU-R 601 luma).
-        fit: "crop" keeps the middle, "pad" adds grey bars, "squash" ignores the aspect ratio.
-        width: W, pixels; None is a square.
-    """
-    size = (width or side, side)
-    if fit == "crop":
-        square = ImageOps.fit(image, size, Image.Resampling.LANCZOS)
-    elif fit == "pad":
-        square = Image.new("RGB", size, (128, 128, 128))
-        scale = min(size[0] / image.width, size[1] / image.height)
-        inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))  # a hair still shows
-        shrunk = image.resize(inner, Image.Resampling.LANCZOS)
-        square.paste(shrunk, ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2))
-    else:
-        square = image.resize(size, Image.Resampling.LANCZOS)
-    pixels = np.asarray(square if channels == 3 else square.convert("L"), dtype=np.uint8)
-    return pixels.reshape(side, size[0], channels)
-
-
 def square_of(size: tuple[int, int], fit: Fit, *, aspect: float = 1.0) -> tuple[float, float, float, float]:
-    """Left, top, right, bottom of what `resize` makes its square of, in pixels of a picture of `size` (W, H).
+    """Left, top, right, bottom of what `fitted` makes its square of, in pixels of a picture of `size` (W, H).
 
     With "pad" it reaches beyond the picture, with "squash" it is the picture and no square. `aspect` is W / H of what
     is made, where that is none.

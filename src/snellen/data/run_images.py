@@ -17,26 +17,19 @@ from snellen.data.dataset import Dataset
 from snellen.data.folder_dataset import ImageOptions, load_folder
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.picture_cache import Progress as Decoding
-from snellen.data.sealed_images import SealedImages
 from snellen.data.splits import Splits, split, split_final
 from snellen.errors import DataError, DataNotFound
 from snellen.runs.run import Run
 
 
 @dataclass(frozen=True)
-class RunImages:
-    """A run's own pictures, held against what its `run.json` says of them.
+class RunImages(Splits):
+    """What a run learned from and was chosen by, held against what its `run.json` says of them.
 
     Attributes:
-        train: what it learned from; in the role "train+val" after a final training.
-        val: what it was chosen by; None after a final training.
-        test: sealed, or None where the data have none.
         dataset: all of it as it was loaded, under the name that the run has for it.
     """
 
-    train: LabeledImages
-    val: LabeledImages | None
-    test: SealedImages | None
     dataset: Dataset
 
     def to_compare_on(self) -> LabeledImages:

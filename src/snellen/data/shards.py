@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import sys
 import tarfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -28,9 +29,9 @@ from snellen.data.listing import (
     Found,
     ListedFile,
     Listing,
-    Part,
     class_name,
     file_below,
+    files_ending,
     label_of,
     make_listing,
     open_regular,
@@ -52,9 +53,6 @@ _MAX_NAMES_BYTES = 4 * 2**20
 _BROKEN = (tarfile.TarError, OSError, ValueError, LookupError, TypeError, ArithmeticError, EOFError, struct.error,
            RecursionError)  # fmt: skip
 _BLOCK = 512
-
-Span = tuple[int, int]
-"""Where a member's bytes begin in its shard, and how many there are."""
 
 
 def is_pattern(path: Path) -> bool:
@@ -91,14 +89,12 @@ def find_tars(folders: Sequence[Path], root: Path, left_out: Counter[str]) -> li
     Raises:
         DataError: they are compressed.
     """
-    inside = sorted(path for folder in folders for path in folder.iterdir() if not path.name.startswith("."))
-    named = [path for path in inside if path.suffix.lower() == TAR and path.is_file()]
-    tars = [file for path in named if (file := file_below(path, root))]
-    left_out["links that lead out of the folder"] += len(named) - len(tars)
-    packed = [path for path in inside if path.name.lower().endswith(_COMPRESSED)]
+    tars = files_ending(TAR, folders, root, left_out)
+    inside = (path for folder in folders for path in folder.glob("[!.]*"))
+    packed = min((path for path in inside if path.name.lower().endswith(_COMPRESSED)), default=None)
     if packed and not tars:
         raise DataError(
-            f"{shown(packed[0])} is compressed, and pictures already are. Unpack the outer layer once, such as with "
+            f"{shown(packed)} is compressed, and pictures already are. Unpack the outer layer once, such as with "
             "gunzip: plain .tar shards are read without unpacking them to disk."
         )
     return tars
@@ -120,14 +116,16 @@ def list_tars(root: Path, shards: Sequence[ListedFile], *, left_out: Counter[str
     left_out = Counter() if left_out is None else left_out
     declared = _declared_names(root)
     found: list[Found] = []
-    labels: dict[str, str] = {}  # one string per class, not one per picture
     for shard in shards:
         part, inside = part_of_shard(shard.named, root), shown(shard.named.relative_to(root))
         with _samples(shard.target, left_out) as (file, samples):
             for row, sample in enumerate(samples):
                 label = _label_of(file, sample, declared, left_out)
                 if label:
-                    found.append(_found(sample, shard.target, inside, row, labels.setdefault(label, label), part))
+                    (suffix,) = _pictures_of(sample)
+                    name = f"{inside} {shown(sample['__key__'])}.{suffix}"
+                    label = sys.intern(label)  # one string per class, not one per picture
+                    found.append(Found(name, shard.target, row, label, part, TAR))
     first, last = shown(shards[0].named.name), shown(shards[-1].named.name)
     several = f"{first} … {last}" if len(shards) > 1 else first
     layout = f"{len(shards)} tar shard{'' if len(shards) == 1 else 's'} ({several})"
@@ -149,11 +147,6 @@ def read_members(shard: Path, rows: Sequence[int]) -> Iterator[bytes]:
                 given += 1
     if given != len(wanted):
         raise DataError(f"{shown(shard)} has changed while it was read. Run the command again.")
-
-
-def _found(sample: dict[str, Any], shard: Path, inside: str, row: int, label: str, part: Part | None) -> Found:
-    (suffix,) = _pictures_of(sample)
-    return Found(f"{inside} {shown(sample['__key__'])}.{suffix}", shard, row, label, part, TAR)
 
 
 def _pictures_of(sample: dict[str, Any]) -> list[str]:
@@ -213,7 +206,7 @@ class _Bounded:
 
 @contextmanager
 def _samples(shard: Path, left_out: Counter[str]) -> Iterator[tuple[BinaryIO, Iterator[dict[str, Any]]]]:
-    """The shard, opened, and its samples: "__key__", and the span of each picture and label by suffix."""
+    """The shard, opened, and its samples: "__key__", and by suffix where a picture or label begins, and its bytes."""
     _, group = _library()
     try:
         with open_regular(shard, follow=False) as file, tarfile.open(fileobj=_Bounded(file), mode="r:") as tar:  # type: ignore[call-overload]
@@ -232,10 +225,11 @@ def _members(shard: Path, file: BinaryIO, tar: tarfile.TarFile, left_out: Counte
         if member.offset <= last or member.size < 0:
             raise HostileFile(f"a member says that it begins at byte {member.offset} and has {member.size} bytes.")
         last = member.offset
-        reason = _reason_against(member)
-        if reason:
+        if member.isdir():
+            continue
+        if reason := _reason_against(member):
             left_out[reason] += 1
-        elif not member.isdir():
+        else:
             yield {"fname": member.name, "data": (member.offset_data, member.size), "__url__": ""}
     file.seek(tar.offset)
     if file.read(_BLOCK).strip(b"\0"):  # tarfile takes a broken header for the end
@@ -247,8 +241,6 @@ def _members(shard: Path, file: BinaryIO, tar: tarfile.TarFile, left_out: Counte
 
 def _reason_against(member: tarfile.TarInfo) -> str:
     """Why a member is not read, or ""."""
-    if member.isdir():
-        return ""
     if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse():
         return "members that are no plain files (links, devices, sparse files)"
     ending = member.name.rpartition("/")[2].lower().rpartition(".")[2]
@@ -259,7 +251,7 @@ def _reason_against(member: tarfile.TarInfo) -> str:
     return ""
 
 
-def _content(file: BinaryIO, span: Span) -> bytes:
+def _content(file: BinaryIO, span: tuple[int, int]) -> bytes:
     file.seek(span[0])
     content = file.read(span[1])
     if len(content) < span[1]:

@@ -49,13 +49,12 @@ def split(dataset: Dataset, *, val_images: int | None = None, val_fraction: floa
         BadSplit: a class has fewer than two pictures, or val is too small for one of each class.
     """
     images = dataset.train
-    if dataset.in_val is not None:
-        return _split_as_given(dataset, dataset.in_val)
-    wanted = round(val_fraction * len(images)) if val_images is None else val_images
-    _require_room(images, wanted)
-    quota = _share(images.counts, wanted)
-    rank = _rank_in_class(images)
-    in_val = rank < quota[images.labels]
+    in_val = dataset.in_val
+    if in_val is None:
+        wanted = round(val_fraction * len(images)) if val_images is None else val_images
+        _require_room(images, wanted)
+        quota = _share(images.counts, wanted)
+        in_val = _rank_in_class(images) < quota[images.labels]
     return Splits(
         train=images.take(np.flatnonzero(~in_val), "train"),
         val=images.take(np.flatnonzero(in_val), "val"),
@@ -99,14 +98,6 @@ def _lend(parts: NDArray[np.int64], members: NDArray[np.int64], hashes: NDArray[
         mine = hashes[members]
         parts[members[mine == mine.min()]] = 1
         parts[members[mine == mine.max()]] = 0
-
-
-def _split_as_given(dataset: Dataset, in_val: NDArray[np.bool_]) -> Splits:
-    return Splits(
-        train=dataset.train.take(np.flatnonzero(~in_val), "train"),
-        val=dataset.train.take(np.flatnonzero(in_val), "val"),
-        test=dataset.test,
-    )
 
 
 def split_final(dataset: Dataset) -> Splits:

@@ -29,7 +29,6 @@ from snellen.data.listing import (
     file_below,
     label_of,
     make_listing,
-    open_regular,
     read_bytes,
     shown,
 )
@@ -59,51 +58,28 @@ def find_metadata(folder: Path, root: Path) -> ListedFile | None:
     return None
 
 
-def find_shards(folders: Sequence[Path], root: Path, left_out: Counter[str]) -> list[ListedFile]:
-    """Parquet files in these folders, sorted by path; links that lead out of `root` are counted in `left_out`."""
-    named = {path for folder in folders for path in folder.glob("*.parquet") if not path.name.startswith(".")}
-    files = [file_below(path, root) for path in sorted(named) if path.is_file()]
-    left_out["links that lead out of the folder"] += files.count(None)
-    return [file for file in files if file is not None]
-
-
-def list_table(table: ListedFile, *, part: Part | None = None, root: Path | None = None, whole: bool = True) -> Listing:
-    """The pictures of one table.
-
-    Args:
-        table: the file.
-        part: where all of its pictures belong, where it has no column that says so.
-        root: the folder that paths may not leave; the table's own by default.
-        whole: False for a table that describes one part of several, which may lack classes.
+def list_table(table: ListedFile) -> Listing:
+    """The pictures of one table, whose paths may not leave its folder.
 
     Raises:
         DataError: it cannot be read, or has no columns for pictures and labels; the names tried are listed.
     """
-    inside = root or table.named.parent
-    if table.ending == ".parquet" and _holds_pictures(table):
-        return list_rows(inside, [table], part=part)
-    left_out: Counter[str] = Counter()
-    found = list(_named_pictures(table, part, inside, left_out))
-    layout = f"table {shown(table.named.name)}"
-    if not whole:
-        return Listing(inside, layout, (), tuple(found), (), left_out)
-    return make_listing(inside, layout, found, left_out)
+    root, left_out = table.named.parent, Counter[str]()
+    if _holds_pictures(table):
+        return list_rows(root, [table])
+    found = described_pictures(table, None, root, left_out)
+    return make_listing(root, f"table {shown(table.named.name)}", found, left_out)
 
 
-def list_rows(
-    root: Path, shards: Sequence[ListedFile], *, part: Part | None = None, left_out: Counter[str] | None = None
-) -> Listing:
+def list_rows(root: Path, shards: Sequence[ListedFile], *, left_out: Counter[str] | None = None) -> Listing:
     """The pictures inside Parquet shards; a part is told by a column, or by the name of the file or its folder."""
     left_out = Counter() if left_out is None else left_out
     found: list[Found] = []
     declared: Sequence[str] = ()
     for shard in shards:
-        told = part or part_of_shard(shard.named, root)
-        if not _holds_pictures(shard):
-            found += _named_pictures(shard, told, root, left_out)
-            continue
-        declared = declared or _declared_classes(shard)
-        found += _held_pictures(shard, told, declared, root, left_out)
+        if not declared and _holds_pictures(shard):
+            declared = _declared_classes(shard)
+        found += described_pictures(shard, part_of_shard(shard.named, root), root, left_out, declared)
     layout = f"{len(shards)} Parquet file{'' if len(shards) == 1 else 's'}"
     return make_listing(root, layout, found, left_out, class_order=declared)
 
@@ -146,6 +122,23 @@ def part_of_shard(shard: Path, root: Path) -> Part | None:
     return PARTS.get(words[0]) or PARTS.get(parent) or (others.pop() if len(others) == 1 else None)
 
 
+def described_pictures(
+    table: ListedFile, part: Part | None, root: Path, left_out: Counter[str], declared: Sequence[str] = ()
+) -> Iterator[Found]:
+    """The pictures that a table names or holds.
+
+    Args:
+        table: the file.
+        part: where all of its pictures belong, where it has no column that says so.
+        root: the folder that paths may not leave.
+        left_out: what is left out is counted here.
+        declared: class names by number, for tables that hold pictures and do not say so themselves.
+    """
+    if _holds_pictures(table):
+        return _held_pictures(table, part, declared or _declared_classes(table), root, left_out)
+    return _named_pictures(table, part, root, left_out)
+
+
 def _named_pictures(table: ListedFile, part: Part | None, root: Path, left_out: Counter[str]) -> Iterator[Found]:
     columns = _columns(table)
     paths, labels = _required(table, columns, PATH_COLUMNS), _required(table, columns, LABEL_COLUMNS)
@@ -171,7 +164,7 @@ def _held_pictures(
     with _parquet(shard) as content:
         table = content.read(columns=[name for name in (labels, parts) if name])
     told = table.column(parts).to_pylist() if parts else [None] * table.num_rows
-    inside = shown(shard.named.relative_to(root) if shard.named.is_relative_to(root) else shard.named.name)
+    inside = shown(shard.named.relative_to(root))
     for row, (value, given) in enumerate(zip(table.column(labels).to_pylist(), told, strict=True)):
         label = label_of(value, declared)
         if not label:
@@ -227,15 +220,12 @@ def _rows(table: ListedFile) -> Iterator[Mapping[str, Any]]:
 
 def _encoding(table: ListedFile) -> str:
     with table.open() as file:
-        first = file.read(2)
-        if first in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             return "utf-16"
-        decoder = codecs.getincrementaldecoder("utf-8")()
+        file.seek(0)
         try:
-            decoder.decode(first)
-            while chunk := file.read(2**20):
-                decoder.decode(chunk)
-            decoder.decode(b"", final=True)
+            for _ in codecs.iterdecode(iter(lambda: file.read(2**20), b""), "utf-8"):
+                pass
         except UnicodeDecodeError:
             return "latin-1"
     return "utf-8-sig"
@@ -279,6 +269,8 @@ def _required(table: ListedFile, columns: Sequence[str], known: Sequence[str]) -
 
 
 def _holds_pictures(table: ListedFile) -> bool:
+    if table.ending != ".parquet":
+        return False
     name = _column(_columns(table), PATH_COLUMNS)
     with _parquet(table) as content:
         kind = str(content.schema_arrow.field(name).type) if name else ""
@@ -296,11 +288,9 @@ def _declared_classes(table: ListedFile) -> Sequence[str]:
         names = features[labels].get("names") if labels else None
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return ()
-    return [class_name(name) for name in names] if isinstance(names, list) and all(map(_is_text, names)) else ()
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return ()
+    return [class_name(name) for name in names]
 
 
 @contextmanager
@@ -313,7 +303,7 @@ def _parquet(table: ListedFile) -> Iterator[Any]:
             f"Reading {shown(table.named)} needs pyarrow, which is not installed: pip install 'snellen[tables]'"
         ) from None
     try:
-        with open_regular(table.target, follow=False) as file:
+        with table.open() as file:
             # pre_buffer reads a whole shard into memory before its first row.
             yield parquet.ParquetFile(file, pre_buffer=False)
     except (OSError, ValueError, KeyError, NotImplementedError) as error:

@@ -101,14 +101,18 @@ def predict_pictures(
     read = read_pictures(pictures, form_of(run, fit))
     pixels = [each.pixels for each in read if each.pixels is not None]
     names = tuple(run.info["data"]["class_names"])
-    rows: Iterator[NDArray[np.float64]] = iter(())
+    answered: Iterator[NDArray[np.float64]] = iter(())
     if pixels:
-        rows = iter(answer(restore(run, choose_device(device)), pixels, names, views).probabilities)
-    return [
-        {"picture": each.name, "error": each.problem} if each.pixels is None else
-        {"picture": each.name, "top": _rows(next(rows), names, top)}
-        for each in read
-    ]  # fmt: skip
+        answered = iter(answer(restore(run, choose_device(device)), pixels, names, views).probabilities)
+    entries: list[dict[str, Any]] = []
+    for each in read:
+        if each.pixels is None:
+            entries.append({"picture": each.name, "error": each.problem})
+        else:
+            of_class = next(answered)
+            best = [{"class": names[at], "probability": float(of_class[at])} for at in most_probable(of_class, top)]
+            entries.append({"picture": each.name, "top": best})
+    return entries
 
 
 def views_of(run: Run, *, tta: bool) -> TTA:
@@ -144,11 +148,6 @@ def unlabeled(pixels: Sequence[NDArray[np.uint8]], class_names: tuple[str, ...])
         role="new",
         name="own pictures",
     )
-
-
-def _rows(probabilities: NDArray[np.float64], names: tuple[str, ...], top: int) -> list[dict[str, Any]]:
-    best = most_probable(probabilities, top)
-    return [{"class": names[index], "probability": float(probabilities[index])} for index in best]
 
 
 def _each(pictures: Any) -> Iterator[tuple[str, Any, Path | None]]:

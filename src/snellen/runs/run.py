@@ -281,7 +281,7 @@ def _unused(root: Path, name: str) -> Path:
 def _describes_run(info: dict[str, Any]) -> bool:
     """Whether all of run.json that later commands read is there and of its kind: a folder may come from anywhere."""
     try:
-        data, final = info["data"], info["final"]
+        data, final, test = info["data"], info["final"], info["data"]["test"]
         names = data["class_names"]
         texts = [info["status"], info["device"], info["precision"], data["name"], data["source"], *names]
         height, width, channels = data["image_shape"]
@@ -296,7 +296,7 @@ def _describes_run(info: dict[str, Any]) -> bool:
             and all(_are_numbers(info["statistics"][name], channels) for name in ("mean", "std"))
             and all(_is_number(info.get(name, 0)) for name in ("best_epoch", "seconds"))
             and (final or isinstance(data["val"]["fingerprint"], str))
-            and (data["test"] is None or _is_test_set(data["test"]))
+            and (test is None or (type(test["count"]) is int and isinstance(test["identity"], str)))
             and (not graded or _is_grade(info["val"]["accuracy"]))
         )
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -309,10 +309,6 @@ def _is_number(value: Any) -> bool:
 
 def _are_numbers(values: Any, count: int) -> bool:
     return isinstance(values, list) and len(values) == count and all(map(_is_number, values))
-
-
-def _is_test_set(test: Any) -> bool:
-    return type(test["count"]) is int and isinstance(test["identity"], str)
 
 
 def _is_grade(rate: Any) -> bool:
