@@ -114,7 +114,7 @@ OF_DATA = (
         ("data/test_splits.py::test_train_and_val_are_disjoint_covering_and_stratified",),
     ),
     Mutant(
-        "val-as-given-leaks-into-train",
+        "val-as-given-is-chosen-anew",
         "data/splits.py",
         "in_val = dataset.in_val\n",
         "in_val = None\n",
