@@ -1,4 +1,4 @@
-"""`snellen ledger`: who looked at the test set, when, with which weights and why."""
+"""`snellen ledger`: when the test set was looked at, for which runs and why."""
 
 from __future__ import annotations
 

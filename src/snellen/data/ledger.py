@@ -1,4 +1,4 @@
-"""The ledger: who opened the test set, when, with which weights and why.
+"""The ledger: when the test set was opened, for which weights and why.
 
 A test score is evidence only while the test set has not steered a choice. This file holds the one key to
 `SealedImages`. An *intent* line is written and flushed before the pictures are handed out, so that a crash
