@@ -258,10 +258,10 @@ def test_threads_give_what_one_gives_in_the_order_of_the_files(
     letters: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (letters / "C" / "broken.png").write_bytes(b"no")
-    monkeypatch.setattr(picture_cache, "_processors", lambda: 1)
+    monkeypatch.setattr(picture_cache, "processors", lambda: 1)
     alone = load_folder(letters, ImageOptions(16))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
-    monkeypatch.setattr(picture_cache, "_processors", lambda: 5)
+    monkeypatch.setattr(picture_cache, "processors", lambda: 5)
     together = load_folder(letters, ImageOptions(16))
     np.testing.assert_array_equal(together.train.images, alone.train.images)
     assert [line for line in together.about if "pictures  " not in line] == [

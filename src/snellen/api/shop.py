@@ -1,4 +1,4 @@
-"""The functions of the shop window: `snellen.load`, `fit`, `open_run`, `recipe`, `compare`."""
+"""The functions of the shop window: `snellen.load`, `from_arrays`, `fit`, `open_run`, `recipe`, `compare`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import ArrayLike
-
 from snellen.api.trained_run import TrainedRun
-from snellen.data import arrays, catalog
+from snellen.data import catalog
+from snellen.data.arrays import from_arrays as from_arrays
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting, UsageError
 from snellen.evaluate.compare_runs import compare_runs
@@ -39,29 +38,6 @@ def load(name_or_path: str | Path, *, data: str | Path | None = None, download: 
         DataError: it is not found, or is not what it should be.
     """
     return catalog.load(str(name_or_path), data=None if data is None else user_path(data), download=download)
-
-
-def from_arrays(
-    images: ArrayLike,
-    labels: ArrayLike,
-    *,
-    test: tuple[ArrayLike, ArrayLike] | None = None,
-    class_names: tuple[str, ...] | None = None,
-    name: str = "arrays",
-) -> Dataset:
-    """A data set from arrays in memory. A run trained on it is asked with it: `run.export("onnx", data=dataset)`.
-
-    Args:
-        images: (N, H, W, C) uint8, C is 1 or 3.
-        labels: (N,) names or whole numbers; classes are numbered in sorted order.
-        test: images and labels to be sealed, and opened once, through the ledger.
-        class_names: names for the sorted labels; by default the labels themselves.
-        name: for messages and run folders.
-
-    Raises:
-        DataError: shapes, dtypes or counts do not fit together.
-    """
-    return arrays.from_arrays(images, labels, test=test, class_names=class_names, name=name)
 
 
 def recipe(name: str, **settings: Any) -> Recipe:

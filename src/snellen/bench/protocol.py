@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from snellen.errors import InvalidSetting
-from snellen.runs.environment import describe_environment, processor_name, redact_paths
+from snellen.runs.environment import describe_environment, processor_name, processors, redact_paths
 from snellen.serialize import to_json
 from snellen.version import VERSION
 
@@ -77,7 +77,7 @@ def conditions_here(
         machine=machine,
         device="process" if device is None else device.type,
         threads=torch.get_num_threads(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        cores=processors(),
         precision=precision,
         batch=batch,
         torch=str(torch.__version__),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,17 +33,15 @@ def from_arrays(
     test: tuple[ArrayLike, ArrayLike] | None = None,
     class_names: tuple[str, ...] | None = None,
     name: str = "arrays",
-    source: str = IN_MEMORY,
 ) -> Dataset:
-    """A data set from arrays.
+    """A data set from arrays in memory. A run trained on it is asked with it: `run.export("onnx", data=dataset)`.
 
     Args:
         images: (N, H, W, C) uint8, C is 1 or 3.
         labels: (N,) names or whole numbers; classes are numbered in sorted order.
-        test: images and labels of the same kinds, to be sealed; without them there is no test set.
+        test: images and labels of the same kinds, to be sealed, and opened once, through the ledger.
         class_names: names for the sorted labels; by default the labels themselves.
         name: for messages and run folders.
-        source: where they came from.
 
     Raises:
         DataError: shapes, dtypes or counts do not fit together, or a label of the test set is not in `labels`.
@@ -54,7 +53,7 @@ def from_arrays(
         raise DataError(f"{name}: {len(names)} class names for {len(values)} different labels.")
     train = _labeled(images, numbers, names, name)
     if test is None:
-        return Dataset(name=name, train=train, test=None, source=source)
+        return Dataset(name=name, train=train, test=None, source=IN_MEMORY)
     known = _labels(test[1], f"{name}, test")
     strange = sorted(set(known.tolist()) - set(values.tolist()), key=str)
     if strange:
@@ -68,7 +67,7 @@ def from_arrays(
         test=SealedImages(
             lambda: sealed, name=name, count=len(sealed), identity=sealed.fingerprint, pixels=lambda: sealed.images
         ),
-        source=source,
+        source=IN_MEMORY,
     )
 
 
@@ -98,14 +97,14 @@ def load_arrays(path: Path, name: str | None = None) -> Dataset:
             "neither of test_images and test_labels: numpy.savez(path, images=…, labels=…)."
         )
     names = found.get("class_names")
-    return from_arrays(
+    loaded = from_arrays(
         found["images"],
         found["labels"],
         test=(found["test_images"], found["test_labels"]) if tests else None,
         class_names=None if names is None else tuple(map(str, names.ravel())),
         name=name or re.sub(r"[^\w.+-]+", "-", path.stem).strip("-.+")[:60] or "arrays",
-        source=str(path.resolve()),
     )
+    return replace(loaded, source=str(path.resolve()))
 
 
 def _labels(labels: ArrayLike, name: str) -> NDArray[np.generic]:

@@ -40,6 +40,7 @@ from snellen.data.tables import read_cells
 from snellen.errors import DataError, StorageError
 from snellen.paths import cache_folder
 from snellen.runs.atomic import clear_leftovers, storage_error, write_parts, write_text
+from snellen.runs.environment import processors
 
 Progress = Callable[[int, int], None]
 """Called with the pictures read so far and the pictures in all."""
@@ -247,7 +248,7 @@ _Known = Callable[[str], _Decoded | None]
 
 def _decoded(found: Sequence[Found], form: PictureForm, known: _Known, progress: Progress) -> Iterator[_Decoded]:
     """Each picture, read once, in the order of the listing; those that are `known` are hashed and not decoded."""
-    threads, waiting, done = _processors(), deque[Future[_Decoded]](), 0
+    threads, waiting, done = processors(), deque[Future[_Decoded]](), 0
     pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
     try:
         for source in itertools.chain(_sources(found), itertools.repeat(None, _AHEAD * threads)):
@@ -282,7 +283,3 @@ def _decode_one(source: Path | bytes, form: PictureForm, known: _Known) -> _Deco
     except DataError as error:
         name = str(source) if isinstance(source, Path) else ""
         return _Decoded(digest, problem=shown(str(error).removeprefix(name).removeprefix("The picture").strip()))
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -29,7 +29,7 @@ def describe_environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": processor_name(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": processors(),
         "memory_gib": memory_gib(),
         "packages": {name: _version(name) for name in _PACKAGES},
     }
@@ -41,6 +41,11 @@ def _program() -> list[str]:
     name = getattr(spec, "name", "") or ""
     own = name.startswith("snellen.") and name != "snellen.__main__"
     return ["python", "-m", name] if own else ["snellen"]
+
+
+def processors() -> int:
+    """How many of them this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor_name() -> str:
