@@ -66,7 +66,7 @@ OF_GRADING = (
     Mutant(
         "recall-and-precision-swapped",
         "metrics/classification.py",
-        "recall=Rate(hits, support) if support else None,\n"
+        "recall=Rate(hits, support) if support else None,\n    "
         "        precision=Rate(hits, predicted) if predicted else None,",
         "recall=Rate(hits, predicted) if predicted else None,\n"
         "        precision=Rate(hits, support) if support else None,",

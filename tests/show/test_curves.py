@@ -12,7 +12,7 @@ from PIL import Image
 from snellen.errors import StorageError
 from snellen.metrics.learning_curves import Curve
 from snellen.show import figures
-from snellen.show.curves import curves_png, draw_curves
+from snellen.show.curves import curves_png
 
 ROWS: list[dict[str, Any]] = [
     {
@@ -62,33 +62,33 @@ def words(figure: Any, panel: int) -> str:
 
 
 def test_accuracy_is_in_percent_train_solid_and_val_dashed(tmp_path: Path, drawn: list[Any]) -> None:
-    curves_png(tmp_path / "curves.png", {"mine": ROWS})
+    curves_png(tmp_path / "curves.png", [Curve("mine", (ROWS,))])
     assert lines(drawn[0], 0, "-") == [[(1, 30.0), (3, 80.0)]]
     assert lines(drawn[0], 0, "--") == [[(1, 35.0), (3, 70.0)]]
 
 
 def test_the_loss_as_trained_is_dotted_beside_the_comparable_ones(tmp_path: Path, drawn: list[Any]) -> None:
-    curves_png(tmp_path / "curves.png", {"mine": ROWS})
+    curves_png(tmp_path / "curves.png", [Curve("mine", (ROWS,))])
     assert lines(drawn[0], 1, "-") == [[(1, 1.9), (3, 0.4)]]
     assert lines(drawn[0], 1, "--") == [[(1, 1.8), (3, 0.9)]]
     assert lines(drawn[0], 1, ":") == [[(1, 2.0), (2, 1.0), (3, 0.75)]]
 
 
 def test_the_gap_is_train_minus_val_in_points_with_the_guards_line(tmp_path: Path, drawn: list[Any]) -> None:
-    curves_png(tmp_path / "curves.png", {"mine": ROWS})
+    curves_png(tmp_path / "curves.png", [Curve("mine", (ROWS,))])
     assert lines(drawn[0], 2, "-") == [[(1, -5.0), (3, 10.0)]]
     assert "5 points" in words(drawn[0], 2)
 
 
 def test_the_floor_of_a_smoothed_loss_is_marked_and_only_then(tmp_path: Path, drawn: list[Any]) -> None:
-    curves_png(tmp_path / "a.png", {"mine": ROWS}, floors={"mine": 0.50029})
-    curves_png(tmp_path / "b.png", {"mine": ROWS})
+    curves_png(tmp_path / "a.png", [Curve("mine", (ROWS,), 0.50029)])
+    curves_png(tmp_path / "b.png", [Curve("mine", (ROWS,))])
     assert "floor of the smoothed loss 0.500" in words(drawn[0], 1)
     assert "floor" not in words(drawn[1], 1)
 
 
 def test_several_curves_show_only_what_can_be_compared(tmp_path: Path, drawn: list[Any]) -> None:
-    draw_curves(tmp_path / "curves.png", [Curve("plain", (ROWS,)), Curve("smoothed", (BETTER,), 0.5)], headline="two")
+    curves_png(tmp_path / "curves.png", [Curve("plain", (ROWS,)), Curve("smoothed", (BETTER,), 0.5)], headline="two")
     assert len(lines(drawn[0], 1, "-")) == 2
     assert len(lines(drawn[0], 1, ":")) == 1  # the loss as trained, of the smoothed one, beside its floor
     assert [text.get_text() for text in drawn[0].legends[0].get_texts()] == ["plain", "smoothed"]
@@ -96,12 +96,12 @@ def test_several_curves_show_only_what_can_be_compared(tmp_path: Path, drawn: li
 
 def test_one_spike_does_not_flatten_the_loss(tmp_path: Path, drawn: list[Any]) -> None:
     rows = [{"epoch": epoch, "val/loss": 300.0 if epoch == 2 else 1.0} for epoch in range(1, 31)]
-    curves_png(tmp_path / "curves.png", {"restless": rows})
+    curves_png(tmp_path / "curves.png", [Curve("restless", (rows,))])
     assert drawn[0].axes[1].get_ylim() == (0, pytest.approx(1.6))
 
 
 def test_the_picture_can_be_opened_and_is_not_blank(tmp_path: Path) -> None:
-    curves_png(tmp_path / "curves.png", {"mine": ROWS})
+    curves_png(tmp_path / "curves.png", [Curve("mine", (ROWS,))])
     with Image.open(tmp_path / "curves.png") as image:
         assert image.format == "PNG"
         assert len(np.unique(np.asarray(image.convert("L")))) > 20
@@ -110,7 +110,7 @@ def test_the_picture_can_be_opened_and_is_not_blank(tmp_path: Path) -> None:
 def test_several_runs_are_told_apart_by_name_and_colour_also_when_there_are_many(
     tmp_path: Path, drawn: list[Any]
 ) -> None:
-    curves_png(tmp_path / "curves.png", {f"run{number}": ROWS for number in range(8)})
+    curves_png(tmp_path / "curves.png", [Curve(f"run{number}", (ROWS,)) for number in range(8)])
     assert len(lines(drawn[0], 0, "--")) == 8
     assert [text.get_text() for text in drawn[0].legends[0].get_texts()][7] == "run7"
     assert len({line.get_color() for line in drawn[0].axes[0].get_lines()}) == 6
@@ -118,17 +118,17 @@ def test_several_runs_are_told_apart_by_name_and_colour_also_when_there_are_many
 
 @pytest.mark.parametrize("rows", [[], [{"epoch": 1, "train/loss": 2.0}], [{"epoch": 1, "train/loss": None}]])
 def test_a_run_with_little_to_show_still_gives_a_picture(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
-    curves_png(tmp_path / "curves.png", {"short": rows})
+    curves_png(tmp_path / "curves.png", [Curve("short", (rows,))])
     with Image.open(tmp_path / "curves.png") as image:
         image.verify()
 
 
 def test_a_line_through_one_point_is_a_dot(tmp_path: Path, drawn: list[Any]) -> None:
-    curves_png(tmp_path / "curves.png", {"short": ROWS[:1]})
+    curves_png(tmp_path / "curves.png", [Curve("short", (ROWS[:1],))])
     assert {line.get_marker() for line in drawn[0].axes[0].get_lines()} == {"o"}
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a file")
     with pytest.raises(StorageError, match="Cannot write"):
-        curves_png(tmp_path / "file" / "curves.png", {"mine": ROWS})
+        curves_png(tmp_path / "file" / "curves.png", [Curve("mine", (ROWS,))])

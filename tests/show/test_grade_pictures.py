@@ -15,6 +15,7 @@ from PIL import Image
 from tests.metrics.made import simulated_answers
 
 from snellen.metrics.calibration import rescaled
+from snellen.metrics.learning_curves import Curve
 from snellen.show import figures
 from snellen.show.curves import curves_png
 from snellen.show.grade_pictures import confusion_png, draw_grades, reliability_png
@@ -74,7 +75,8 @@ def test_any_name_is_drawn_as_text_and_without_a_warning(tmp_path: Path, monkeyp
     with warnings.catch_warnings(), mpl.rc_context({"text.usetex": True}):
         warnings.simplefilter("error")
         draw_grades(named, tmp_path / "$run_1$", val=named)
-        curves_png(tmp_path / "c.png", {"$a$": [{"epoch": 1, "train/loss": 1.0}], "$b_^$": [{"epoch": 1}]})
+        rows = [{"epoch": 1, "train/loss": 1.0}], [{"epoch": 1}]
+        curves_png(tmp_path / "c.png", [Curve("$a$", rows[:1]), Curve("$b_^$", rows[1:])])
     assert [Image.open(io.BytesIO(content)).format for content in drawn] == ["PNG"] * 3
 
 

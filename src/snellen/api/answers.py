@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from snellen.data.pictures import PictureForm
 from snellen.errors import DataError
@@ -17,6 +15,7 @@ from snellen.models.normalized import Classifier
 from snellen.predict.own_pictures import OwnPicture, Pictures, answer, read_pictures
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import TTA
+from snellen.report.encoding import png
 from snellen.show import notebook
 
 _SHOWN, _TOP = 12, 3
@@ -84,7 +83,7 @@ class Answers:
         names = notebook.lines([label for label, _ in best])
         bars = notebook.lines([notebook.bar(value) for _, value in best])
         values = notebook.lines([f"{100 * value:.1f} %" for _, value in best])
-        shown = notebook.Markup(notebook.picture(_png(self.images[at]), width=_SIDE))
+        shown = notebook.Markup(notebook.picture(base64.b64encode(png(self.images[at])).decode(), width=_SIDE))
         return shown, self.names[at], names, bars, values
 
 
@@ -126,9 +125,3 @@ def answers(
 def _short_name(picture: OwnPicture) -> str:
     """The file's name, below the folder in which it was found."""
     return Path(picture.name).name if picture.folder is None else str(Path(picture.name).relative_to(picture.folder))
-
-
-def _png(pixels: NDArray[np.uint8]) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(buffer, format="PNG")
-    return base64.b64encode(buffer.getvalue()).decode()

@@ -19,10 +19,6 @@ from snellen.serialize import to_json
 def compare_runs(runs: Sequence[Run], predictions: Sequence[Predictions]) -> tuple[dict[str, Any], list[str]]:
     """What two or more runs say about each other on the same val images, plain, as JSON and as sentences.
 
-    Args:
-        runs: at least two.
-        predictions: of the same split, one per run.
-
     Raises:
         UsageError: the runs were not graded on the same images with the same classes.
     """

@@ -8,6 +8,7 @@ batches equals one computed at once.
 from __future__ import annotations
 
 import io
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -32,14 +33,6 @@ from snellen.runs.run import Run
 from snellen.serialize import to_json
 
 Images = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Severity:
-    """One corruption at one strength: the strength in words and the function that applies it."""
-
-    label: str
-    apply: Callable[[Images], Images]
 
 
 def mirror(images: Images) -> Images:
@@ -121,24 +114,24 @@ def _to_bytes(values: NDArray[np.float32]) -> Images:
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
-CORRUPTIONS: Mapping[str, tuple[Severity, ...]] = MappingProxyType(
+CORRUPTIONS: Mapping[str, Mapping[str, Callable[[Images], Images]]] = MappingProxyType(
     {
-        "flip": (Severity("mirrored", mirror),),
-        "shift": (
-            Severity("4 px left", partial(shift, down=0, right=-4)),
-            Severity("4 px right", partial(shift, down=0, right=4)),
-            Severity("4 px up", partial(shift, down=-4, right=0)),
-            Severity("4 px down", partial(shift, down=4, right=0)),
-        ),
-        "brightness": tuple(Severity(f"x {f:.2f}", partial(brightness, factor=f)) for f in (0.5, 0.75, 1.25, 1.5)),
-        "contrast": tuple(Severity(f"x {f:.2f}", partial(contrast, factor=f)) for f in (0.25, 0.5, 1.5)),
-        "blur": tuple(Severity(f"sigma {s} px", partial(blur, sigma=s)) for s in (0.5, 1.0, 1.5)),
-        "noise": tuple(Severity(f"sd {sd} of 255", partial(noise, sd=sd)) for sd in (8, 16, 32)),
-        "jpeg": tuple(Severity(f"quality {q}", partial(jpeg, quality=q)) for q in (80, 50, 20)),
-        "rotate180": (Severity("upside down", rotate180),),
+        "flip": {"mirrored": mirror},
+        "shift": {
+            "4 px left": partial(shift, down=0, right=-4),
+            "4 px right": partial(shift, down=0, right=4),
+            "4 px up": partial(shift, down=-4, right=0),
+            "4 px down": partial(shift, down=4, right=0),
+        },
+        "brightness": {f"x {f:.2f}": partial(brightness, factor=f) for f in (0.5, 0.75, 1.25, 1.5)},
+        "contrast": {f"x {f:.2f}": partial(contrast, factor=f) for f in (0.25, 0.5, 1.5)},
+        "blur": {f"sigma {s} px": partial(blur, sigma=s) for s in (0.5, 1.0, 1.5)},
+        "noise": {f"sd {sd} of 255": partial(noise, sd=sd) for sd in (8, 16, 32)},
+        "jpeg": {f"quality {q}": partial(jpeg, quality=q) for q in (80, 50, 20)},
+        "rotate180": {"upside down": rotate180},
     }
 )
-"""Every corruption by name, each with its severities. Shift moves with reflection, as training's crop does."""
+"""Every corruption by name, each strength in words with what applies it. Shift reflects, as training's crop does."""
 
 
 GRADINGS = 1 + sum(len(severities) for severities in CORRUPTIONS.values())
@@ -147,13 +140,7 @@ GRADINGS = 1 + sum(len(severities) for severities in CORRUPTIONS.values())
 
 @dataclass(frozen=True)
 class RobustnessRow:
-    """One corruption at one severity.
-
-    Attributes:
-        corruption: its name in `CORRUPTIONS`.
-        severity: its strength in words.
-        change: accuracy under it (`change.second`) minus clean accuracy (`change.first`), image by image.
-    """
+    """One corruption at one severity, named as in `CORRUPTIONS`; `change` is accuracy under it minus clean accuracy."""
 
     json_only: ClassVar[tuple[str, ...]] = ("corruption", "severity", "accuracy", "change")
 
@@ -192,13 +179,9 @@ def robustness_card(
         raise UsageError(f"A robustness card needs labelled images; of these {len(images)} some or all are not.")
     clean = logits_of(images).argmax(axis=1) == labels
     rows = tuple(
-        RobustnessRow(
-            corruption=name,
-            severity=severity.label,
-            change=paired_difference(clean, logits_of(severity.apply(images)).argmax(axis=1) == labels),
-        )
+        RobustnessRow(name, severity, paired_difference(clean, logits_of(corrupt(images)).argmax(axis=1) == labels))
         for name, severities in CORRUPTIONS.items()
-        for severity in severities
+        for severity, corrupt in severities.items()
     )
     return RobustnessCard(clean=Rate(int(clean.sum()), len(clean)), rows=rows)
 
@@ -227,13 +210,11 @@ def measure_robustness(
     val = images_of(run, data).val
     if val is None:
         raise RunError(f"{run.folder} was trained with --final on train + val; no val images are left to try it on.")
-    model, done = restore(run, choose_device(device)), 0
+    model, done = restore(run, choose_device(device)), itertools.count(1)
 
     def logits_of(images: Images) -> NDArray[np.float32]:
-        nonlocal done
         answers = predict(model, replace(val, images=images), bf16=run.info["precision"] == "bf16").logits
-        done += 1
-        graded(done)
+        graded(next(done))
         return answers
 
     card = robustness_card(val.images, val.labels, logits_of)

@@ -270,8 +270,8 @@ def _evaluation(
 def _require_one_family(runs: Sequence[Run], *, comparison: bool) -> None:
     recipes = {run.recipe.replace(expect=None, note="") for run in runs}
     one_data_set = len({run.info["data"]["name"] for run in runs}) == 1
-    trained_alike = {(run.info["final"], run.info["precision"], _trained_on(run)) for run in runs}
-    if not comparison and one_data_set and len(trained_alike) > 1:
+    training = [(run.info["final"], run.info["precision"], run.info["data"]["train"]["fingerprint"]) for run in runs]
+    if not comparison and one_data_set and len(set(training)) > 1:
         raise UsageError(
             "These runs were not trained alike: --final, the precision or the training images differ. Their mean would "
             "be that of no recipe; grade them one by one."
@@ -287,10 +287,6 @@ def _require_one_family(runs: Sequence[Run], *, comparison: bool) -> None:
     seeds = [run.info["seed"] for run in runs]
     if len(set(seeds)) < len(seeds):
         raise UsageError(f"These runs repeat a seed ({seeds}): the same run counted twice is no evidence.")
-
-
-def _trained_on(run: Run) -> str:
-    return str(run.info["data"]["train"]["fingerprint"])
 
 
 def _candidate(run: Run) -> Candidate:

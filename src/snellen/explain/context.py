@@ -31,12 +31,8 @@ Side = Literal["val", "train"]
 class Context:
     """All that the traces of one run share.
 
-    Attributes:
-        run: with weights.
-        model: its weights, on the CPU, in eval mode.
-        images: its own train and val.
-        statistics: mean and std, measured again on train.
-        stored: the val predictions that were written down, or None.
+    The model is on the CPU, in eval mode; the statistics were measured again on train; `stored` are the val predictions
+    that were written down, or None.
     """
 
     run: Run
@@ -59,14 +55,7 @@ class Context:
 
 @dataclass(frozen=True, eq=False)
 class TracedImage:
-    """The picture that is followed.
-
-    Attributes:
-        context: the run and its data.
-        images: the set it belongs to: train or val.
-        row: position in that set.
-        epoch: of the training whose draws are shown, from 0.
-    """
+    """The picture that is followed: a row of `images`, train or val; `epoch`, from 0, has the draws that are shown."""
 
     context: Context
     images: LabeledImages

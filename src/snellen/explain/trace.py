@@ -22,17 +22,7 @@ _MOST = 6  # pictures in a row of it
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """One picture's way.
-
-    Attributes:
-        run: the run's name.
-        data: the data set's name.
-        split: the picture's split.
-        image: its id, the position in the source file.
-        label: name of the class it is said to be.
-        epoch: of the training whose draws are shown, from 0.
-        stages: the stops, in order.
-    """
+    """One picture's way: `image` is its id, the position in the source file; `epoch`, from 0, has the draws shown."""
 
     run: str
     data: str

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import Ledger
 from snellen.data.run_images import RunImages
 from snellen.data.splits import Splits
 from snellen.errors import RunError
 from snellen.guards.cifar10_near_duplicates import cifar10_test_duplicates, listed_near_duplicates
-from snellen.guards.data_guards import (
-    class_balance,
-    labels_match_images,
-    pixel_order,
-    pixel_statistics,
-)
+from snellen.guards.data_guards import class_balance, labels_match_images, pixel_order, pixel_statistics
 from snellen.guards.duplicates import duplicates_in_test, exact_duplicates, near_duplicates
 from snellen.guards.guard import GuardResult, ask_guards, unjudged, write_guards
 from snellen.guards.model_guards import initial_loss, repeatable_evaluation, small_image_stem, untrained
@@ -39,19 +35,26 @@ def check_data(parts: Splits, *, data: Path | None = None, files: Sequence[str] 
         files: the name of the file each id stands for; empty where there are none, as for data known by name.
     """
     train, val = parts.train, parts.val
-    own = bool(files)
     return ask_guards(
         {
-            "pixel-order": partial(pixel_order, train),
-            "class-balance": partial(class_balance, train),
-            "labels-match-images": partial(labels_match_images, train),
-            "exact-duplicates": partial(exact_duplicates, train, val, files),
+            **_of_images(train, val, files),
             "near-duplicates": partial(near_duplicates, train, val, files),
             "test-duplicates": partial(duplicates_in_test, train, val, parts.test, files)
-            if own
+            if files
             else lambda: cifar10_test_duplicates(train.name, listed_near_duplicates(data), None),
         }
     )
+
+
+def _of_images(
+    train: LabeledImages, val: LabeledImages | None, files: Sequence[str] = ()
+) -> dict[str, Callable[[], GuardResult]]:
+    return {
+        "pixel-order": partial(pixel_order, train),
+        "class-balance": partial(class_balance, train),
+        "labels-match-images": partial(labels_match_images, train),
+        "exact-duplicates": partial(exact_duplicates, train, val, files),
+    }
 
 
 def check_run(
@@ -93,9 +96,7 @@ def _journal_results(run: Run, ledger: Ledger, data: Path | None) -> tuple[Guard
     name = str(info["data"]["name"])
     guards = {
         "finite-loss": lambda: finite_loss(
-            rows,
-            status=str(info["status"]),
-            logits_finite=stored is None or bool(np.isfinite(stored.logits).all()),
+            rows, status=str(info["status"]), logits_finite=stored is None or bool(np.isfinite(stored.logits).all())
         ),
         "stuck-at-chance": lambda: stuck_at_chance(rows, val_per_class=val["per_class"] if val else []),
         "overfit-gap": lambda: overfit_gap(rows, best_epoch=info.get("best_epoch"), recipe=run.recipe),
@@ -115,15 +116,9 @@ def _journal_results(run: Run, ledger: Ledger, data: Path | None) -> tuple[Guard
 
 _NO_VAL = "There are no answers to val images; a final training keeps no val split."
 _NEED_IMAGES = (
-    "pixel-statistics",
-    "repeatable-evaluation",
-    "small-image-stem",
-    "initial-loss",
-    "pixel-order",
-    "class-balance",
-    "labels-match-images",
-    "exact-duplicates",
-)
+    "pixel-statistics", "repeatable-evaluation", "small-image-stem", "initial-loss", "pixel-order", "class-balance",
+    "labels-match-images", "exact-duplicates",
+)  # fmt: skip
 _NO_IMAGES = "The images are not at hand; name their folder with --data."
 
 
@@ -156,10 +151,7 @@ def _image_results(run: Run, images: Splits | RunImages | None, device: torch.de
         {
             "small-image-stem": lambda: small_image_stem(fresh(), train.image_shape),
             "initial-loss": lambda: initial_loss(fresh().to(device), val or train),
-            "pixel-order": partial(pixel_order, train),
-            "class-balance": partial(class_balance, train),
-            "labels-match-images": partial(labels_match_images, train),
-            "exact-duplicates": partial(exact_duplicates, train, val),
+            **_of_images(train, val),
         }
     )
 

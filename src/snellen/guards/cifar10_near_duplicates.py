@@ -88,12 +88,9 @@ def without_listed_duplicates(
 
 
 def cifar10_test_duplicates(name: str, listed: frozenset[int] | None, predictions: Predictions | None) -> GuardResult:
-    """What is known about near-duplicates between train and test of the data set `name`.
+    """What is known about near-duplicates between train and test of the data set `name`, by the published list.
 
-    Args:
-        name: of the data set.
-        listed: from `listed_near_duplicates`.
-        predictions: of the test set, if it has been opened; nothing is opened here.
+    The predictions are of the test set, if it has been opened; nothing is opened here.
     """
     guard = "test-duplicates"
     if name != "cifar10":

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pixel_statistics import channel_histograms
 from snellen.guards.duplicates import directions
-from snellen.guards.guard import GuardResult, unjudged
+from snellen.guards.guard import GuardResult, judged, unjudged
 
 _SAMPLE = 1_000
 _MOST_IMBALANCE = 3.0  # largest class over smallest; below it, plain and balanced accuracy say much the same
@@ -81,23 +81,19 @@ def _distant_difference(images: NDArray[np.uint8]) -> float:
 
 def class_balance(images: LabeledImages) -> GuardResult:
     """Whether the largest class has at most three times as many pictures as the smallest."""
-    counts = images.counts
+    name, counts = "class-balance", images.counts
     most, least = int(counts.argmax()), int(counts.argmin())
     share = counts[most] / max(1, counts.sum())
     if counts[most] == counts[least]:
-        return GuardResult(
-            "class-balance", True, f"Each of the {images.num_classes} classes has {counts[most]:,} images."
-        )
+        return GuardResult(name, True, f"Each of the {images.num_classes} classes has {counts[most]:,} images.")
     evidence = (
         f"{images.class_names[least]!r} has {counts[least]:,} images, {images.class_names[most]!r} {counts[most]:,}; "
         f"always answering {images.class_names[most]!r} is right for {100 * share:.1f} %."
     )
-    if counts[most] <= _MOST_IMBALANCE * counts[least]:
-        return GuardResult("class-balance", True, evidence)
     weights = images.balanced_weights
     shown = ", ".join(f"{images.class_names[k]} {weights[k]:.3g}" for k in np.argsort(-weights)[:5])
-    return GuardResult(
-        "class-balance", False, evidence,
+    return judged(
+        name, counts[most] <= _MOST_IMBALANCE * counts[least], evidence,
         "Read balanced accuracy and recall per class, not accuracy: snellen evaluate RUN --per-class. Collect more of "
         "the rare classes, or give each class the same say: --set class_weights=balanced (in the loss; largest first: "
         f"{shown}) or --set sampling=balanced (shown equally often).",
@@ -124,10 +120,8 @@ def labels_match_images(images: LabeledImages) -> GuardResult:
         f"The nearest of {len(references):,} pictures has the same label for {100 * agreement:.1f} % of "
         f"{len(queries)} (chance: {100 * chance:.1f} %)."
     )
-    if agreement > chance + 4 * spread:
-        return GuardResult(name, True, evidence)
-    return GuardResult(
-        name, False, evidence,
+    return judged(
+        name, agreement > chance + 4 * spread, evidence,
         "Were images and labels sorted or shuffled apart from each other? Look at pictures under their labels: snellen "
         "data info NAME writes a contact sheet. If the labels are right, raw pixels say nothing about these classes.",
         "error",

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from snellen.data.labeled_images import LabeledImages, hash_pixels
 from snellen.data.sealed_images import SealedImages
 from snellen.data.splits import Splits
-from snellen.guards.guard import GuardResult, ask_guards, unjudged
+from snellen.guards.guard import GuardResult, ask_guards, judged, unjudged
 
 MOST_COMPARED = 20_000
 """Pictures up to which near-duplicates are searched before each training: a few seconds at 64 px."""
@@ -44,20 +44,16 @@ def check_duplicates(splits: Splits, files: Sequence[str] = ()) -> tuple[GuardRe
         splits: test may be sealed; it stays so.
         files: the name of the file each id stands for, for the evidence; empty where there are none.
     """
-    count = (
-        len(splits.train) + (len(splits.val) if splits.val else 0) + (0 if splits.test is None else splits.test.count)
-    )
+    train, val, test = splits.train, splits.val, splits.test
+    count = len(train) + (len(val) if val else 0) + (0 if test is None else test.count)
     near = count <= MOST_COMPARED
     too_many = f"{count:,} pictures are more than the {MOST_COMPARED:,} compared before a training: snellen doctor DATA"
-    return ask_guards(
-        {
-            "exact-duplicates": partial(exact_duplicates, splits.train, splits.val, files),
-            "near-duplicates": partial(near_duplicates, splits.train, splits.val, files)
-            if near
-            else partial(unjudged, "near-duplicates", too_many),
-            "test-duplicates": partial(duplicates_in_test, splits.train, splits.val, splits.test, files, near=near),
-        }
-    )
+    guards = {
+        "exact-duplicates": partial(exact_duplicates, train, val, files),
+        "near-duplicates": partial(near_duplicates, train, val, files),
+        "test-duplicates": partial(duplicates_in_test, train, val, test, files, near=near),
+    }
+    return ask_guards(guards if near else guards | {"near-duplicates": partial(unjudged, "near-duplicates", too_many)})
 
 
 def exact_duplicates(train: LabeledImages, val: LabeledImages | None, files: Sequence[str] = ()) -> GuardResult:
@@ -95,13 +91,7 @@ def _first_copies(train: LabeledImages, val: LabeledImages | None) -> NDArray[np
 
 
 def near_duplicates(train: LabeledImages, val: LabeledImages | None, files: Sequence[str] = ()) -> GuardResult:
-    """Whether more than 1 % of the val images have a near-duplicate among the training images.
-
-    Args:
-        train: the training images.
-        val: None after a final training.
-        files: the name of the file each id stands for; empty where there are none.
-    """
+    """Whether more than 1 % of the val images have a near-duplicate among the training images; as the above."""
     name = "near-duplicates"
     if val is None or len(train) == 0 or len(val) == 0:
         return unjudged(name, "There is no val split to compare train with.")
@@ -148,10 +138,8 @@ def duplicates_in_test(
     evidence += f", {alike} more nearly" if near else ""
     shown = ", ".join(named(place, files) for place in pairs[:_SHOWN_PAIRS])
     evidence += f"; for example copies of {shown}." if shown else "."
-    if exact + alike <= 0.01 * test.count and not exact:
-        return GuardResult(name, True, evidence)
-    return GuardResult(
-        name, False, evidence,
+    return judged(
+        name, not exact and alike <= 0.01 * test.count, evidence,
         "Test accuracy would flatter. Remove the copies, or put all pictures of one shot on one side, then train.",
         "error" if exact > 0.01 * test.count else "warning",
     )  # fmt: skip

@@ -6,7 +6,7 @@ training. The names here are the headings of docs/gotchas.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -60,12 +60,17 @@ class GuardResult:
         assert self.passed is not False or self.remedy, "a failure without a way out helps nobody"
 
 
+def judged(name: str, passed: bool, evidence: str, remedy: str, severity: Severity = "warning") -> GuardResult:
+    """The result of a guard that looked; remedy and severity count where it failed."""
+    return GuardResult(name, False, evidence, remedy, severity) if not passed else GuardResult(name, True, evidence)
+
+
 def unjudged(name: str, reason: str) -> GuardResult:
     """The result of a guard that could not look."""
     return GuardResult(name, None, reason)
 
 
-def ask_guards(guards: dict[str, Callable[[], GuardResult]]) -> tuple[GuardResult, ...]:
+def ask_guards(guards: Mapping[str, Callable[[], GuardResult]]) -> tuple[GuardResult, ...]:
     """Ask each guard by name. One that breaks is a result of its own, and does not break the training it watches."""
     return tuple(_ask(name, guard) for name, guard in guards.items())
 
@@ -93,21 +98,9 @@ def summary(results: Sequence[GuardResult]) -> str:
 
 
 def write_guards(run: Run, results: Sequence[GuardResult], *, processor_seconds: float) -> None:
-    """Write `guards.json` into the run folder, in one rename.
-
-    Args:
-        run: that was judged.
-        results: on it.
-        processor_seconds: what asking them took, over all threads.
-    """
-    run.write(
-        "guards.json",
-        {
-            "summary": summary(results),
-            "processor_seconds": round(processor_seconds, 4),
-            "results": to_json(results),
-        },
-    )
+    """Write `guards.json` into the run folder; `processor_seconds` is what asking took, over all threads."""
+    seconds = round(processor_seconds, 4)
+    run.write("guards.json", {"summary": summary(results), "processor_seconds": seconds, "results": to_json(results)})
 
 
 def read_guards(run: Run) -> tuple[GuardResult, ...]:

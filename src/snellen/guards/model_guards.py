@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from snellen.augment.batched import to_float
 from snellen.data.labeled_images import LabeledImages
-from snellen.guards.guard import GuardResult, unjudged
+from snellen.guards.guard import GuardResult, judged, unjudged
 from snellen.models.catalog import ModelSpec, build
 from snellen.models.normalized import Classifier
 from snellen.models.summary import describe_layers
@@ -101,10 +101,8 @@ def small_image_stem(model: nn.Module, image_shape: tuple[int, int, int]) -> Gua
     evidence = (
         f"{side} px a side become {maps[0]}, then {early}, after the first convolutions and {maps[-1]} in the end."
     )
-    if side >= _SMALL_SIDE or (maps[-1] > 1 and early > side / 4):
-        return GuardResult(name, True, evidence)
-    return GuardResult(
-        name, False, evidence,
+    return judged(
+        name, side >= _SMALL_SIDE or (maps[-1] > 1 and early > side / 4), evidence,
         "This stem is made for 224 px. Take the one for small images (3x3, stride 1, no pool: --set stem=small), or "
         "enlarge the images; it costs 15 times the arithmetic in ResNet-18.",
     )  # fmt: skip
@@ -145,10 +143,8 @@ def initial_loss(model: nn.Module, images: LabeledImages) -> GuardResult:
         loss = float(functional.cross_entropy(logits, torch.from_numpy(images.labels[at]).to(device)))
     blind = log(images.num_classes)
     evidence = f"Loss before the first step {loss:.2f}; a blind guess has ln {images.num_classes} = {blind:.2f}."
-    if abs(loss - blind) <= _BLIND_TOLERANCE:  # not so for NaN
-        return GuardResult(name, True, evidence)
-    return GuardResult(
-        name, False, evidence,
+    return judged(
+        name, abs(loss - blind) <= _BLIND_TOLERANCE, evidence,  # NaN is not
         "Are the images normalised (0 to 1, then mean and deviation), and is the last layer's scale that of a fresh "
         "layer? A net that begins sure of itself spends its first epoch unlearning.",
     )  # fmt: skip

@@ -10,14 +10,8 @@ from typing import Any
 
 from snellen.data.ledger import Ledger, Line
 from snellen.errors import SnellenError
-from snellen.guards.guard import GuardResult, unjudged
-from snellen.metrics.classification import (
-    accuracy,
-    balanced_accuracy,
-    class_scores,
-    majority_baseline,
-    never_predicted,
-)
+from snellen.guards.guard import GuardResult, judged, unjudged
+from snellen.metrics.classification import accuracy, balanced_accuracy, class_scores, majority_baseline
 from snellen.predict.predictions import Predictions
 from snellen.recipes.json_form import read_recipe, recipe_hash
 from snellen.recipes.recipe import Recipe
@@ -30,12 +24,9 @@ _LEAST_PER_CLASS = 10  # val images; a class with fewer may go unanswered by cha
 
 
 def finite_loss(rows: Sequence[Row], *, status: str, logits_finite: bool = True) -> GuardResult:
-    """Whether the training loss stayed a number and went down.
+    """Whether the training loss stayed a number and went down, and all stored answers on val are finite.
 
-    Args:
-        rows: of the journal.
-        status: of the run; "diverged" is how the trainer ends one whose loss was NaN or infinite.
-        logits_finite: whether all stored answers on val are finite.
+    The status "diverged" is how the trainer ends a run whose loss was NaN or infinite.
     """
     name, remedy = "finite-loss", "Train again with a tenth of the learning rate (--set optimizer.lr=…), or warm up: "
     remedy += "--set schedule.warmup_fraction=0.1"
@@ -46,33 +37,29 @@ def finite_loss(rows: Sequence[Row], *, status: str, logits_finite: bool = True)
     if len(losses) < 2:
         return unjudged(name, "The loss is finite; whether it falls takes two epochs to tell.")
     evidence = f"Training loss {losses[0]:.4f} in the first epoch, {losses[-1]:.4f} in the last."
-    if losses[-1] > losses[0]:
-        return GuardResult(name, False, evidence, remedy)
-    return GuardResult(name, True, evidence)
+    return judged(name, losses[-1] <= losses[0], evidence, remedy)
 
 
 def stuck_at_chance(rows: Sequence[Row], *, val_per_class: Sequence[int]) -> GuardResult:
     """Whether val accuracy is above what always naming the largest class gives, by three standard errors."""
     name = "stuck-at-chance"
-    judged = [row for row in rows if "val/accuracy" in row]
+    graded = [row for row in rows if "val/accuracy" in row]
     count = sum(val_per_class)
-    if not judged or not count:
+    if not graded or not count:
         return unjudged(name, "No epoch was looked at on val.")
-    if judged[-1]["step"] < _LEAST_STEPS:
-        return unjudged(name, f"{judged[-1]['step']} steps are too few to ask for more than chance; {_LEAST_STEPS} do.")
+    if graded[-1]["step"] < _LEAST_STEPS:
+        return unjudged(name, f"{graded[-1]['step']} steps are too few to ask for more than chance; {_LEAST_STEPS} do.")
     chance = max(val_per_class) / count
-    best = max(row["val/accuracy"] for row in judged)
-    last = judged[-1]
+    best = max(row["val/accuracy"] for row in graded)
+    last = graded[-1]
     losses = [row["train/loss"] for row in rows]
     evidence = (
         f"val accuracy {100 * best:.1f} % at best (n={count:,}); the largest class alone gives {100 * chance:.1f} %. "
         f"Clean train accuracy {100 * last['train/accuracy']:.1f} %, training loss {losses[0]:.2f} to {losses[-1]:.2f}."
     )
-    if best > chance + 3 * sqrt(chance * (1 - chance) / count):
-        return GuardResult(name, True, evidence)
     learnt = losses[-1] < 0.9 * losses[0] or last["train/accuracy"] > chance + 0.1
-    return GuardResult(
-        name, False, evidence,
+    return judged(
+        name, best > chance + 3 * sqrt(chance * (1 - chance) / count), evidence,
         "The loss falls and val learns nothing: labels shuffled against images, or pixels in the wrong order. "
         "snellen doctor DATA looks for both."
         if learnt else
@@ -89,10 +76,10 @@ def overfit_gap(rows: Sequence[Row], *, best_epoch: int | None, recipe: Recipe) 
     that rises while the training loss falls; then the failure is a warning, else a note.
     """
     name = "overfit-gap"
-    judged = [row for row in rows if "val/accuracy" in row]
-    if not judged:
+    graded = [row for row in rows if "val/accuracy" in row]
+    if not graded:
         return unjudged(name, "No epoch was looked at on val.")
-    row = next((row for row in judged if row["epoch"] == best_epoch), judged[-1])
+    row = next((row for row in graded if row["epoch"] == best_epoch), graded[-1])
     gap = row["train/accuracy"] - row["val/accuracy"]
     evidence = (
         f"Epoch {row['epoch']}: {100 * row['train/accuracy']:.1f} % on unaugmented training images, "
@@ -100,8 +87,8 @@ def overfit_gap(rows: Sequence[Row], *, best_epoch: int | None, recipe: Recipe) 
     )
     if gap <= _GAP:
         return GuardResult(name, True, evidence)
-    lowest = min(judged, key=lambda each: float(each["val/loss"]))
-    last = judged[-1]["val/loss"]
+    lowest = min(graded, key=lambda each: float(each["val/loss"]))
+    last = graded[-1]["val/loss"]
     rising = last > _RISING * lowest["val/loss"]
     if rising:
         evidence += f" Val loss rose from {lowest['val/loss']:.2f} (epoch {lowest['epoch']}) to {last:.2f}."
@@ -138,17 +125,14 @@ def class_answers(predictions: Predictions) -> GuardResult:
     name = "class-answers"
     plain, balanced = accuracy(predictions), balanced_accuracy(predictions)
     largest, share = majority_baseline(predictions)
-    silent = never_predicted(predictions)
-    enough = {row.name for row in class_scores(predictions) if row.support >= _LEAST_PER_CLASS}
-    silent = tuple(each for each in silent if each in enough)
+    scores = class_scores(predictions)
+    silent = [row.name for row in scores if row.support >= _LEAST_PER_CLASS and not row.predicted]
     evidence = (
         f"Accuracy {plain}, mean over classes {100 * balanced:.1f} %, always {largest!r} {100 * share.value:.1f} %; "
         + (f"never answered: {', '.join(silent)}." if silent else "every class is answered.")
     )
-    if not silent and plain.interval()[0] > share.value and plain.value - balanced <= _GAP:
-        return GuardResult(name, True, evidence)
-    return GuardResult(
-        name, False, evidence,
+    return judged(
+        name, not silent and plain.low > share.value and plain.value - balanced <= _GAP, evidence,
         "Quote the mean over classes, not accuracy, and look at the rare ones: snellen evaluate RUN --per-class. "
         "Then train longer (--set epochs=…), or collect more pictures of them.",
     )  # fmt: skip
@@ -159,13 +143,7 @@ def used_once(ledger: Ledger, *, data: str, recipe: Recipe, started: str, runs: 
 
     Several looks at the same weights, and several seeds of one recipe in one look, are one choice. A further seed of a
     recipe that was looked at is not tuned: recipes are compared by what they do, whatever they are called.
-
-    Args:
-        ledger: where looks are written.
-        data: name of the data set.
-        recipe: of this run.
-        started: when this run began, ISO 8601.
-        runs: the folder that holds the runs.
+    `started` is when this run began, ISO 8601; `runs` the folder around it.
     """
     name = "test-once"
     looks = [line for line in ledger.lines() if line.kind == "intent" and line.content["test_set"]["name"] == data]
@@ -186,10 +164,8 @@ def used_once(ledger: Ledger, *, data: str, recipe: Recipe, started: str, runs: 
     if tuned:
         first = tuned[0].content
         evidence += f" This run began after a look at another recipe ({first['candidates'][0]['recipe']})."
-    if number == 1 and not tuned:
-        return GuardResult(name, True, evidence)
-    return GuardResult(
-        name, False, evidence,
+    return judged(
+        name, number == 1 and not tuned, evidence,
         "Say it beside the number: chosen among the looks, optimistic by a few tenths of a point. Choose on val: "
         "snellen evaluate RUN; only fresh test images make it a first look again.",
     )  # fmt: skip

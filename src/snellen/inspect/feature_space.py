@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import UsageError
+from snellen.metrics.feature_geometry import unit_rows
 
 Method = Literal["tsne", "umap"]
 
@@ -136,8 +137,7 @@ def nearest(
     """
     mean, deviation = base.mean(axis=0), base.std(axis=0)
     scale = np.where(deviation > 0, deviation, 1.0)
-    known = _unit((base - mean) / scale)
-    asked = _unit((queries - mean) / scale)
+    known, asked = (unit_rows((each - mean) / scale).astype(np.float32) for each in (base, queries))
     count = min(count, len(base))
     rows, similar = [], []
     for start in range(0, len(asked), _CHUNK):
@@ -162,9 +162,3 @@ def spread_over_classes(images: LabeledImages, total: int) -> NDArray[np.int64]:
         at = np.linspace(0, len(own) - 1, min(share, len(own))).round().astype(np.int64)
         chosen.append(own[at])
     return np.sort(np.concatenate(chosen)).astype(np.int64)
-
-
-def _unit(points: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-    length = np.linalg.norm(points, axis=1, keepdims=True)
-    unit = np.divide(points, length, out=np.zeros_like(points), where=length > 0)
-    return np.asarray(unit, dtype=np.float32)

@@ -25,9 +25,6 @@ from snellen.predict.predict import evaluating
 _PIXELS_PER_PASS = 2**19  # of all its images together: the activations of large pictures would fill gigabytes
 _GRID = 2  # positions a side that maps are averaged down to before two pictures are compared
 
-Tick = Callable[[int], None]
-"""Called with the number of images just done."""
-
 
 @dataclass(frozen=True)
 class Peaks:
@@ -95,16 +92,13 @@ def recorded(model: Classifier, layers: Sequence[Layer]) -> Iterator[dict[str, T
             handle.remove()
 
 
-def features_of(
-    model: Classifier, images: LabeledImages, layers: Sequence[Layer] = (), *, tick: Tick | None = None
-) -> Features:
+def features_of(model: Classifier, images: LabeledImages, layers: Sequence[Layer] = ()) -> Features:
     """Features of every image, in order, in eval mode and full precision.
 
     Args:
         model: on its device; its mode is left as it was.
         images: N pictures, at least one.
         layers: where to read maps besides the last layer's input.
-        tick: told about progress.
     """
     device = next(model.parameters()).device
     parts: list[dict[str, Tensor]] = []
@@ -114,8 +108,6 @@ def features_of(
             model(to_float(batch.to(device)))
             parts.append(_summaries(seen, layers))
             shapes = {layer.key: (seen[layer.key].shape[-2], seen[layer.key].shape[-1]) for layer in layers}
-            if tick:
-                tick(len(batch))
     joined = {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
     return Features(
         last=joined["last"],

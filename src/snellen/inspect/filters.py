@@ -19,6 +19,7 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.inspect.features import Peaks, images_per_pass, recorded
 from snellen.inspect.layers import Layer
 from snellen.models.normalized import Classifier
+from snellen.predict.predict import evaluating
 
 _MASS = 0.9  # share of the gradient that the patch holds
 _PROBES = 64
@@ -76,19 +77,14 @@ def patch_side(model: Classifier, images: LabeledImages, layer: Layer) -> int:
     """
     device = next(model.parameters()).device
     mass = np.zeros(images.image_shape[:2])
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.enable_grad(), recorded(model, (layer,)) as seen:
-            for batch in torch.split(torch.from_numpy(images.images[:_PROBES]), images_per_pass(images.image_shape)):
-                pictures = to_float(batch.to(device)).requires_grad_(True)
-                model(pictures)
-                maps = seen[layer.key]
-                row, column = maps.shape[-2] // 2, maps.shape[-1] // 2
-                (gradient,) = torch.autograd.grad(maps[:, :, row, column].sum(), pictures)
-                mass += gradient.abs().sum(dim=(0, 1)).cpu().numpy()
-    finally:
-        model.train(was_training)
+    with evaluating(model, gradients=True), recorded(model, (layer,)) as seen:
+        for batch in torch.split(torch.from_numpy(images.images[:_PROBES]), images_per_pass(images.image_shape)):
+            pictures = to_float(batch.to(device)).requires_grad_(True)
+            model(pictures)
+            maps = seen[layer.key]
+            row, column = maps.shape[-2] // 2, maps.shape[-1] // 2
+            (gradient,) = torch.autograd.grad(maps[:, :, row, column].sum(), pictures)
+            mass += gradient.abs().sum(dim=(0, 1)).cpu().numpy()
     centre = _centre((row, column), (maps.shape[-2], maps.shape[-1]), mass.shape)
     return _side_holding(mass, centre)
 

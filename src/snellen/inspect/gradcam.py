@@ -19,6 +19,7 @@ from torch import Tensor
 from snellen.inspect.features import recorded
 from snellen.inspect.layers import Layer
 from snellen.models.normalized import Classifier
+from snellen.predict.predict import evaluating
 
 
 def grad_cam(
@@ -38,17 +39,12 @@ def grad_cam(
     if not layers:
         return {}
     device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.enable_grad(), recorded(model, layers) as seen:
-            # The picture asks for a gradient, so that there is a graph even where all weights are frozen.
-            logits = model(images.detach().clone().to(device).requires_grad_(True))
-            wanted = logits.gather(1, targets.to(device)[:, None]).sum()  # images do not mix: each has its own gradient
-            maps = [seen[layer.key] for layer in layers]
-            gradients = torch.autograd.grad(wanted, maps)
-    finally:
-        model.train(was_training)
+    with evaluating(model, gradients=True), recorded(model, layers) as seen:
+        # The picture asks for a gradient, so that there is a graph even where all weights are frozen.
+        logits = model(images.detach().clone().to(device).requires_grad_(True))
+        wanted = logits.gather(1, targets.to(device)[:, None]).sum()  # images do not mix: each has its own gradient
+        maps = [seen[layer.key] for layer in layers]
+        gradients = torch.autograd.grad(wanted, maps)
     return {
         layer.key: _weighed(own.detach(), gradient)
         for layer, own, gradient in zip(layers, maps, gradients, strict=True)

@@ -28,22 +28,18 @@ class Layer:
     rectify: bool = False
 
 
-_BLOCKS = (Layer("early", "net.block1"), Layer("middle", "net.block2"), Layer("late", "net.block3"))
+def _layers(early: str, middle: str, late: str, *, rectify: bool = False) -> tuple[Layer, ...]:
+    paths = {"early": early, "middle": middle, "late": late}
+    return tuple(Layer(key, f"net.{path}", rectify) for key, path in paths.items())
+
+
 _BY_MODEL: dict[str, tuple[Layer, ...]] = {
     "mlp": (),  # no maps: its units see the whole picture at once
-    "plain_cnn": (
-        Layer("early", "net.conv1", rectify=True),
-        Layer("middle", "net.conv2", rectify=True),
-        Layer("late", "net.conv3", rectify=True),
-    ),
-    "small_cnn": (
-        Layer("early", "net.bn2", rectify=True),
-        Layer("middle", "net.bn3", rectify=True),
-        Layer("late", "net.bn4", rectify=True),
-    ),
-    "resnet18": (Layer("early", "net.layer1"), Layer("middle", "net.layer2"), Layer("late", "net.layer4")),
-    "sprint_net": _BLOCKS,
-    "marathon_net": _BLOCKS,
+    "plain_cnn": _layers("conv1", "conv2", "conv3", rectify=True),
+    "small_cnn": _layers("bn2", "bn3", "bn4", rectify=True),
+    "resnet18": _layers("layer1", "layer2", "layer4"),
+    "sprint_net": _layers("block1", "block2", "block3"),
+    "marathon_net": _layers("block1", "block2", "block3"),
 }
 
 

@@ -13,7 +13,7 @@ from snellen.ladder.verdict import RungResult, Verdict
 from snellen.metrics.intervals import SeedDifference, SeedSummary, level_among
 from snellen.metrics.learning_curves import curves_json
 from snellen.runs.atomic import write_json, write_text
-from snellen.show.curves import draw_curves
+from snellen.show.curves import curves_png
 from snellen.show.terminal import show_paragraph, show_rows
 
 _STYLES = {"kept": "bold green", "dropped": "bold red", "undecided": "yellow"}
@@ -29,7 +29,7 @@ def write_results(results: LadderResults) -> None:
     write_json(folder / "results.json", results_json(results))
     write_text(folder / "ladder.md", markdown(results))
     write_json(folder / "curves.json", curves_json(results.curves))
-    draw_curves(folder / "curves.png", results.curves, headline=_headline(results))
+    curves_png(folder / "curves.png", results.curves, headline=_headline(results))
 
 
 def print_table(console: Console, results: LadderResults) -> None:

@@ -117,7 +117,6 @@ def expected_calibration_error(predictions: Predictions, *, bins: int = 15) -> f
     Biased upward on few images: print it with `null_ece`. Source: Guo et al. 2017, section 2.
 
     Raises:
-        UsageError: no image, or images without label.
         InvalidSetting: `bins` is below 1.
     """
     require_labels(predictions)
@@ -132,7 +131,6 @@ def adaptive_calibration_error(predictions: Predictions, *, bins: int = 15) -> f
     Source: Nixon et al. 2019 (the top-label form).
 
     Raises:
-        UsageError: no image, or images without label.
         InvalidSetting: `bins` is below 1.
     """
     require_labels(predictions)
@@ -146,7 +144,6 @@ def reliability_bins(predictions: Predictions, *, bins: int = 15) -> tuple[Relia
     """Confidence and accuracy of each equal-width bin, from the lowest confidence up.
 
     Raises:
-        UsageError: no image, or images without label.
         InvalidSetting: `bins` is below 1.
     """
     require_labels(predictions)
@@ -189,9 +186,6 @@ def calibration(predictions: Predictions, *, draws: int = 1000, seed: int = 0) -
     The interval is the basic bootstrap, which takes out the upward bias that resampling adds; its lower end is 0
     where perfect calibration cannot be excluded, because there the bootstrap alone would be too sure. In simulation
     (1,000 and 5,000 images, from calibrated to twice too sure) it held the true value in 90 to 97 of 100 splits.
-
-    Raises:
-        UsageError: no image, or images without label.
     """
     require_labels(predictions)
     confidence, n, bins = confidences(predictions), len(predictions), 15

@@ -2,6 +2,9 @@
 
 Nothing here divides by nothing. A class without images has no recall (None, printed as "–"), a class that is
 never predicted has no precision, and both are left out of means instead of counting as 0 or 1.
+
+Predictions without an image, or with one that has no label, are a UsageError in every function that needs labels, here
+and in the files that build on this one.
 """
 
 from __future__ import annotations
@@ -56,11 +59,7 @@ def require_labels(predictions: Predictions) -> None:
 
 
 def accuracy(predictions: Predictions) -> Rate:
-    """Share of images whose label is the class with the largest plain logit.
-
-    Raises:
-        UsageError: no image, or images without label.
-    """
+    """Share of images whose label is the class with the largest plain logit."""
     require_labels(predictions)
     return Rate(int(predictions.correct.sum()), len(predictions))
 
@@ -69,7 +68,6 @@ def top_k_accuracy(predictions: Predictions, k: int = 5) -> Rate:
     """Share of images whose label is among the k largest logits; equal logits rank in class order, as in argmax.
 
     Raises:
-        UsageError: no image, or images without label.
         InvalidSetting: k lies outside 1..K.
     """
     require_labels(predictions)
@@ -84,57 +82,38 @@ def top_k_accuracy(predictions: Predictions, k: int = 5) -> Rate:
 
 
 def class_scores(predictions: Predictions) -> tuple[ClassScore, ...]:
-    """Recall, precision and F1 of each class, in class order.
-
-    Raises:
-        UsageError: no image, or images without label.
-    """
+    """Recall, precision and F1 of each class, in class order."""
     require_labels(predictions)
     classes = len(predictions.class_names)
     support = np.bincount(predictions.labels, minlength=classes)
     predicted = np.bincount(predictions.predicted, minlength=classes)
     hits = np.bincount(predictions.labels[predictions.correct], minlength=classes)
+    counts = zip(predictions.class_names, support.tolist(), predicted.tolist(), hits.tolist(), strict=True)
     return tuple(
-        _class_score(name, *(int(count) for count in counts))
-        for name, *counts in zip(predictions.class_names, support, predicted, hits, strict=True)
-    )
-
-
-def _class_score(name: str, support: int, predicted: int, hits: int) -> ClassScore:
-    return ClassScore(
-        name=name,
-        support=support,
-        predicted=predicted,
-        recall=Rate(hits, support) if support else None,
-        precision=Rate(hits, predicted) if predicted else None,
-        f1=2 * hits / (support + predicted) if support + predicted else None,
+        ClassScore(
+            name=name,
+            support=support,
+            predicted=predicted,
+            recall=Rate(hits, support) if support else None,
+            precision=Rate(hits, predicted) if predicted else None,
+            f1=2 * hits / (support + predicted) if support + predicted else None,
+        )
+        for name, support, predicted, hits in counts
     )
 
 
 def balanced_accuracy(predictions: Predictions) -> float:
-    """Mean recall over the classes that occur, a fraction; equals accuracy where all classes are equally frequent.
-
-    Raises:
-        UsageError: no image, or images without label.
-    """
+    """Mean recall over the classes that occur, a fraction; equals accuracy where all classes are equally frequent."""
     return fmean(row.recall.value for row in class_scores(predictions) if row.recall)
 
 
 def macro_f1(predictions: Predictions) -> float:
-    """Mean F1 over the classes that occur or are predicted, a fraction.
-
-    Raises:
-        UsageError: no image, or images without label.
-    """
+    """Mean F1 over the classes that occur or are predicted, a fraction."""
     return fmean(row.f1 for row in class_scores(predictions) if row.f1 is not None)
 
 
 def majority_baseline(predictions: Predictions) -> tuple[str, Rate]:
-    """The most frequent class and the accuracy of always saying it: what a model without eyes would get.
-
-    Raises:
-        UsageError: no image, or images without label.
-    """
+    """The most frequent class and the accuracy of always saying it: what a model without eyes would get."""
     require_labels(predictions)
     counts = np.bincount(predictions.labels, minlength=len(predictions.class_names))
     return predictions.class_names[int(counts.argmax())], Rate(int(counts.max()), len(predictions))
@@ -153,11 +132,7 @@ def log_probabilities(predictions: Predictions) -> NDArray[np.float64]:
 
 
 def image_losses(predictions: Predictions) -> NDArray[np.float64]:
-    """(N,) float64, each image's -log p(label) in nats.
-
-    Raises:
-        UsageError: no image, or images without label.
-    """
+    """(N,) float64, each image's -log p(label) in nats."""
     require_labels(predictions)
     return np.asarray(-np.take_along_axis(log_probabilities(predictions), predictions.labels[:, None], axis=1)[:, 0])
 
@@ -166,9 +141,6 @@ def hard_cross_entropy(predictions: Predictions) -> float:
     """Mean -log p(label) in nats: the negative log-likelihood, 0 at best, ln K for a blind guess.
 
     Comparable between trainings with and without label smoothing, which their own losses are not.
-
-    Raises:
-        UsageError: no image, or images without label.
     """
     return float(image_losses(predictions).mean())
 
@@ -181,7 +153,6 @@ def smoothed_cross_entropy(predictions: Predictions, smoothing: float) -> float:
         smoothing: s, a fraction in [0, 1), as `label_smoothing` of torch.nn.CrossEntropyLoss.
 
     Raises:
-        UsageError: no image, or images without label.
         InvalidSetting: `smoothing` lies outside [0, 1).
     """
     spread = -log_probabilities(predictions).mean(axis=1)
@@ -209,9 +180,6 @@ def brier_score(predictions: Predictions) -> float:
     """Mean squared distance between the probabilities and the one-hot label, in [0, 2]; 0 is sure and right.
 
     Source: Brier 1950, the form summed over classes.
-
-    Raises:
-        UsageError: no image, or images without label.
     """
     require_labels(predictions)
     one_hot = np.eye(len(predictions.class_names))[predictions.labels]

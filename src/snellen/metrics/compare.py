@@ -20,6 +20,8 @@ from snellen.metrics.classification import require_labels
 from snellen.metrics.intervals import Rate, normal_quantile, student_t_quantile
 from snellen.predict.predictions import Predictions
 
+_CERTAIN, _POWER = 0.975, 0.8  # of a two-sided test at 5 % that is to decide in four of five cases
+
 
 @dataclass(frozen=True)
 class PairedDifference:
@@ -161,13 +163,9 @@ def aligned(first: Predictions, second: Predictions) -> Predictions:
             "Grade both models on the same split: snellen evaluate RUN --split val"
         )
     order = np.argsort(second.ids)[np.argsort(np.argsort(first.ids))]
-    tta_logits = None if second.tta_logits is None else second.tta_logits[order]
+    averaged = None if second.tta_logits is None else second.tta_logits[order]
     second = replace(
-        second,
-        logits=second.logits[order],
-        labels=second.labels[order],
-        ids=second.ids[order],
-        tta_logits=tta_logits,
+        second, logits=second.logits[order], labels=second.labels[order], ids=second.ids[order], tta_logits=averaged
     )
     differing = int((first.labels != second.labels).sum())
     if differing:
@@ -202,8 +200,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return raised
 
 
-def images_needed(only_first: int, only_second: int, n: int, *, power: float = 0.8, level: float = 0.95) -> int | None:
-    """How many images would decide between two models, if they go on differing as they did on these n.
+def images_needed(only_first: int, only_second: int, n: int) -> int | None:
+    """How many images would let McNemar's test decide in four of five cases, if the models go on differing like this.
 
     A guide, not a promise: a difference that was overestimated by luck needs more.
 
@@ -211,8 +209,6 @@ def images_needed(only_first: int, only_second: int, n: int, *, power: float = 0
         only_first: images that only the first has right.
         only_second: images that only the second has right.
         n: images in all.
-        power: chance, a fraction, that McNemar's test then decides.
-        level: 1 minus the test's error level.
 
     Returns:
         The number of images, or None where the two do equally well: no number would decide.
@@ -222,20 +218,18 @@ def images_needed(only_first: int, only_second: int, n: int, *, power: float = 0
     if only_first == only_second:
         return None
     discordant, difference = (only_first + only_second) / n, (only_second - only_first) / n
-    z_level, z_power = normal_quantile(0.5 + level / 2), normal_quantile(power)
+    z_level, z_power = normal_quantile(_CERTAIN), normal_quantile(_POWER)
     root = z_level * math.sqrt(discordant) + z_power * math.sqrt(discordant - difference**2)
     return math.ceil((root / difference) ** 2)
 
 
-def seeds_needed(difference: float, sd: float, *, paired: bool, power: float = 0.8, level: float = 0.95) -> int | None:
-    """How many seeds per recipe would show a difference between two recipes.
+def seeds_needed(difference: float, sd: float, *, paired: bool) -> int | None:
+    """How many seeds per recipe would let a t test show a difference between two recipes in four of five cases.
 
     Args:
         difference: the difference to be shown, a fraction; 0.001 is a tenth of a point.
         sd: over seeds, a fraction: of the differences if `paired`, else of one recipe's scores.
         paired: whether both recipes are trained with the same seeds and compared seed by seed.
-        power: chance, a fraction, that the t test then decides.
-        level: 1 minus the test's error level.
 
     Returns:
         Seeds per recipe, at least 2; None where the difference is 0 or more than 10,000 would be needed.
@@ -250,13 +244,13 @@ def seeds_needed(difference: float, sd: float, *, paired: bool, power: float = 0
     if difference == 0:
         return None
     noise = (1 if paired else 2) * (sd / difference) ** 2
-    z = normal_quantile(0.5 + level / 2) + normal_quantile(power)
+    z = normal_quantile(_CERTAIN) + normal_quantile(_POWER)
     if noise * z * z > 10_000:
         return None
     n = max(2, math.floor(noise * z * z))
     while True:
         degrees = n - 1 if paired else 2 * (n - 1)
-        t = student_t_quantile(0.5 + level / 2, degrees) + student_t_quantile(power, degrees)
+        t = student_t_quantile(_CERTAIN, degrees) + student_t_quantile(_POWER, degrees)
         if n >= noise * t * t:
             return n
         n += 1

@@ -77,7 +77,6 @@ def confidence_groups(predictions: Predictions, *, sure_margin: float = SURE_MAR
         sure_margin: lead in probability, a fraction, from which an answer counts as sure.
 
     Raises:
-        UsageError: no image, or images without label.
         InvalidSetting: `sure_margin` lies outside (0, 1).
     """
     require_labels(predictions)
@@ -135,9 +134,6 @@ def risk_coverage(predictions: Predictions) -> RiskCoverage:
     """Risk for every coverage, the most confident images first, plain view.
 
     Source: Geifman and El-Yaniv 2017; the excess area is theirs of 2019.
-
-    Raises:
-        UsageError: no image, or images without label.
     """
     require_labels(predictions)
     n, wrong = len(predictions), (~predictions.correct).astype(np.float64)

@@ -55,11 +55,7 @@ class ConfusedPair:
 
 
 def confusion_matrix(predictions: Predictions) -> NDArray[np.int64]:
-    """(K, K) int64: entry [t, p] counts the images of true class t that were called p.
-
-    Raises:
-        UsageError: no image, or images without label.
-    """
+    """(K, K) int64: entry [t, p] counts the images of true class t that were called p."""
     require_labels(predictions)
     classes = len(predictions.class_names)
     cells = np.bincount(predictions.labels * classes + predictions.predicted, minlength=classes * classes)

@@ -6,7 +6,6 @@ well come out as "no".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,12 +79,14 @@ def _mantel(
     """
     known = ~(np.isnan(a).all(axis=1) | np.isnan(b).all(axis=1))
     a, b = a[np.ix_(known, known)], b[np.ix_(known, known)]
-    correlation = _between_pairs(a, b)
+    upper = np.triu_indices(len(a), k=1)
+    correlation = spearman(a[upper], b[upper])
     if correlation is None:
         return None, None
     first, second = _centred_ranks(a), _centred_ranks(b)
     scale = np.sqrt(np.vdot(first, first) * np.vdot(second, second))  # each pair stands twice, as it does in the sums
-    values = (np.vdot(first[order][:, order], second) / scale for order in _orders(rng, len(a), draws))
+    orders = (rng.permutation(len(a)) for _ in range(draws))
+    values = (np.vdot(first[order][:, order], second) / scale for order in orders)
     extreme = sum(1 for value in values if abs(value) >= abs(correlation) - 1e-9)
     return correlation, (extreme + 1) / (draws + 1)  # the unshuffled order is one of the orders
 
@@ -122,8 +123,10 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((last - (counts - 1) / 2)[group])
 
 
-def _orders(rng: np.random.Generator, classes: int, draws: int) -> Iterator[NDArray[np.int64]]:
-    return (rng.permutation(classes) for _ in range(draws))
+def unit_rows(points: NDArray[Any]) -> NDArray[Any]:
+    """(N, D) floats, each row divided by its length; a row of zeros stays one."""
+    length = np.linalg.norm(points, axis=1, keepdims=True)
+    return np.asarray(np.divide(points, length, out=np.zeros_like(points), where=length > 0))
 
 
 def _centroids(
@@ -142,12 +145,6 @@ def _centroids(
 def _cosines(centroids: NDArray[np.float64]) -> NDArray[np.float64]:
     # Features after a ReLU are all positive: seen from 0 every pair looks alike, seen from their mean they differ.
     centred = centroids - np.nanmean(centroids, axis=0)
-    length = np.linalg.norm(centred, axis=1, keepdims=True)
-    unit = np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
+    unit = unit_rows(centred)
     unit[np.isnan(centroids[:, 0])] = np.nan
     return np.asarray(np.clip(unit @ unit.T, -1, 1))
-
-
-def _between_pairs(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
-    upper = np.triu_indices(len(a), k=1)
-    return spearman(a[upper], b[upper])

@@ -18,10 +18,8 @@ from numpy.typing import NDArray
 
 from snellen.errors import InvalidSetting, UsageError
 
-
-def normal_quantile(probability: float) -> float:
-    """The z below which `probability` of a standard normal lies; 0.975 gives 1.96."""
-    return NormalDist().inv_cdf(probability)
+normal_quantile = NormalDist().inv_cdf
+"""The z below which a probability of a standard normal lies; 0.975 gives 1.96."""
 
 
 def level_among(looks: int) -> float:
@@ -107,13 +105,13 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class SeedSummary:
-    """Mean over seeds of one recipe's score; the interval covers the choice of seed, not the choice of images.
+class OverSeeds:
+    """A mean over seeds.
 
     Attributes:
-        mean: a fraction.
+        mean: a fraction; 0.01 is one point.
         sd: standard deviation over seeds (n - 1 in the denominator), or None for one seed.
-        n: number of seeds.
+        n: number of seeds, or of pairs of them.
         low: lower end of the Student-t interval for the mean, or None for one seed.
         high: its upper end, or None for one seed.
     """
@@ -129,29 +127,18 @@ class SeedSummary:
         """Half of the interval's width, a fraction, or None for one seed."""
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
+
+class SeedSummary(OverSeeds):
+    """Mean over seeds of one recipe's score; the interval covers the choice of seed, not the choice of images."""
+
     def __str__(self) -> str:
         if self.half_width is None or self.sd is None:
             return f"{100 * self.mean:.2f} % (n=1 seed)"
         return f"{100 * self.mean:.2f} ± {100 * self.half_width:.2f} % (sd {100 * self.sd:.2f}, n={self.n} seeds)"
 
 
-@dataclass(frozen=True)
-class SeedDifference:
-    """Mean difference between two recipes trained with the same seeds, seed by seed (second minus first).
-
-    Attributes:
-        mean: a fraction; 0.01 is one point.
-        sd: standard deviation of the differences over seeds, or None for one pair.
-        n: number of pairs.
-        low: lower end of the Student-t interval for the mean, or None for one pair.
-        high: its upper end, or None for one pair.
-    """
-
-    mean: float
-    sd: float | None
-    n: int
-    low: float | None
-    high: float | None
+class SeedDifference(OverSeeds):
+    """Mean difference between two recipes trained with the same seeds, seed by seed (second minus first)."""
 
     @property
     def excludes_zero(self) -> bool:
@@ -159,11 +146,10 @@ class SeedDifference:
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
     def __str__(self) -> str:
-        if self.low is None or self.high is None or self.sd is None:
+        if self.half_width is None or self.sd is None:
             return f"{100 * self.mean:+.2f} points (n=1 pair of seeds)"
-        half_width = (self.high - self.low) / 2
         spread = f"sd {100 * self.sd:.2f}, n={self.n} pairs of seeds"
-        return f"{100 * self.mean:+.2f} ± {100 * half_width:.2f} points ({spread})"
+        return f"{100 * self.mean:+.2f} ± {100 * self.half_width:.2f} points ({spread})"
 
 
 def mean_over_seeds(values: Sequence[float], *, level: float = 0.95) -> SeedSummary:

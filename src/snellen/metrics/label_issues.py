@@ -23,15 +23,7 @@ _LISTED = 100
 
 @dataclass(frozen=True)
 class LabelIssue:
-    """One suspected label error.
-
-    Attributes:
-        id: of the image.
-        given: the class it is labelled with.
-        suggested: the class the model takes it for.
-        probability_given: a fraction; the label's self-confidence.
-        probability_suggested: a fraction.
-    """
+    """One suspected label error: an image labelled `given`, which the model takes for `suggested`; fractions."""
 
     id: int
     given: str
@@ -101,7 +93,7 @@ def label_issues(predictions: Predictions, *, out_of_fold: bool = False) -> Labe
             "images, which it knows by heart. Use predictions_val.npz, or out-of-fold predictions."
         )
     probabilities, labels = predictions.probabilities, predictions.labels
-    thresholds = _thresholds(probabilities, labels)
+    thresholds = _thresholds(predictions)
     confident = _confident_class(probabilities, thresholds)
     counted = confident >= 0
     classes = probabilities.shape[1]
@@ -140,12 +132,12 @@ def normalized_margin(predictions: Predictions) -> NDArray[np.float64]:
     return np.asarray(self_confidence(predictions) - others.max(axis=1))
 
 
-def _thresholds(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+def _thresholds(predictions: Predictions) -> NDArray[np.float64]:
     """(K,) float64: mean probability of each class over the images labelled so; NaN where there are none."""
-    counts = np.bincount(labels, minlength=probabilities.shape[1])
-    own = np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0]
-    sums = np.bincount(labels, weights=own, minlength=probabilities.shape[1])
-    return np.asarray(np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0))
+    labels, classes = predictions.labels, len(predictions.class_names)
+    counts = np.bincount(labels, minlength=classes)
+    sums = np.bincount(labels, weights=self_confidence(predictions), minlength=classes)
+    return np.asarray(np.divide(sums, counts, out=np.full(classes, np.nan), where=counts > 0))
 
 
 def _confident_class(probabilities: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.int64]:

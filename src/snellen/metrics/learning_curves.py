@@ -17,20 +17,13 @@ Rows = Sequence[Mapping[str, Any]]
 
 OVERFIT_GAP = 0.05  # a fraction; the line at which a gap is called overfitting
 
-_SERIES = {
-    "train_accuracy": "share of 2,000 training images, not augmented, that are right",
-    "val_accuracy": "share of the val images that are right",
-    "gap": "train_accuracy minus val_accuracy",
-    "train_cross_entropy": "nats, the same training images, hard labels",
-    "val_cross_entropy": "nats, val images, hard labels",
-    "train_loss": "nats, as trained on: augmented images, smoothed labels where the recipe smooths",
-}
-_KEYS = {
-    "train_accuracy": "train/accuracy",
-    "val_accuracy": "val/accuracy",
-    "train_cross_entropy": "train/cross_entropy",
-    "val_cross_entropy": "val/loss",
-    "train_loss": "train/loss",
+_SERIES = {  # name -> key of the journal, and what it is
+    "train_accuracy": ("train/accuracy", "share of 2,000 training images, not augmented, that are right"),
+    "val_accuracy": ("val/accuracy", "share of the val images that are right"),
+    "gap": ("", "train_accuracy minus val_accuracy"),
+    "train_cross_entropy": ("train/cross_entropy", "nats, the same training images, hard labels"),
+    "val_cross_entropy": ("val/loss", "nats, val images, hard labels"),
+    "train_loss": ("train/loss", "nats, as trained on: augmented images, smoothed labels where the recipe smooths"),
 }
 
 
@@ -51,14 +44,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Band:
-    """One series over epochs, taken over seeds.
-
-    Attributes:
-        epochs: those in which every seed has a value, rising.
-        mean: over seeds, one per epoch.
-        low: of the lowest seed.
-        high: of the highest.
-    """
+    """One series over the epochs in which every seed has a value, rising: mean, lowest and highest seed of each."""
 
     epochs: tuple[int, ...]
     mean: tuple[float, ...]
@@ -73,18 +59,13 @@ def band(curve: Curve, series: str) -> Band:
     ]
     epochs = sorted(set.intersection(*(set(seed) for seed in seeds))) if seeds else []
     columns = [[seed[epoch] for seed in seeds] for epoch in epochs]
-    return Band(
-        tuple(epochs),
-        tuple(fmean(column) for column in columns),
-        tuple(min(column) for column in columns),
-        tuple(max(column) for column in columns),
-    )
+    return Band(tuple(epochs), tuple(map(fmean, columns)), tuple(map(min, columns)), tuple(map(max, columns)))
 
 
 def curves_json(curves: Sequence[Curve]) -> dict[str, Any]:
     """What the picture shows, as numbers: per curve its floor, each seed's series, and their mean, low and high."""
     return {
-        "series": _SERIES,
+        "series": {series: words for series, (_, words) in _SERIES.items()},
         "band": "mean over seeds, lowest and highest seed",
         "curves": [
             {
@@ -92,7 +73,11 @@ def curves_json(curves: Sequence[Curve]) -> dict[str, Any]:
                 "seeds": len(curve.journals),
                 "smoothing_floor": curve.floor,
                 "bands": {series: to_json(band(curve, series)) for series in _SERIES},
-                "runs": [_run_json(rows) for rows in curve.journals],
+                "runs": [
+                    {"epochs": [row["epoch"] for row in rows]}
+                    | {series: [_value(row, series) for row in rows] for series in _SERIES}
+                    for rows in curve.journals
+                ],
             }
             for curve in curves
         ],
@@ -101,12 +86,6 @@ def curves_json(curves: Sequence[Curve]) -> dict[str, Any]:
 
 def _value(row: Mapping[str, Any], series: str) -> float | None:
     if series != "gap":
-        return row.get(_KEYS[series])
+        return row.get(_SERIES[series][0])
     train, val = row.get("train/accuracy"), row.get("val/accuracy")
     return None if train is None or val is None else train - val
-
-
-def _run_json(rows: Rows) -> dict[str, Any]:
-    return {"epochs": [row["epoch"] for row in rows]} | {
-        series: [_value(row, series) for row in rows] for series in _SERIES
-    }

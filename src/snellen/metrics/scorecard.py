@@ -90,11 +90,7 @@ class Scorecard:
 
 
 def score(predictions: Predictions) -> Score:
-    """The figures of the plain logits.
-
-    Raises:
-        UsageError: no image, or images without label.
-    """
+    """The figures of the plain logits."""
     return Score(
         accuracy=accuracy(predictions),
         top5=top_k_accuracy(predictions, 5) if len(predictions.class_names) > 5 else None,
@@ -106,11 +102,7 @@ def score(predictions: Predictions) -> Score:
 
 
 def scorecard(predictions: Predictions) -> Scorecard:
-    """Grade a predictions file.
-
-    Raises:
-        UsageError: no image, or images without label.
-    """
+    """Grade a predictions file."""
     averaged = None if predictions.tta_logits is None else predictions.with_tta()
     majority_class, majority = majority_baseline(predictions)
     return Scorecard(

@@ -30,12 +30,12 @@ _BATCH = 500
 
 
 @contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode and no gradients inside; the mode before is restored."""
+def evaluating(model: nn.Module, *, gradients: bool = False) -> Iterator[None]:
+    """Eval mode inside, and no gradients unless they are wanted; the mode before is restored."""
     was_training = model.training
     model.eval()  # first: in train mode batch norm would learn from the images it is graded on
     try:
-        with torch.inference_mode():
+        with torch.enable_grad() if gradients else torch.inference_mode():
             yield
     finally:
         model.train(was_training)

@@ -68,12 +68,7 @@ def chosen_pictures(predictions: Predictions, rows: NDArray[np.int64], count: in
 
 
 def layer_views(inspected: InspectedModel, chosen: list[int]) -> LayerViews:
-    """Filters, the most selective channels' patches, and for each chosen row its maps, Grad-CAM and nearest pictures.
-
-    Args:
-        inspected: the model with its pictures.
-        chosen: rows of the predictions.
-    """
+    """Filters, the most selective channels' patches; for each chosen row its maps, Grad-CAM and nearest pictures."""
     sprites = {"filters": make_sprite(first_filters(inspected.model, inspected.images.image_shape))}
     described = []
     for layer in inspected.layers:
@@ -82,15 +77,9 @@ def layer_views(inspected: InspectedModel, chosen: list[int]) -> LayerViews:
         if sheet is not None:
             sprites[f"patches-{layer.key}"] = sheet
     pictures, sprites["learned"] = views_of_pictures(inspected, chosen)
-    return LayerViews(
-        content={
-            "layers": described,
-            "spaces": [*(layer.key for layer in inspected.layers[:-1]), "last"],
-            "learned_count": len(inspected.learned),
-            "pictures": pictures,
-        },
-        sprites=sprites,
-    )
+    spaces = [*(layer.key for layer in inspected.layers[:-1]), "last"]
+    content = {"layers": described, "spaces": spaces, "learned_count": len(inspected.learned), "pictures": pictures}
+    return LayerViews(content, sprites)
 
 
 def views_of_pictures(inspected: InspectedModel, chosen: list[int]) -> tuple[list[dict[str, Any]], Sprite]:
@@ -98,9 +87,8 @@ def views_of_pictures(inspected: InspectedModel, chosen: list[int]) -> tuple[lis
     neighbours, sheet = _neighbours(inspected, chosen)
     length = images_per_pass(inspected.images.image_shape)
     maps = [each for at in range(0, len(chosen), length) for each in _maps(inspected, chosen[at : at + length])]
-    return [
-        {"row": row, **own, "neighbours": near} for row, own, near in zip(chosen, maps, neighbours, strict=True)
-    ], sheet
+    each = zip(chosen, maps, neighbours, strict=True)
+    return [{"row": row, **own, "neighbours": near} for row, own, near in each], sheet
 
 
 def _channels(inspected: InspectedModel, layer: Layer) -> tuple[dict[str, Any], Sprite | None]:

@@ -117,8 +117,10 @@ def build_page(runs: Sequence[Run], options: Options, images: Sequence[RunImages
             if looked is not None:
                 views = {"split": name, "run": number, **looked.content}
                 sprites |= looked.sprites
-    pipeline = trace_some(runs[0], images[0], by_split.get("val", {}).get(0) if options.layer_views else None)
-    sprites |= pipeline.sprites
+    on_val, pipeline = by_split.get("val", {}).get(0), None
+    if options.layer_views and on_val is not None:
+        pipeline, sheets = trace_some(runs[0], images[0], on_val)
+        sprites |= sheets
     content = {
         "format": 1,
         "snellen": VERSION,
@@ -131,7 +133,7 @@ def build_page(runs: Sequence[Run], options: Options, images: Sequence[RunImages
         "runs": [record_json(run, ledger) for run, ledger in zip(runs, ledgers, strict=True)],
         "splits": splits,
         "layer_views": views,
-        "pipeline": pipeline.content,
+        "pipeline": pipeline,
         "sprites": {name: sprite.about() for name, sprite in sprites.items()},
     }
     return Page(f"{runs[0].name} · Snellen", content, sprites)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,30 +19,20 @@ from snellen.serialize import to_json
 _TRACES = 4  # as many as confidence groups
 
 
-@dataclass(frozen=True)
-class Pipeline:
-    """The JSON for the page, None where nothing was traced, and the sheets of pictures it refers to by name."""
-
-    content: dict[str, Any] | None
-    sprites: dict[str, Sprite]
-
-
-def trace_some(run: Run, images: RunImages, predictions: Predictions | None) -> Pipeline:
-    """Trace a few val pictures of the run, mistakes first.
+def trace_some(run: Run, images: RunImages, predictions: Predictions) -> tuple[dict[str, Any], dict[str, Sprite]]:
+    """Trace a few val pictures of the run, mistakes first: the JSON for the page, and the sheets it names.
 
     Args:
-        run: with weights and val predictions.
+        run: with weights.
         images: its own.
-        predictions: those on val; None traces nothing.
+        predictions: those on val.
     """
-    if predictions is None:
-        return Pipeline(None, {})
     context = context_of(run, images)
     chosen = chosen_pictures(predictions, np.arange(len(predictions)), _TRACES)
     traces = [trace(context, image_id=int(predictions.ids[row])) for row in chosen]
     sheets = _Sheets()
     content = {"split": "val", "run": 0, "epoch": 0, "traces": [_trace_json(each, sheets) for each in traces]}
-    return Pipeline(content, sheets.sprites())
+    return content, sheets.sprites()
 
 
 class _Sheets:

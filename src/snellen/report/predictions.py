@@ -11,7 +11,7 @@ from snellen.inspect.feature_space import METHODS, Method, embed, principal_comp
 from snellen.metrics.calibration import calibration
 from snellen.metrics.confidence import confidence_groups
 from snellen.metrics.confusion import confusion_matrix, worst_pairs
-from snellen.metrics.feature_geometry import feature_geometry
+from snellen.metrics.feature_geometry import feature_geometry, unit_rows
 from snellen.metrics.label_issues import label_issues
 from snellen.metrics.scorecard import scorecard
 from snellen.predict.predictions import Predictions
@@ -39,20 +39,15 @@ def chosen_rows(predictions: Predictions, limit: int) -> NDArray[np.int64]:
 
 
 def predictions_json(predictions: Predictions, rows: NDArray[np.int64]) -> dict[str, Any]:
-    """Everything about one run and split.
-
-    Args:
-        predictions: with labels.
-        rows: the rows whose pictures are in the page; figures are over all rows, lists of pictures over these.
-    """
-    card = scorecard(predictions)
-    matrix = confusion_matrix(predictions)
-    names = predictions.class_names
+    """Everything about one run and split: figures over all rows, lists of pictures over `rows`, those in the page."""
+    matrix, names = confusion_matrix(predictions), predictions.class_names
+    card = to_json(scorecard(predictions))
+    classes, _ = card.pop("classes"), card.pop("worst_pairs")
     place = {name: index for index, name in enumerate(names)}
     return {
         "n": len(predictions),
-        "card": {key: value for key, value in to_json(card).items() if key not in ("worst_pairs", "classes")},
-        "classes": to_json(card.classes),
+        "card": card,
+        "classes": classes,
         "matrix": matrix.tolist(),
         "pairs": [
             {**to_json(pair), "first": place[pair.first], "second": place[pair.second]}
@@ -113,9 +108,7 @@ def geometry_json(
     assert len(features) == len(predictions), "one row of features per prediction"
     geometry = feature_geometry(features, predictions.labels, confusion_matrix(predictions))
     # The last layer judges by direction, and a picture's strength would stretch every class into a ray.
-    centred = features - features.mean(axis=0)
-    length = np.linalg.norm(centred, axis=1, keepdims=True)
-    directions = np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
+    directions = unit_rows(features - features.mean(axis=0))
     flat = principal_components(directions, axes=2)
     maps: list[dict[str, Any]] = [
         {"name": "PCA", "points": packed(flat.points[rows], "f4"), "share": float(flat.share.sum())}

@@ -84,10 +84,10 @@ def _verdicts(guards: dict[str, Any] | None) -> list[dict[str, Any]] | None:
     """The list of verdicts, whatever stands around it."""
     if guards is None:
         return None
-    lists = [value for value in guards.values() if isinstance(value, list)]
     return [
         {key: entry.get(key) for key in ("name", "passed", "evidence", "remedy", "severity")}
-        for verdicts in lists
+        for verdicts in guards.values()
+        if isinstance(verdicts, list)
         for entry in verdicts
         if isinstance(entry, dict) and "name" in entry
     ]

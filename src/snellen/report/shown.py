@@ -42,10 +42,7 @@ class Shown:
 
     def to_json(self) -> dict[str, Any]:
         """Id and label of each of the M pictures."""
-        return {
-            "ids": packed(self.images.ids[self.rows], "i4"),
-            "labels": packed(self.images.labels[self.rows], "u2"),
-        }
+        return {"ids": packed(self.images.ids[self.rows], "i4"), "labels": packed(self.images.labels[self.rows], "u2")}
 
 
 def answered(runs: Sequence[Run], ledgers: Sequence[Ledger]) -> dict[str, dict[int, Predictions]]:
@@ -71,14 +68,7 @@ def shown_split(
     runs: Sequence[Run],
     ledgers: Sequence[Ledger],
 ) -> Shown:
-    """The pictures of "val" or "test", with the rows to show.
-
-    Args:
-        name: of the split.
-        images: each run's own.
-        by_run: number of the run -> its predictions.
-        runs: all of the page.
-        ledgers: theirs.
+    """The pictures of "val" or "test", out of each run's own images, with the rows to show.
 
     Raises:
         DataError: they are not those that the runs were graded on.

@@ -1,46 +1,23 @@
 """Training curves as a picture: train solid, val dashed, one colour for each run or recipe; and the range test.
 
 The loss as it was trained on (augmented, perhaps smoothed) is dotted beside the clean ones, with the value below which
-smoothing does not let it go.
+smoothing does not let it go. A picture that cannot be written is a StorageError.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from snellen.metrics.learning_curves import OVERFIT_GAP, Band, Curve, Rows, band
+from snellen.metrics.learning_curves import OVERFIT_GAP, Band, Curve, band
 from snellen.show import figures
 
 _COLOURS = ("#2f6f9f", "#c8553d", "#588157", "#7b5ea7", "#b08900", "#444444")  # distinct under colour blindness
 
 
-def curves_png(path: Path, runs: Mapping[str, Rows], *, floors: Mapping[str, float] | None = None) -> None:
-    """Draw accuracy, loss and gap over epochs of one or more runs.
-
-    Args:
-        path: the PNG to write.
-        runs: name of the run -> rows of its journal.
-        floors: name of the run -> lowest value its smoothed training loss can reach, in nats.
-
-    Raises:
-        StorageError: the file could not be written.
-    """
-    draw_curves(path, [Curve(name, (rows,), (floors or {}).get(name)) for name, rows in runs.items()])
-
-
-def draw_curves(path: Path, curves: Sequence[Curve], *, headline: str = "") -> None:
-    """Draw accuracy, loss and gap over epochs, each curve as the mean of its seeds inside their range.
-
-    Args:
-        path: the PNG to write.
-        curves: in the order of the legend.
-        headline: above all panels; empty for none.
-
-    Raises:
-        StorageError: the file could not be written.
-    """
+def curves_png(path: Path, curves: Sequence[Curve], *, headline: str = "") -> None:
+    """Draw accuracy, loss and gap over epochs, each curve as the mean of its seeds inside their range."""
     figure = figures.new_figure(13, 4.4 + 0.25 * bool(headline))
     accuracy, loss, gap = figure.subplots(1, 3)
     alone = len(curves) == 1
@@ -66,17 +43,9 @@ def draw_curves(path: Path, curves: Sequence[Curve], *, headline: str = "") -> N
 
 
 def lr_png(path: Path, rates: Sequence[float], losses: Sequence[float], *, suggested: float, lowest: float) -> None:
-    """The smoothed loss against the rate, with the suggested rate and the last useful one marked.
+    """Draw the smoothed loss (nats per image) against the rising rate.
 
-    Args:
-        path: of the PNG.
-        rates: rising.
-        losses: nats per image.
-        suggested: rate of the steepest fall.
-        lowest: rate of the lowest loss.
-
-    Raises:
-        StorageError: the file could not be written.
+    Marked are the suggested rate, that of the steepest fall, and that of the lowest loss.
     """
     figure = figures.new_figure(7, 4)
     axes = figure.add_subplot()

@@ -1,4 +1,7 @@
-"""The pictures beside a split's grades: its confusion matrix and its reliability, as PNG files."""
+"""The pictures beside a split's grades: its confusion matrix and its reliability, as PNG files.
+
+A picture that cannot be written is a StorageError.
+"""
 
 from __future__ import annotations
 
@@ -29,16 +32,7 @@ from snellen.show import figures
 
 
 def draw_grades(predictions: Predictions, folder: Path, *, val: Predictions | None) -> None:
-    """Draw both pictures of a split into a run folder.
-
-    Args:
-        predictions: of the split, with labels.
-        folder: of the run.
-        val: on which the temperature is fitted; None where the run kept no val split.
-
-    Raises:
-        StorageError: a file could not be written.
-    """
+    """Draw both pictures of a split into a run folder; `val` fits the temperature, None where the run kept no val."""
     split, title = predictions.split, f"{folder.name}, {predictions.split}"
     ending = "" if split == "val" else f"_{split}"
     confusion_png(
@@ -59,14 +53,7 @@ def complete_pictures(runs: Sequence[Run], evaluation: TestEvaluation) -> None:
 def confusion_png(path: Path, matrix: NDArray[np.int64], class_names: Sequence[str], *, title: str = "") -> None:
     """The matrix as a picture: errors in orange on a logarithmic scale, the diagonal muted, counts printed.
 
-    Args:
-        path: the PNG to write.
-        matrix: (K, K) int64 from `confusion_matrix`.
-        class_names: the K names.
-        title: what was graded, such as "resnet18, val"; the accuracy is added below it.
-
-    Raises:
-        StorageError: the file could not be written.
+    The title says what was graded, such as "resnet18, val"; the accuracy is added below it.
     """
     classes = len(matrix)
     side = min(max(5.0, 2.0 + 0.58 * classes), 15.0)
@@ -132,15 +119,10 @@ def _print_counts(axes: Any, matrix: NDArray[np.int64]) -> None:
 def reliability_png(path: Path, predictions: Predictions, *, after: Predictions | None = None, title: str = "") -> None:
     """Accuracy against confidence, with Wilson intervals, above the number of images behind each point.
 
-    Args:
-        path: the PNG to write.
-        predictions: what to judge.
-        after: the same images with rescaled logits (see `calibration.rescaled`), drawn as a second line.
-        title: what was graded, such as "resnet18, val".
+    `after` are the same images with rescaled logits (see `calibration.rescaled`), drawn as a second line.
 
     Raises:
         UsageError: no image, or images without label.
-        StorageError: the file could not be written.
     """
     report = calibration(predictions)
     figure = figures.new_figure(5.6, 6.2)
@@ -172,12 +154,11 @@ def reliability_png(path: Path, predictions: Predictions, *, after: Predictions 
 
 def _reliability_line(axes: Any, bins: tuple[ReliabilityBin, ...], colour: str, label: str) -> None:
     points = [(row.confidence, row.accuracy) for row in bins if row.confidence is not None and row.accuracy]
-    x = [confidence for confidence, _ in points]
-    y = [accuracy.value for _, accuracy in points]
-    ends = [accuracy.interval() for _, accuracy in points]
+    x, y = [confidence for confidence, _ in points], [accuracy.value for _, accuracy in points]
     # Area follows the number of images: a bin of three should not shout as loud as one of three thousand.
     total = sum(row.count for row in bins)
     sizes = [12 + 150 * accuracy.n / total for _, accuracy in points]
-    axes.vlines(x, [low for low, _ in ends], [high for _, high in ends], color=colour, linewidth=3, alpha=0.2)
+    low, high = [accuracy.low for _, accuracy in points], [accuracy.high for _, accuracy in points]
+    axes.vlines(x, low, high, color=colour, linewidth=3, alpha=0.2)
     axes.plot(x, y, color=colour, linewidth=1, alpha=0.7)
     axes.scatter(x, y, s=sizes, color=colour, linewidths=0, zorder=3, label=label)

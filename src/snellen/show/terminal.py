@@ -88,14 +88,20 @@ def show_confidence(console: Console, found: Confidence) -> None:
 
 def show_label_issues(console: Console, issues: Sequence[LabelIssue]) -> None:
     """Print images whose label is doubted, most suspicious first."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for column, justify in (("image", "right"), ("labelled", "left"), ("looks like", "left")):
-        table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    table = _table(("image", "labelled", "looks like"), right=("image",))
     for issue in issues:
         given = f"{visible(issue.given)} {100 * issue.probability_given:.1f} %"
         suggested = f"{visible(issue.suggested)} {100 * issue.probability_suggested:.1f} %"
         table.add_row(str(issue.id), Text(given), Text(suggested))
     console.print(table)
+
+
+def _table(header: Sequence[str], *, right: Sequence[str] = ()) -> Table:
+    """An empty table; the columns named in `right` are flush right."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for column in header:
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
+    return table
 
 
 def show_line(console: Console, label: str, sentence: str) -> None:
@@ -107,16 +113,12 @@ def show_line(console: Console, label: str, sentence: str) -> None:
 
 
 def show_rows(
-    console: Console,
-    header: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    *,
-    styles: Mapping[str, str] | None = None,
+    console: Console, header: Sequence[str], rows: Sequence[Sequence[str]], *, styles: Mapping[str, str] | None = None
 ) -> None:
     """Print a table; its first column may break into several lines. Cells named in `styles` are drawn so."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for number, column in enumerate(header):
-        table.add_column(column, max_width=None if number else 32, overflow="fold", no_wrap=number > 0)
+    table = _table(header)
+    first = table.columns[0]
+    first.max_width, first.overflow, first.no_wrap = 32, "fold", False
     for row in rows:
         table.add_row(*(Text(cell, (styles or {}).get(cell, "")) for cell in row))
     console.print(table)
@@ -209,10 +211,8 @@ def _near_duplicate_lines(evaluation: TestEvaluation, runs: Sequence[Run], data:
 
 def class_table(card: Scorecard) -> RenderableType:
     """Recall with its interval, precision, F1 and support of every class for the terminal, worst recall first."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("class", max_width=24, no_wrap=True, overflow="ellipsis")
-    for column in ("recall", "precision", "F1", "images"):
-        table.add_column(column, justify="right", no_wrap=True)
+    table = _table(("class", *(numbers := ("recall", "precision", "F1", "images"))), right=numbers)
+    table.columns[0].max_width = 24
     for row in sorted(card.classes, key=lambda row: row.recall.value if row.recall else 2.0):
         precision = f"{100 * row.precision.value:.1f} %" if row.precision else "–"
         f1 = f"{row.f1:.3f}" if row.f1 is not None else "–"
@@ -224,9 +224,7 @@ def class_table(card: Scorecard) -> RenderableType:
 
 def robustness_table(card: RobustnessCard) -> RenderableType:
     """Accuracy under every corruption and its change in points with a 95 % interval, for the terminal."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for column, justify in (("corruption", "left"), ("severity", "left"), ("accuracy", "right"), ("points", "right")):
-        table.add_column(column, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    table = _table(("corruption", "severity", "accuracy", "points"), right=("accuracy", "points"))
     table.add_row("none", "", str(card.clean), "")
     before = ""
     for row in card.rows:
@@ -241,19 +239,10 @@ def abbreviate(names: Sequence[str], width: int) -> list[str]:
 
     The beginning of each name where that suffices, else its beginning and end, else its number.
     """
-    for shorten in (_beginning, _both_ends):
-        short = [shorten(name, width) for name in names]
-        if len(set(short)) == len(names):
-            return short
-    return [str(index)[-width:] for index in range(len(names))]
-
-
-def _beginning(name: str, width: int) -> str:
-    return name[:width].rstrip()
-
-
-def _both_ends(name: str, width: int) -> str:
-    return name if len(name) <= width else name[: width - width // 2] + name[len(name) - width // 2 :]
+    beginnings = [name[:width].rstrip() for name in names]
+    both_ends = [name[: width - width // 2] + name[max(width - width // 2, len(name) - width // 2) :] for name in names]
+    numbers = [str(index)[-width:] for index in range(len(names))]
+    return next((short for short in (beginnings, both_ends) if len(set(short)) == len(names)), numbers)
 
 
 def confusion_terminal(matrix: NDArray[np.int64], class_names: Sequence[str], width: int = 80) -> RenderableType:
@@ -272,8 +261,7 @@ def confusion_terminal(matrix: NDArray[np.int64], class_names: Sequence[str], wi
     table.add_column(Text("true", style="dim"), width=label + 1, no_wrap=True)
     for name in abbreviate(class_names, cell - 1):
         # Right above the figures, which end in a space; a name that needs the room takes that space too.
-        header = f"{name} "[: cell - 1].rjust(cell)
-        table.add_column(Text(header), width=cell, no_wrap=True)
+        table.add_column(Text(f"{name} "[: cell - 1].rjust(cell)), width=cell, no_wrap=True)
     table.add_column(Text("recall", style="dim"), width=7, justify="right", no_wrap=True)
     strength = _strength(matrix)
     for row, name in enumerate(abbreviate(class_names, label)):

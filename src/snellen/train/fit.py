@@ -19,6 +19,7 @@ from snellen.guards.check import check_run
 from snellen.guards.duplicates import check_duplicates
 from snellen.guards.guard import GuardResult
 from snellen.metrics.classification import smoothing_floor
+from snellen.metrics.learning_curves import Curve
 from snellen.models.weights import restore
 from snellen.predict.predictions import stored_predictions
 from snellen.recipes.recipe import Recipe
@@ -250,9 +251,9 @@ def _grade(training: Training, run: Run, copies: Sequence[GuardResult], progress
 def _draw(setup: TrainingSetup, run: Run, progress: Progress) -> None:
     """Draw curves and grades into the run's folder. A run whose pictures cannot be drawn is a finished run."""
     smoothing = setup.recipe.label_smoothing
-    floors = {run.name: smoothing_floor(smoothing, setup.splits.train.num_classes)} if smoothing else {}
+    floor = smoothing_floor(smoothing, setup.splits.train.num_classes) if smoothing else None
     try:
-        curves_png(run.folder / "curves.png", {run.name: run.journal.rows()}, floors=floors)
+        curves_png(run.folder / "curves.png", [Curve(run.name, (run.journal.rows(),), floor)])
         val = stored_predictions(run, "val")
         if val is not None:
             draw_grades(val, run.folder, val=val)

@@ -30,13 +30,7 @@ _FOR_UPLOADS = _FOR_ALL | {
 
 
 def description(*, port: int, runs: int, limits: Limits) -> dict[str, Any]:
-    """The OpenAPI document of a viewer, JSON-able.
-
-    Args:
-        port: on which it listens.
-        runs: how many it shows.
-        limits: which it obeys.
-    """
+    """The OpenAPI document, JSON-able, of a viewer that listens on `port`, shows so many runs and obeys `limits`."""
     home = f"http://127.0.0.1:{port}"
     run = _parameter("run", "query", {"type": "integer", "minimum": 0, "maximum": runs - 1, "default": 0})
     fit = _parameter("fit", "query", {"enum": list(get_args(Fit))})
@@ -60,9 +54,7 @@ def description(*, port: int, runs: int, limits: Limits) -> dict[str, Any]:
         "info": {"title": "snellen view", "version": VERSION},
         "servers": [{"url": home}],
         "security": [{"came in": []}],
-        "components": {
-            "securitySchemes": {"came in": {"type": "apiKey", "in": "cookie", "name": f"snellen-{port}"}},
-        },
+        "components": {"securitySchemes": {"came in": {"type": "apiKey", "in": "cookie", "name": f"snellen-{port}"}}},
         "paths": {
             "/": shown("the page", "text/html", {"type": "string"}),
             "/openapi.json": shown("this document", "application/json", {"type": "object"}),

@@ -7,15 +7,12 @@ the large one is sent and decoded once.
 from __future__ import annotations
 
 import base64
-import dataclasses
-import io
 import threading
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pictures import Fit, PictureForm, read_with_notes, square_of
@@ -28,7 +25,7 @@ from snellen.models.weights import restore
 from snellen.predict import own_pictures
 from snellen.predict.own_pictures import most_probable, unlabeled
 from snellen.predict.predict import predict
-from snellen.predict.predictions import Predictions
+from snellen.report.encoding import png
 from snellen.report.layer_views import InspectedModel, views_of_pictures
 from snellen.report.page import learned_pictures
 from snellen.runs.run import Run
@@ -67,11 +64,6 @@ class Loaded:
         """The layers to look at, from early to late."""
         return layers_of(self.model_name)
 
-    @property
-    def blank(self) -> NDArray[np.uint8]:
-        """A grey picture of the network's size: the first answer is slow, and this one can be spared to it."""
-        return np.full(self.form.shape, 128, dtype=np.uint8)
-
 
 def load_run(run: Run, train: LabeledImages, device: str) -> Loaded:
     """Read a run's model, look at some of its training pictures, and warm it up.
@@ -90,7 +82,7 @@ def load_run(run: Run, train: LabeledImages, device: str) -> Loaded:
         learned=learned,
         features=features_of(model, learned, layers_of(run.recipe.model)),
     )
-    warm = _png(loaded.blank)
+    warm = png(np.full(loaded.form.shape, 128, dtype=np.uint8))  # a grey picture is spared to the slow first answer
     answer(loaded, warm)
     explain(loaded, warm)
     return loaded
@@ -136,13 +128,8 @@ def answer(loaded: Loaded, content: bytes, fit: Fit | None = None) -> dict[str, 
 def explain(loaded: Loaded, content: bytes) -> dict[str, Any]:
     """Where the evidence lies for the answer and for the runner-up, at each layer, and the nearest training pictures.
 
-    Args:
-        loaded: whom to ask.
-        content: a PNG of exactly the network's size, as `input` of `answer` holds it.
-
-    Returns:
-        The fields of one of the report's pictures (`cams`, `activations`, `neighbours`), with `layers` and `learned`,
-        the sheet of the neighbours.
+    The content is a PNG of exactly the network's size, as `input` of `answer` holds it. Returned are the fields of one
+    of the report's pictures (`cams`, `activations`, `neighbours`), with `layers` and `learned`, the neighbours' sheet.
 
     Raises:
         InvalidSetting: a picture of another size.
@@ -156,7 +143,10 @@ def explain(loaded: Loaded, content: bytes) -> dict[str, Any]:
         )
     images = unlabeled([loaded.form.fitted(image)], loaded.class_names)
     with loaded.lock:
-        answers = _against_runner_up(predict(loaded.model, images))
+        answers = predict(loaded.model, images)
+        # The second class stands as label: the report's maps are for the answer and for the label.
+        _, second = most_probable(answers.probabilities[0], 2)
+        answers = replace(answers, labels=np.array([second], dtype=np.int64))
         own = features_of(loaded.model, images, loaded.layers)
         inspected = InspectedModel(loaded.model, loaded.layers, images, answers, own, loaded.learned, loaded.features)
         (seen,), near = views_of_pictures(inspected, [0])
@@ -167,21 +157,7 @@ def explain(loaded: Loaded, content: bytes) -> dict[str, Any]:
     return {**seen, "layers": layers, "learned": {**near.about(), "data": near.base64}}
 
 
-def _against_runner_up(answers: Predictions) -> Predictions:
-    """Answers with the second class as label: the report's maps are for the answer and for the label."""
-    _, second = most_probable(answers.probabilities[0], 2)
-    return dataclasses.replace(answers, labels=np.array([second], dtype=np.int64))
-
-
-def _png(pixels: NDArray[np.uint8]) -> bytes:
-    """(H, W, C) uint8 as a file; what was uploaded leaves only like this."""
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=1)  # it travels no further than this machine
-    return buffer.getvalue()
-
-
 def _sheet(pixels: NDArray[np.uint8]) -> dict[str, Any]:
-    """One picture as the page's sheets are described."""
-    data = base64.b64encode(_png(pixels)).decode("ascii")
+    """One picture as the page's sheets are described; what was uploaded leaves only like this."""
+    data = base64.b64encode(png(pixels, level=1)).decode("ascii")  # it travels no further than this machine
     return {"mime": "image/png", "columns": 1, "tile": list(pixels.shape[:2]), "count": 1, "data": data}

@@ -14,7 +14,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import h11
 import uvicorn
@@ -63,15 +63,7 @@ def prepare(runs: Sequence[Run], options: Options) -> tuple[Page, list[Loaded]]:
 def build_app(
     page: Page, loaded: Sequence[Loaded], *, port: int, tokens: Tokens, limits: Limits | None = None
 ) -> ASGIApp:
-    """The viewer as an ASGI application.
-
-    Args:
-        page: of the runs.
-        loaded: the same runs in the same order.
-        port: on which it will listen.
-        tokens: of this start.
-        limits: for tests; else those of `Limits`.
-    """
+    """The viewer as an ASGI application; `loaded` are the page's runs in its order, other limits are for tests."""
     limits = limits or Limits()
     uploads, own_page = _Uploads(limits), OwnPage(tokens, port=port)
     live = {"max_bytes": limits.body_bytes, "max_pixels": MAX_PIXELS, "formats": UPLOADED}
@@ -274,9 +266,6 @@ def _chosen(request: Request, loaded: Sequence[Loaded]) -> Loaded:
 
 def _fit(request: Request) -> Fit | None:
     asked = request.query_params.get("fit")
-    if asked is None:
-        return None
-    for fit in get_args(Fit):
-        if asked == fit:
-            return fit  # type: ignore[no-any-return]
-    raise InvalidSetting(f"fit={asked[:20]} is not possible: {', '.join(get_args(Fit))}.")
+    if asked is not None and asked not in get_args(Fit):
+        raise InvalidSetting(f"fit={asked[:20]} is not possible: {', '.join(get_args(Fit))}.")
+    return cast(Fit | None, asked)
