@@ -55,6 +55,13 @@ def _written(result: type) -> tuple[str, ...]:
     return kind + tuple(getattr(result, "json_only", fields)) + tuple(getattr(result, "json_also", ()))
 
 
+def flat(content: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested objects as one, keyed by path, such as "optimizer.lr", as `--set` spells it; lists and None stay whole."""
+    if not isinstance(content, dict):
+        return {prefix.rstrip("."): content}
+    return {key: value for name, item in content.items() for key, value in flat(item, f"{prefix}{name}.").items()}
+
+
 def read_json(text: str) -> Any:
     """The content of a document.
 

@@ -57,7 +57,7 @@ def test_fit_trains_the_same_weights_as_the_command_line(
     finished_run: Run, tiny_recipe: Recipe, small_eyechart: None, tmp_path: Path
 ) -> None:
     run = snellen.fit(tiny_recipe, "eyechart", device="cpu", precision="fp32", runs=tmp_path, quiet=True)
-    assert weights_hash(run.run) == weights_hash(finished_run)
+    assert weights_hash(run) == weights_hash(finished_run)
     assert run.folder == tmp_path / "eyechart-tiny-s0"
     assert len(run.history) == 2
 

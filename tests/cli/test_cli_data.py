@@ -68,7 +68,7 @@ def test_the_demo_trains_the_letters_by_their_recipe_grades_them_and_says_what_c
 ) -> None:
     asked: list[tuple[Recipe, str]] = []
 
-    def fit(recipe: Recipe, dataset: Dataset, **_: object) -> Run:
+    def fit(recipe: Recipe, dataset: Dataset, *_: object) -> Run:
         asked.append((recipe, dataset.name))
         return finished_run
 

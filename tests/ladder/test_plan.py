@@ -21,7 +21,10 @@ from snellen.ladder.rungs import (
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
-    return Plan(tmp_path / "ladder-x", "lesson", "made", ("t", "v"), preset("lesson"), (), "cpu", "fp32", (3,))
+    return Plan(
+        "lesson", preset("lesson"), folder=tmp_path / "ladder-x", data="made", fingerprints=("t", "v"), device="cpu",
+        precision="fp32", seed_counts=(3,),
+    )  # fmt: skip
 
 
 def test_it_says_what_each_rung_changes(plan: Plan) -> None:

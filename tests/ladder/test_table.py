@@ -25,7 +25,10 @@ Made = Callable[..., Any]
 @pytest.fixture
 def results(tmp_path: Path, made: Made) -> LadderResults:
     rungs = preset("lesson")
-    plan = Plan(tmp_path / "ladder-x", "lesson", "made", ("t", "v"), rungs, (), "cpu", "fp32", (3,))
+    plan = Plan(
+        "lesson", rungs, folder=tmp_path / "ladder-x", data="made", fingerprints=("t", "v"), device="cpu",
+        precision="fp32", seed_counts=(3,),
+    )  # fmt: skip
     rows = [made("a", 70.0, 71.0, 72.0), made("b", 75.0, 77.0, 76.0), made("c", 75.0, 76.4, 77.2)]
     return LadderResults(
         plan, judge(rungs, rows), rungs[2].name, (), 3000, tuple(Curve(rung.name, ([],)) for rung in rungs)

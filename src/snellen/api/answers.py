@@ -88,21 +88,14 @@ class Answers:
 
 
 def answers(
-    model: Classifier,
-    pictures: Pictures,
-    *,
-    form: PictureForm,
-    class_names: tuple[str, ...],
-    tta: TTA = "none",
+    model: Classifier, pictures: Pictures, *, form: PictureForm, class_names: tuple[str, ...], tta: TTA = "none"
 ) -> Answers:
     """A model's answers to pictures in any form.
 
     Args:
         model: on its device.
-        pictures: as `TrainedRun.predict` takes them.
-        form: that the model was trained on; pictures of another are made so.
+        pictures: as `TrainedRun.predict` takes them; those of another form than `form` are made so.
         class_names: in logit order.
-        tta: views to average over.
 
     Raises:
         DataError: a picture that was named, or each of a folder, cannot be read; or there is none.

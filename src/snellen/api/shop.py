@@ -92,7 +92,8 @@ def fit(
         seed=seed, final=final, device=device, precision=precision, runs=user_path(runs), name=name, track=track,
         weights=weights,
     )  # fmt: skip
-    return TrainedRun(fit_run(_changed(chosen, settings), dataset, options, Progress(quiet=quiet)), dataset)
+    trained = fit_run(_changed(chosen, settings), dataset, options, Progress(quiet=quiet))
+    return TrainedRun(trained.folder, dataset)
 
 
 def open_run(path: str | Path) -> TrainedRun:
@@ -101,7 +102,7 @@ def open_run(path: str | Path) -> TrainedRun:
     Raises:
         RunError: no such folder, or it is not a run.
     """
-    return TrainedRun(runs_on_disk.open_run(user_path(path)))
+    return TrainedRun(runs_on_disk.open_run(user_path(path)).folder)
 
 
 class Comparison:
@@ -132,7 +133,7 @@ def compare(*runs: TrainedRun) -> Comparison:
     """
     if len(runs) < 2:
         raise UsageError(f"A comparison needs at least two runs, got {len(runs)}.")
-    return Comparison(*compare_runs([one.run for one in runs], [one.predictions() for one in runs]))
+    return Comparison(*compare_runs(runs, [one.predictions() for one in runs]))
 
 
 def _changed(recipe: Recipe, settings: dict[str, Any]) -> Recipe:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from snellen.api.answers import Answers, answers
 from snellen.data.dataset import Dataset
@@ -23,44 +24,22 @@ from snellen.models.weights import restore
 from snellen.paths import user_path
 from snellen.predict.own_pictures import Pictures, form_of, views_of
 from snellen.predict.predictions import Predictions
-from snellen.recipes.recipe import TTA, Recipe
+from snellen.recipes.recipe import TTA
 from snellen.report.page import Options, write_report
 from snellen.runs.run import Row, Run
 from snellen.show import notebook
 from snellen.show.grade_pictures import complete_pictures
 
 
-class TrainedRun:
+@dataclass(frozen=True, repr=False)
+class TrainedRun(Run):
     """A run folder with what one does to it.
 
     Attributes:
-        run: the folder as the rest of Snellen knows it.
         dataset: what it was trained on, where that is at hand; without it the data are read again where needed.
     """
 
-    def __init__(self, run: Run, dataset: Dataset | None = None) -> None:
-        self.run = run
-        self.dataset = dataset
-
-    @property
-    def folder(self) -> Path:
-        """Where its files are."""
-        return self.run.folder
-
-    @property
-    def name(self) -> str:
-        """The folder's name."""
-        return self.run.name
-
-    @property
-    def recipe(self) -> Recipe:
-        """Every choice it was trained with."""
-        return self.run.recipe
-
-    @property
-    def info(self) -> dict[str, Any]:
-        """`run.json`: data, split, seed, precision, status, results."""
-        return self.run.info
+    dataset: Dataset | None = field(default=None, compare=False)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -70,7 +49,7 @@ class TrainedRun:
     @property
     def history(self) -> list[Row]:
         """One row per epoch: rates, losses, accuracies."""
-        return self.run.journal.rows()
+        return self.journal.rows()
 
     @property
     def accuracy(self) -> Rate | None:
@@ -84,7 +63,7 @@ class TrainedRun:
         Raises:
             RunError: it was a final training, which keeps no val images.
         """
-        return evaluate_on_val(self.run)
+        return evaluate_on_val(self)
 
     def evaluate(
         self,
@@ -116,7 +95,7 @@ class TrainedRun:
         if split == "val":
             if reason is not None or ledger is not None:
                 raise UsageError("reason and ledger have no effect on val, which may be looked at freely.")
-            return scorecard(evaluate_on_val(self.run, data=where, device=device, tta=tta))
+            return scorecard(evaluate_on_val(self, data=where, device=device, tta=tta))
         if split != "test":
             raise InvalidSetting(f"split={split!r} is not possible: 'val' or 'test'.")
         if tta is not None:
@@ -125,9 +104,9 @@ class TrainedRun:
             raise UsageError(
                 "A look at test is written into the ledger, with its reason: evaluate('test', reason='final number')."
             )
-        opened = ledger_of(self.run, None if ledger is None else user_path(ledger))
-        evaluation = evaluate_on_test([self.run], opened, reason=reason, data=where, device=device)
-        complete_pictures([self.run], evaluation)
+        opened = ledger_of(self, None if ledger is None else user_path(ledger))
+        evaluation = evaluate_on_test([self], opened, reason=reason, data=where, device=device)
+        complete_pictures([self], evaluation)
         return scorecard(evaluation.predictions[0])
 
     def predict(
@@ -147,19 +126,17 @@ class TrainedRun:
             DataError: a picture that was named cannot be read, or is none.
             InvalidSetting: `tta` was asked for and the recipe has none.
         """
-        self.run.require_finished()
-        views = views_of(self.run, tta=tta)
-        return answers(
-            self.model(device), pictures, form=form_of(self.run, fit), class_names=self.class_names, tta=views
-        )
+        self.require_finished()
+        views = views_of(self, tta=tta)
+        return answers(self.model(device), pictures, form=form_of(self, fit), class_names=self.class_names, tta=views)
 
     def model(self, device: str = "auto") -> Classifier:
         """The trained network, in eval mode: (N, C, H, W) float32 in [0, 1] in, logits out."""
-        return restore(self.run, choose_device(device))
+        return restore(self, choose_device(device))
 
     def guards(self) -> tuple[GuardResult, ...]:
         """What was looked for: each known mistake with its verdict and evidence."""
-        return read_guards(self.run)
+        return read_guards(self)
 
     def robustness(self, *, data: str | Path | Dataset | None = None, device: str = "auto") -> RobustnessCard:
         """Grades on the val images made worse in ten ways, also written as robustness.json.
@@ -168,7 +145,7 @@ class TrainedRun:
             RunError: it is not finished, or kept no val images.
             DataError: the data are not its own.
         """
-        return measure_robustness(self.run, data=self._where(data), device=device)
+        return measure_robustness(self, data=self._where(data), device=device)
 
     def report(self, *, out: str | Path | None = None, data: str | Path | Dataset | None = None) -> Path:
         """Writes the page as one file, by default report.html in the run's folder, and returns where it is.
@@ -177,7 +154,7 @@ class TrainedRun:
             DataError: the data are not its own.
         """
         options = Options(data=self._where(data))
-        return write_report([self.run], out=None if out is None else user_path(out), options=options)
+        return write_report([self], out=None if out is None else user_path(out), options=options)
 
     def export(
         self, *formats: Format, out: str | Path | None = None, data: str | Path | Dataset | None = None
@@ -189,7 +166,7 @@ class TrainedRun:
             DataError: the data are not its own.
         """
         folder = None if out is None else user_path(out)
-        return export_run(self.run, formats or ("onnx",), folder, data=self._where(data))
+        return export_run(self, formats or ("onnx",), folder, data=self._where(data))
 
     def _where(self, data: str | Path | Dataset | None) -> Path | Dataset | None:
         return self.dataset if data is None else data if isinstance(data, Dataset) else user_path(data)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from snellen.bench.catalog import Settings, chosen, measure
+from snellen.cli.options import AsJson
 from snellen.errors import UsageError
 from snellen.show.text import print_json
 
@@ -17,15 +18,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Args(Settings):
+class Args(AsJson, Settings):
     """What `snellen bench` takes."""
 
     subjects: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
     """import, load, augment, step, predict (these without a name), memory."""
     out: Path | None = None
     """Write everything as JSON into this file, with the environment: results/speed/….json"""
-    json: bool = False
-    """Print everything as JSON on stdout."""
 
 
 def run(args: Args) -> int:

@@ -11,18 +11,18 @@ from typing import Annotated, Any, Literal, Union
 
 import tyro
 
+from snellen.cli.options import AsJson
+
 Shell = Literal["bash", "zsh", "fish"]
 
 
-@dataclass(frozen=True)
-class Args:
+@dataclass(frozen=True, kw_only=True)
+class Args(AsJson):
     """What `snellen completion` takes."""
 
     shell: Annotated[Shell, tyro.conf.Positional]
     """bash: put `eval "$(snellen completion bash)"` into ~/.bashrc. zsh: write the output into a file _snellen in a
     folder of $fpath. fish: write it into ~/.config/fish/completions/snellen.fish."""
-    json: bool = False
-    """Print the shell's name and the script as JSON."""
 
 
 def run(args: Args) -> int:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
-from snellen.cli.own_pictures import OwnPictures
+from snellen.cli.options import AboutData
 from snellen.errors import UsageError
 from snellen.show.text import print_json
 
@@ -18,22 +19,16 @@ _Action = Literal["list", "info", "download"]
 _SWITCHES = ("-h", "--help", "--json", "--strict")  # options that take no value
 
 
-@dataclass(frozen=True)
-class Args:
+@dataclass(frozen=True, kw_only=True)
+class Args(AboutData):
     """What `snellen data` takes."""
 
     action: Annotated[_Action, tyro.conf.Positional] = "list"
     """list the data sets, describe one, or fetch one."""
     name: Annotated[str | None, tyro.conf.Positional] = None
     """cifar10, eyechart, or your own pictures: a folder of class folders, a table (.csv, .parquet), shards (.tar)."""
-    data: Path | None = None
-    """Where the files are, or are to be put; else $SNELLEN_DATA, ./data and the cache are searched."""
-    own_pictures: OwnPictures = field(default_factory=OwnPictures)
-    """How your own pictures are read; for other data without effect, and refused."""
     sheet: Path | None = None
     """Where to write the contact sheet; by default NAME.png in this folder."""
-    json: bool = False
-    """Print as JSON."""
 
 
 def completed(words: list[str]) -> list[str]:
@@ -67,39 +62,30 @@ def run(args: Args) -> int:
 
 
 def _download(args: Args, name: str) -> int:
-    from snellen.data.catalog import load
     from snellen.show.progress import Progress
 
-    dataset = load(name, data=args.data, download=True, progress=Progress(quiet=args.json).download)
+    dataset = args.load(name, Progress(quiet=args.json), download=True)
     print(json.dumps({"name": name, "source": dataset.source}) if args.json else f"{name}: {dataset.source}")
     return 0
 
 
 def _info(args: Args, name: str) -> int:
-    from snellen.data.catalog import describe, load
+    from snellen.data.catalog import describe
     from snellen.runs.atomic import write_bytes
     from snellen.show.contact_sheet import contact_sheet
     from snellen.show.progress import Progress
 
-    dataset = load(
-        name, data=args.data, options=args.own_pictures.options(), decoding=Progress(quiet=args.json).decoding
-    )
+    dataset = args.load(name, Progress(quiet=args.json))
     about = describe(dataset)
     path = args.sheet or Path(f"{dataset.name}.png")
-    write_bytes(path, _png(contact_sheet(dataset.train)))
+    sheet = io.BytesIO()
+    contact_sheet(dataset.train).save(sheet, format="PNG")
+    write_bytes(path, sheet.getvalue())
     if args.json:
         print_json({**about, "contact_sheet": str(path)})
     else:
         _print(about, path)
     return 0
-
-
-def _png(picture: Any) -> bytes:
-    import io
-
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return buffer.getvalue()
 
 
 def _print(about: dict[str, Any], sheet: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from snellen.cli.options import AsJson
 
-@dataclass(frozen=True)
-class Args:
+
+@dataclass(frozen=True, kw_only=True)
+class Args(AsJson):
     """What `snellen demo` takes."""
 
     runs: Path = Path("runs")
@@ -16,8 +18,6 @@ class Args:
     """auto, cpu, cuda or mps."""
     seed: int = 0
     """Of initialisation, order and augmentation."""
-    json: bool = False
-    """Print the result as JSON on stdout."""
 
 
 def run(args: Args) -> int:

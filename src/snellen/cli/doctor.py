@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from snellen.cli.own_pictures import OwnPictures
+from snellen.cli.options import AboutData, OwnPictures
 from snellen.errors import DataNotFound, UsageError
 from snellen.paths import user_path
 from snellen.show.text import print_json
@@ -18,22 +18,16 @@ if TYPE_CHECKING:
     from snellen.guards.guard import GuardResult
 
 
-@dataclass(frozen=True)
-class Args:
+@dataclass(frozen=True, kw_only=True)
+class Args(AboutData):
     """What `snellen doctor` takes."""
 
     subject: Annotated[str | None, tyro.conf.Positional] = None
     """A data set (cifar10, eyechart, a folder of your own pictures) or the folder of a run."""
-    data: Path | None = None
-    """Where the data are; else $SNELLEN_DATA, ./data and the cache are searched."""
     ledger: Path | None = None
     """The ledger's file; else $SNELLEN_LEDGER, else ledger.jsonl beside the run."""
     device: str = "cpu"
     """Where a run's model answers a few images: cpu, auto, cuda or mps."""
-    own_pictures: OwnPictures = field(default_factory=OwnPictures)
-    """How your own pictures are read; for other data without effect, and refused."""
-    json: bool = False
-    """Print as JSON."""
 
 
 def run(args: Args) -> int:
@@ -46,7 +40,7 @@ def run(args: Args) -> int:
 
 
 def _judge(args: Args, subject: str) -> Sequence[GuardResult]:
-    from snellen.data.catalog import NAMES, load
+    from snellen.data.catalog import NAMES
 
     folder = user_path(subject)
     if (folder / "run.json").is_file():
@@ -57,10 +51,11 @@ def _judge(args: Args, subject: str) -> Sequence[GuardResult]:
         open_run(folder)  # says which runs there are
     from snellen.data.splits import split
     from snellen.guards.check import check_data
+    from snellen.show.progress import Progress
 
     if args.ledger is not None:
         raise UsageError("--ledger has no effect on a data set; only runs are held against the ledger. Leave it out.")
-    dataset = load(subject, data=args.data, options=args.own_pictures.options())
+    dataset = args.load(subject, Progress(quiet=True))
     return check_data(split(dataset), data=args.data, files=dataset.files)
 
 
@@ -82,11 +77,7 @@ def _judge_run(args: Args, folder: Path) -> Sequence[GuardResult]:
     except DataNotFound:
         images = None
     return check_run(
-        judged,
-        images,
-        ledger=ledger_of(judged, args.ledger),
-        device=choose_device(args.device),
-        data=args.data,
+        judged, images, ledger=ledger_of(judged, args.ledger), device=choose_device(args.device), data=args.data
     )
 
 
@@ -97,8 +88,6 @@ def _print(results: Sequence[GuardResult], subject: str, *, as_json: bool) -> No
     from snellen.show.text import new_console
 
     if as_json:
-        entries = to_json(results)
-        print_json({"subject": subject, "summary": summary(results), "results": entries})
-        return
-    console = new_console()
-    show_guard_results(console, results, passed=True)
+        print_json({"subject": subject, "summary": summary(results), "results": to_json(results)})
+    else:
+        show_guard_results(new_console(), results, passed=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from snellen.cli.options import AboutRuns
 from snellen.errors import InvalidSetting, UsageError
 from snellen.serialize import to_json
 from snellen.show.text import print_json
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from snellen.runs.run import Run
 
 
-@dataclass(frozen=True)
-class Args:
+@dataclass(frozen=True, kw_only=True)
+class Args(AboutRuns):
     """What `snellen evaluate` takes."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
@@ -36,14 +37,6 @@ class Args:
     """Also grade val mirrored, shifted, brightened, blurred, … (23 times), and write robustness.json."""
     reason: str = "final number"
     """Why the test set is opened; goes into the ledger."""
-    ledger: Path | None = None
-    """The ledger's file; else $SNELLEN_LEDGER, else ledger.jsonl beside the runs."""
-    data: Path | None = None
-    """Where the data are, if not where they were."""
-    device: str = "auto"
-    """auto, cpu, cuda or mps."""
-    json: bool = False
-    """Print as JSON."""
 
 
 def run(args: Args) -> int:

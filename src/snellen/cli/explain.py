@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from snellen.cli.options import AsJson
 from snellen.show.text import print_json
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ _WIDEST = 100
 _INDENT = 5  # columns of everything below a title
 
 
-@dataclass(frozen=True)
-class Args:
+@dataclass(frozen=True, kw_only=True)
+class Args(AsJson):
     """What `snellen explain` takes."""
 
     run: Annotated[Path, tyro.conf.Positional]
@@ -36,8 +37,6 @@ class Args:
     """Also write the pictures of all stops as one PNG."""
     data: Path | None = None
     """Where the data are, if not where they were."""
-    json: bool = False
-    """Print as JSON."""
 
 
 def run(args: Args) -> int:

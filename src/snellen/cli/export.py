@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from snellen.cli.options import AsJson
 from snellen.show.text import print_json
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from snellen.metrics.intervals import Rate
 
 
-@dataclass(frozen=True)
-class Args:
+@dataclass(frozen=True, kw_only=True)
+class Args(AsJson):
     """What `snellen export` takes."""
 
     run: Annotated[Path, tyro.conf.Positional]
@@ -29,8 +30,6 @@ class Args:
     """Where the data are, if not where they were: val images for the comparison, training images for int8."""
     ledger: Path | None = None
     """The ledger's file, for the card's line about test; else $SNELLEN_LEDGER, else ledger.jsonl beside the runs."""
-    json: bool = False
-    """Print what was written and how it compares as JSON."""
 
 
 def run(args: Args) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from snellen.cli.own_pictures import OwnPictures
+from snellen.cli.options import AboutData
 from snellen.errors import InvalidSetting, UsageError
 from snellen.show.text import print_json
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from snellen.ladder.rungs import Ladder
 
 
-@dataclass(frozen=True)
-class Args:
+@dataclass(frozen=True, kw_only=True)
+class Args(AboutData):
     """What `snellen ladder` takes."""
 
     dataset: Annotated[str | None, tyro.conf.Positional] = None
@@ -44,18 +44,12 @@ class Args:
     """local trains here, one run after the other; ray on the workers of a cluster, many at once (docs/scale.md)."""
     address: str | None = None
     """Of a Ray cluster, such as auto or HOST:6379; without it, Ray is started on this machine for the ladder."""
-    data: Path | None = None
-    """Where the files are; else $SNELLEN_DATA, ./data and the cache are searched."""
     download: bool = False
     """Fetch the data set if it is nowhere."""
-    own_pictures: OwnPictures = field(default_factory=OwnPictures)
-    """How your own pictures are read; for other data without effect, and refused."""
     runs: Path = Path("runs")
     """Folder that holds the ladder's folder."""
     name: str | None = None
     """The folder is RUNS/ladder-NAME; by default DATA-PRESET, with the settings."""
-    json: bool = False
-    """Print the table as JSON on stdout."""
 
 
 def run(args: Args) -> int:
@@ -86,7 +80,7 @@ def _run(args: Args, dataset_name: str, ladder: Ladder) -> int:
 
     folder = args.runs / _folder_name(args, dataset_name, ladder.title)
     progress = Progress(quiet=args.json)
-    dataset = args.own_pictures.load(dataset_name, data=args.data, download=args.download, progress=progress)
+    dataset = args.load(dataset_name, progress, download=args.download)
     progress.about(dataset.about)
     if args.test and dataset.test is None:
         raise UsageError(f"{dataset_name} has no test set of its own; leave --test out.")
@@ -94,8 +88,7 @@ def _run(args: Args, dataset_name: str, ladder: Ladder) -> int:
     plan = run_ladder(plan, dataset, reuse=args.reuse, on=args.engine, address=args.address, quiet=args.json)
     results = read_results(plan)
     if args.test:
-        test = open_test(plan, ledger=args.ledger, data=args.data, device=args.device)
-        results = replace(results, test=test)
+        results = replace(results, test=open_test(plan, ledger=args.ledger, data=args.data, device=args.device))
     write_results(results)
     if args.json:
         print_json(results_json(results))

@@ -7,28 +7,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from snellen.cli.options import AsJson
+from snellen.data.ledger import Ledger
 from snellen.errors import UsageError
 from snellen.metrics.intervals import Rate, level_among, mean_over_seeds
 from snellen.paths import user_path
 from snellen.show.text import print_json
 
 
-@dataclass(frozen=True)
-class Args:
+@dataclass(frozen=True, kw_only=True)
+class Args(AsJson):
     """What `snellen ledger` takes."""
 
     ledger: Path | None = None
     """The ledger's file; else $SNELLEN_LEDGER, else runs/ledger.jsonl."""
     merge: Path | None = None
     """Take over the lines of this other ledger, from another machine or folder."""
-    json: bool = False
-    """Print as JSON."""
 
 
 def run(args: Args) -> int:
     """List, check, merge; exit code 1 when the chain of lines is broken."""
-    from snellen.data.ledger import Ledger
-
     ledger = Ledger(args.ledger or user_path(os.environ.get("SNELLEN_LEDGER") or "runs/ledger.jsonl"))
     if args.merge is not None:
         if not args.merge.is_file():
@@ -45,14 +43,12 @@ def run(args: Args) -> int:
     return int(bool(problems))
 
 
-def _print(ledger: object, problems: list[str]) -> None:
+def _print(ledger: Ledger, problems: list[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from snellen.data.ledger import Ledger
     from snellen.show.text import new_console
 
-    assert isinstance(ledger, Ledger)
     console = new_console()
     everything, numbers = ledger.lines(), ledger.look_numbers()
     lines = [line for line in everything if line.kind == "intent"]

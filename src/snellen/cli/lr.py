@@ -2,58 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
-from snellen.cli.own_pictures import OwnPictures
+from snellen.cli.options import ToTrain
 from snellen.errors import UsageError
 from snellen.show.text import print_json
 
 
-@dataclass(frozen=True)
-class Args:
+@dataclass(frozen=True, kw_only=True)
+class Args(ToTrain):
     """What `snellen lr` takes."""
 
     dataset: Annotated[str, tyro.conf.Positional] = "cifar10"
     """cifar10, eyechart, or your own pictures."""
-    recipe: str | None = None
-    """A recipe's name or a .json file; else the data set's usual one."""
-    set: tuple[str, ...] = ()
-    """Change fields of the recipe: --set batch_size=256"""
     steps: int = 100
     """Training steps, each at a higher rate."""
-    seed: int = 0
-    """Of initialisation, order and augmentation."""
-    device: str = "auto"
-    """auto, cpu, cuda or mps."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """auto takes bf16 where it is measured to be faster."""
-    data: Path | None = None
-    """Where the files are; else $SNELLEN_DATA, ./data and the cache are searched."""
-    own_pictures: OwnPictures = field(default_factory=OwnPictures)
-    """How your own pictures are read; for other data without effect, and refused."""
     out: Path | None = None
     """Draw the curve into this file: lr.png"""
-    json: bool = False
-    """Print the whole curve as JSON."""
 
 
 def run(args: Args) -> int:
     """Test, suggest, draw."""
     if args.out is not None and args.out.suffix != ".png":
         raise UsageError(f"--out {args.out} is not a .png file. Write for example --out {args.out.stem or 'lr'}.png")
-    from snellen.recipes.catalog import default_recipe, find_recipe
-    from snellen.recipes.json_form import with_settings
     from snellen.show.progress import Progress
     from snellen.train.lr_finder import range_test, rates
     from snellen.train.setup import prepare
 
     progress = Progress(quiet=args.json)
-    dataset = args.own_pictures.load(args.dataset, data=args.data, download=False, progress=progress)
-    recipe = with_settings(find_recipe(args.recipe) if args.recipe else default_recipe(args.dataset), args.set)
+    dataset = args.load(args.dataset, progress)
+    recipe = args.chosen_recipe(args.dataset)
     setup = prepare(recipe, dataset, seed=args.seed, device=args.device, precision=args.precision)
     progress.begin(steps=args.steps, done=0, images_per_step=recipe.batch_size)
     try:

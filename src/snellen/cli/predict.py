@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 
 import tyro
 
+from snellen.cli.options import AsJson
 from snellen.errors import InvalidSetting, UsageError
 from snellen.show.text import print_json
 
 
-@dataclass(frozen=True)
-class Args:
+@dataclass(frozen=True, kw_only=True)
+class Args(AsJson):
     """What `snellen predict` takes."""
 
     run: Annotated[Path, tyro.conf.Positional]
@@ -28,8 +29,6 @@ class Args:
     """Average over the recipe's test-time views."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
-    json: bool = False
-    """Print one JSON list."""
 
 
 def run(args: Args) -> int:

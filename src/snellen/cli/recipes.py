@@ -7,19 +7,18 @@ from typing import Annotated
 
 import tyro
 
+from snellen.cli.options import AsJson
 from snellen.recipes.catalog import RECIPES, find_recipe
 from snellen.recipes.recipe import Expect
 from snellen.show.text import print_json
 
 
-@dataclass(frozen=True)
-class Args:
+@dataclass(frozen=True, kw_only=True)
+class Args(AsJson):
     """What `snellen recipes` takes."""
 
     name: Annotated[str | None, tyro.conf.Positional] = None
     """Show this one in full, as the JSON that --recipe FILE.json reads."""
-    json: bool = False
-    """Print as JSON."""
 
 
 def run(args: Args) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from snellen.cli.options import AsJson
 from snellen.errors import RunError, UsageError
 from snellen.show.text import print_json
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from snellen.trackers.tracker import Target
 
 
-@dataclass(frozen=True)
-class Args:
+@dataclass(frozen=True, kw_only=True)
+class Args(AsJson):
     """What `snellen track` takes."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
@@ -32,8 +33,6 @@ class Args:
     """hub: where the data are, if not where they were: the export is compared on val images."""
     ledger: Path | None = None
     """hub: the ledger's file, for the card; else $SNELLEN_LEDGER, else ledger.jsonl beside the runs."""
-    json: bool = False
-    """Print what was handed over as JSON."""
 
 
 def run(args: Args) -> int:

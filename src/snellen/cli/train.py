@@ -2,46 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
-from snellen.cli.own_pictures import OwnPictures
+from snellen.cli.options import ToTrain
 from snellen.errors import UsageError
-from snellen.recipes.catalog import default_recipe, find_recipe
-from snellen.recipes.json_form import with_settings
 from snellen.recipes.recipe import Recipe
 from snellen.show.text import print_json
 
 
-@dataclass(frozen=True)
-class Args:
+@dataclass(frozen=True, kw_only=True)
+class Args(ToTrain):
     """What `snellen train` takes."""
 
     dataset: Annotated[str | None, tyro.conf.Positional] = None
     """cifar10, eyechart, or your own pictures: a folder of class folders, a table (.csv, .parquet), shards (.tar)."""
-    recipe: str | None = None
-    """A recipe's name (snellen recipes lists them) or a .json file."""
-    set: tuple[str, ...] = ()
-    """Change fields of the recipe: --set epochs=3 optimizer.lr=0.05"""
     budget: str | None = None
     """Fit the schedule into this time, such as 5m, 90s or 1h: speed is measured first."""
-    seed: int = 0
-    """Of initialisation, order and augmentation."""
     final: bool = False
     """Train on train + val with the fixed schedule, and choose nothing: for the last number."""
-    device: str = "auto"
-    """auto, cpu, cuda or mps."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """auto takes bf16 where it is measured to be faster."""
-    data: Path | None = None
-    """Where the files are; else $SNELLEN_DATA, ./data and the cache are searched."""
     download: bool = False
     """Fetch the data set if it is nowhere."""
-    own_pictures: OwnPictures = field(default_factory=OwnPictures)
-    """How your own pictures are read; for other data without effect, and refused."""
     weights: str | None = None
     """Begin with this .safetensors file, or "pretrained": what timm or torchvision publish for their models."""
     runs: Path = Path("runs")
@@ -54,8 +38,6 @@ class Args:
     """Go on with this interrupted run; takes nothing else but --data and --track."""
     dry_run: bool = False
     """Print the resolved recipe and stop."""
-    json: bool = False
-    """Print the result as JSON on stdout."""
 
 
 def run(args: Args) -> int:
@@ -66,8 +48,7 @@ def run(args: Args) -> int:
         raise UsageError(
             "Which data? snellen train cifar10, snellen train ./my-pictures, or snellen train eyechart (built in)."
         )
-    recipe = find_recipe(args.recipe) if args.recipe else default_recipe(args.dataset)
-    recipe = with_settings(recipe, args.set)
+    recipe = args.chosen_recipe(args.dataset)
     if args.dry_run and args.budget:
         raise UsageError("--budget has no effect with --dry-run, which measures nothing. Leave one of them out.")
     if args.dry_run:
@@ -79,6 +60,7 @@ def run(args: Args) -> int:
 def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
     from snellen.runs.run import require_place
     from snellen.show.progress import Progress
+    from snellen.show.terminal import show_run
     from snellen.trackers.tracker import targets
     from snellen.train.budget import fit_into, parse_duration
     from snellen.train.ddp import launched
@@ -91,24 +73,18 @@ def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
     if seconds is not None and workers.count > 1:
         raise UsageError("--budget measures the speed of one process; with several workers give --set epochs=…")
     options = FitOptions(
-        seed=args.seed,
-        final=args.final,
-        device=args.device,
-        precision=args.precision,
-        weights=args.weights,
-        runs=args.runs,
-        name=args.name,
-        track=args.track,
-    )
+        seed=args.seed, final=args.final, device=args.device, precision=args.precision, weights=args.weights,
+        runs=args.runs, name=args.name, track=args.track,
+    )  # fmt: skip
     progress = Progress(quiet=args.json or not workers.first)
     with workers.one_before_the_others():
-        dataset = args.own_pictures.load(dataset_name, data=args.data, download=args.download, progress=progress)
+        dataset = args.load(dataset_name, progress, download=args.download)
     progress.about(dataset.about)
     if seconds is not None:
         recipe = fit_into(recipe, dataset, options, seconds=seconds, progress=progress)
     finished = fit(recipe, dataset, options, progress)
     if workers.first:
-        _print_result(finished.folder, args.json)
+        show_run(finished.folder, as_json=args.json)
     return 0
 
 
@@ -116,6 +92,7 @@ def _resume(args: Args) -> int:
     from snellen.data.run_images import images_of
     from snellen.runs.run import open_run, require_place
     from snellen.show.progress import Progress
+    from snellen.show.terminal import show_run
     from snellen.train.ddp import launched
     from snellen.train.fit import resume
 
@@ -132,11 +109,5 @@ def _resume(args: Args) -> int:
         dataset = images_of(interrupted, args.data, decoding=progress.decoding).dataset
     finished = resume(interrupted, dataset, progress, track=args.track)
     if workers.first:
-        _print_result(finished.folder, args.json)
+        show_run(finished.folder, as_json=args.json)
     return 0
-
-
-def _print_result(folder: Path, as_json: bool) -> None:
-    from snellen.show.terminal import show_run
-
-    show_run(folder, as_json=as_json)

@@ -7,64 +7,36 @@ import os
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Annotated
 
-import tyro
-
-from snellen.errors import InvalidSetting, MissingExtra, UsageError
+from snellen.cli.options import OfPage
+from snellen.errors import InvalidSetting, MissingExtra
 
 _FIRST_PORT, _LAST_PORT = 1024, 65_535
 
 
-@dataclass(frozen=True)
-class Args:
+@dataclass(frozen=True, kw_only=True)
+class Args(OfPage):
     """What `snellen view` takes."""
 
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Finished run folders on the same data; the first one is looked at closely."""
     port: int = 0
     """Where to listen on 127.0.0.1; 0 takes a free port."""
-    data: Path | None = None
-    """Where the data are, if not where they were."""
-    device: str = "auto"
-    """auto, cpu, cuda or mps."""
-    ledger: Path | None = None
-    """The ledger's file; else $SNELLEN_LEDGER, else ledger.jsonl beside the runs."""
-    layer_views: int = 60
-    """Pictures with activations, Grad-CAM and nearest training pictures."""
     no_browser: bool = False
     """Only print the address."""
-    json: bool = False
-    """Print the address as JSON."""
 
 
 def run(args: Args) -> int:
     """Serve until Ctrl-C or SIGTERM; returns the exit code."""
-    if not args.runs:
-        raise UsageError("Which run? snellen view runs/NAME")
-    if args.layer_views < 0:
-        raise InvalidSetting(f"--layer-views {args.layer_views} is not possible: 0 or more pictures.")
     if args.port != 0 and not _FIRST_PORT <= args.port <= _LAST_PORT:
         raise InvalidSetting(f"--port {args.port} is not possible: {_FIRST_PORT} to {_LAST_PORT}, or 0 for a free one.")
     if not all(find_spec(name) for name in ("starlette", "uvicorn")):
         raise MissingExtra("The viewer needs Starlette and uvicorn: pip install 'snellen[view]'")
     import webbrowser
 
-    from snellen.report.page import Options
     from snellen.runs.run import open_run
-    from snellen.show.text import new_console
     from snellen.viewer.auth import Tokens
     from snellen.viewer.server import address, build_app, listen, port_of, prepare, server
 
-    console = new_console(stderr=True, quiet=args.json)
-    options = Options(
-        data=args.data,
-        device=args.device,
-        layer_views=args.layer_views,
-        ledger=args.ledger,
-        say=lambda text: console.print(text, style="dim", markup=False),
-    )
+    options = args.page_options("view")
     runs = [open_run(path) for path in args.runs]
     with listen(args.port) as door:  # before a minute of work: a port that is taken should be known now
         port, tokens = port_of(door), Tokens()

@@ -70,7 +70,8 @@ def engine(name: EngineName, *, address: str | None, device: str) -> Iterator[En
 
     Args:
         name: "local" or "ray".
-        address: of a Ray cluster; None starts Ray on this machine and ends it with the context.
+        address: of a Ray cluster, such as "auto" or "HOST:6379"; None starts Ray on this machine and ends it with the
+            context.
         device: what each run needs: "cpu", "cuda" or "mps".
 
     Raises:
@@ -97,16 +98,7 @@ def train_here(
 
 @contextmanager
 def workers_of(address: str | None, device: str) -> Iterator[tuple[Any, int]]:
-    """Ray, connected while the context lasts, and how many runs it trains side by side.
-
-    Args:
-        address: of a cluster, such as "auto" or "HOST:6379"; None starts one on this machine, for this ladder alone.
-        device: what each run needs.
-
-    Raises:
-        MissingExtra: Ray is not installed.
-        UsageError: no cluster answers there, or it has no such device.
-    """
+    """Ray, connected while the context lasts, and how many runs it trains side by side; as `engine` says."""
     ray = _library(own=address is None)
     if ray.is_initialized():  # whoever connected this process before keeps the connection
         yield ray, _at_once(ray, device)
@@ -135,10 +127,7 @@ def train_on_ray(
         else:
             ahead.append((rung, seed))
     task = ray.remote(_train_in_worker).options(
-        num_cpus=1,
-        num_gpus=1 if plan.device == "cuda" else 0,
-        max_retries=_RETRIES,
-        retry_exceptions=[_TakenAway],
+        num_cpus=1, num_gpus=1 if plan.device == "cuda" else 0, max_retries=_RETRIES, retry_exceptions=[_TakenAway]
     )
     shared = replace(plan, folder=plan.folder.resolve())
     about = (dataset.name, dataset.source, tuple(sorted(dataset.loading.items())))
@@ -259,16 +248,7 @@ def _connect(ray: Any, address: str | None, folder: str) -> None:
 
 
 def start(ray: Any, folder: str, *, processors: int | None = None) -> None:
-    """Start Ray on this machine and connect to it.
-
-    Args:
-        ray: from `_library`.
-        folder: for its files.
-        processors: it may use; None means all.
-
-    Raises:
-        RunError: it did not start.
-    """
+    """Start Ray on this machine, its files in `folder`, with so many processors or all; and connect to it."""
     for left in reversed(range(_STARTS)):
         try:
             ray.init(
@@ -278,9 +258,8 @@ def start(ray: Any, folder: str, *, processors: int | None = None) -> None:
             return
         except Exception as error:  # Ray raises plain ones; on a busy machine half a minute is not enough for it
             if not left:
-                raise RunError(
-                    f"Ray did not start on this machine ({_first_line(error)}). Try --engine local."
-                ) from error
+                reason = _first_line(error)
+                raise RunError(f"Ray did not start on this machine ({reason}). Try --engine local.") from error
             ray.shutdown()
 
 

@@ -23,14 +23,7 @@ from snellen.train.fit import FitOptions, fit, resume
 
 @dataclass(frozen=True)
 class Trained:
-    """A run of a ladder that has ended.
-
-    Attributes:
-        rung: its recipe's place in the ladder.
-        seed: of the training.
-        run: its folder; finished, or diverged.
-        reused: it was there before.
-    """
+    """A run of a ladder that has ended, finished or diverged; `reused` if it was there before."""
 
     rung: Rung
     seed: int
@@ -47,30 +40,18 @@ def is_done(plan: Plan, rung: Rung, seed: int) -> bool:
 def train_one(
     plan: Plan, rung: Rung, seed: int, dataset: Dataset, reuse: Sequence[Path], progress: Progress
 ) -> Trained:
-    """The run of one rung and seed, trained as far as it is not.
-
-    Args:
-        plan: of the ladder.
-        rung: one of its rungs.
-        seed: one of its seeds.
-        dataset: the one of the plan.
-        reuse: folders of runs from which an equal training is copied.
-        progress: where to show it.
+    """The run of one rung and seed, trained as far as it is not; `reuse` are folders of runs to copy it from.
 
     Raises:
         SnellenError: with one sentence, whatever is wrong; a loss that became NaN is none, but noted in the run.
         Interrupted: SIGINT, SIGTERM or SIGHUP; the same call goes on from there.
     """
     folder = plan.folder / plan.run_name(rung, seed)
+    options = FitOptions(seed=seed, device=plan.device, precision=plan.precision, runs=plan.folder, name=folder.name)
     _clear_stub(folder)
     try:
         if not folder.exists() and not copy_trained(plan, rung, seed, reuse):
-            fit(
-                rung.recipe,
-                dataset,
-                FitOptions(seed=seed, device=plan.device, precision=plan.precision, runs=plan.folder, name=folder.name),
-                progress,
-            )
+            fit(rung.recipe, dataset, options, progress)
             return Trained(rung, seed, open_run(folder), reused=False)
         run = checked_run(plan, rung, seed)
         if run.info["status"] in ("finished", "diverged"):  # the same seed would diverge again
@@ -114,13 +95,7 @@ def _clear_stub(folder: Path) -> None:
 
 
 def copy_trained(plan: Plan, rung: Rung, seed: int, others: Sequence[Path]) -> bool:
-    """Copy the run of a rung and seed from the first of `others` that has it; returns whether one did.
-
-    Args:
-        plan: of the ladder that wants it.
-        rung: what it is to be the training of.
-        seed: of the training.
-        others: folders of run folders, such as those of other ladders.
+    """Copy the run of a rung and seed from the first folder of runs in `others` that has it; returns whether one did.
 
     Raises:
         UsageError: one of `others` is no folder.

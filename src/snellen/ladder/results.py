@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -21,13 +22,7 @@ from snellen.ladder.verdict import RungResult, SeedResult, judge
 from snellen.metrics.calibration import confidences, expected_calibration_error, fit_temperature, null_ece
 from snellen.metrics.classification import hard_cross_entropy, smoothing_floor
 from snellen.metrics.confusion import ConfusedPair, confusion_matrix, worst_pairs
-from snellen.metrics.intervals import (
-    Rate,
-    SeedDifference,
-    SeedSummary,
-    mean_over_seeds,
-    paired_difference_over_seeds,
-)
+from snellen.metrics.intervals import Rate, SeedDifference, SeedSummary, mean_over_seeds, paired_difference_over_seeds
 from snellen.metrics.learning_curves import Curve
 from snellen.predict.predictions import Predictions, stored_predictions
 from snellen.runs.run import Run
@@ -111,15 +106,9 @@ class LadderResults:
 
 def results_json(results: LadderResults) -> dict[str, Any]:
     """The whole table with what stands behind it; what results.json holds."""
+    of_plan = ("title", "folder", "data", "settings", "device", "precision", "seeds", "seed_counts")
     return {
-        "title": results.plan.title,
-        "folder": str(results.plan.folder),
-        "data": results.plan.data,
-        "settings": list(results.plan.settings),
-        "device": results.plan.device,
-        "precision": results.plan.precision,
-        "seeds": list(results.plan.seeds),
-        "seed_counts": list(results.plan.seed_counts),
+        **{name: to_json(getattr(results.plan, name)) for name in of_plan},
         "rungs": to_json(results.rungs),
         "top": {
             "rung": results.top,
@@ -186,17 +175,15 @@ def open_test(plan: Plan, *, ledger: Path | None = None, data: Path | None = Non
     complete_pictures(runs, look)
     by_run = dict(zip(look.runs, look.predictions, strict=True))
     plain = [[_share(by_run[run.name]) for run in row] for row in rows]
-    first = look.predictions[0]
+    first, over_seeds = look.predictions[0], partial(mean_over_seeds, level=look.level)
     averaged = [[_share(by_run[run.name].with_tta()) for run in row] for row in rows]
     return TestResults(
         look=look.number,
         repeated=look.repeated,
         ledger=look.ledger,
         images=len(first),
-        accuracy=tuple(mean_over_seeds(row, level=look.level) for row in plain),
-        with_tta=None
-        if first.tta_logits is None
-        else tuple(mean_over_seeds(row, level=look.level) for row in averaged),
+        accuracy=tuple(map(over_seeds, plain)),
+        with_tta=None if first.tta_logits is None else tuple(map(over_seeds, averaged)),
         tta=first.tta,
         differences=tuple(
             None if rung.baseline is None else paired_difference_over_seeds(plain[rung.baseline], row, level=look.level)

@@ -34,13 +34,7 @@ _FORMAT = 1
 
 
 def plan_ladder(
-    ladder: Ladder,
-    dataset: Dataset,
-    folder: Path,
-    *,
-    seeds: int = 3,
-    device: str = "auto",
-    precision: str = "auto",
+    ladder: Ladder, dataset: Dataset, folder: Path, *, seeds: int = 3, device: str = "auto", precision: str = "auto"
 ) -> Plan:
     """What is going to be trained. Nothing is written, and a rung that cannot be trained is refused now.
 

@@ -7,7 +7,7 @@ a name that promises more or less than the recipes hold would show in the table.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from snellen.recipes.catalog import find_recipe
 from snellen.recipes.cifar10 import SMALL_CNN, SMALL_CNN_AUGMENTED, SMALL_CNN_BASELINE
 from snellen.recipes.json_form import with_settings
 from snellen.recipes.recipe import Recipe
-from snellen.serialize import to_json
+from snellen.serialize import flat, to_json
 
 PLAN_FILE = "ladder.json"
 _MOST_SEEDS = 1_000
@@ -73,28 +73,22 @@ class Ladder:
     settings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A ladder: rungs x seeds on one data set, in one folder.
+@dataclass(frozen=True, kw_only=True)
+class Plan(Ladder):
+    """A ladder to train: rungs x seeds on one data set, in one folder.
 
     Attributes:
         folder: RUNS/ladder-NAME; every run is a folder in it.
-        title: what it is called in its table: the preset's name, or the recipes'.
         data: name of the data set.
         fingerprints: of the train and val images, by content.
-        rungs: in the order of the table.
-        settings: `key=value` that were applied to every rung; not empty means it is not the preset's own ladder.
         device: "cpu", "cuda" or "mps", for all runs.
         precision: "fp32" or "bf16", for all runs.
         seed_counts: how many seeds each table so far was made from, the present one last.
     """
 
     folder: Path
-    title: str
     data: str
     fingerprints: tuple[str, str]
-    rungs: tuple[Rung, ...]
-    settings: tuple[str, ...]
     device: str
     precision: str
     seed_counts: tuple[int, ...]
@@ -130,7 +124,7 @@ def preset(name: str) -> tuple[Rung, ...]:
     """
     if name not in PRESETS:
         raise unknown_name("ladder preset", name, PRESETS, list_with="snellen ladder --help")
-    return PRESETS[name]()
+    return PRESETS[name]
 
 
 def rungs_of(names: Sequence[str]) -> tuple[Rung, ...]:
@@ -189,17 +183,20 @@ def require_one_test_view(rungs: Sequence[Rung]) -> None:
     Raises:
         UsageError: the recipes declare different test-time augmentations.
     """
-    views = sorted({_views(rung.recipe) for rung in rungs})
+    views = set()
+    for recipe in (rung.recipe for rung in rungs):
+        unsure = "" if recipe.tta_fraction == 1 else f" for {100 * recipe.tta_fraction:g} % of the images"
+        views.add(f"{recipe.tta}{unsure}")
     if len(views) > 1:
         raise UsageError(
-            f"One look grades all rungs alike; these declare different test-time views ({', '.join(views)}). "
+            f"One look grades all rungs alike; these declare different test-time views ({', '.join(sorted(views))}). "
             "Give them one: --set tta=none"
         )
 
 
 def changes(before: Recipe, after: Recipe) -> tuple[Change, ...]:
     """Every field in which two recipes differ, names and notes aside; empty if they train the same way."""
-    old, new = _flat(to_json(before)), _flat(to_json(after))
+    old, new = flat(to_json(before)), flat(to_json(after))
     fields = [field for field in dict.fromkeys((*old, *new)) if field not in _TITLES]
     return tuple(Change(field, old.get(field), new.get(field)) for field in fields if old.get(field) != new.get(field))
 
@@ -219,77 +216,50 @@ def slug(text: str, longest: int = 60) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:longest].rstrip("-.") or "rung"
 
 
-def _views(recipe: Recipe) -> str:
-    unsure = "" if recipe.tta_fraction == 1 else f" for {100 * recipe.tta_fraction:g} % of the images"
-    return f"{recipe.tta}{unsure}"
-
-
-def _lesson() -> tuple[Rung, ...]:
-    return (
-        Rung("baseline", SMALL_CNN_BASELINE),
-        Rung("+ crop and flip", SMALL_CNN_AUGMENTED, 0),
-        Rung("+ cosine, momentum, decay", SMALL_CNN, 1),
-    )
-
-
-def _lesson_split() -> tuple[Rung, ...]:
-    """The preset `lesson` changes three things at once in its last step; here each stands alone on the second rung."""
-    return (
-        Rung("baseline", SMALL_CNN_BASELINE),
-        Rung("+ crop and flip", SMALL_CNN_AUGMENTED, 0),
-        Rung("+ cosine alone", _with(SMALL_CNN_AUGMENTED, "cosine", "schedule.shape=cosine", "schedule.per=epoch"), 1),
-        Rung("+ momentum alone", _with(SMALL_CNN_AUGMENTED, "momentum", "optimizer.momentum=0.9"), 1),
-        Rung("+ weight decay alone", _with(SMALL_CNN_AUGMENTED, "decay", "optimizer.weight_decay=5e-4"), 1),
-        Rung("+ all three", SMALL_CNN, 1),
-    )
-
-
-def _regularizers() -> tuple[Rung, ...]:
-    """What regularizers do to train and val curves: augmentation, then smoothing, then a cosine schedule."""
-    smoothed = _with(SMALL_CNN_AUGMENTED, "smoothing", "label_smoothing=0.1")
-    return (
-        Rung("no augmentation", SMALL_CNN_BASELINE),
-        Rung("+ augmentation", SMALL_CNN_AUGMENTED, 0),
-        Rung("+ label smoothing", smoothed, 1),
-        Rung("+ cosine", _with(smoothed, "cosine", "schedule.shape=cosine", "schedule.per=epoch"), 2),
-    )
-
-
-def _leave_one_out() -> tuple[Rung, ...]:
-    without = {
-        "without crop": ("augment.crop_pixels=0",),
-        "without flip": ("augment.flip=none",),
-        "without cosine": ("schedule.shape=constant",),
-        "without momentum": ("optimizer.momentum=0.0",),
-        "without weight decay": ("optimizer.weight_decay=0.0",),
-    }
-    left_out = (
-        Rung(name, _with(SMALL_CNN, slug(name), *settings), 0, removes=True) for name, settings in without.items()
-    )
-    return (Rung("full recipe", SMALL_CNN), *left_out)
-
-
-PRESETS: dict[str, Callable[[], tuple[Rung, ...]]] = {
-    "lesson": _lesson,
-    "lesson-split": _lesson_split,
-    "regularizers": _regularizers,
-    "leave-one-out": _leave_one_out,
-}
-
-
 def _with(recipe: Recipe, suffix: str, *settings: str) -> Recipe:
     """A changed recipe under a name of its own: the ledger and a run folder tell recipes apart by it."""
     return with_settings(recipe, settings).replace(name=f"{recipe.name}_{suffix.replace('-', '_')}", note="")
-
-
-def _flat(content: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested objects as one, its keys spelled as `--set` spells them; lists and None stay whole."""
-    if not isinstance(content, dict):
-        return {prefix.rstrip("."): content}
-    return {key: value for name, item in content.items() for key, value in _flat(item, f"{prefix}{name}.").items()}
 
 
 def _short(value: Any) -> str:
     if value is None:
         return "–"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+_SMOOTHED = _with(SMALL_CNN_AUGMENTED, "smoothing", "label_smoothing=0.1")
+_COSINE = ("cosine", "schedule.shape=cosine", "schedule.per=epoch")
+_LEFT_OUT = {
+    "without crop": "augment.crop_pixels=0",
+    "without flip": "augment.flip=none",
+    "without cosine": "schedule.shape=constant",
+    "without momentum": "optimizer.momentum=0.0",
+    "without weight decay": "optimizer.weight_decay=0.0",
+}
+PRESETS: dict[str, tuple[Rung, ...]] = {
+    "lesson": (
+        Rung("baseline", SMALL_CNN_BASELINE),
+        Rung("+ crop and flip", SMALL_CNN_AUGMENTED, 0),
+        Rung("+ cosine, momentum, decay", SMALL_CNN, 1),
+    ),
+    # The last step of `lesson` changes three things at once; here each stands alone on the second rung.
+    "lesson-split": (
+        Rung("baseline", SMALL_CNN_BASELINE),
+        Rung("+ crop and flip", SMALL_CNN_AUGMENTED, 0),
+        Rung("+ cosine alone", _with(SMALL_CNN_AUGMENTED, *_COSINE), 1),
+        Rung("+ momentum alone", _with(SMALL_CNN_AUGMENTED, "momentum", "optimizer.momentum=0.9"), 1),
+        Rung("+ weight decay alone", _with(SMALL_CNN_AUGMENTED, "decay", "optimizer.weight_decay=5e-4"), 1),
+        Rung("+ all three", SMALL_CNN, 1),
+    ),
+    # What they do to train and val curves.
+    "regularizers": (
+        Rung("no augmentation", SMALL_CNN_BASELINE),
+        Rung("+ augmentation", SMALL_CNN_AUGMENTED, 0),
+        Rung("+ label smoothing", _SMOOTHED, 1),
+        Rung("+ cosine", _with(_SMOOTHED, *_COSINE), 2),
+    ),
+    "leave-one-out": (
+        Rung("full recipe", SMALL_CNN),
+        *(Rung(name, _with(SMALL_CNN, slug(name), change), 0, removes=True) for name, change in _LEFT_OUT.items()),
+    ),
+}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
 
-from snellen.ladder.results import LadderResults, known_pairs, results_json
+from snellen.ladder.results import LadderResults, TestResults, known_pairs, results_json
 from snellen.ladder.run import clock
 from snellen.ladder.rungs import one_model
 from snellen.ladder.verdict import RungResult, Verdict
+from snellen.metrics.compare import PairedDifference
 from snellen.metrics.intervals import SeedDifference, SeedSummary, level_among
 from snellen.metrics.learning_curves import curves_json
 from snellen.runs.atomic import write_json, write_text
@@ -37,8 +38,7 @@ def print_table(console: Console, results: LadderResults) -> None:
     show_paragraph(console, _headline(results), style="bold")
     header = ["rung", f"val %{_spread_words(results)}", _difference_words(results), "verdict"]
     rows = [
-        [rung.rung.name, mean_and_sd(rung.accuracy), difference_text(rung.verdict), _word(rung)]
-        for rung in results.rungs
+        [rung.name, mean_and_sd(rung.accuracy), difference_text(rung.verdict), _word(rung)] for rung in results.rungs
     ]
     show_rows(console, header, rows, styles=_STYLES)
     console.print()
@@ -47,25 +47,19 @@ def print_table(console: Console, results: LadderResults) -> None:
     if results.test is not None:
         console.print()
         show_paragraph(console, f"Test, {results.test.images:,} images", style="bold")
-        show_rows(console, _test_header(results), _test_rows(results))
+        show_rows(console, *_test_table(results, results.test))
         console.print()
-        for sentence in _test_notes(results):
+        for sentence in _test_notes(results.test):
             show_paragraph(console, sentence)
 
 
 def markdown(results: LadderResults) -> str:
     """The table and all that belongs to it as a Markdown page."""
-    header = [
-        "rung",
-        "changes",
-        f"val, %{_spread_words(results)}",
-        "last epoch, %",
-        _difference_words(results),
-        "verdict",
-    ]
+    val = f"val, %{_spread_words(results)}"
+    header = ["rung", "changes", val, "last epoch, %", _difference_words(results), "verdict"]
     rows = [
         [
-            rung.rung.name,
+            rung.name,
             "; ".join(map(str, rung.changes)) or "–",
             mean_and_sd(rung.accuracy),
             mean_and_sd(rung.last_accuracy),
@@ -75,13 +69,12 @@ def markdown(results: LadderResults) -> str:
         for rung in results.rungs
     ]
     parts = [f"# {_headline(results)}", _markdown_table(header, rows)]
-    sentences = (*_reasons(results), *_notes(results), *_pairs(results))
-    parts.append("\n".join(f"- {sentence}" for sentence in sentences))
+    parts.append(_listed((*_reasons(results), *_notes(results), *_pairs(results))))
     parts += ["![Accuracy, loss and gap over epochs](curves.png)", "## Every run", _runs_table(results.rungs)]
     if any(results.calibration):
         parts += ["## Calibration", _calibration_markdown(results)]
     if results.test is not None:
-        parts += ["## Test", _test_markdown(results), "\n".join(f"- {sentence}" for sentence in _test_notes(results))]
+        parts += ["## Test", _markdown_table(*_test_table(results, results.test)), _listed(_test_notes(results.test))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -96,18 +89,13 @@ def difference_text(verdict: Verdict | None) -> str:
     """The difference in points with its 95 % interval: over seeds, or over images where there is one seed."""
     if verdict is None or verdict.difference is None:
         return ""
-    if verdict.over_images is not None:
-        return _points(verdict.difference.mean, verdict.over_images.low, verdict.over_images.high)
-    return _difference(verdict.difference)
+    return _points(verdict.difference.mean, verdict.over_images or verdict.difference)
 
 
-def _difference(difference: SeedDifference) -> str:
-    return _points(difference.mean, difference.low, difference.high)
-
-
-def _points(mean: float, low: float | None, high: float | None) -> str:
-    interval = "" if low is None or high is None else f" ({100 * low:+.2f} to {100 * high:+.2f})"
-    return f"{100 * mean:+.2f}{interval}"
+def _points(mean: float, over: SeedDifference | PairedDifference) -> str:
+    if over.low is None or over.high is None:
+        return f"{100 * mean:+.2f}"
+    return f"{100 * mean:+.2f} ({100 * over.low:+.2f} to {100 * over.high:+.2f})"
 
 
 def _word(rung: RungResult) -> str:
@@ -132,9 +120,9 @@ def _difference_words(results: LadderResults) -> str:
 def _changes(results: LadderResults) -> Iterator[str]:
     for at, rung in enumerate(results.rungs):
         if rung.changes:
-            above = results.rungs[at - 1].rung.name
+            above = results.rungs[at - 1].name
             against = "" if rung.compared_with == above else f" (against {rung.compared_with!r})"
-            yield f"{rung.rung.name}{against}: {'; '.join(map(str, rung.changes))}"
+            yield f"{rung.name}{against}: {'; '.join(map(str, rung.changes))}"
 
 
 def _reasons(results: LadderResults) -> Iterator[str]:
@@ -146,12 +134,12 @@ def _reasons(results: LadderResults) -> Iterator[str]:
         return
     for rung in results.rungs:
         if rung.verdict and rung.verdict.word == "undecided":
-            yield f"{rung.rung.name} is undecided: {rung.verdict.reason}."
+            yield f"{rung.name} is undecided: {rung.verdict.reason}."
 
 
 def _notes(results: LadderResults) -> Iterator[str]:
     plan, rungs = results.plan, results.rungs
-    if any(rung.rung.removes for rung in rungs):
+    if any(rung.removes for rung in rungs):
         yield "These rungs leave something out: kept means that what is left out earns its place."
     if len(set(plan.seed_counts)) > 1:
         counts = ", then ".join(map(str, plan.seed_counts))
@@ -180,26 +168,19 @@ def _pairs(results: LadderResults) -> Iterator[str]:
         yield f"CIFAR-10's usual worst pairs here: {places}."
 
 
-def _test_header(results: LadderResults) -> list[str]:
-    assert results.test is not None
+def _test_table(results: LadderResults, test: TestResults) -> tuple[list[str], list[list[str]]]:
+    """Header and rows."""
     header = ["rung", f"test %{_spread_words(results)}", "difference"]
-    return header if results.test.with_tta is None else [*header, f"with {results.test.tta} %"]
+    names = [rung.name for rung in results.rungs]
+    differences = ["" if found is None else _points(found.mean, found) for found in test.differences]
+    columns = [names, list(map(mean_and_sd, test.accuracy)), differences]
+    if test.with_tta is not None:
+        header.append(f"with {test.tta} %")
+        columns.append(list(map(mean_and_sd, test.with_tta)))
+    return header, [list(row) for row in zip(*columns, strict=True)]
 
 
-def _test_rows(results: LadderResults) -> list[list[str]]:
-    test = results.test
-    assert test is not None
-    rows = []
-    for at, rung in enumerate(results.rungs):
-        difference = test.differences[at]
-        row = [rung.rung.name, mean_and_sd(test.accuracy[at]), "" if difference is None else _difference(difference)]
-        rows.append(row if test.with_tta is None else [*row, mean_and_sd(test.with_tta[at])])
-    return rows
-
-
-def _test_notes(results: LadderResults) -> Iterator[str]:
-    test = results.test
-    assert test is not None
+def _test_notes(test: TestResults) -> Iterator[str]:
     if test.repeated:
         yield "These weights were graded before: the stored answers, not a new look."
     if test.look == 1:
@@ -212,16 +193,12 @@ def _test_notes(results: LadderResults) -> Iterator[str]:
     yield "The verdicts are those of val; a rung chosen by this table is chosen on test."
 
 
-def _test_markdown(results: LadderResults) -> str:
-    return _markdown_table(_test_header(results), _test_rows(results))
-
-
 def _calibration_markdown(results: LadderResults) -> str:
     """Calibration on val beside what perfect calibration would show."""
     header = ["rung", "ECE, %", "perfect, %", "temperature", "ECE with it, %", "NLL"]
     rows = [
         [
-            rung.rung.name,
+            rung.name,
             mean_and_sd(found.ece),
             f"{100 * found.null:.2f}",
             f"{found.temperature.mean:.2f}",
@@ -248,6 +225,10 @@ def _runs_table(rungs: Sequence[RungResult]) -> str:
         for one in rung.seeds
     ]
     return _markdown_table(["run", "val", "last epoch", "best epoch", "first weights", "time"], rows)
+
+
+def _listed(sentences: Iterable[str]) -> str:
+    return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
 def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -8,19 +8,13 @@ the interval over images is shown, by that name, and the verdict stays open.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from snellen.errors import RunError
 from snellen.ladder.rungs import Change, Rung, changes, one_model
 from snellen.metrics.compare import PairedDifference, compare, seeds_needed
-from snellen.metrics.intervals import (
-    Rate,
-    SeedDifference,
-    SeedSummary,
-    mean_over_seeds,
-    paired_difference_over_seeds,
-)
+from snellen.metrics.intervals import Rate, SeedDifference, SeedSummary, mean_over_seeds, paired_difference_over_seeds
 from snellen.predict.predictions import Predictions
 
 Word = Literal["kept", "dropped", "undecided"]
@@ -106,9 +100,7 @@ class RungResult:
 
 
 def judge(
-    rungs: Sequence[Rung],
-    results: Sequence[Sequence[SeedResult]],
-    predictions: Mapping[str, Predictions] | None = None,
+    rungs: Sequence[Rung], results: Sequence[Sequence[SeedResult]], predictions: Mapping[str, Predictions] | None = None
 ) -> tuple[RungResult, ...]:
     """Judge every rung against its baseline.
 
@@ -178,20 +170,17 @@ def _judge_one(
     results: Sequence[Sequence[SeedResult]],
     predictions: Mapping[str, Predictions],
 ) -> RungResult:
-    below = None if rung.baseline is None else results[rung.baseline]
-    verdict = None
-    if below is not None:
-        verdict = _verdict(below, own, predictions, removes=rung.removes)
+    at, removes = rung.baseline, rung.removes
     last = [one.last_accuracy for one in own if one.last_accuracy is not None]
     values = _values(own)
     return RungResult(
         rung=rung,
-        compared_with=None if rung.baseline is None else rungs[rung.baseline].name,
-        changes=() if rung.baseline is None else changes(rungs[rung.baseline].recipe, rung.recipe),
+        compared_with=None if at is None else rungs[at].name,
+        changes=() if at is None else changes(rungs[at].recipe, rung.recipe),
         seeds=tuple(own),
         accuracy=None if values is None else mean_over_seeds(values),
         last_accuracy=mean_over_seeds(last) if values is not None and len(last) == len(own) else None,
-        verdict=verdict,
+        verdict=None if at is None else _verdict(results[at], own, predictions, removes=removes),
     )
 
 
@@ -207,7 +196,7 @@ def _verdict(
     pair = (below[0].run, own[0].run)
     if len(own) == 1 and all(run in predictions for run in pair):
         over_images = compare(*(predictions[run] for run in pair))
-        return Verdict(verdict.word, verdict.difference, over_images, None, verdict.reason)
+        return replace(verdict, over_images=over_images)
     return verdict
 
 

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 from snellen.errors import InvalidSetting, MissingExtra, RunError, UsageError, unknown_name
 from snellen.runs.environment import redact_paths
 from snellen.runs.run import Row, Run
-from snellen.serialize import to_json
+from snellen.serialize import flat, to_json
 
 Plain = bool | int | float | str | None
 _FILES = ("recipe.json", "metrics.jsonl", "scorecard_val.json", "curves.png", "confusion.png")
@@ -111,8 +111,8 @@ def facts_of(run: Run) -> Facts:
         name=run.name,
         folder=run.folder,
         id=hashlib.sha256(identity.encode()).hexdigest()[:16],
-        recipe=_flat(redact_paths(recipe)),
-        conditions=_flat(redact_paths(conditions)),
+        recipe=_plain(recipe),
+        conditions=_plain(conditions),
         started=started,
     )
 
@@ -139,15 +139,12 @@ def numbers_of(row: Row) -> dict[str, float]:
     return {name: value for name, value in row.items() if name != "step"}
 
 
-def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Plain]:
-    """Nested fields by their path, such as "optimizer.lr"; lists as JSON."""
-    found: dict[str, Plain] = {}
-    for key, value in content.items():
-        if isinstance(value, dict):
-            found |= _flat(value, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
-    return found
+def _plain(content: dict[str, Any]) -> dict[str, Plain]:
+    """Nested fields by their path; lists as JSON."""
+    return {
+        path: json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+        for path, value in flat(redact_paths(content)).items()
+    }
 
 
 # The trackers by name

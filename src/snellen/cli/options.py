@@ -1,0 +1,137 @@
+"""The options that several verbs share, said once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from snellen.errors import InvalidSetting, UsageError
+
+if TYPE_CHECKING:
+    from snellen.data.dataset import Dataset
+    from snellen.data.folder_dataset import ImageOptions
+    from snellen.recipes.recipe import Recipe
+    from snellen.report.page import Options
+    from snellen.show.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class AsJson:
+    """Of every verb."""
+
+    json: bool = False
+    """Print the result as JSON on stdout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AboutRuns(AsJson):
+    """Of the verbs that ask a run's model about its own data."""
+
+    data: Path | None = None
+    """Where the data are, if not where they were."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+    ledger: Path | None = None
+    """The ledger's file; else $SNELLEN_LEDGER, else ledger.jsonl beside the runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfPage(AboutRuns):
+    """Of the verbs that make the report's page."""
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Finished run folders on the same data; the first one is looked at closely."""
+    layer_views: int = 60
+    """Pictures with activations, Grad-CAM and nearest training pictures; 0 leaves the model unread."""
+
+    def page_options(self, verb: str, *, map: Literal["tsne", "umap"] | None = None) -> Options:
+        """How the page is to be made; what it is at is said on stderr.
+
+        Raises:
+            UsageError: no run was named.
+            InvalidSetting: fewer than 0 layer views.
+        """
+        if not self.runs:
+            raise UsageError(f"Which run? snellen {verb} runs/NAME")
+        if self.layer_views < 0:
+            raise InvalidSetting(f"--layer-views {self.layer_views} is not possible: 0 or more pictures.")
+        from snellen.report.page import Options
+        from snellen.show.text import new_console
+
+        console = new_console(stderr=True, quiet=self.json)
+        say = lambda text: console.print(text, style="dim", markup=False)  # noqa: E731
+        return Options(self.data, self.device, self.layer_views, map, self.ledger, say)
+
+
+@dataclass(frozen=True)
+class OwnPictures:
+    """How your own pictures are read; without effect, and refused, for data sets known by name."""
+
+    size: int = 64
+    """Pixels of the square that each picture becomes."""
+    fit: Literal["crop", "pad", "squash"] = "crop"
+    """How a picture becomes square: the middle, with grey bars, or stretched."""
+    test_fraction: float = 0.0
+    """Where there is no test part: this share of the pictures is sealed as one."""
+    strict: bool = False
+    """Refuse unreadable files instead of leaving them out."""
+
+    def options(self) -> ImageOptions:
+        """The same as the data room says it.
+
+        Raises:
+            InvalidSetting: a size or share that cannot be.
+        """
+        from snellen.data.folder_dataset import ImageOptions
+
+        return ImageOptions(self.size, self.fit, self.test_fraction, self.strict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AboutData(AsJson):
+    """Of the verbs that take DATA."""
+
+    data: Path | None = None
+    """Where the files are, or are to be put; else $SNELLEN_DATA, ./data and the cache are searched."""
+    own_pictures: OwnPictures = field(default_factory=OwnPictures)
+    """How your own pictures are read; for other data without effect, and refused."""
+
+    def load(self, name: str, progress: Progress, *, download: bool = False) -> Dataset:
+        """The data called `name`, their fetching and decoding shown while they last.
+
+        Raises:
+            DataError: they are nowhere, or cannot be read.
+            InvalidSetting: a size or share that cannot be.
+        """
+        from snellen.data.catalog import load
+
+        return load(
+            name, data=self.data, download=download, progress=progress.download, options=self.own_pictures.options(),
+            decoding=progress.decoding,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToTrain(AboutData):
+    """Of the verbs that train one recipe."""
+
+    recipe: str | None = None
+    """A recipe's name (snellen recipes lists them) or a .json file; else the data set's usual one."""
+    set: tuple[str, ...] = ()
+    """Change fields of the recipe: --set epochs=3 optimizer.lr=0.05"""
+    seed: int = 0
+    """Of initialisation, order and augmentation."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """auto takes bf16 where it is measured to be faster."""
+
+    def chosen_recipe(self, dataset: str) -> Recipe:
+        """The recipe named, or that of the data set, with the settings."""
+        from snellen.recipes.catalog import default_recipe, find_recipe
+        from snellen.recipes.json_form import with_settings
+
+        return with_settings(find_recipe(self.recipe) if self.recipe else default_recipe(dataset), self.set)
