@@ -16,8 +16,9 @@ from snellen.version import VERSION
 
 if TYPE_CHECKING:
     from snellen.api.classifier import SnellenClassifier
-    from snellen.api.shop import compare, fit, from_arrays, load, open_run, recipe
+    from snellen.api.shop import compare, fit, load, open_run, recipe
     from snellen.api.trained_run import TrainedRun
+    from snellen.data.arrays import from_arrays
     from snellen.errors import SnellenError
     from snellen.recipes.recipe import Recipe
 
@@ -30,7 +31,7 @@ _WINDOW = {
     "TrainedRun": "snellen.api.trained_run",
     "compare": "snellen.api.shop",
     "fit": "snellen.api.shop",
-    "from_arrays": "snellen.api.shop",
+    "from_arrays": "snellen.data.arrays",
     "load": "snellen.api.shop",
     "open_run": "snellen.api.shop",
     "recipe": "snellen.api.shop",

@@ -1,4 +1,4 @@
-"""The functions of the shop window: `snellen.load`, `from_arrays`, `fit`, `open_run`, `recipe`, `compare`."""
+"""The functions of the shop window: `snellen.load`, `fit`, `open_run`, `recipe`, `compare`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 from snellen.api.trained_run import TrainedRun
 from snellen.data import catalog
-from snellen.data.arrays import from_arrays as from_arrays
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting, UsageError
 from snellen.evaluate.compare_runs import compare_runs

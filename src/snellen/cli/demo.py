@@ -30,12 +30,8 @@ def run(args: Args) -> int:
 
     progress = Progress(quiet=args.json)
     dataset = load("eyechart")
-    finished = fit(
-        default_recipe(dataset.name),
-        dataset,
-        FitOptions(seed=args.seed, device=args.device, runs=args.runs, name="demo"),
-        progress,
-    )
+    options = FitOptions(seed=args.seed, device=args.device, runs=args.runs, name="demo")
+    finished = fit(default_recipe(dataset.name), dataset, options, progress)
     show_run(finished.folder, as_json=args.json)
     progress.say("[dim]with CIFAR-10: snellen data download cifar10, then snellen train cifar10 --budget 5m[/dim]")
     return 0

@@ -34,8 +34,16 @@ def run(args: Args) -> int:
     """Judge; exit code 1 when a guard failed with more than a note."""
     if args.subject is None:
         raise UsageError("Whose doctor? snellen doctor cifar10, or snellen doctor runs/NAME")
+    from snellen.guards.guard import summary
+    from snellen.serialize import to_json
+    from snellen.show.terminal import show_guard_results
+    from snellen.show.text import new_console
+
     results = _judge(args, args.subject)
-    _print(results, args.subject, as_json=args.json)
+    if args.json:
+        print_json({"subject": args.subject, "summary": summary(results), "results": to_json(results)})
+    else:
+        show_guard_results(new_console(), results, passed=True)
     return int(any(result.passed is False and result.severity != "note" for result in results))
 
 
@@ -79,15 +87,3 @@ def _judge_run(args: Args, folder: Path) -> Sequence[GuardResult]:
     return check_run(
         judged, images, ledger=ledger_of(judged, args.ledger), device=choose_device(args.device), data=args.data
     )
-
-
-def _print(results: Sequence[GuardResult], subject: str, *, as_json: bool) -> None:
-    from snellen.guards.guard import summary
-    from snellen.serialize import to_json
-    from snellen.show.terminal import show_guard_results
-    from snellen.show.text import new_console
-
-    if as_json:
-        print_json({"subject": subject, "summary": summary(results), "results": to_json(results)})
-    else:
-        show_guard_results(new_console(), results, passed=True)

@@ -55,9 +55,8 @@ def _print(ledger: Ledger, problems: list[str]) -> None:
     if not lines:
         console.print(f"Nobody has looked at a test set, as far as {ledger.path} knows.", soft_wrap=True)
     results = {line.content["intent"]: line.content["results"] for line in everything if line.kind == "result"}
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in ("look", "when", "test set", "recipe", "runs", "plain", "with TTA", "why"):
-        table.add_column(column)
+    columns = ("look", "when", "test set", "recipe", "runs", "plain", "with TTA", "why")
+    table = Table(*columns, box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for line in lines:
         recipe_of = {candidate["weights"]: candidate["recipe"] for candidate in line.content["candidates"]}
         for recipe in dict.fromkeys(recipe_of.values()):

@@ -168,21 +168,17 @@ def _gather(arguments: list[str], option: str) -> list[str]:
 
 def _help() -> str:
     width = max(map(len, VERBS))
-    lines = [f"  {verb:<{width}}  {summary}" for verb, summary in VERBS.items()]
-    return "\n".join(
-        [
-            "Snellen: an eye test for image classifiers.",
-            "",
-            "usage: snellen COMMAND …        snellen COMMAND --help",
-            "",
-            *lines,
-            "",
-            "Start with:",
-            "  snellen demo",
-            "  snellen train eyechart",
-            "  snellen train cifar10 --recipe sprint",
-        ]
-    )
+    verbs = "\n".join(f"  {verb:<{width}}  {summary}" for verb, summary in VERBS.items())
+    return f"""Snellen: an eye test for image classifiers.
+
+usage: snellen COMMAND …        snellen COMMAND --help
+
+{verbs}
+
+Start with:
+  snellen demo
+  snellen train eyechart
+  snellen train cifar10 --recipe sprint"""
 
 
 def _fail(sentence: str, code: int, as_json: bool) -> int:

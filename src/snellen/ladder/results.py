@@ -84,8 +84,6 @@ class LadderResults:
     """A ladder whose runs are all trained.
 
     Attributes:
-        plan: what was to be done.
-        rungs: what came of it, judged on val.
         top: name of the rung the ladder leads to.
         pairs: classes its runs mix up, most errors first, all its seeds together.
         graded: val images times seeds behind `pairs`.
@@ -153,12 +151,6 @@ def read_results(plan: Plan) -> LadderResults:
 
 def open_test(plan: Plan, *, ledger: Path | None = None, data: Path | None = None, device: str = "auto") -> TestResults:
     """Grade all runs of all rungs on the sealed test set, in one look that is declared beforehand.
-
-    Args:
-        plan: of a ladder whose runs are trained.
-        ledger: its file; else as `ledger_of`.
-        data: where the data are, if not where they are usually found.
-        device: where to predict.
 
     Raises:
         UsageError: the rungs are graded with different views, a run diverged, or the data has no test set.

@@ -175,17 +175,13 @@ def begin(plan: Plan) -> Plan:
 
 def _require_same(plan: Plan, before: dict[str, Any]) -> None:
     now = json.loads(json.dumps(_plan_json(plan)))
-    said = {
-        "data": "other images",
-        "rungs": "other rungs",
-        "device": "another device",
-        "precision": "another precision",
-    }
     before = {**before, "rungs": [_as_of_now(rung) for rung in before["rungs"]]}
-    for key, what in said.items():
+    for key in ("data", "rungs", "device", "precision"):
         if now[key] != before[key]:
+            what = {"data": "other images", "rungs": "other rungs"}.get(key, f"another {key}")
+            where = _first_difference(now, before) if key == "rungs" else ""
             raise RunError(
-                f"{plan.folder} holds a ladder with {what}{_first_difference(now, before) if key == 'rungs' else ''}. "
+                f"{plan.folder} holds a ladder with {what}{where}. "
                 "Run the command it was begun with, or choose another --name for this one."
             )
 
@@ -239,14 +235,7 @@ def _rung_json(rung: Rung, rungs: Sequence[Rung]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Work:
-    """A run as work.
-
-    Attributes:
-        rung: its rung's name.
-        epochs: of its recipe.
-        seconds: it took; 0 if it is still to come.
-        ready: it is on disk already, and will be read and not trained.
-    """
+    """A run as work: `seconds` it took, 0 if it is still to come; `ready` if it is on disk and will only be read."""
 
     rung: str
     epochs: float
@@ -270,13 +259,7 @@ def seconds_left(done: Sequence[Work], ahead: Sequence[Work]) -> float | None:
 
 
 class LadderProgress:
-    """Counts the runs of a ladder and says where it stands, on stderr.
-
-    Args:
-        ahead: all its runs.
-        at_once: how many are trained side by side.
-        quiet: say nothing.
-    """
+    """Counts the runs of a ladder, so many of them trained at once, and says where it stands, on stderr."""
 
     def __init__(self, ahead: Sequence[Work], *, at_once: int = 1, quiet: bool = False) -> None:
         self._lines = Progress(quiet=quiet)
@@ -291,14 +274,9 @@ class LadderProgress:
         self._lines.about([sentence])
 
     def run_done(self, rung: str, *, seed: int, seconds: float, val_accuracy: float | None, reused: bool) -> None:
-        """Note that a run is done, and print its line.
+        """Note that a run is done, or was before this command (`reused`), and print its line.
 
-        Args:
-            rung: the run's.
-            seed: the run's.
-            seconds: it took, over all sittings.
-            val_accuracy: a fraction, or None if the loss became NaN or infinite.
-            reused: it was finished before this command began.
+        `seconds` are those of all sittings; `val_accuracy` is a fraction, None if the loss became NaN or infinite.
         """
         # Of one rung's runs that are ahead any will do: but for the seed they are alike.
         run = min((one for one in self._ahead if one.rung == rung), key=lambda one: one.ready != reused)

@@ -128,10 +128,7 @@ def preset(name: str) -> tuple[Rung, ...]:
 
 
 def rungs_of(names: Sequence[str]) -> tuple[Rung, ...]:
-    """Rungs from recipes of a user's, each compared with the one before it.
-
-    Args:
-        names: recipes by name, or the paths of .json files.
+    """Rungs from a user's recipes, by name or .json file, each compared with the one before it.
 
     Raises:
         UsageError: fewer than two, or a file that is no recipe.

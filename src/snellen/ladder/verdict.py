@@ -64,16 +64,13 @@ class Verdict:
 
 @dataclass(frozen=True)
 class RungResult:
-    """A rung with its runs, judged.
+    """A rung with its runs, one per seed, judged; a rung without baseline has no verdict.
 
     Attributes:
-        rung: what was trained.
         compared_with: name of its baseline, or None.
         changes: the whole difference to the baseline.
-        seeds: one result per seed.
         accuracy: on val over seeds; None if a run diverged.
         last_accuracy: likewise after the last epoch.
-        verdict: None for a rung without baseline.
     """
 
     json_only: ClassVar[tuple[str, ...]] = (

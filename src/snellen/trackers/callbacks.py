@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from snellen.errors import SnellenError, StorageError, TrackerError
@@ -14,6 +14,8 @@ from snellen.trackers.tracker import TRACKERS, Facts, Outcome, Target, Tracker, 
 class TrackerCallbacks:
     """Trackers that follow one training. One that fails is said once and left behind; the training goes on.
 
+    As a context they are closed however the training ends. Which they are is written into run.json, for a resume.
+
     Args:
         run: the run folder.
         followers: what follows it.
@@ -21,11 +23,21 @@ class TrackerCallbacks:
     """
 
     def __init__(self, run: Run, followers: Sequence[Target], say: Callable[[str], None]) -> None:
-        self._run, self._say = run, say
-        self._waiting = tuple(followers)
+        self._run, self._waiting, self._say = run, tuple(followers), say
         self._trackers: dict[Target, Tracker] = {}
         self._known: dict[Target, int] = {}
         self._at = 0.0
+
+    def __enter__(self) -> TrackerCallbacks:
+        if self._waiting:
+            self._run.update_info(trackers=[str(target) for target in self._waiting])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close every tracker with the outcome that the run folder states."""
+        for target, tracker in list(self._trackers.items()):
+            self._guarded(target, partial(self._finish, tracker))
+        self._trackers.clear()
 
     def begin(self) -> None:
         """Start every tracker and hand over what the journal holds already: the rows before an interruption."""
@@ -42,12 +54,6 @@ class TrackerCallbacks:
         for target, tracker in list(self._trackers.items()):
             if row["step"] > self._known[target]:  # else it was handed over before a kill, and is trained again
                 self._guarded(target, partial(tracker.row, row, self._at))
-
-    def end(self) -> None:
-        """Close every tracker with the outcome that the run folder states."""
-        for target, tracker in list(self._trackers.items()):
-            self._guarded(target, partial(self._finish, tracker))
-        self._trackers.clear()
 
     def _start(self, target: Target, facts: Facts, rows: Sequence[Row]) -> None:
         (known,) = targets([str(target)], live=True)
@@ -72,18 +78,6 @@ class TrackerCallbacks:
             with suppress(StorageError):  # --json says nothing on the way; the folder remembers
                 lost = self._run.info.get("trackers_lost", [])
                 self._run.update_info(trackers_lost=[*lost, sentence])
-
-
-@contextmanager
-def tracker_callbacks(run: Run, followers: Sequence[Target], say: Callable[[str], None]) -> Iterator[TrackerCallbacks]:
-    """Trackers for one training, closed however it ends. Which they are is written into run.json, for a resume."""
-    follow = TrackerCallbacks(run, followers, say)
-    if followers:
-        run.update_info(trackers=[str(target) for target in followers])
-    try:
-        yield follow
-    finally:
-        follow.end()
 
 
 def reattach(run: Run, named: Sequence[Target], say: Callable[[str], None]) -> tuple[Target, ...]:

@@ -32,11 +32,9 @@ _FILES = ("recipe.json", "metrics.jsonl", "scorecard_val.json", "curves.png", "c
 
 @dataclass(frozen=True)
 class Facts:
-    """A run before its first row.
+    """A run before its first row; `folder` is its own, for trackers that keep their files in it.
 
     Attributes:
-        name: of the run.
-        folder: of the run, for trackers that keep their files in it.
         id: 16 hex digits, the same whenever this run is followed again, so that a tracker goes on with its own.
         recipe: every choice, flat, under the names that `--set` takes.
         conditions: data, seed, device and versions, flat.
@@ -152,12 +150,9 @@ def _plain(content: dict[str, Any]) -> dict[str, Plain]:
 
 @dataclass(frozen=True)
 class Kind:
-    """Something that can follow a run. Its name is also that of the extra that installs what it needs.
+    """Something that can follow a run: its file in this folder, where the rows go, and what must be installed.
 
-    Attributes:
-        module: the file in this folder.
-        sentence: where the rows go.
-        packages: modules that must be installed.
+    Its name is also that of the extra that installs it.
     """
 
     module: str

@@ -16,20 +16,10 @@ from snellen.runs.run import Row
 from snellen.trackers.tracker import Facts, Outcome, Tracker, numbers_of
 
 _QUIET: dict[str, Any] = {
-    "silent": True,
-    "console": "off",
-    "save_code": False,
-    "disable_code": True,
-    "disable_git": True,
-    "disable_job_creation": True,
-    "host": "",
-    "program": "snellen",
-    "use_dot_wandb": False,
-    "x_disable_meta": True,
-    "x_disable_stats": True,
-    "x_disable_machine_info": True,
-    "x_save_requirements": False,
-}
+    "silent": True, "console": "off", "host": "", "program": "snellen", "use_dot_wandb": False,
+    "save_code": False, "disable_code": True, "disable_git": True, "disable_job_creation": True,
+    "x_disable_meta": True, "x_disable_stats": True, "x_disable_machine_info": True, "x_save_requirements": False,
+}  # fmt: skip
 
 
 class WeightsAndBiases:

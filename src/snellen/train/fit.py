@@ -28,7 +28,7 @@ from snellen.runs.run import Run, create_run, require_place
 from snellen.show.curves import curves_png
 from snellen.show.grade_pictures import draw_grades
 from snellen.show.progress import Progress
-from snellen.trackers.callbacks import reattach, tracker_callbacks
+from snellen.trackers.callbacks import TrackerCallbacks, reattach
 from snellen.trackers.tracker import Target, targets
 from snellen.train.ddp import Workers, begun_by, folder_of_its_own, hand_out, launched, require_same
 from snellen.train.interrupt import StopRequest
@@ -186,7 +186,7 @@ def _train_and_grade(
 def _take_part(setup: TrainingSetup, workers: Workers) -> None:
     """The training as every worker but the first sees it: nothing that it writes is kept."""
     quiet = Progress(quiet=True)
-    with folder_of_its_own(workers) as own, tracker_callbacks(own, (), quiet.say) as nobody:
+    with folder_of_its_own(workers) as own, TrackerCallbacks(own, (), quiet.say) as nobody:
         require_same(setup, own)
         training = Training(setup, workers)
         train(training, Recorder(training, own, quiet, nobody))
@@ -194,7 +194,7 @@ def _take_part(setup: TrainingSetup, workers: Workers) -> None:
 
 def _lead(setup: TrainingSetup, run: Run, progress: Progress, followers: Sequence[Target], workers: Workers) -> None:
     """Train and grade in the run's folder, and leave the reason there where it does not come to its end."""
-    with tracker_callbacks(run, followers, partial(_say_plain, progress)) as follow, StopRequest() as stop:
+    with TrackerCallbacks(run, followers, partial(_say_plain, progress)) as follow, StopRequest() as stop:
         run.update_info(status="training", **workers.describe())
         try:
             with stop.at_once():  # the loop, which has something to save, does otherwise
