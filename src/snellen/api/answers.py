@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,8 +18,7 @@ from snellen.report.encoding import png
 from snellen.show import notebook
 
 _SHOWN, _TOP = 12, 3
-_SIDE = 48
-"""Pixels of a picture in a notebook's table."""
+_SIDE = 48  # pixels of a picture in a notebook's table
 
 
 @dataclass(frozen=True, repr=False)
@@ -83,19 +81,14 @@ class Answers:
         names = notebook.lines([label for label, _ in best])
         bars = notebook.lines([notebook.bar(value) for _, value in best])
         values = notebook.lines([f"{100 * value:.1f} %" for _, value in best])
-        shown = notebook.Markup(notebook.picture(base64.b64encode(png(self.images[at])).decode(), width=_SIDE))
+        shown = notebook.Markup(notebook.picture(png(self.images[at]), width=_SIDE))
         return shown, self.names[at], names, bars, values
 
 
 def answers(
     model: Classifier, pictures: Pictures, *, form: PictureForm, class_names: tuple[str, ...], tta: TTA = "none"
 ) -> Answers:
-    """A model's answers to pictures in any form.
-
-    Args:
-        model: on its device.
-        pictures: as `TrainedRun.predict` takes them; those of another form than `form` are made so.
-        class_names: in logit order.
+    """A model's answers to pictures as `TrainedRun.predict` takes them; those of another form than `form` are made so.
 
     Raises:
         DataError: a picture that was named, or each of a folder, cannot be read; or there is none.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -187,7 +186,7 @@ class TrainedRun(Run):
         parts = [notebook.headline(f"{self.name}: {self._headline()}"), notebook.table(("", ""), rows, left=2)]
         curves = self.folder / "curves.png"
         if curves.exists():
-            parts.append(notebook.picture(base64.b64encode(curves.read_bytes()).decode(), width=640))
+            parts.append(notebook.picture(curves.read_bytes(), width=640))
         return notebook.block(*parts)
 
     def _headline(self) -> str:

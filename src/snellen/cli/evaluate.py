@@ -106,9 +106,8 @@ def _robustness(args: Args, run: Run) -> RobustnessCard:
     from snellen.show.progress import Progress
 
     progress = Progress(quiet=args.json, brief=True)
-    progress.begin(
-        steps=GRADINGS, done=0, images_per_step=run.info["data"]["val"]["count"] if not run.info["final"] else 0
-    )
+    images = 0 if run.info["final"] else run.info["data"]["val"]["count"]
+    progress.begin(steps=GRADINGS, done=0, images_per_step=images)
     try:
         return measure_robustness(run, data=args.data, device=args.device, graded=progress.advance)
     finally:
@@ -125,9 +124,8 @@ def _test(args: Args, runs: list[Run]) -> int:
         raise UsageError("--tta cannot be chosen on test: the recipe declares the views. Try them on val.")
     if args.robustness or args.label_issues:
         raise UsageError("--robustness and --label-issues are for val; test is for the last number. Leave them out.")
-    evaluation = evaluate_on_test(
-        runs, ledger_of(runs[0], args.ledger), reason=args.reason, data=args.data, device=args.device
-    )  # fmt: skip
+    ledger = ledger_of(runs[0], args.ledger)
+    evaluation = evaluate_on_test(runs, ledger, reason=args.reason, data=args.data, device=args.device)
     complete_pictures(runs, evaluation)
     if args.json:
         print_json(_test_json(evaluation, runs, args.data))

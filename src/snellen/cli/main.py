@@ -91,9 +91,8 @@ def main(arguments: Sequence[str]) -> int:
         hint = f"Did you mean {near[0]!r}? " if near else ""
         return _fail(f"There is no command {verb!r}. {hint}List them: snellen --help", _BAD_USAGE, as_json)
     if verb != "train" and os.environ.get("WORLD_SIZE", "1") != "1":
-        return _fail(
-            f"Only snellen train shares its work under torchrun; start {verb} without it.", _BAD_USAGE, as_json
-        )
+        sentence = f"Only snellen train shares its work under torchrun; start {verb} without it."
+        return _fail(sentence, _BAD_USAGE, as_json)
     try:
         module = importlib.import_module(f"snellen.cli.{verb}")
         words = getattr(module, "completed", list)(rest)

@@ -12,7 +12,6 @@ from snellen.errors import InvalidSetting, UsageError
 
 if TYPE_CHECKING:
     from snellen.data.dataset import Dataset
-    from snellen.data.folder_dataset import ImageOptions
     from snellen.recipes.recipe import Recipe
     from snellen.report.page import Options
     from snellen.show.progress import Progress
@@ -79,16 +78,6 @@ class OwnPictures:
     strict: bool = False
     """Refuse unreadable files instead of leaving them out."""
 
-    def options(self) -> ImageOptions:
-        """The same as the data room says it.
-
-        Raises:
-            InvalidSetting: a size or share that cannot be.
-        """
-        from snellen.data.folder_dataset import ImageOptions
-
-        return ImageOptions(self.size, self.fit, self.test_fraction, self.strict)
-
 
 @dataclass(frozen=True, kw_only=True)
 class AboutData(AsJson):
@@ -107,11 +96,12 @@ class AboutData(AsJson):
             InvalidSetting: a size or share that cannot be.
         """
         from snellen.data.catalog import load
+        from snellen.data.folder_dataset import ImageOptions
 
-        return load(
-            name, data=self.data, download=download, progress=progress.download, options=self.own_pictures.options(),
-            decoding=progress.decoding,
-        )  # fmt: skip
+        own = self.own_pictures
+        options = ImageOptions(own.size, own.fit, own.test_fraction, own.strict)
+        shown, decoding = progress.download, progress.decoding
+        return load(name, data=self.data, download=download, progress=shown, options=options, decoding=decoding)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,9 +40,8 @@ def run(args: Args) -> int:
 
     if not args.pictures:
         raise UsageError("Which picture? snellen predict RUN cat.jpg")
-    results = predict_pictures(
-        open_run(args.run), args.pictures, fit=args.fit, top=args.top, tta=args.tta, device=args.device
-    )  # fmt: skip
+    run = open_run(args.run)
+    results = predict_pictures(run, args.pictures, fit=args.fit, top=args.top, tta=args.tta, device=args.device)
     if args.json:
         print_json(results)
     else:

@@ -69,7 +69,6 @@ def engine(name: EngineName, *, address: str | None, device: str) -> Iterator[En
     """An engine by name, ready while the context lasts.
 
     Args:
-        name: "local" or "ray".
         address: of a Ray cluster, such as "auto" or "HOST:6379"; None starts Ray on this machine and ends it with the
             context.
         device: what each run needs: "cpu", "cuda" or "mps".
@@ -120,12 +119,8 @@ def train_on_ray(
         SnellenError: what a worker ran into, or that a run lost its worker again and again.
         Interrupted: SIGINT, SIGTERM or SIGHUP; all workers have saved.
     """
-    ahead = []
-    for rung, seed in units:
-        if is_done(plan, rung, seed):
-            yield train_one(plan, rung, seed, dataset, reuse, progress)
-        else:
-            ahead.append((rung, seed))
+    ahead = [unit for unit in units if not is_done(plan, *unit)]
+    yield from train_here(plan, dataset, [unit for unit in units if unit not in ahead], reuse, progress)
     task = ray.remote(_train_in_worker).options(
         num_cpus=1, num_gpus=1 if plan.device == "cuda" else 0, max_retries=_RETRIES, retry_exceptions=[_TakenAway]
     )

@@ -84,11 +84,9 @@ def _clear_stub(folder: Path) -> None:
     if not folder.is_dir() or (folder / "run.json").exists():
         return
     found = list(folder.iterdir())
-    foreign = [
-        path.name for path in found if path.name not in ("recipe.json", "environment.json") and ".tmp" not in path.name
-    ]
-    if foreign:
-        raise RunError(f"{folder} is no run folder but holds {foreign[0]}. Move it away, or choose another --name.")
+    for name in (path.name for path in found):
+        if name not in ("recipe.json", "environment.json") and ".tmp" not in name:
+            raise RunError(f"{folder} is no run folder but holds {name}. Move it away, or choose another --name.")
     for path in found:
         path.unlink()
     folder.rmdir()

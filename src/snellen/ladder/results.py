@@ -60,10 +60,8 @@ class TestResults:
         look: 1 for the first look at this test set, more when other weights were looked at before.
         repeated: these weights had been graded before; nothing was opened.
         ledger: the ledger's file.
-        images: in the test set.
         accuracy: per rung over seeds, plain, one view per image.
         with_tta: likewise with test-time augmentation, or None where the recipes have none.
-        tta: its name.
         differences: per rung to its baseline, plain, paired by seed; None where there is no baseline.
     """
 

@@ -60,11 +60,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Ladder:
-    """What is to be compared.
+    """What is to be compared: rungs in the order of the table, the settings applied.
 
     Attributes:
         title: what its table is called: the preset's name, or the recipes'.
-        rungs: in the order of the table, the settings applied.
         settings: `key=value` that were applied to every rung; not empty means it is not the preset's own ladder.
     """
 
@@ -117,11 +116,7 @@ def choose_ladder(preset_name: str | None, recipes: Sequence[str] = (), settings
 
 
 def preset(name: str) -> tuple[Rung, ...]:
-    """The rungs of a named ladder.
-
-    Raises:
-        UnknownName: there is no such preset; the nearest is named.
-    """
+    """The rungs of a named ladder; UnknownName names the nearest where there is none."""
     if name not in PRESETS:
         raise unknown_name("ladder preset", name, PRESETS, list_with="snellen ladder --help")
     return PRESETS[name]
@@ -165,25 +160,17 @@ def with_shared_settings(rungs: Sequence[Rung], settings: Sequence[str]) -> tupl
 
 
 def require_seeds(seeds: int) -> None:
-    """Refuse a number of seeds that makes no ladder.
-
-    Raises:
-        InvalidSetting: below 1 or above 1,000.
-    """
+    """Refuse a number of seeds below 1 or above 1,000 (InvalidSetting)."""
     if not 1 <= seeds <= _MOST_SEEDS:
         raise InvalidSetting(f"--seeds {seeds} is not possible: 1 to {_MOST_SEEDS}; 3 is the least that can decide.")
 
 
 def require_one_test_view(rungs: Sequence[Rung]) -> None:
-    """Refuse to compare rungs on test that are graded in different ways.
-
-    Raises:
-        UsageError: the recipes declare different test-time augmentations.
-    """
+    """Refuse to compare rungs on test whose recipes declare different test-time views (UsageError)."""
     views = set()
     for recipe in (rung.recipe for rung in rungs):
         unsure = "" if recipe.tta_fraction == 1 else f" for {100 * recipe.tta_fraction:g} % of the images"
-        views.add(f"{recipe.tta}{unsure}")
+        views.add(recipe.tta + unsure)
     if len(views) > 1:
         raise UsageError(
             f"One look grades all rungs alike; these declare different test-time views ({', '.join(sorted(views))}). "
@@ -224,6 +211,7 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+_LESSON_BEGINS = (Rung("baseline", SMALL_CNN_BASELINE), Rung("+ crop and flip", SMALL_CNN_AUGMENTED, 0))
 _SMOOTHED = _with(SMALL_CNN_AUGMENTED, "smoothing", "label_smoothing=0.1")
 _COSINE = ("cosine", "schedule.shape=cosine", "schedule.per=epoch")
 _LEFT_OUT = {
@@ -234,15 +222,10 @@ _LEFT_OUT = {
     "without weight decay": "optimizer.weight_decay=0.0",
 }
 PRESETS: dict[str, tuple[Rung, ...]] = {
-    "lesson": (
-        Rung("baseline", SMALL_CNN_BASELINE),
-        Rung("+ crop and flip", SMALL_CNN_AUGMENTED, 0),
-        Rung("+ cosine, momentum, decay", SMALL_CNN, 1),
-    ),
+    "lesson": (*_LESSON_BEGINS, Rung("+ cosine, momentum, decay", SMALL_CNN, 1)),
     # The last step of `lesson` changes three things at once; here each stands alone on the second rung.
     "lesson-split": (
-        Rung("baseline", SMALL_CNN_BASELINE),
-        Rung("+ crop and flip", SMALL_CNN_AUGMENTED, 0),
+        *_LESSON_BEGINS,
         Rung("+ cosine alone", _with(SMALL_CNN_AUGMENTED, *_COSINE), 1),
         Rung("+ momentum alone", _with(SMALL_CNN_AUGMENTED, "momentum", "optimizer.momentum=0.9"), 1),
         Rung("+ weight decay alone", _with(SMALL_CNN_AUGMENTED, "decay", "optimizer.weight_decay=5e-4"), 1),

@@ -26,7 +26,6 @@ class SeedResult:
 
     Attributes:
         run: name of its folder.
-        seed: of initialisation, order and augmentation.
         accuracy: on val, plain, with the weights of the best epoch; None if the loss became NaN or infinite.
         last_accuracy: on val after the last epoch, a fraction: not chosen, so not flattered by choosing.
         best_epoch: the epoch whose weights are kept, 1-based.
@@ -110,7 +109,7 @@ def judge(
         RunError: runs that share a model and a seed did not begin with the same weights.
     """
     assert len({tuple(one.seed for one in row) for row in results}) == 1, "the same seeds on every rung"
-    require_same_start(rungs, results)
+    _require_same_start(rungs, results)
     return tuple(
         _judge_one(rung, rungs, row, results, predictions or {}) for rung, row in zip(rungs, results, strict=True)
     )
@@ -141,22 +140,15 @@ def verdict_over_seeds(baseline: Sequence[float], rung: Sequence[float], *, remo
     return Verdict("undecided", difference, None, needed, reason)
 
 
-def require_same_start(rungs: Sequence[Rung], results: Sequence[Sequence[SeedResult]]) -> None:
-    """Refuse to compare rungs of one model, seed by seed, that did not begin with the same weights.
-
-    Raises:
-        RunError: they did not; names the runs. Rungs of different models have nothing to share and pass.
-    """
-    if not one_model(rungs):
-        return
-    for at in range(len(results[0])):
-        first = results[0][at]
-        for row in results[1:]:
-            if row[at].initial_weights != first.initial_weights:
+def _require_same_start(rungs: Sequence[Rung], results: Sequence[Sequence[SeedResult]]) -> None:
+    """Rungs of different models have nothing to share and pass."""
+    for first, *others in zip(*results, strict=True) if one_model(rungs) else ():
+        for other in others:
+            if other.initial_weights != first.initial_weights:
                 raise RunError(
-                    f"{first.run} and {row[at].run} began with different weights "
-                    f"({first.initial_weights[:12]}… and {row[at].initial_weights[:12]}…), so they are not comparable "
-                    "seed by seed. Were they trained by different versions? Train them again under another --name."
+                    f"{first.run} and {other.run} began with different weights ({first.initial_weights[:12]}… and "
+                    f"{other.initial_weights[:12]}…), so they are not comparable seed by seed. Were they trained by "
+                    "different versions? Train them again under another --name."
                 )
 
 

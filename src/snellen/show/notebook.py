@@ -7,6 +7,7 @@ text is escaped: class names come from folders and may hold anything.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -54,10 +55,10 @@ def line(text: str) -> str:
     return f'<div style="{_FAINT};margin:2px 0">{escaped(text)}</div>'
 
 
-def picture(png_base64: str, *, width: int) -> str:
+def picture(png: bytes, *, width: int) -> str:
     """A PNG inside the page, `width` pixels wide."""
     style = f"width:{width}px;max-width:100%;image-rendering:auto;margin:0"
-    return f'<img alt="" src="data:image/png;base64,{png_base64}" style="{style}">'
+    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(png).decode()}" style="{style}">'
 
 
 def lines(texts: Iterable[Text]) -> Markup:

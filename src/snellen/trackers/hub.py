@@ -13,7 +13,7 @@ from snellen.errors import StorageError, UsageError
 from snellen.runs.atomic import write_text
 from snellen.runs.environment import redact_paths
 from snellen.runs.run import Row
-from snellen.trackers.tracker import Facts, Outcome, Tracker
+from snellen.trackers.tracker import Facts, Outcome
 
 CARD = "README.md"
 _FILES = (CARD, "model.safetensors", "model.json", "parity.json")
@@ -75,11 +75,6 @@ class Hub:
         """The repository's address."""
         endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
         return f"{endpoint}/{self._repository}"
-
-
-def make(place: str) -> Tracker:
-    """A tracker that is not started yet, for a private repository."""
-    return Hub(place)
 
 
 def files_to_upload(folder: Path) -> tuple[Path, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from snellen.runs.run import Row
-from snellen.trackers.tracker import Facts, Outcome, Tracker, numbers_of
+from snellen.trackers.tracker import Facts, Outcome, numbers_of
 
 _EXPERIMENT = "snellen"
 _PARAMETERS_PER_CALL = 100  # MLflow takes no more
@@ -50,7 +50,9 @@ class MLflow:
         named = self._uri or os.environ.get("MLFLOW_TRACKING_URI", "")
         self._uri = named or f"sqlite:///{beside / 'mlflow.db'}"
         self._client = MlflowClient(self._uri)
-        experiment = self._experiment(_artifacts(self._uri))
+        artifacts = _artifacts(self._uri)
+        known = self._client.get_experiment_by_name(_EXPERIMENT)
+        experiment = known.experiment_id if known else self._client.create_experiment(_EXPERIMENT, artifacts)
         found = self._client.search_runs([experiment], f"tags.`snellen.id` = '{facts.id}'", max_results=1)
         if found:
             self._run_id = found[0].info.run_id
@@ -85,12 +87,6 @@ class MLflow:
         local = self._uri.startswith("sqlite:")
         return f"{self._uri}; look: mlflow ui --backend-store-uri {self._uri}" if local else self._uri
 
-    def _experiment(self, artifacts: Path | None) -> str:
-        found = self._client.get_experiment_by_name(_EXPERIMENT)
-        if found is not None:
-            return str(found.experiment_id)
-        return str(self._client.create_experiment(_EXPERIMENT, artifacts and artifacts.as_uri()))
-
     def _log(self, numbers: Mapping[str, float], step: int) -> None:
         from mlflow.entities import Metric
 
@@ -98,15 +94,10 @@ class MLflow:
         self._client.log_batch(self._run_id, metrics=metrics)
 
 
-def make(place: str) -> Tracker:
-    """A tracker that is not started yet; the place is a tracking URI, or empty."""
-    return MLflow(place)
-
-
-def _artifacts(uri: str) -> Path | None:
+def _artifacts(uri: str) -> str | None:
     """The folder beside a database file; a server has a place of its own. MLflow would take the current folder."""
     file = uri.removeprefix("sqlite:///")
-    return Path(file).resolve().parent / "mlartifacts" if file != uri else None
+    return (Path(file).resolve().parent / "mlartifacts").as_uri() if file != uri else None
 
 
 def _milliseconds(seconds: float) -> int:

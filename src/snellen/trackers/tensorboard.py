@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from snellen.runs.run import Row
-from snellen.trackers.tracker import Facts, Outcome, Tracker, numbers_of
+from snellen.trackers.tracker import Facts, Outcome, numbers_of
 
 
 class TensorBoard:
     """Writes scalars over training steps, the recipe and the outcome as text. Values are stored as float32."""
 
-    def __init__(self) -> None:
+    def __init__(self, _place: str = "") -> None:
         self._folder = Path()
         self._writer: Any = None
 
@@ -43,11 +43,6 @@ class TensorBoard:
     def where(self) -> str:
         """The folder, and the command that shows it."""
         return f"{self._folder}; look: tensorboard --logdir {self._folder.parent.parent}"
-
-
-def make(_: str) -> Tracker:
-    """A tracker that is not started yet."""
-    return TensorBoard()
 
 
 def _table(entries: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@
     Outcome    at the end: how it went, the grade on val with n and interval, a few files
 
 A tracker is three methods. It never decides anything about a training, and a run is whole without it. A new one is a
-file in this folder with a function `make`, and a line in `TRACKERS`.
+file in this folder with a class that is made with its place, and a line in `TRACKERS`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, Protocol
 
 from snellen.errors import InvalidSetting, MissingExtra, RunError, UsageError, unknown_name
@@ -150,24 +150,26 @@ def _plain(content: dict[str, Any]) -> dict[str, Plain]:
 
 @dataclass(frozen=True)
 class Kind:
-    """Something that can follow a run: its file in this folder, where the rows go, and what must be installed.
+    """Something that can follow a run: its file and class, where the rows go, and what must be installed.
 
     Its name is also that of the extra that installs it.
     """
 
-    module: str
+    tracker: str
     sentence: str
     packages: tuple[str, ...]
 
 
 TRACKERS: dict[str, Kind] = {
-    "tensorboard": Kind("tensorboard", "event files in the run folder", ("tensorboard",)),
-    "wandb": Kind("weights_and_biases", "an offline run in the run folder; wandb:online sends it", ("wandb",)),
+    "tensorboard": Kind("tensorboard:TensorBoard", "event files in the run folder", ("tensorboard",)),
+    "wandb": Kind(
+        "weights_and_biases:WeightsAndBiases", "an offline run in the run folder; wandb:online sends it", ("wandb",),
+    ),
     "mlflow": Kind(
-        "mlflow", "mlflow.db beside the runs; mlflow:URI or $MLFLOW_TRACKING_URI sends it there",
+        "mlflow:MLflow", "mlflow.db beside the runs; mlflow:URI or $MLFLOW_TRACKING_URI sends it there",
         ("mlflow", "sqlalchemy", "alembic"),
     ),
-    "hub": Kind("hub", "hub:OWNER/NAME uploads weights and card to Hugging Face", ("huggingface_hub",)),
+    "hub": Kind("hub:Hub", "hub:OWNER/NAME uploads weights and card to Hugging Face", ("huggingface_hub",)),
 }  # fmt: skip
 _PASSWORD = re.compile(r"[^/]*//[^/]*@")
 _REPOSITORY = re.compile(r"[\w][\w.-]{0,95}/[\w][\w.-]{0,95}")
@@ -214,7 +216,7 @@ def targets(texts: Sequence[str], *, live: bool = False) -> tuple[Target, ...]:
 
 def make(target: Target) -> Tracker:
     """The tracker itself, not started yet; its library is imported when it starts."""
-    tracker: Tracker = import_module(f"snellen.trackers.{TRACKERS[target.name].module}").make(target.place)
+    tracker: Tracker = resolve_name(f"snellen.trackers.{TRACKERS[target.name].tracker}")(target.place)
     return tracker
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from snellen.runs.run import Row
-from snellen.trackers.tracker import Facts, Outcome, Tracker, numbers_of
+from snellen.trackers.tracker import Facts, Outcome, numbers_of
 
 _QUIET: dict[str, Any] = {
     "silent": True, "console": "off", "host": "", "program": "snellen", "use_dot_wandb": False,
@@ -26,11 +26,11 @@ class WeightsAndBiases:
     """Logs rows under the training step.
 
     Args:
-        online: send them, which needs `wandb login`; else they stay in the run folder until `wandb sync`.
+        place: "online" sends them, which needs `wandb login`; else they stay in the run folder until `wandb sync`.
     """
 
-    def __init__(self, *, online: bool) -> None:
-        self._online = online
+    def __init__(self, place: str) -> None:
+        self._online = place == "online"
         self._folder = Path()
         self._run: Any = None
 
@@ -74,8 +74,3 @@ class WeightsAndBiases:
         return (
             str(self._run.url) if self._online else f"{self._folder}; send it: wandb sync {self._run.settings.sync_dir}"
         )
-
-
-def make(place: str) -> Tracker:
-    """A tracker that is not started yet; the place "online" makes one that sends."""
-    return WeightsAndBiases(online=place == "online")
