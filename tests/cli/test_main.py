@@ -66,7 +66,7 @@ def test_each_verb_has_a_file_of_its_own() -> None:
         "main",
         "show",
         "show_test_evaluation",
-        "own_pictures",
+        "options",
     } == set(VERBS)
 
 
