@@ -30,10 +30,10 @@ _TRAIN = """
 from pathlib import Path
 from snellen.data.eyechart import make_eyechart
 from snellen.recipes.catalog import RECIPES
-from snellen.train.fit import fit
+from snellen.train.fit import FitOptions, fit
 recipe = RECIPES["glance"].replace(epochs=2, widths=(4, 8, 8), batch_size=64)
-fit(recipe, make_eyechart(train=300, test=0), device="cpu", precision="fp32", runs=Path("runs"), name="run",
-    track=sys.argv[1:])
+fit(recipe, make_eyechart(train=300, test=0), FitOptions(
+    device="cpu", precision="fp32", runs=Path("runs"), name="run", track=sys.argv[1:]))
 print("attempts", attempts)
 """
 _CI = ("PYTEST_CURRENT_TEST", "CI", "GITHUB_ACTIONS", "DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY")  # silence telemetry
