@@ -113,7 +113,7 @@ def _foreign_statistics() -> GuardResult:
 
 def _stock_stem() -> GuardResult:
     # Built by hand: `catalog.build` refuses this stem for images under 64 px.
-    net = ResNet18(3, 10, widths=(8, 16, 32, 64), stem="stock", residual=True)
+    net = ResNet18((64, 64, 3), 10, widths=(8, 16, 32, 64), stem="stock", residual=True)
     return small_image_stem(net, (32, 32, 3))
 
 

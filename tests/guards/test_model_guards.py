@@ -89,8 +89,8 @@ def test_models_for_small_images_keep_their_positions(val, name):
 
 def test_resnet18_keeps_positions_with_the_small_stem_and_loses_them_with_the_stock_one():
     widths = (4, 4, 8, 8)
-    small = ResNet18(3, 10, widths=widths, stem="small", residual=True)
-    stock = ResNet18(3, 10, widths=widths, stem="stock", residual=True)
+    small = ResNet18((64, 64, 3), 10, widths=widths, stem="small", residual=True)
+    stock = ResNet18((64, 64, 3), 10, widths=widths, stem="stock", residual=True)
     assert small_image_stem(small, (32, 32, 3)).passed
     result = small_image_stem(stock, (32, 32, 3))
     assert result.passed is False

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from snellen.models.small_networks import mlp
+from snellen.models.small_networks import MLP
 from snellen.models.summary import parameter_count
 
 
@@ -10,15 +10,15 @@ from snellen.models.summary import parameter_count
     [((512,), 3072 * 512 + 512 + 512 * 10 + 10), ((8,), 3072 * 8 + 8 + 8 * 10 + 10)],
 )
 def test_it_has_two_linear_layers_with_biases_and_nothing_else(widths, expected):
-    assert parameter_count(mlp((32, 32, 3), 10, widths=widths)) == expected
+    assert parameter_count(MLP((32, 32, 3), 10, widths=widths)) == expected
 
 
 def test_its_default_has_512_units():
-    assert parameter_count(mlp((32, 32, 3), 10)) == 1_578_506
+    assert parameter_count(MLP((32, 32, 3), 10)) == 1_578_506
 
 
 def test_it_does_not_know_which_pixels_are_neighbours():
-    net, images = mlp((16, 16, 1), 3), torch.rand(4, 1, 16, 16)
+    net, images = MLP((16, 16, 1), 3), torch.rand(4, 1, 16, 16)
     order = torch.randperm(256, generator=torch.Generator().manual_seed(0))
     shuffled_images = images.flatten(1)[:, order].view(4, 1, 16, 16)
     expected = net(images)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from snellen.errors import InvalidSetting
-from snellen.models.resnet18 import resnet18
+from snellen.models.resnet18 import ResNet18
 from snellen.models.summary import parameter_count
 
 
@@ -31,19 +31,19 @@ def torchvision_keys(stem_kernel, classes):
 
 @pytest.mark.parametrize(("stem", "kernel", "side"), [("small", 3, 32), ("stock", 7, 64)])
 def test_its_state_dict_has_torchvisions_names_and_shapes_in_torchvisions_order(stem, kernel, side):
-    state = resnet18((side, side, 3), 10, stem=stem).state_dict()
+    state = ResNet18((side, side, 3), 10, stem=stem).state_dict()
     shapes = {name: tuple(value.shape) for name, value in state.items()}
     assert list(shapes.items()) == list(torchvision_keys(kernel, classes=10).items())
 
 
 @pytest.mark.parametrize(("stem", "expected"), [("small", 11_173_962), ("stock", 11_181_642)])
 def test_parameters_for_ten_classes(stem, expected):
-    assert parameter_count(resnet18((64, 64, 3), 10, stem=stem)) == expected
+    assert parameter_count(ResNet18((64, 64, 3), 10, stem=stem)) == expected
 
 
 @pytest.mark.parametrize(("stem", "side", "positions"), [("small", 32, [32, 16, 8, 4]), ("stock", 64, [16, 8, 4, 2])])
 def test_positions_of_the_four_stages(stem, side, positions):
-    net, sizes = resnet18((side, side, 3), 10, stem=stem, widths=(4, 4, 4, 4)), []
+    net, sizes = ResNet18((side, side, 3), 10, stem=stem, widths=(4, 4, 4, 4)), []
     for stage in (net.layer1, net.layer2, net.layer3, net.layer4):
         stage.register_forward_hook(lambda _, __, out: sizes.append(out.shape[-1]))
     net(torch.rand(2, 3, side, side))
@@ -53,23 +53,23 @@ def test_positions_of_the_four_stages(stem, side, positions):
 @pytest.mark.parametrize(("side", "last_map"), [(32, "1x1"), (63, "2x2")])
 def test_the_stock_stem_is_refused_for_small_images_with_the_size_it_would_leave(side, last_map):
     with pytest.raises(InvalidSetting, match=rf"last map would be {last_map}.*stem='small'"):
-        resnet18((side, side, 3), 10, stem="stock")
+        ResNet18((side, side, 3), 10, stem="stock")
 
 
 def test_an_unknown_stem_is_refused():
     with pytest.raises(InvalidSetting, match="tiny"):
-        resnet18((32, 32, 3), 10, stem="tiny")
+        ResNet18((32, 32, 3), 10, stem="tiny")
 
 
 def test_a_residual_block_whose_convolutions_are_silent_passes_its_input_on():
-    block = resnet18((16, 16, 3), 2, widths=(4, 8, 8, 8)).layer1[0].eval()
+    block = ResNet18((16, 16, 3), 2, widths=(4, 8, 8, 8)).layer1[0].eval()
     torch.nn.init.zeros_(block.conv2.weight)
     images = torch.rand(2, 4, 8, 8)
     assert torch.equal(block(images), images)
 
 
 def test_without_residuals_the_additions_and_their_projections_are_gone():
-    net = resnet18((16, 16, 3), 10, residual=False)
+    net = ResNet18((16, 16, 3), 10, residual=False)
     projections = sum(before * after + 2 * after for before, after in ((64, 128), (128, 256), (256, 512)))
     assert parameter_count(net) == 11_173_962 - projections
     block = net.layer1[0].eval()
@@ -78,7 +78,7 @@ def test_without_residuals_the_additions_and_their_projections_are_gone():
 
 
 def test_convolutions_start_with_the_variance_that_keeps_the_size_of_gradients():
-    net = resnet18((32, 32, 3), 10)
+    net = ResNet18((32, 32, 3), 10)
     for convolution in (net.conv1, net.layer3[1].conv2):
         fan_out = convolution.out_channels * 9
         assert convolution.weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.05)

@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from snellen.models.small_networks import small_cnn
+from snellen.models.small_networks import SmallCNN
 from snellen.models.summary import parameter_count
 
 
@@ -11,23 +11,23 @@ def expected_parameters(widths, channels=3, classes=10):
 
 
 def test_its_parameters_are_those_of_four_convolutions_with_batch_norm_and_one_linear_layer():
-    assert parameter_count(small_cnn((32, 32, 3), 10)) == expected_parameters((64, 64, 128, 128)) == 261_834
+    assert parameter_count(SmallCNN((32, 32, 3), 10)) == expected_parameters((64, 64, 128, 128)) == 261_834
 
 
 def test_a_narrower_one_exists():
-    narrow = small_cnn((32, 32, 3), 10, widths=(16, 16, 32, 32))
+    narrow = SmallCNN((32, 32, 3), 10, widths=(16, 16, 32, 32))
     assert parameter_count(narrow) == expected_parameters((16, 16, 32, 32)) == 17_082
 
 
 def test_it_has_exactly_four_convolutions_of_three_by_three_each_with_its_batch_norm():
-    modules = list(small_cnn((32, 32, 3), 10).modules())
+    modules = list(SmallCNN((32, 32, 3), 10).modules())
     convolutions = [module for module in modules if isinstance(module, nn.Conv2d)]
     assert [module.kernel_size for module in convolutions] == [(3, 3)] * 4
     assert sum(isinstance(module, nn.BatchNorm2d) for module in modules) == 4
 
 
 def test_the_picture_is_halved_twice_before_the_global_average():
-    net, sizes = small_cnn((32, 32, 3), 10), []
+    net, sizes = SmallCNN((32, 32, 3), 10), []
     for convolution in (net.conv1, net.conv2, net.conv3, net.conv4):
         convolution.register_forward_hook(lambda _, given, __: sizes.append(tuple(given[0].shape[2:])))
     net(torch.rand(2, 3, 32, 32))

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from snellen.models.normalized import Classifier, Normalized
-from snellen.models.resnet18 import resnet18
-from snellen.models.small_networks import small_cnn
+from snellen.models.resnet18 import ResNet18
+from snellen.models.small_networks import SmallCNN
 from snellen.models.summary import describe_layers, multiply_adds, parameter_count
 
 
@@ -22,16 +22,16 @@ def test_grouped_convolutions_cost_their_share():
 
 
 def test_resnet18_at_32_px_costs_555_million_multiply_adds():
-    assert 555e6 < multiply_adds(resnet18((32, 32, 3), 10), (32, 32, 3)) < 557e6
+    assert 555e6 < multiply_adds(ResNet18((32, 32, 3), 10), (32, 32, 3)) < 557e6
 
 
 def test_the_stock_stem_costs_fifteen_times_less_at_32_px():
-    stock = resnet18((64, 64, 3), 10, stem="stock")  # refused below 64 px, but it can be asked what it would cost
+    stock = ResNet18((64, 64, 3), 10, stem="stock")  # refused below 64 px, but it can be asked what it would cost
     assert multiply_adds(stock, (32, 32, 3)) == pytest.approx(37e6, rel=0.01)
 
 
 def test_the_rows_hold_all_parameters_and_carry_the_names_of_the_state_dict():
-    model = Classifier(Normalized([0.5] * 3, [0.2] * 3), small_cnn((16, 16, 3), 10))
+    model = Classifier(Normalized([0.5] * 3, [0.2] * 3), SmallCNN((16, 16, 3), 10))
     rows = describe_layers(model, (16, 16, 3))
     assert sum(row.params for row in rows) == parameter_count(model)
     assert [row.name for row in rows if row.macs] == ["net.conv1", "net.conv2", "net.conv3", "net.conv4", "net.fc"]
@@ -44,7 +44,7 @@ def test_frozen_values_are_not_counted_as_trained():
 
 
 def test_looking_changes_neither_weights_nor_running_statistics_nor_mode_nor_hooks():
-    net = small_cnn((16, 16, 3), 10).train()
+    net = SmallCNN((16, 16, 3), 10).train()
     net.bn2.eval()
     before = {name: value.clone() for name, value in net.state_dict().items()}
     describe_layers(net, (16, 16, 3))

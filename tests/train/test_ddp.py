@@ -166,7 +166,7 @@ def test_a_worker_with_other_data_or_another_seed_is_refused(
 def test_a_process_of_its_own_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     assert launched() is ALONE
-    assert ALONE.broadcast(b"x") == b"x"
+    assert ALONE.broadcast("x") == "x"
     assert ALONE.any(True, False) == (True, False)
 
 

@@ -12,45 +12,25 @@ RandAugment is the exception.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from snellen.augment.draws import Draws, taken
-from snellen.augment.erasing import Rectangles, erase
-from snellen.augment.mixing import Mixes
-from snellen.augment.randaugment import Operations, blend_, grey, operate
+from snellen.augment.erasing import erase
+from snellen.augment.randaugment import blend_, grey, operate
 from snellen.errors import InvalidSetting
 
 
-@dataclass(frozen=True)
-class DeviceDraws:
-    """`Draws` as tensors on one device; the attributes mean the same."""
-
-    pad: int
-    shift: Tensor
-    flip: Tensor
-    brightness: Tensor | None
-    contrast: Tensor | None
-    saturation: Tensor | None
-    operations: Operations[Tensor] | None = None
-    rectangles: Rectangles[Tensor] | None = None
-    mixes: Mixes[Tensor] | None = None
-
-    def at(self, positions: Tensor) -> DeviceDraws:
-        """The rows at `positions` (B,) int64 on the same device."""
-        return taken(self, lambda values: values.index_select(0, positions))
-
-
-def to_device(draws: Draws, device: torch.device | str) -> DeviceDraws:
+def to_device(draws: Draws[NDArray[Any]], device: torch.device | str) -> Draws[Tensor]:
     """The draws of an epoch, copied to `device` once; batches then take their rows there with `.at`."""
-    tensors = taken(draws, lambda values: torch.as_tensor(values, device=device))
-    return DeviceDraws(**{field.name: getattr(tensors, field.name) for field in fields(tensors)})
+    return taken(draws, lambda values: torch.as_tensor(values, device=device))  # type: ignore[no-any-return]
 
 
-def augment_batch(images: Tensor, draws: DeviceDraws) -> Tensor:
+def augment_batch(images: Tensor, draws: Draws[Tensor]) -> Tensor:
     """Change each image by its own draws; what two images do together is `mixing.mix`.
 
     In this order: crop, mirror, RandAugment's operations, colour jitter, random erasing.
@@ -110,7 +90,7 @@ def resize_side(batch: Tensor, side: int) -> Tensor:
     return functional.interpolate(batch, size=size, mode="bilinear", antialias=True)
 
 
-def _crop_and_mirror(images: Tensor, draws: DeviceDraws) -> Tensor:
+def _crop_and_mirror(images: Tensor, draws: Draws[Tensor]) -> Tensor:
     """(B, H, W, C) uint8: every output row is one run of W * C bytes of the widened batch."""
     count, height, width, channels = images.shape
     pad = draws.pad
@@ -121,10 +101,8 @@ def _crop_and_mirror(images: Tensor, draws: DeviceDraws) -> Tensor:
         )
     wide = _widen(images, pad)  # (2, B, H, W + 2P, C)
     stride = width + 2 * pad
-    runs = wide.as_strided(
-        (2 * count * height * stride - width + 1, width * channels),
-        (channels, 1),
-    )  # row i is the run that starts at pixel i; the runs overlap and share the memory of `wide`
+    # Row i is the run that starts at pixel i; the runs overlap and share the memory of `wide`.
+    runs = wide.as_strided((2 * count * height * stride - width + 1, width * channels), (channels, 1))
     image = torch.arange(count, device=images.device) + draws.flip * count  # (B,) into both halves of `wide`
     # Mirroring the window at `right` is the same as the window at 2P - right of the mirror image.
     left = torch.where(draws.flip, 2 * pad - draws.shift[:, 1], draws.shift[:, 1])  # (B,)

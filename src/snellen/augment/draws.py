@@ -10,10 +10,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from snellen.augment.erasing import Rectangles, draw_rectangles
 from snellen.augment.mixing import Mixes, draw_mixes
@@ -49,9 +50,12 @@ class OneDraw(NamedTuple):
     mix: tuple[np.float32, bool, np.float32, np.float32] | None = None
 
 
+Array = TypeVar("Array", NDArray[Any], Tensor)
+
+
 @dataclass(frozen=True)
-class Draws:
-    """The draws of N images, one row each.
+class Draws(Generic[Array]):
+    """The draws of N images, one row each, as NumPy arrays or as tensors on a device.
 
     Attributes:
         pad: pixels of reflect padding on each side, the same for all images.
@@ -66,69 +70,52 @@ class Draws:
     """
 
     pad: int
-    shift: NDArray[np.int64]
-    flip: NDArray[np.bool_]
-    brightness: NDArray[np.float32] | None
-    contrast: NDArray[np.float32] | None
-    saturation: NDArray[np.float32] | None
-    operations: Operations[NDArray[Any]] | None = None
-    rectangles: Rectangles[NDArray[Any]] | None = None
-    mixes: Mixes[NDArray[Any]] | None = None
+    shift: Array
+    flip: Array
+    brightness: Array | None
+    contrast: Array | None
+    saturation: Array | None
+    operations: Operations[Array] | None = None
+    rectangles: Rectangles[Array] | None = None
+    mixes: Mixes[Array] | None = None
 
     def __len__(self) -> int:
         return len(self.flip)
 
-    def __getitem__(self, index: int) -> OneDraw:
-        def factor(values: NDArray[np.float32] | None) -> float | None:
+    def __getitem__(self: Draws[NDArray[Any]], index: int) -> OneDraw:
+        def factor(values: NDArray[Any] | None) -> float | None:
             return None if values is None else float(values[index])
 
         down, right = self.shift[index].tolist()
         factors = factor(self.brightness), factor(self.contrast), factor(self.saturation)
-        return OneDraw(
-            self.pad, down, right, bool(self.flip[index]), *factors, self._operations(index), self._rectangle(index),
-            self._mix(index),
-        )  # fmt: skip
+        one = OneDraw(self.pad, down, right, bool(self.flip[index]), *factors)
+        if (drawn := self.operations) is not None:
+            signed = zip(drawn.kind[index].tolist(), drawn.sign[index].tolist(), strict=True)
+            one = one._replace(operations=(tuple(signed), drawn.magnitude))
+        if (box := self.rectangles) is not None and box.on[index]:
+            one = one._replace(rectangle=(box.area[index], box.aspect[index], box.down[index], box.right[index]))
+        if (mixed := self.mixes) is not None:
+            one = one._replace(mix=(mixed.own[index], bool(mixed.cut[index]), mixed.down[index], mixed.right[index]))
+        return one
 
-    def _operations(self, index: int) -> tuple[tuple[tuple[int, float], ...], int] | None:
-        drawn = self.operations
-        if drawn is None:
-            return None
-        return tuple(zip(drawn.kind[index].tolist(), drawn.sign[index].tolist(), strict=True)), drawn.magnitude
-
-    def _rectangle(self, index: int) -> tuple[np.float32, np.float32, np.float32, np.float32] | None:
-        drawn = self.rectangles
-        if drawn is None or not drawn.on[index]:
-            return None
-        return drawn.area[index], drawn.aspect[index], drawn.down[index], drawn.right[index]
-
-    def _mix(self, index: int) -> tuple[np.float32, bool, np.float32, np.float32] | None:
-        drawn = self.mixes
-        if drawn is None:
-            return None
-        return drawn.own[index], bool(drawn.cut[index]), drawn.down[index], drawn.right[index]
-
-    def at(self, positions: NDArray[np.int64]) -> Draws:
-        """The rows at `positions` (B,) int64, in that order."""
-
-        return taken(self, lambda values: values[positions])
+    def at(self, positions: Array) -> Draws[Array]:
+        """The rows at `positions` (B,) int64, in that order, on the same device."""
+        return taken(self, lambda values: values[positions])  # type: ignore[no-any-return]
 
 
-_Rows = TypeVar("_Rows")
-
-
-def taken(draws: _Rows, function: Callable[[Any], Any]) -> _Rows:
+def taken(draws: Any, function: Callable[[Any], Any]) -> Any:
     """A copy of a dataclass of arrays with `function` applied to each array, also inside such dataclasses."""
     changed = {}
-    for field in dataclasses.fields(draws):  # type: ignore[arg-type]
+    for field in dataclasses.fields(draws):
         value = getattr(draws, field.name)
         if dataclasses.is_dataclass(value):
             changed[field.name] = taken(value, function)
         elif value is not None and not isinstance(value, int):
             changed[field.name] = function(value)
-    return dataclasses.replace(draws, **changed)  # type: ignore[type-var]
+    return dataclasses.replace(draws, **changed)
 
 
-def draw(augment: Augment, *, seed: int, epoch: int, count: int) -> Draws:
+def draw(augment: Augment, *, seed: int, epoch: int, count: int) -> Draws[NDArray[Any]]:
     """The draws of all images of one epoch, in index order; about 2 ms for 50,000 images.
 
     Args:

@@ -44,12 +44,8 @@ def _stations(case: str, load: Callable[[], Dataset], settings: Settings) -> Ite
 
 
 def _timed(case: str, work: Callable[[], object], images: int, settings: Settings) -> Measurement:
-    timing = time_repeatedly(
-        work,
-        warmup=0,  # the first time is the one that a person waits for
-        repeats=_QUICK_REPEATS if settings.quick else _REPEATS,
-        synchronize=lambda: None,
-        conditions=conditions_here(),
-    )
+    repeats = _QUICK_REPEATS if settings.quick else _REPEATS
+    # No warm-up: the first time is the one that a person waits for.
+    timing = time_repeatedly(work, warmup=0, repeats=repeats, conditions=conditions_here())
     figures = {"seconds": timing.median, "images/s": images / timing.median}
     return Measurement("load", case, figures, timing.conditions, timing)

@@ -86,12 +86,7 @@ def measure_answers(
 
 def _settled(recipe: Recipe) -> Classifier:
     """The recipe's network with running statistics of its own activations, as after training."""
-    model = build(
-        ModelSpec(
-            recipe.model, image_shape=(32, 32, 3), num_classes=10, mean=MEAN, std=STD, options=recipe.model_options
-        ),
-        seed=0,
-    )
+    model = build(ModelSpec(recipe.model, (32, 32, 3), 10, MEAN, STD, recipe.model_options), seed=0)
     for norm in model.modules():
         if isinstance(norm, nn.BatchNorm2d):
             norm.momentum = 1.0  # one batch settles them

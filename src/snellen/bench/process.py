@@ -56,7 +56,6 @@ def measure_import(settings: Settings) -> Iterator[Measurement]:
             lambda: run_python(_NOTHING),
             warmup=1,
             repeats=_QUICK_REPEATS if settings.quick else _REPEATS,
-            synchronize=lambda: None,
             conditions=(conditions, conditions),
         )
         figures = {"seconds": comparison.a.median, "p90 seconds": comparison.a.p90, "python alone": comparison.b.median}
@@ -79,11 +78,9 @@ def measure_memory(settings: Settings) -> Iterator[Measurement]:
         arguments += ["--device", settings.device, "--runs", folder]
         arguments += ["--data", str(settings.data)] if settings.data is not None else []
         finished = run_python(arguments, weigh=True)
-    figures = {
-        "peak GB": None if finished.peak_bytes is None else finished.peak_bytes / 1e9,
-        "seconds": finished.seconds,
-    }
-    note = "" if finished.peak_bytes is not None else "this system does not say how much memory a process took"
+    peak = None if finished.peak_bytes is None else finished.peak_bytes / 1e9
+    figures = {"peak GB": peak, "seconds": finished.seconds}
+    note = "this system does not say how much memory a process took" if peak is None else ""
     case = f"{settings.dataset} {recipe.name}, {steps} steps and grading"
     # The weighed process chose its own device and threads; from here it is a process.
     yield Measurement("memory", case, figures, replace(conditions, device="process").after(), note=note)

@@ -70,11 +70,9 @@ def conditions_here(
         precision: as in `Conditions`.
         batch: images handled at once.
     """
-    machine = processor_name()
-    if device is not None and device.type == "cuda":
-        machine = f"{torch.cuda.get_device_name(device)}, {machine}"
+    gpu = f"{torch.cuda.get_device_name(device)}, " if device is not None and device.type == "cuda" else ""
     return Conditions(
-        machine=machine,
+        machine=gpu + processor_name(),
         device="process" if device is None else device.type,
         threads=torch.get_num_threads(),
         cores=processors(),
@@ -164,7 +162,7 @@ def time_repeatedly(
     *,
     warmup: int,
     repeats: int,
-    synchronize: Callable[[], None],
+    synchronize: Callable[[], None] = lambda: None,
     conditions: Conditions,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Timing:
@@ -194,7 +192,7 @@ def compare(
     *,
     warmup: int,
     repeats: int,
-    synchronize: Callable[[], None],
+    synchronize: Callable[[], None] = lambda: None,
     conditions: tuple[Conditions, Conditions],
     clock: Callable[[], float] = time.perf_counter,
 ) -> Comparison:
@@ -291,9 +289,8 @@ def _common(conditions: Conditions) -> str:
     """The conditions that the case's own name does not say already."""
     loads = [load for load in conditions.load_average if load is not None]
     load = f"load up to {max(loads):.0f}" if loads else "load unknown"
-    return (
-        f"[{conditions.machine}; {conditions.device}, {conditions.threads} threads, torch {conditions.torch}, {load}]"
-    )
+    device = f"{conditions.device}, {conditions.threads} threads"
+    return f"[{conditions.machine}; {device}, torch {conditions.torch}, {load}]"
 
 
 def _number(value: float | None) -> str:
@@ -305,11 +302,5 @@ def _number(value: float | None) -> str:
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    first, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
+    return "\n".join("  ".join([name.ljust(first), *map(str.rjust, cells, others)]).rstrip() for name, *cells in rows)

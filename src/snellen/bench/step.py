@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -58,13 +59,9 @@ class Stage:
 
 def stages(recipe: Recipe, full: int) -> list[Stage]:
     """The recipe's stages for images of side `full`, in order; one where it has none."""
-    ends = [*(stage.until for stage in recipe.resolutions), 1.0]
-    starts = [0.0, *ends[:-1]]
-    found = []
-    for start, end in zip(starts, ends, strict=True):
-        middle = (start + end) / 2
-        found.append(Stage(recipe.side_at(middle, full=full), end - start, middle))
-    return found
+    borders = [0.0, *(stage.until for stage in recipe.resolutions), 1.0]
+    parts = [(end - start, (start + end) / 2) for start, end in pairwise(borders)]
+    return [Stage(recipe.side_at(middle, full=full), share, middle) for share, middle in parts]
 
 
 class TrainingStep:

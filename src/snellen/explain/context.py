@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -89,7 +89,7 @@ class TracedImage:
         return self.images.class_names[int(self.alone.labels[0])]
 
     @cached_property
-    def draws(self) -> Draws:
+    def draws(self) -> Draws[NDArray[Any]]:
         """What chance decided for it in this epoch, one row."""
         seed, count = int(self.context.run.info["seed"]), max(len(self.context.images.train), self.row + 1)
         drawn = draw(self.context.recipe.augment, seed=seed, epoch=self.epoch, count=count)

@@ -22,6 +22,8 @@ from snellen.runs.run import Run
 from snellen.serialize import to_json
 from snellen.version import VERSION
 
+_NO_VAL = ["A final training learns from the val images as well: there is no val accuracy, recall or calibration."]
+
 
 def facts_of(run: Run) -> dict[str, Any]:
     """What a user of an exported file needs in order to feed it and to know what it is, JSON-able.
@@ -52,11 +54,6 @@ def facts_of(run: Run) -> dict[str, Any]:
     }
 
 
-def measured_accuracy(accuracy: Rate, split: str) -> dict[str, Any]:
-    """The entry that states a file's own accuracy, with n and 95 % interval; nothing where no image was kept for it."""
-    return {"val_accuracy": to_json(accuracy) if split == "val" else None}
-
-
 def model_card(
     run: Run, facts: dict[str, Any], parities: Sequence[Parity], sizes: dict[str, int], ledger: Ledger
 ) -> str:
@@ -79,7 +76,7 @@ def model_card(
         "## What it is",
         *_what(run, facts),
         "## How good it is",
-        *(_no_val() if predictions is None else _val(run, predictions)),
+        *(_NO_VAL if predictions is None else _val(run, predictions)),
         _test(facts, run, ledger),
         *([] if predictions is None else ["### By class", _by_class(scorecard(predictions))]),
         "## The files",
@@ -96,13 +93,14 @@ def _what(run: Run, facts: dict[str, Any]) -> list[str]:
     recipe, environment, info = run.recipe, run.read("environment.json"), run.info
     height, width, channels = facts["image_shape"]
     packages = ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
+    options = ", ".join(f"{key}={value}" for key, value in recipe.model_options.items())
     commit = f", commit {environment['commit']}" if environment.get("commit") else ""
     rows = [
         ("input", f"{facts['input']}, here {height} x {width} px, {'RGB' if channels == 3 else 'grey'}"),
         ("pictures become square by", f"{facts['fit']} (Lanczos)"),
         ("output", facts["output"]),
         ("classes", ", ".join(map(str, facts["class_names"]))),
-        ("network", _network(recipe.model, recipe.model_options)),
+        ("network", f"{recipe.model} ({options})" if options else recipe.model),
         ("trained on", f"{facts['data']}, {facts['training_images']:,} images ({facts['trained_on']})"),
         ("recipe", f"{recipe.name}, {recipe.epochs:g} epochs, seed {info['seed']}, {info['precision']}"),
         ("command", f"`{environment['command']}`"),
@@ -125,10 +123,6 @@ def _val(run: Run, predictions: Predictions) -> list[str]:
         "so the number is optimistic by a little."
     )
     return [_bullets(lines), chosen]
-
-
-def _no_val() -> list[str]:
-    return ["A final training learns from the val images as well: there is no val accuracy, recall or calibration."]
 
 
 def _test(facts: dict[str, Any], run: Run, ledger: Ledger) -> str:
@@ -198,11 +192,6 @@ def _limits(facts: dict[str, Any], predictions: Predictions | None) -> list[str]
     return limits
 
 
-def _network(name: str, options: dict[str, Any]) -> str:
-    chosen = ", ".join(f"{key}={value}" for key, value in options.items())
-    return f"{name} ({chosen})" if chosen else name
-
-
 def _percent(rate: Rate | None) -> str:
     return "–" if rate is None else str(rate).rpartition(",")[0] + ")"
 
@@ -212,10 +201,6 @@ def _bullets(lines: Iterable[str]) -> str:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    cells = [list(header), ["---"] * len(header), *([_cell(text) for text in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
-
-
-def _cell(text: str) -> str:
-    """One line, with nothing that would end the cell: class names come from folders and may hold anything."""
-    return " ".join(str(text).split()).replace("|", "\\|")
+    # Each cell one line, with nothing that would end it: class names come from folders and may hold anything.
+    cells = [[" ".join(str(text).split()).replace("|", "\\|") for text in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *cells])

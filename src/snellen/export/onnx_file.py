@@ -94,6 +94,7 @@ def quantized(model: bytes, images: LabeledImages) -> bytes:
         raise DataError(f"Int8 ranges are measured on training images only; these have the role {images.role!r}.")
     from onnxruntime import quantization
 
+    count = min(CALIBRATION_IMAGES, len(images))
     with TemporaryDirectory() as folder:
         source, prepared, target = (Path(folder) / name for name in ("fp32.onnx", "prepared.onnx", "int8.onnx"))
         write_bytes(source, model)
@@ -101,7 +102,7 @@ def quantized(model: bytes, images: LabeledImages) -> bytes:
         quantization.quantize_static(
             str(prepared),
             str(target),
-            _reader(_evenly(images.images, CALIBRATION_IMAGES)),
+            _reader(images.images[np.linspace(0, len(images) - 1, count).astype(np.int64)]),
             quant_format=quantization.QuantFormat.QDQ,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
@@ -149,10 +150,6 @@ def _without_absent_torchvision() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
-
-
-def _evenly(images: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
-    return images[np.linspace(0, len(images) - 1, min(count, len(images))).astype(np.int64)]
 
 
 def _reader(images: NDArray[np.uint8]) -> Any:

@@ -99,9 +99,8 @@ def parity(file: str, runtime: str, expected: Predictions, found: NDArray[np.flo
     assert found.shape == expected.logits.shape, "one answer per image, one probability per class"
     finite = bool(np.isfinite(found).all())
     gaps = np.abs(np.nan_to_num(found, nan=2.0, posinf=2.0, neginf=2.0) - expected.probabilities)
-    answers = replace(
-        expected, logits=found.astype(np.float32), tta="none", tta_logits=None
-    )  # argmax is the same of either
+    # Probabilities instead of logits: argmax is the same of either.
+    answers = replace(expected, logits=found.astype(np.float32), tta="none", tta_logits=None)
     return Parity(
         file=file,
         runtime=runtime,

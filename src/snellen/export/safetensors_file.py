@@ -5,26 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from snellen.errors import RunError
-from snellen.models.catalog import ModelSpec, build
 from snellen.models.normalized import Classifier
-from snellen.models.weights import with_weights
+from snellen.models.weights import rebuilt
+from snellen.recipes.recipe import Recipe
 from snellen.serialize import read_json
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 
 
-def description(about: dict[str, Any], model: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The content of model.json: what `rebuild` needs, then everything else that is known.
-
-    Args:
-        about: from `model_card.facts_of`.
-        model: its name in `models.catalog`.
-        options: of that model.
-    """
-    return {"format": 1, "model": model, "model_options": options, "weights": WEIGHTS, **about}
+def description(about: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
+    """The content of model.json: what `rebuild` needs, then what is known `about` it, from `model_card.facts_of`."""
+    network = {"model": recipe.model, "model_options": recipe.model_options}
+    return {"format": 1, **network, "weights": WEIGHTS, **about}
 
 
 def rebuild(about: dict[str, Any], weights: bytes) -> Classifier:
@@ -34,25 +27,9 @@ def rebuild(about: dict[str, Any], weights: bytes) -> Classifier:
         RunError: they do not belong together.
     """
     try:
-        height, width, channels = about["image_shape"]
-        model = with_weights(
-            lambda: build(
-                ModelSpec(
-                    about["model"],
-                    image_shape=(height, width, channels),
-                    num_classes=len(about["class_names"]),
-                    mean=about["mean"],
-                    std=about["std"],
-                    options=about["model_options"],
-                ),
-                seed=0,
-            ),
-            weights,
-        )
+        return rebuilt(about["model"], about["model_options"], about, weights)
     except (KeyError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise RunError(f"{WEIGHTS} and {DESCRIPTION} do not belong together: {reason}") from error
-    return model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
+        raise RunError(f"{WEIGHTS} and {DESCRIPTION} do not belong together: {error}") from error
 
 
 def load_folder(folder: Path) -> Classifier:

@@ -22,7 +22,7 @@ from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.run_images import images_of
 from snellen.evaluate.test_set import ledger_of
-from snellen.export.model_card import facts_of, measured_accuracy, model_card
+from snellen.export.model_card import facts_of, model_card
 from snellen.export.onnx_file import OnnxSession, quantized, require_packages, to_onnx, with_metadata
 from snellen.export.parity import FP32, INT8, SAME, Parity, Tolerance, parity
 from snellen.export.safetensors_file import DESCRIPTION, WEIGHTS, description, rebuild
@@ -92,14 +92,13 @@ def export_run(
     say(f"{len(judged):,} {judged.role} images are answered by PyTorch in fp32")
     model = restore(run)
     expected = predict(model, judged)
-    folder = out or run.folder / "export"
     facts = facts_of(run)
     made = []
     for content, found in _files(run, formats, facts, train, judged, expected):
         say(found.refusal or f"{found.file} agrees with PyTorch: {found.same_answer} answers are the same")
         made.append((content, found))
     export = Export(
-        folder,
+        out or run.folder / "export",
         sizes={found.file: len(content) for content, found in made if not found.refusal},
         parities=tuple(found for _, found in made),
     )
@@ -132,48 +131,38 @@ def _files(
         yield pt2_bytes(program), parity("model.pt2", runtime, expected, found, FP32)
     if "safetensors" in formats:
         content = (run.folder / "weights.safetensors").read_bytes()
-        again = predict(rebuild(_description(run, facts), content), judged)
+        again = predict(rebuild(description(facts, run.recipe), content), judged)
         runtime = f"PyTorch {torch.__version__}"
         yield content, parity(WEIGHTS, runtime, expected, again.probabilities, SAME)
 
 
 def _onnx(
-    name: str,
-    model: bytes,
-    tolerance: Tolerance,
-    facts: dict[str, Any],
-    judged: LabeledImages,
-    expected: Predictions,
+    name: str, model: bytes, tolerance: Tolerance, facts: dict[str, Any], judged: LabeledImages, expected: Predictions
 ) -> tuple[bytes, Parity]:
     session = OnnxSession(model)
     found = parity(name, session.runtime, expected, session.probabilities(judged.images), tolerance)
     # The file's own accuracy can only be written into it once it is known; entries do not change what is computed.
-    return with_metadata(model, {**facts, **measured_accuracy(found.accuracy.second, found.split)}), found
+    return with_metadata(model, _with_accuracy(facts, found)), found
 
 
-def _description(run: Run, facts: dict[str, Any]) -> dict[str, Any]:
-    return description(facts, run.recipe.model, run.recipe.model_options)
+def _with_accuracy(facts: dict[str, Any], found: Parity) -> dict[str, Any]:
+    """The facts with the file's own accuracy, with n and 95 % interval; None where no image was kept for it."""
+    return {**facts, "val_accuracy": to_json(found.accuracy.second) if found.split == "val" else None}
 
 
 def _write(run: Run, export: Export, contents: Sequence[bytes], facts: dict[str, Any], ledger: Path | None) -> None:
     folder = export.folder
+    entries = []
     for content, found in zip(contents, export.parities, strict=True):
         path = folder / found.file
         if found.refusal:
             _remove(path)  # of an earlier export: beside this parity.json it would pass for the one compared
         else:
             write_bytes(path, content)
-    if WEIGHTS in export.sizes:
-        own = next(found for found in export.parities if found.file == WEIGHTS)
-        write_json(
-            folder / DESCRIPTION, {**_description(run, facts), **measured_accuracy(own.accuracy.second, own.split)}
-        )
-    sums = {
-        found.file: hashlib.sha256(content).hexdigest()
-        for content, found in zip(contents, export.parities, strict=True)
-        if not found.refusal
-    }
-    entries = [{**to_json(one), "sha256": sums.get(one.file)} for one in export.parities]
+            if found.file == WEIGHTS:
+                write_json(folder / DESCRIPTION, _with_accuracy(description(facts, run.recipe), found))
+        sha256 = None if found.refusal else hashlib.sha256(content).hexdigest()
+        entries.append({**to_json(found), "sha256": sha256})
     write_json(folder / "parity.json", {"run": run.name, "compared_with": "PyTorch fp32", "files": entries})
     write_text(folder / "MODEL_CARD.md", model_card(run, facts, export.parities, export.sizes, ledger_of(run, ledger)))
 

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
 
 from snellen.errors import InvalidSetting, unknown_name
-from snellen.models.external import external_builder, is_external
+from snellen.models.external import Builder, external_builder, is_external
 from snellen.models.normalized import Classifier, Normalized
-from snellen.models.resnet18 import resnet18
-from snellen.models.small_networks import mlp, plain_cnn, small_cnn
-from snellen.models.sprint_net import marathon_net, sprint_net
-
-Builder = Callable[..., nn.Module]
-"""(image_shape, num_classes, *, widths=…, further options with defaults) -> network without normalisation."""
+from snellen.models.resnet18 import ResNet18
+from snellen.models.small_networks import MLP, PlainCNN, SmallCNN
+from snellen.models.sprint_net import MarathonNet, SprintNet
 
 MODELS: dict[str, Builder] = {
-    "mlp": mlp,
-    "plain_cnn": plain_cnn,
-    "small_cnn": small_cnn,
-    "resnet18": resnet18,
-    "sprint_net": sprint_net,
-    "marathon_net": marathon_net,
+    "mlp": MLP,
+    "plain_cnn": PlainCNN,
+    "small_cnn": SmallCNN,
+    "resnet18": ResNet18,
+    "sprint_net": SprintNet,
+    "marathon_net": MarathonNet,
 }
 
 SMALLEST_SIDE = 16
@@ -101,8 +97,12 @@ def _chosen(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         if option not in known:
             raise unknown_name(f"option of model {name!r}", option, known, list_with="snellen recipes")
     if "widths" in chosen:
-        chosen["widths"] = tuple(chosen["widths"])
-        _check_widths(name, chosen["widths"], known["widths"])
+        chosen["widths"], own = tuple(chosen["widths"]), known["widths"]
+        if len(chosen["widths"]) != len(own) or min(chosen["widths"]) < 1:
+            raise InvalidSetting(
+                f"widths={chosen['widths']} is not possible for {name}: {len(own)} numbers of at least 1, such as its "
+                f"own {own}."
+            )
     return chosen
 
 
@@ -117,13 +117,6 @@ def _find(name: str, *, pretrained: bool = False) -> Builder:
     if name not in MODELS:
         raise unknown_name("model", name, MODELS, list_with="snellen recipes")
     return MODELS[name]
-
-
-def _check_widths(name: str, widths: tuple[int, ...], own: tuple[int, ...]) -> None:
-    if len(widths) != len(own) or min(widths) < 1:
-        raise InvalidSetting(
-            f"widths={widths} is not possible for {name}: {len(own)} numbers of at least 1, such as its own {own}."
-        )
 
 
 def _check_shape(spec: ModelSpec) -> None:

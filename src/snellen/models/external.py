@@ -16,6 +16,7 @@ from snellen.errors import InvalidSetting, MissingExtra, unknown_name
 LIBRARIES = ("timm", "torchvision")
 
 Builder = Callable[..., nn.Module]
+"""(image_shape, num_classes, *, widths=…, further options with defaults) -> network without normalisation."""
 
 
 def is_external(name: str) -> bool:

@@ -68,10 +68,40 @@ class BasicBlock(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """Stem, four stages of two blocks, global average, one linear layer. The stem is as wide as the first stage."""
+    """Stem, four stages of two blocks, global average, one linear layer. The stem is as wide as the first stage.
 
-    def __init__(self, channels: int, num_classes: int, *, widths: tuple[int, ...], stem: Stem, residual: bool) -> None:
+    11,173,962 parameters for 10 classes with the small stem, 11,181,642 with the stock one.
+
+    Args:
+        image_shape: (H, W, C) in pixels; the network takes other sizes as well.
+        num_classes: K.
+        widths: channels of the four stages.
+        stem: "small" (3x3, stride 1) or "stock" (7x7, stride 2, and a max-pool; for 64 px and more).
+        residual: False leaves the additions out, and with them the 1x1 projections.
+
+    Raises:
+        InvalidSetting: no such stem, or the stock stem for images under 64 px.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        *,
+        widths: tuple[int, ...] = (64, 128, 256, 512),
+        stem: Stem = "small",
+        residual: bool = True,
+    ) -> None:
         super().__init__()
+        height, width, channels = image_shape
+        if stem not in ("small", "stock"):
+            raise InvalidSetting(f"stem={stem!r} is not possible for resnet18: small or stock.")
+        if stem == "stock" and min(height, width) < _STOCK_STEM_SIDE:
+            raise InvalidSetting(
+                f"stem='stock' is not possible for images of {height}x{width} px: it halves the picture twice before "
+                f"the first block, and the last map would be {ceil(height / 32)}x{ceil(width / 32)}. "
+                f"Use stem='small', or images of at least {_STOCK_STEM_SIDE} px."
+            )
         self.stem = stem
         if stem == "stock":
             self.conv1 = nn.Conv2d(channels, widths[0], 7, stride=2, padding=3, bias=False)
@@ -95,38 +125,6 @@ class ResNet18(nn.Module):
         out = self.layer4(self.layer3(self.layer2(self.layer1(out))))
         logits: Tensor = self.fc(torch.flatten(functional.adaptive_avg_pool2d(out, 1), 1))
         return logits
-
-
-def resnet18(
-    image_shape: tuple[int, int, int],
-    num_classes: int,
-    *,
-    widths: tuple[int, ...] = (64, 128, 256, 512),
-    stem: Stem = "small",
-    residual: bool = True,
-) -> ResNet18:
-    """ResNet-18; 11,173,962 parameters for 10 classes with the small stem, 11,181,642 with the stock one.
-
-    Args:
-        image_shape: (H, W, C) in pixels; the network takes other sizes as well.
-        num_classes: K.
-        widths: channels of the four stages.
-        stem: "small" (3x3, stride 1) or "stock" (7x7, stride 2, and a max-pool; for 64 px and more).
-        residual: False leaves the additions out, and with them the 1x1 projections.
-
-    Raises:
-        InvalidSetting: no such stem, or the stock stem for images under 64 px.
-    """
-    if stem not in ("small", "stock"):
-        raise InvalidSetting(f"stem={stem!r} is not possible for resnet18: small or stock.")
-    height, width, channels = image_shape
-    if stem == "stock" and min(height, width) < _STOCK_STEM_SIDE:
-        raise InvalidSetting(
-            f"stem='stock' is not possible for images of {height}x{width} px: it halves the picture twice before the "
-            f"first block, and the last map would be {ceil(height / 32)}x{ceil(width / 32)}. "
-            f"Use stem='small', or images of at least {_STOCK_STEM_SIDE} px."
-        )
-    return ResNet18(channels, num_classes, widths=widths, stem=stem, residual=residual)
 
 
 def _stage(channels_in: int, channels: int, *, stride: int, residual: bool) -> nn.Sequential:

@@ -1,4 +1,4 @@
-"""The small networks of the ladder from pixels to pictures, each with its builder.
+"""The small networks of the ladder from pixels to pictures.
 
 mlp         what can be learnt from pixels without knowing which ones are neighbours
 plain_cnn   neighbours matter, but nothing is normalised inside: what convolution alone brings
@@ -7,26 +7,14 @@ small_cnn   four layers with batch normalisation: small enough for a laptop, goo
 
 from __future__ import annotations
 
+from math import prod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 
 class MLP(nn.Module):
-    """Two linear layers with a ReLU between them, on the flattened image."""
-
-    def __init__(self, pixels: int, hidden: int, num_classes: int) -> None:
-        super().__init__()
-        self.hidden = nn.Linear(pixels, hidden)
-        self.head = nn.Linear(hidden, num_classes)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) -> logits (N, K)."""
-        out: Tensor = self.head(functional.relu(self.hidden(images.flatten(1))))
-        return out
-
-
-def mlp(image_shape: tuple[int, int, int], num_classes: int, *, widths: tuple[int, ...] = (512,)) -> MLP:
     """Flatten, 512 units with ReLU, one linear layer to K logits; 1,578,506 parameters for CIFAR-10.
 
     Args:
@@ -34,14 +22,30 @@ def mlp(image_shape: tuple[int, int, int], num_classes: int, *, widths: tuple[in
         num_classes: K.
         widths: one number, the units of the hidden layer.
     """
-    height, width, channels = image_shape
-    return MLP(height * width * channels, widths[0], num_classes)
+
+    def __init__(self, image_shape: tuple[int, int, int], num_classes: int, *, widths: tuple[int, ...] = (512,)):
+        super().__init__()
+        self.hidden = nn.Linear(prod(image_shape), widths[0])
+        self.head = nn.Linear(widths[0], num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> logits (N, K)."""
+        out: Tensor = self.head(functional.relu(self.hidden(images.flatten(1))))
+        return out
 
 
 class PlainCNN(nn.Module):
-    """Three times convolution 3x3, ReLU, max-pool 2x2; then one linear layer on what is left of the picture."""
+    """Three times convolution 3x3, ReLU, max-pool 2x2; then one linear layer on what is left of the picture.
 
-    def __init__(self, image_shape: tuple[int, int, int], num_classes: int, widths: tuple[int, ...]) -> None:
+    No batch normalisation; 113,738 parameters for CIFAR-10.
+
+    Args:
+        image_shape: (H, W, C) in pixels; the network takes this size and no other.
+        num_classes: K.
+        widths: channels of the three convolutions.
+    """
+
+    def __init__(self, image_shape: tuple[int, int, int], num_classes: int, *, widths: tuple[int, ...] = (32, 64, 128)):
         super().__init__()
         height, width, channels = image_shape
         self.conv1 = nn.Conv2d(channels, widths[0], 3, padding=1)
@@ -58,26 +62,23 @@ class PlainCNN(nn.Module):
         return logits
 
 
-def plain_cnn(
-    image_shape: tuple[int, int, int], num_classes: int, *, widths: tuple[int, ...] = (32, 64, 128)
-) -> PlainCNN:
-    """Three convolutions of 32, 64 and 128 channels without batch normalisation; 113,738 parameters for CIFAR-10.
+class SmallCNN(nn.Module):
+    """Exactly four convolutions 3x3, each with batch normalisation and ReLU, a 2x2 max-pool after every second.
+
+    Then the global average and one linear layer; 261,834 parameters for 10 classes and RGB.
 
     Args:
-        image_shape: (H, W, C) in pixels; the network takes this size and no other.
+        image_shape: (H, W, C) in pixels; the network takes other sizes as well.
         num_classes: K.
-        widths: channels of the three convolutions.
+        widths: channels of the four convolutions; (16, 16, 32, 32) has 17,082 parameters and 15 times less to compute.
     """
-    return PlainCNN(image_shape, num_classes, widths)
 
-
-class SmallCNN(nn.Module):
-    """Exactly four convolutions 3x3, each with batch normalisation and ReLU, a 2x2 max-pool after every second."""
-
-    def __init__(self, channels: int, num_classes: int, widths: tuple[int, ...]) -> None:
+    def __init__(
+        self, image_shape: tuple[int, int, int], num_classes: int, *, widths: tuple[int, ...] = (64, 64, 128, 128)
+    ) -> None:
         super().__init__()
         # No bias before a batch normalisation: it would be subtracted again.
-        self.conv1 = nn.Conv2d(channels, widths[0], 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(image_shape[2], widths[0], 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(widths[0])
         self.conv2 = nn.Conv2d(widths[0], widths[1], 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(widths[1])
@@ -95,16 +96,3 @@ class SmallCNN(nn.Module):
         out = functional.max_pool2d(functional.relu(self.bn4(self.conv4(out))), 2)  # (N, 128, H/4, W/4)
         logits: Tensor = self.fc(torch.flatten(functional.adaptive_avg_pool2d(out, 1), 1))
         return logits
-
-
-def small_cnn(
-    image_shape: tuple[int, int, int], num_classes: int, *, widths: tuple[int, ...] = (64, 64, 128, 128)
-) -> SmallCNN:
-    """Four convolutions of 64, 64, 128 and 128 channels, global average, one linear layer; 261,834 parameters.
-
-    Args:
-        image_shape: (H, W, C) in pixels; the network takes other sizes as well.
-        num_classes: K; the count above is for 10 classes and RGB.
-        widths: channels of the four convolutions; (16, 16, 32, 32) has 17,082 parameters and 15 times less to compute.
-    """
-    return SmallCNN(image_shape[2], num_classes, widths)

@@ -7,15 +7,10 @@ and a linear head.  Choices that matter for speed are commented where they are m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
-from snellen.errors import InvalidSetting
-
 _WHITEN_KERNEL = 2
-_SMALLEST_SIDE = 16  # three halvings of the whitened image leave one position
 _NORM_EPS = 1e-12
 _NORM_MOMENTUM = 0.4434  # weight of the newest batch: short runs need fast running statistics
 
@@ -102,24 +97,26 @@ class SprintNet(nn.Module):
     """Whitening layer, three :class:`SprintBlock` or :class:`ResidualBlock`, and a linear head.
 
     Args:
-        num_classes: number of outputs.
-        widths: channels of the three blocks.
-        in_channels: channels of the images.
-        block: their kind.
+        image_shape: (H, W, C) in pixels; the network takes other sizes as well, sides of at least 16.
+        num_classes: K.
+        block: kind of the three blocks.
+        widths: their channels.
 
-    Images may have any side of at least 16.  Call :meth:`init_whitening` once with training
+    Call :meth:`init_whitening` once with training
     images before training.  To stop training the whitening bias (or a whole block), set
     ``requires_grad`` to false on it from outside; autograd then skips the work by itself.
     """
 
     def __init__(
         self,
+        image_shape: tuple[int, int, int],
         num_classes: int,
-        widths: tuple[int, int, int] = (64, 256, 256),
-        in_channels: int = 3,
         block: type[SprintBlock] = SprintBlock,
+        *,
+        widths: tuple[int, ...] = (64, 256, 256),
     ) -> None:
         super().__init__()
+        in_channels = image_shape[2]
         patch = in_channels * _WHITEN_KERNEL**2
         self.whiten = nn.Conv2d(in_channels, 2 * patch, _WHITEN_KERNEL, bias=True)
         self.whiten.weight.requires_grad_(False)
@@ -156,41 +153,10 @@ class SprintNet(nn.Module):
         return logits
 
 
-def sprint_net(
-    image_shape: tuple[int, int, int], num_classes: int, *, widths: Sequence[int] = (64, 256, 256)
-) -> SprintNet:
-    """`SprintNet` for images of this shape.
+class MarathonNet(SprintNet):
+    """The wider and deeper `SprintNet` for longer trainings: blocks of three convolutions, as in "airbench96"."""
 
-    Args:
-        image_shape: (H, W, C) in pixels, sides of at least 16.
-        num_classes: K.
-        widths: channels of the three blocks.
-
-    Raises:
-        InvalidSetting: not three widths, or a block narrower than the one before needs.
-    """
-    return _net("sprint_net", SprintBlock, image_shape, num_classes, widths)
-
-
-def marathon_net(
-    image_shape: tuple[int, int, int], num_classes: int, *, widths: Sequence[int] = (128, 384, 512)
-) -> SprintNet:
-    """The wider and deeper `SprintNet` for longer trainings: blocks of three convolutions, as in "airbench96".
-
-    Args, Raises: as `sprint_net`.
-    """
-    return _net("marathon_net", ResidualBlock, image_shape, num_classes, widths)
-
-
-def _net(
-    name: str, block: type[SprintBlock], image_shape: tuple[int, int, int], num_classes: int, widths: Sequence[int]
-) -> SprintNet:
-    height, width, channels = image_shape
-    if len(widths) != 3:
-        raise InvalidSetting(f"widths={tuple(widths)} is not possible: {name} has three blocks.")
-    if min(height, width) < _SMALLEST_SIDE:
-        raise InvalidSetting(
-            f"Images of {height}x{width} px are too small for {name}, which halves them three times: "
-            f"at least {_SMALLEST_SIDE} px a side. Enlarge them."
-        )
-    return SprintNet(num_classes, (widths[0], widths[1], widths[2]), channels, block)
+    def __init__(
+        self, image_shape: tuple[int, int, int], num_classes: int, *, widths: tuple[int, ...] = (128, 384, 512)
+    ) -> None:
+        super().__init__(image_shape, num_classes, ResidualBlock, widths=widths)

@@ -6,7 +6,7 @@ safetensors is imported where a file is read or written: a training without eith
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,34 +48,25 @@ def restore(run: Run, device: torch.device | None = None) -> Classifier:
     Raises:
         RunError: there are no weights yet, or they do not fit the recipe.
     """
-    info = run.info
+    info, recipe = run.info, run.recipe
     try:
-        height, width, channels = info["data"]["image_shape"]
-        model = with_weights(
-            lambda: build(
-                ModelSpec(
-                    run.recipe.model,
-                    image_shape=(height, width, channels),
-                    num_classes=len(info["data"]["class_names"]),
-                    mean=tuple(info["statistics"]["mean"]),
-                    std=tuple(info["statistics"]["std"]),
-                    options=run.recipe.model_options,
-                ),
-                seed=int(info["seed"]),
-            ),
-            _read(run),
-        )
+        model = rebuilt(recipe.model, recipe.model_options, {**info["data"], **info["statistics"]}, _read(run))
     except (KeyError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise RunError(f"{run.folder / _WEIGHTS} does not fit the run's recipe: {reason}") from error
-    return model.to(device or torch.device("cpu")).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
+        raise RunError(f"{run.folder / _WEIGHTS} does not fit the run's recipe: {error}") from error
+    return model.to(device or torch.device("cpu"))
 
 
-def with_weights(build: Callable[[], Classifier], content: bytes) -> Classifier:
-    """The network that `build` makes, with the weights of a safetensors file.
+def rebuilt(name: str, options: dict[str, Any], described: Mapping[str, Any], content: bytes) -> Classifier:
+    """The network of this name with the weights of a safetensors file, on the CPU, in eval mode and channels_last.
 
     A description that comes with a file may ask for a network of any size, so its shapes are compared first, on
     PyTorch's device without memory.
+
+    Args:
+        name: as in `models.catalog`.
+        options: of that model.
+        described: its "image_shape", "class_names", "mean" and "std".
+        content: of the file.
 
     Raises:
         ValueError: the file is none, does not hold this network's tensors and no others, or holds what is no number.
@@ -84,16 +75,19 @@ def with_weights(build: Callable[[], Classifier], content: bytes) -> Classifier:
     from safetensors.torch import load
 
     try:
+        height, width, channels = described["image_shape"]
+        classes, mean, std = len(described["class_names"]), described["mean"], described["std"]
+        spec = ModelSpec(name, (height, width, channels), classes, mean, std, options)
         tensors = load(content)
         with torch.device("meta"):
-            expected = build().state_dict()
+            expected = build(spec, seed=0).state_dict()
         if faults := _faults(tensors, expected):
             raise ValueError(", ".join(faults[:3]) + (f" and {len(faults) - 3} more" if len(faults) > 3 else ""))
-        model = build()
+        model = build(spec, seed=0)
         model.load_state_dict(tensors)
-    except (KeyError, TypeError, RuntimeError, OverflowError, SafetensorError) as error:
-        raise ValueError(str(error)) from error
-    return model
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError, SafetensorError) as error:
+        raise ValueError(" ".join(str(error).split())[:300]) from error
+    return model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
 
 
 def _faults(tensors: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> list[str]:

@@ -93,12 +93,7 @@ SPRINT = Recipe(
     # Brightness 0.07 of the pixel value is what 0.14 added to normalised pixels is in the published recipe.
     augment=Augment(crop_pixels=2, flip="alternate", brightness=0.07, contrast=0.13),
     optimizer=Muon(
-        filter_lr=0.2255,
-        filter_momentum=0.655,
-        bias_lr=0.0573,
-        head_lr=0.5415,
-        momentum=0.825,
-        weight_decay=1.6e-3,
+        filter_lr=0.2255, filter_momentum=0.655, bias_lr=0.0573, head_lr=0.5415, momentum=0.825, weight_decay=1.6e-3
     ),
     schedule=Schedule(shape="linear", tail_fraction=0.375 / _SPRINT_EPOCHS, floor=0.05),
     label_smoothing=0.09,

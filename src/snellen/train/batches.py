@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from snellen.augment.batched import DeviceDraws, augment_batch, to_device
-from snellen.augment.draws import draw
+from snellen.augment.batched import augment_batch, to_device
+from snellen.augment.draws import Draws, draw
 from snellen.augment.mixing import mix, mixed_targets
 from snellen.data.labeled_images import LabeledImages
 from snellen.recipes.recipe import DataPruning, Recipe
@@ -57,7 +57,7 @@ class Pruning:
         losses: (N,) float32, nats; the largest number for an image not trained on yet, which is hard until it is known.
     """
 
-    def __init__(self, settings: DataPruning, *, count: int, steps: int, seed: int, device: torch.device) -> None:
+    def __init__(self, settings: DataPruning, count: int, steps: int, seed: int, device: torch.device) -> None:
         self.losses = torch.full((count,), torch.finfo(torch.float32).max, device=device)
         self._settings, self._steps, self._seed = settings, steps, seed
 
@@ -108,13 +108,7 @@ class Batches:
     """
 
     def __init__(
-        self,
-        images: LabeledImages,
-        recipe: Recipe,
-        *,
-        seed: int,
-        device: torch.device,
-        share: tuple[int, int] = (0, 1),
+        self, images: LabeledImages, recipe: Recipe, *, seed: int, device: torch.device, share: tuple[int, int] = (0, 1)
     ) -> None:
         self.count = len(images)
         self.batch_size = min(recipe.batch_size, self.count)
@@ -122,7 +116,9 @@ class Batches:
         pixels = torch.from_numpy(images.images)  # (N, H, W, C) uint8; no copy
         self._images = pixels.to(device) if resident else pixels
         self._labels = torch.from_numpy(images.labels).to(device)  # (N,) int64
-        self._by_class = _members(images) if recipe.sampling == "balanced" else None
+        self._by_class: list[NDArray[np.int64]] = []
+        if recipe.sampling == "balanced":  # positions of each class's images, for the classes that have any
+            self._by_class = [np.flatnonzero(images.labels == k) for k in np.flatnonzero(images.counts)]
         self._num_classes = images.num_classes
         self._augment = recipe.augment
         self._seed = seed
@@ -146,7 +142,7 @@ class Batches:
         draws = to_device(draw(self._augment, seed=self._seed, epoch=epoch, count=self.count), device)
         order = torch.from_numpy(_permutation(self._seed, epoch, self.count)).to(device)
         chosen = None
-        if self._by_class is not None:
+        if self._by_class:
             chosen = torch.from_numpy(_balanced(self._by_class, self._seed, epoch, self.count)).to(device)
         for step in range(first, self.steps_per_epoch):
             places = order[step * self.batch_size : (step + 1) * self.batch_size]
@@ -161,7 +157,7 @@ class Batches:
             images, targets = self._made(positions[rank::workers], draws.at(places[rank::workers]))
             yield Batch(images, targets, weights if weights is None else weights[rank::workers], positions)
 
-    def _made(self, at: torch.Tensor, draws: DeviceDraws) -> tuple[torch.Tensor, torch.Tensor]:
+    def _made(self, at: torch.Tensor, draws: Draws[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         images = self._images.index_select(0, at.to(self._images.device)).to(at.device)
         batch, labels = augment_batch(images, draws), self._labels.index_select(0, at)
         if draws.mixes is None:
@@ -172,11 +168,6 @@ class Batches:
 
 def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch, _ORDER_STREAM]).permutation(count)
-
-
-def _members(images: LabeledImages) -> list[NDArray[np.int64]]:
-    """Positions of each class's images, for the classes that have any."""
-    return [np.flatnonzero(images.labels == k) for k in np.flatnonzero(images.counts)]
 
 
 def _balanced(by_class: list[NDArray[np.int64]], seed: int, epoch: int, count: int) -> NDArray[np.int64]:

@@ -45,13 +45,10 @@ def fit_into(recipe: Recipe, dataset: Dataset, options: FitOptions, *, seconds: 
         InvalidSetting: not even a twentieth of an epoch fits.
     """
     started = time.monotonic()
-    setup = prepare(
-        recipe, dataset, seed=0, final=options.final, device=options.device, precision=options.precision
-    )  # fmt: skip
+    setup = prepare(recipe, dataset, seed=0, final=options.final, device=options.device, precision=options.precision)
     rate = _images_per_second(setup)
-    train_images = len(setup.splits.train) * (
-        recipe.data_pruning.trained_share(recipe.epochs) if recipe.data_pruning else 1
-    )
+    trained_share = recipe.data_pruning.trained_share(recipe.epochs) if recipe.data_pruning else 1
+    train_images = len(setup.splits.train) * trained_share
     # An evaluation is a forward pass, about a third of a training step, over val and as many training images.
     looked_at = 2 * len(setup.splits.val) if setup.splits.val else 0
     per_epoch = (train_images + looked_at / 3 / recipe.evaluate_every) / rate

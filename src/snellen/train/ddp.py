@@ -129,20 +129,16 @@ class Workers:
             return flags
         return tuple(bool(total) for total in self.sum(torch.tensor(flags, dtype=torch.int32)).tolist())
 
-    def broadcast(self, content: bytes) -> bytes:
-        """What the first worker holds, on each of them; what the others give is not looked at."""
+    def broadcast(self, content: Any) -> Any:
+        """What the first worker holds, anything JSON can say, on each of them; the others' is not looked at."""
         if self.count == 1:
             return content
-        length = torch.tensor([len(content)])
+        buffer = torch.frombuffer(bytearray(json.dumps(content).encode()), dtype=torch.uint8)
+        length = torch.tensor([len(buffer)])
         torch.distributed.broadcast(length, src=0)
-        sent = torch.frombuffer(bytearray(content), dtype=torch.uint8) if self.first and content else None
-        buffer = torch.empty(int(length), dtype=torch.uint8) if sent is None else sent
+        buffer = buffer if self.first else torch.empty(int(length), dtype=torch.uint8)
         torch.distributed.broadcast(buffer, src=0)
-        return buffer.numpy().tobytes()
-
-    def broadcast_json(self, content: Any) -> Any:
-        """The same for anything JSON can say."""
-        return content if self.count == 1 else json.loads(self.broadcast(json.dumps(content).encode()))
+        return json.loads(buffer.numpy().tobytes())
 
     def ddp(self, model: nn.Module) -> nn.Module:
         """`model`, with gradients that are means over all workers. Make it anew when other parameters learn.
@@ -201,12 +197,15 @@ def launched() -> Workers:
             f"WORLD_SIZE={count}, but {', '.join(missing)} is not set. Start with: torchrun --nproc-per-node {count} "
             "-m snellen train …, or unset WORLD_SIZE."
         )
+    named = os.environ.get("TORCHELASTIC_RUN_ID", "none")
     workers = Workers(
         rank=int(os.environ["RANK"]),
         count=count,
         local=int(os.environ["LOCAL_RANK"]),
         restarts=int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or 0),
-        launch=_launch(),
+        # A name for the torchrun behind this process, the same after a restart, which torchrun outlives: of --rdzv-id,
+        # the same on all machines, or its own.
+        launch=f"{platform.node()} {os.getppid()}" if named == "none" else named,
     )
     if not torch.distributed.is_initialized():
         _connect(workers)
@@ -227,12 +226,6 @@ def _connect(workers: Workers) -> None:
     )
 
 
-def _launch() -> str:
-    """A name for the torchrun behind this process that is the same after a restart."""
-    named = os.environ.get("TORCHELASTIC_RUN_ID", "none")  # from --rdzv-id: the same on all machines
-    return named if named != "none" else f"{platform.node()} {os.getppid()}"  # torchrun outlives its workers
-
-
 # The run folder of several workers
 
 
@@ -240,7 +233,7 @@ def hand_out(run: Run, workers: Workers) -> None:
     """Send the others what `folder_of_its_own` waits for; the first worker calls it, holding the run's lock."""
     if workers.count > 1:
         files = {name: (run.folder / name).read_bytes() for name in _NEEDED if (run.folder / name).exists()}
-        workers.broadcast_json({name: base64.b64encode(content).decode() for name, content in files.items()})
+        workers.broadcast({name: base64.b64encode(content).decode() for name, content in files.items()})
 
 
 @contextmanager
@@ -248,7 +241,7 @@ def folder_of_its_own(workers: Workers) -> Iterator[Run]:
     """A throw-away run folder that begins as the first worker's stands, on whatever machine this is."""
     with tempfile.TemporaryDirectory(prefix="snellen-worker-") as folder:
         run = Run(Path(folder))
-        for name, content in workers.broadcast_json(None).items():
+        for name, content in workers.broadcast(None).items():
             write_bytes(run.folder / name, base64.b64decode(content))
         yield run
 
@@ -265,7 +258,7 @@ def begun_by(workers: Workers, runs: Path, recipe: Recipe, seed: int) -> Run | N
                     found = str(run.folder)
             except SnellenError:  # somebody else's, and broken
                 continue
-    found = workers.broadcast_json(found) if workers.restarts else ""
+    found = workers.broadcast(found) if workers.restarts else ""
     return open_run(Path(found)) if found else None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +90,7 @@ def fit(recipe: Recipe, dataset: Dataset, options: FitOptions | None = None, pro
             recipe, dataset, seed=chosen.seed, final=chosen.final, device=device, precision=chosen.precision
         )
         setup = begin_with(setup, chosen.weights) if chosen.weights else setup
-    agreed = workers.broadcast_json(setup.compute.precision)
+    agreed = workers.broadcast(setup.compute.precision)
     setup = replace(setup, compute=replace(setup.compute, precision=agreed))
     name = chosen.name or f"{dataset.name}-{recipe.name}-s{chosen.seed}{'-final' if chosen.final else ''}"
     run = _created(setup, chosen.runs, name, shown, workers)
@@ -119,13 +118,15 @@ def resume(run: Run, dataset: Dataset, progress: Progress | None = None, *, trac
     with _held(run, workers):
         if workers.first:
             _require_unfinished(run)  # whoever held the lock until now may have come to the end
-        place = workers.device(_kind(run.info["device"], workers))
+        # Each of several workers gets the number of its device anew.
+        began_on = run.info["device"]
+        place = workers.device(began_on.split(":")[0] if workers.count > 1 else began_on)
         with workers.one_before_the_others():
             setup = resume_setup({**run.info, "device": place}, run.recipe, dataset)
         followers = targets(track, live=True)
         if workers.first:
             _announce(setup, shown)
-            followers = reattach(run, followers, partial(_say_plain, shown))
+            followers = reattach(run, followers, lambda sentence: shown.say(escape(sentence)))
         return _train_and_grade(setup, run, shown, followers, workers)
 
 
@@ -152,20 +153,11 @@ def _created(setup: TrainingSetup, runs: Path, name: str, progress: Progress, wo
         _announce(setup, progress)
         info = {**setup.describe(), **workers.describe(), "status": "created"}
         folder = str(create_run(runs, name, setup.recipe, info, describe_environment()).folder)
-    return Run(Path(workers.broadcast_json(folder)))
-
-
-def _kind(device: str, workers: Workers) -> str:
-    """The device without its number, where each of several workers gets one anew."""
-    return device.split(":")[0] if workers.count > 1 else device
+    return Run(Path(workers.broadcast(folder)))
 
 
 def _shown(progress: Progress | None, workers: Workers) -> Progress:
     return progress if progress is not None and workers.first else Progress(quiet=True)
-
-
-def _say_plain(progress: Progress, sentence: str) -> None:
-    progress.say(escape(sentence))
 
 
 def _train_and_grade(
@@ -194,7 +186,11 @@ def _take_part(setup: TrainingSetup, workers: Workers) -> None:
 
 def _lead(setup: TrainingSetup, run: Run, progress: Progress, followers: Sequence[Target], workers: Workers) -> None:
     """Train and grade in the run's folder, and leave the reason there where it does not come to its end."""
-    with TrackerCallbacks(run, followers, partial(_say_plain, progress)) as follow, StopRequest() as stop:
+
+    def say(sentence: str) -> None:
+        progress.say(escape(sentence))
+
+    with TrackerCallbacks(run, followers, say) as follow, StopRequest() as stop:
         run.update_info(status="training", **workers.describe())
         try:
             with stop.at_once():  # the loop, which has something to save, does otherwise
@@ -223,29 +219,18 @@ def _lead(setup: TrainingSetup, run: Run, progress: Progress, followers: Sequenc
 
 def _grade(training: Training, run: Run, copies: Sequence[GuardResult], progress: Progress) -> None:
     """Write grades, results and pictures into the folder of a run whose training has ended."""
-    setup = training.setup
+    setup, recipe, compute = training.setup, training.setup.recipe, training.setup.compute
     results: dict[str, Any] = {"best_epoch": training.best_epoch, "seconds": round(training.seconds, 3)}
     if setup.splits.val is not None:
-        card = grade(
-            restore(run, setup.compute.device),
-            setup.splits.val,
-            run.folder,
-            tta=setup.recipe.tta,
-            tta_fraction=setup.recipe.tta_fraction,
-            bf16=setup.compute.bf16,
+        model, val = restore(run, compute.device), setup.splits.val
+        results["val"] = grade(
+            model, val, run.folder, tta=recipe.tta, tta_fraction=recipe.tta_fraction, bf16=compute.bf16
         )
-        results["val"] = card
-        _compare_with_expectation(setup, card["accuracy"], progress)
+        _compare_with_expectation(setup, results["val"]["accuracy"], progress)
     run.update_info(**results)
     _draw(setup, run, progress)
     # Before the run calls itself finished: one that is stopped in here is judged when it is resumed.
-    check_run(
-        run,
-        setup.splits,
-        ledger=ledger_of(run),
-        device=setup.compute.device,
-        before=copies,
-    )
+    check_run(run, setup.splits, ledger=ledger_of(run), device=compute.device, before=copies)
 
 
 def _draw(setup: TrainingSetup, run: Run, progress: Progress) -> None:

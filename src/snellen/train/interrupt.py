@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType, TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
 
 _HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
 
@@ -33,28 +33,31 @@ def signals_deferred() -> Iterator[None]:
     Reading a tensor, PyTorch may say "could not determine the shape" where it was Ctrl-C that hit it.
     """
     received: list[int] = []
-    previous = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in _stopping():
-            previous[number] = signal.signal(number, lambda which, _: received.append(which))
     try:
-        yield
+        with _handled_by(lambda number, _: received.append(number)):
+            yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
         if received:
             signal.raise_signal(received[0])
 
 
-def _stopping() -> list[signal.Signals]:
-    """The signals that stop a training."""
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if _HANGUP is not None and signal.getsignal(_HANGUP) is not signal.SIG_IGN:
-        numbers.append(_HANGUP)
-    return numbers
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """The signals that stop a training go to `handler` inside; outside the main thread none does."""
+    numbers: list[signal.Signals] = []
+    if threading.current_thread() is threading.main_thread():
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if _HANGUP is not None and signal.getsignal(_HANGUP) is not signal.SIG_IGN:
+            numbers.append(_HANGUP)
+    previous = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, before in previous.items():
+            signal.signal(number, before)
 
 
-class StopRequest:
+class StopRequest(ExitStack):
     """Notes SIGINT, SIGTERM and SIGHUP while it is entered; outside the main thread it notes nothing.
 
     Under `nohup` SIGHUP is ignored and stays so: the training is meant to go on without its terminal.
@@ -65,22 +68,14 @@ class StopRequest:
     """
 
     def __init__(self, *, shared: bool = False) -> None:
+        super().__init__()
         self._received: int | None = None
         self._patient = True
         self._shared = shared
-        self._previous: dict[int, signal.Handlers | int | None] = {}
 
     def __enter__(self) -> StopRequest:
-        if threading.current_thread() is threading.main_thread():
-            for number in _stopping():
-                self._previous[number] = signal.signal(number, self._note)  # type: ignore[assignment]
+        self.enter_context(_handled_by(self._note))
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
 
     @property
     def requested(self) -> bool:

@@ -9,8 +9,8 @@ iteration, and the weight is held on a sphere by renormalisation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, overload
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -53,23 +53,16 @@ def _sgd(model: nn.Module, settings: SGD, layer_decay: float) -> list[torch.opti
             learned = [each for each in layer.parameters() if left.pop(id(each), None) is not None]
             groups.append({"params": learned, "lr": settings.lr * layer_decay**distance})
         groups[-1]["params"] += left.values()  # those of no part, such as position embeddings: as early as the first
-    return [
-        torch.optim.SGD(
-            [group for group in groups if group["params"]],
-            lr=settings.lr,
-            momentum=settings.momentum,
-            nesterov=settings.nesterov,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
-    ]
+    sgd = torch.optim.SGD(
+        [group for group in groups if group["params"]], lr=settings.lr, momentum=settings.momentum,
+        nesterov=settings.nesterov, weight_decay=settings.weight_decay, fused=True,
+    )  # fmt: skip
+    return [sgd]
 
 
 def _muon(model: nn.Module, settings: MuonSettings) -> list[torch.optim.Optimizer]:
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    filters = [parameter for parameter in trained if parameter.ndim == 4]
-    biases = [parameter for parameter in trained if parameter.ndim == 1]
-    heads = [parameter for parameter in trained if parameter.ndim == 2]
+    filters, heads, biases = ([parameter for parameter in trained if parameter.ndim == axes] for axes in (4, 2, 1))
     if not filters:
         raise InvalidSetting("optimizer.kind='muon' needs a model with convolutions; use sgd for this one.")
     groups = [
@@ -182,8 +175,6 @@ class Muon(torch.optim.Optimizer):
         lr: step length; every filter matrix has norm ``sqrt(out_channels)``.
         momentum: Nesterov momentum.
         weight_decay: decoupled; the weight is scaled by ``1 - lr * weight_decay``.
-        renorm_every: steps between renormalisations of the weights (1 = each step).
-        steps: Newton-Schulz steps.
 
     The whole state is the momentum buffer and a step count per parameter, so
     ``state_dict``/``load_state_dict`` resume bit-exactly.
@@ -195,40 +186,18 @@ class Muon(torch.optim.Optimizer):
         lr: float = 0.2255,
         momentum: float = 0.655,
         weight_decay: float = 0.0,
-        renorm_every: int = 1,
-        steps: int = 3,
     ) -> None:
-        if lr < 0.0 or not 0.0 <= momentum < 1.0 or weight_decay < 0.0 or renorm_every < 1 or steps < 1:
-            raise ValueError(
-                f"Muon: bad setting: lr={lr}, momentum={momentum}, weight_decay={weight_decay}, "
-                f"renorm_every={renorm_every}, steps={steps}"
-            )
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "weight_decay": weight_decay,
-            "renorm_every": renorm_every,
-            "steps": steps,
-        }
-        super().__init__(params, defaults)
-        for group in self.param_groups:
-            if any(p.dim() != 4 for p in group["params"]):
-                raise ValueError("Muon takes 4-D convolution filters only")
+        if lr < 0.0 or not 0.0 <= momentum < 1.0 or weight_decay < 0.0:
+            raise ValueError(f"Muon: bad setting: lr={lr}, momentum={momentum}, weight_decay={weight_decay}")
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        if any(p.dim() != 4 for group in self.param_groups for p in group["params"]):
+            raise ValueError("Muon takes 4-D convolution filters only")
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Update every filter that has a gradient; a frozen one is left as it is."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
         for group in self.param_groups:
             self._step_group(group)
-        return loss
 
     def _step_group(self, group: dict[str, Any]) -> None:
         lr: float = group["lr"]
@@ -244,13 +213,12 @@ class Muon(torch.optim.Optimizer):
             buffer: Tensor = state["momentum_buffer"]
             buffer.mul_(momentum).add_(p.grad)
             direction = p.grad.add(buffer, alpha=momentum)
-            if state["step"] % group["renorm_every"] == 0:
-                p.mul_(len(p) ** 0.5 / (p.norm() + 1e-7))
+            p.mul_(len(p) ** 0.5 / (p.norm() + 1e-7))
             state["step"] += 1
             by_shape.setdefault((len(p), p[0].numel()), []).append((p, direction))
         for shape, pairs in by_shape.items():  # filters of one shape share the matrix products
             stack = torch.stack([direction.reshape(shape) for _, direction in pairs])
-            for (p, _), update in zip(pairs, orthogonalise(stack, group["steps"]), strict=True):
+            for (p, _), update in zip(pairs, orthogonalise(stack), strict=True):
                 p.add_(update.reshape(p.shape).to(p.dtype), alpha=-lr)
                 if group["weight_decay"]:
                     p.mul_(1.0 - lr * group["weight_decay"])

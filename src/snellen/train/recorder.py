@@ -12,7 +12,6 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from snellen.data.labeled_images import LabeledImages
 from snellen.metrics.classification import hard_cross_entropy
 from snellen.models.device import return_freed_memory
 from snellen.models.weights import model_hash, save_weights
@@ -21,7 +20,6 @@ from snellen.show.progress import Progress
 from snellen.trackers.callbacks import TrackerCallbacks
 from snellen.train.checkpoint import load_checkpoint, save_checkpoint
 from snellen.train.interrupt import Interrupted, StopRequest
-from snellen.train.setup import TrainingSetup
 from snellen.train.training import Training
 
 _CLEAN_TRAIN_IMAGES = 2_000  # enough for ±2 points; all of them would cost a third of an epoch
@@ -41,7 +39,9 @@ class Recorder:
     def __init__(self, training: Training, run: Run, progress: Progress, follow: TrackerCallbacks) -> None:
         self._training, self.run, self._progress, self._follow = training, run, progress, follow
         self._checkpoint = run.folder / "resume" / "state.safetensors"
-        self._clean_train = _clean_train_images(training.setup)
+        train = training.setup.splits.train
+        looked_at = np.random.default_rng(training.setup.seed).permutation(len(train))[:_CLEAN_TRAIN_IMAGES]
+        self._clean_train = train.take(np.sort(looked_at), role=train.role)
         self._stop = StopRequest(shared=training.workers.count > 1)
         self._saved_at = self._started = time.monotonic()
 
@@ -148,9 +148,3 @@ class Recorder:
         row["seconds"] = training.epoch_seconds + time.monotonic() - started
         training.end_epoch(row["seconds"])
         return row
-
-
-def _clean_train_images(setup: TrainingSetup) -> LabeledImages:
-    train = setup.splits.train
-    at = np.random.default_rng(setup.seed).permutation(len(train))[:_CLEAN_TRAIN_IMAGES]
-    return train.take(np.sort(at), role=train.role)

@@ -56,26 +56,19 @@ class TrainingSetup:
 
     def new_model(self) -> Classifier:
         """The model on the CPU as it is built and loaded, before any image was seen; equal for equal seeds."""
-        train = self.splits.train
-        model = build(
-            ModelSpec(
-                self.recipe.model,
-                image_shape=train.image_shape,
-                num_classes=train.num_classes,
-                mean=self.statistics.mean,
-                std=self.statistics.std,
-                options=self.recipe.model_options,
-            ),
-            seed=self.seed,
-            pretrained=self.weights == "pretrained",
+        recipe, train, measured = self.recipe, self.splits.train, self.statistics
+        spec = ModelSpec(
+            recipe.model, train.image_shape, train.num_classes, measured.mean, measured.std, recipe.model_options
         )
+        model = build(spec, seed=self.seed, pretrained=self.weights == "pretrained")
         if isinstance(self.weights, Path):
             load_pretrained(model, self.weights)
         return model
 
     def describe(self) -> dict[str, Any]:
         """The entries of `run.json` that identify this training, JSON-able."""
-        train, val = self.splits.train, self.splits.val
+        train, val, measured = self.splits.train, self.splits.val, self.statistics
+        start = self.load_report.describe() if self.load_report else {"file": "pretrained"}
         return {
             "data": {
                 "name": train.name,
@@ -87,16 +80,8 @@ class TrainingSetup:
                 "val": val and {"count": len(val), "per_class": val.counts.tolist(), "fingerprint": val.fingerprint},
                 "test": None if self.splits.test is None else self.splits.test.describe(),
             },
-            "statistics": {
-                "mean": list(self.statistics.mean),
-                "std": list(self.statistics.std),
-                "measured_on": self.statistics.source,
-            },
-            **(
-                {"start": self.load_report.describe() if self.load_report else {"file": "pretrained"}}
-                if self.weights
-                else {}
-            ),
+            "statistics": {"mean": list(measured.mean), "std": list(measured.std), "measured_on": measured.source},
+            **({"start": start} if self.weights else {}),
             "seed": self.seed,
             "final": self.final,
             "device": str(self.compute.device),
@@ -108,13 +93,7 @@ class TrainingSetup:
 
 
 def prepare(
-    recipe: Recipe,
-    dataset: Dataset,
-    *,
-    seed: int,
-    final: bool = False,
-    device: str = "auto",
-    precision: str = "auto",
+    recipe: Recipe, dataset: Dataset, *, seed: int, final: bool = False, device: str = "auto", precision: str = "auto"
 ) -> TrainingSetup:
     """Split, measure the training images, choose device and precision.
 
@@ -131,9 +110,7 @@ def prepare(
     splits = split_final(dataset) if final else split(dataset)
     statistics = measure(splits.train)
     compute = DeviceAndPrecision()  # until the model is there that it is chosen for
-    setup = TrainingSetup(
-        recipe, splits, statistics, seed, compute, dataset.source, dataset.loading, dataset.files
-    )  # fmt: skip
+    setup = TrainingSetup(recipe, splits, statistics, seed, compute, dataset.source, dataset.loading, dataset.files)
     model, image_shape = setup.new_model(), splits.train.image_shape
     _require_effect(recipe, model, image_shape)
     return replace(setup, compute=choose_compute(model, image_shape, device=device, precision=precision))

@@ -79,7 +79,8 @@ class Training:
         self.optimizers = build_optimizers(self.model, recipe)
         self.lookahead = Lookahead(self.model, recipe.average, steps=self.steps) if recipe.average else None
         self.ema = moving_average(self.model, recipe.ema_decay) if recipe.ema_decay else None
-        self.pruning = _pruning(setup, self.steps)
+        pruned = recipe.data_pruning
+        self.pruning = Pruning(pruned, len(train), self.steps, setup.seed, device) if pruned else None
         weights = train.balanced_weights if recipe.class_weights == "balanced" else None
         self.class_weights = None if weights is None else torch.tensor(weights, dtype=torch.float32, device=device)
         self.steps_done, self.images_seen, self.loss_sum = 0, 0, torch.zeros((), device=device)
@@ -206,13 +207,6 @@ class Training:
                 f"A batch of {smallest} images cannot be shared by {count} workers: each needs two for "
                 "its batch norms. Start fewer, or take larger batches: --set batch_size=…"
             )
-
-
-def _pruning(setup: TrainingSetup, steps: int) -> Pruning | None:
-    settings, count = setup.recipe.data_pruning, len(setup.splits.train)
-    if settings is None:
-        return None
-    return Pruning(settings, count=count, steps=steps, seed=setup.seed, device=setup.compute.device)
 
 
 def _initial_model(setup: TrainingSetup) -> Classifier:
