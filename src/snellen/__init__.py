@@ -16,9 +16,8 @@ from snellen.version import VERSION
 
 if TYPE_CHECKING:
     from snellen.api.classifier import SnellenClassifier
-    from snellen.api.shop import compare, fit, load, open_run, recipe
+    from snellen.api.shop import compare, fit, from_arrays, load, open_run, recipe
     from snellen.api.trained_run import TrainedRun
-    from snellen.data.arrays import from_arrays
     from snellen.errors import SnellenError
     from snellen.recipes.recipe import Recipe
 
@@ -31,7 +30,7 @@ _WINDOW = {
     "TrainedRun": "snellen.api.trained_run",
     "compare": "snellen.api.shop",
     "fit": "snellen.api.shop",
-    "from_arrays": "snellen.data.arrays",
+    "from_arrays": "snellen.api.shop",
     "load": "snellen.api.shop",
     "open_run": "snellen.api.shop",
     "recipe": "snellen.api.shop",

@@ -9,6 +9,7 @@ from typing import Any
 
 from snellen.api.trained_run import TrainedRun
 from snellen.data import catalog
+from snellen.data.arrays import from_arrays as from_arrays
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting, UsageError
 from snellen.evaluate.compare_runs import compare_runs
