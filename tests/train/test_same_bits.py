@@ -61,7 +61,7 @@ def trained_hash(case: str, folder: Path) -> str:
     recipe = snellen.recipe(wanted.pop("recipe"), **wanted)
     if case.endswith("resumed"):
         run_folder = _interrupted(recipe, dataset, folder, precision)
-        resume(snellen.open_run(run_folder).run, dataset)
+        resume(snellen.open_run(run_folder), dataset)
     else:
         run_folder = snellen.fit(recipe, dataset, seed=3, precision=precision, runs=folder, quiet=True).folder
     weights = load_file(run_folder / "weights.safetensors")
