@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -170,8 +171,9 @@ def test_writing_into_mapped_pixels_changes_no_file(letters: Path) -> None:
 
 def test_a_full_disk_is_one_sentence(full_disk: Path, letters: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(full_disk))
-    with pytest.raises(StorageError, match=r"disk is full.*They take 0.7 MB.*XDG_CACHE_HOME"):
+    with pytest.raises(StorageError, match=r"disk is full.*They take 0.7 MB.*XDG_CACHE_HOME") as caught:
         load_folder(letters, ImageOptions(64))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")], caught
     assert not list(full_disk.glob("snellen/pictures/*/*.tmp"))
 
 

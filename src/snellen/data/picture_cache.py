@@ -21,7 +21,7 @@ import itertools
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -148,19 +148,22 @@ def _decode_all(
         row = row_of[digest]
         return _Decoded(digest, before.pixels[row], before.peaks.get(int(before.order[row])))
 
-    def parts() -> Iterator[memoryview]:
-        for place, one in enumerate(_decoded(listing.found, form, known, progress)):
-            hashes.append(one.hash)
-            if one.pixels is None:
-                problems[place] = one.problem
-                continue
-            if one.peak is not None:
-                peaks[place] = one.peak
-            content.append(hash_pixels(one.pixels[None]))
-            yield one.pixels.data
+    def parts() -> Generator[memoryview]:
+        with contextlib.closing(_decoded(listing.found, form, known, progress)) as decoded:
+            for place, one in enumerate(decoded):
+                hashes.append(one.hash)
+                if one.pixels is None:
+                    problems[place] = one.problem
+                    continue
+                if one.peak is not None:
+                    peaks[place] = one.peak
+                content.append(hash_pixels(one.pixels[None]))
+                yield one.pixels.data
 
     name = f"pixels-{digest[:16]}-listed.u8"
-    write_parts(folder / name, parts())
+    # Closed here where the disk is full: left to the garbage collector, the pool might be joined by its own thread.
+    with contextlib.closing(parts()) as pixels:
+        write_parts(folder / name, pixels)
     order = np.array([place for place in range(len(hashes)) if place not in problems], dtype=np.int64)
     hashed = np.concatenate(content) if content else np.empty(0, dtype=np.uint64)
     nothing = np.empty((0, *form.shape), dtype=np.uint8)
@@ -246,7 +249,7 @@ _Known = Callable[[str], _Decoded | None]
 """The picture whose file has that hash, where the cache has it."""
 
 
-def _decoded(found: Sequence[Found], form: PictureForm, known: _Known, progress: Progress) -> Iterator[_Decoded]:
+def _decoded(found: Sequence[Found], form: PictureForm, known: _Known, progress: Progress) -> Generator[_Decoded]:
     """Each picture, read once, in the order of the listing; those that are `known` are hashed and not decoded."""
     threads, waiting, done = processors(), deque[Future[_Decoded]](), 0
     pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
