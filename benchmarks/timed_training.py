@@ -24,9 +24,8 @@ from snellen.predict.predictions import Predictions
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.json_form import with_settings
 from snellen.recipes.recipe import Recipe
-from snellen.train.loop import train
 from snellen.train.setup import prepare
-from snellen.train.training import Training
+from snellen.train.training import Training, train
 
 
 @dataclass(frozen=True)

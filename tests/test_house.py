@@ -106,8 +106,8 @@ def test_what_is_shipped_does_not_know_what_is_not() -> None:
 
 
 def test_the_layer_test_can_fail() -> None:
-    upward = ast.parse("def late():\n    from snellen.train.loop import train\n    import snellen.cli.main")
-    assert list(imports(upward)) == ["snellen.train.loop.train", "snellen.cli.main"]
+    upward = ast.parse("def late():\n    from snellen.train.training import train\n    import snellen.cli.main")
+    assert list(imports(upward)) == ["snellen.train.training.train", "snellen.cli.main"]
 
 
 def test_the_door_of_a_room_holds_one_docstring() -> None:

@@ -68,24 +68,24 @@ OF_TRAINING = (
     # Easy images left out
     Mutant(
         "kept-easy-images-count-once",
-        "train/batches.py",
+        "train/data_pruning.py",
         "weights[ranked[:easy]] = easy / kept",
         "weights[ranked[:easy]] = 1.0",
-        ("train/test_pruning.py::test_over_many_steps_every_easy_image_counts_as_often_as_a_hard_one",),
+        ("train/test_data_pruning.py::test_over_many_steps_every_easy_image_counts_as_often_as_a_hard_one",),
     ),
     Mutant(
         "hard-images-left-out",
-        "train/batches.py",
+        "train/data_pruning.py",
         "argsort(stable=True)",
         "argsort(stable=True, descending=True)",
-        ("train/test_pruning.py::test_all_hard_images_stay_and_count_once_and_half_of_the_easy_ones_count_twice",),
+        ("train/test_data_pruning.py::test_all_hard_images_stay_and_count_once_and_half_of_the_easy_ones_count_twice",),
     ),
     Mutant(
         "the-same-images-left-out-each-time",
-        "train/batches.py",
-        "[self._seed, step, _PRUNING_STREAM]",
-        "[self._seed, 0, _PRUNING_STREAM]",
-        ("train/test_pruning.py::test_the_draw_is_another_each_step_and_seed_and_the_same_for_the_same",),
+        "train/data_pruning.py",
+        "[self._seed, step, _STREAM]",
+        "[self._seed, 0, _STREAM]",
+        ("train/test_data_pruning.py::test_the_draw_is_another_each_step_and_seed_and_the_same_for_the_same",),
     ),
     Mutant(
         "a-resumed-run-forgets-which-images-are-easy",
@@ -99,7 +99,7 @@ OF_TRAINING = (
         "train/training.py",
         "losses * batch.sample_weights",
         "losses * batch.sample_weights.sign()",
-        ("train/test_pruning.py::test_the_step_is_along_the_gradient_of_the_counted_losses_over_the_whole_batch",),
+        ("train/test_data_pruning.py::test_the_step_is_along_the_gradient_of_the_counted_losses_over_the_whole_batch",),
     ),
     Mutant(
         "every-worker-takes-the-first-share",
@@ -156,7 +156,7 @@ OF_TRAINING = (
         "train/training.py",
         "weight=self.class_weights,",
         "weight=None,",
-        ("train/test_loop.py::test_every_step_weighs_the_classes_as_the_recipe_says",),
+        ("train/test_every_step.py::test_every_step_weighs_the_classes_as_the_recipe_says",),
     ),
     # Over the steps
     Mutant(
@@ -224,28 +224,28 @@ OF_TRAINING = (
         "train/training.py",
         "if self.ema is not None:\n            self.ema.update_parameters(self.model)",
         "if self.ema is not None and self.steps_done > 1:\n            self.ema.update_parameters(self.model)",
-        ("train/test_loop.py::test_the_weights_that_are_kept_are_the_moving_average_over_every_step",),
+        ("train/test_every_step.py::test_the_weights_that_are_kept_are_the_moving_average_over_every_step",),
     ),
     Mutant(
         "ema-is-kept-but-not-graded",
         "train/training.py",
         "if self.ema is None:\n            return self.model",
         "if True:\n            return self.model",
-        ("train/test_loop.py::test_the_weights_that_are_kept_are_the_moving_average_over_every_step",),
+        ("train/test_every_step.py::test_the_weights_that_are_kept_are_the_moving_average_over_every_step",),
     ),
     Mutant(
         "freeze-comes-a-step-late",
         "train/optimizers.py",
         "if done >= freeze.after)",
         "if done > freeze.after)",
-        ("train/test_loop.py::test_a_parameter_is_trained_until_it_is_frozen_and_not_after",),
+        ("train/test_every_step.py::test_a_parameter_is_trained_until_it_is_frozen_and_not_after",),
     ),
     Mutant(
         "small-images-for-a-step-too-long",
         "recipes/recipe.py",
         "if fraction < stage.until:",
         "if fraction <= stage.until:",
-        ("train/test_loop.py::test_images_grow_stage_by_stage",),
+        ("train/test_every_step.py::test_images_grow_stage_by_stage",),
     ),
     # Looks at val, and the choice
     Mutant(
@@ -297,7 +297,7 @@ OF_TRAINING = (
         "train/training.py",
         "self.loss_sum.zero_()",
         "self.loss_sum.mul_(1.0)",
-        ("train/test_loop.py::test_the_training_loss_of_a_row_is_the_mean_over_the_images_of_its_epoch",),
+        ("train/test_every_step.py::test_the_training_loss_of_a_row_is_the_mean_over_the_images_of_its_epoch",),
     ),
     Mutant(
         "final-training-on-nine-tenths",

@@ -12,9 +12,8 @@ from tests.train.one_training import batch_of, training_of
 from snellen.data.dataset import Dataset
 from snellen.errors import TrainingDiverged
 from snellen.recipes.recipe import SGD, Average, Freeze, Recipe, Resolution
-from snellen.train.loop import train
 from snellen.train.setup import prepare
-from snellen.train.training import Training
+from snellen.train.training import Training, train
 
 
 @pytest.fixture

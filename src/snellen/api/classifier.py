@@ -22,9 +22,8 @@ from snellen.predict.predictions import Predictions
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.json_form import with_settings
 from snellen.recipes.recipe import Recipe
-from snellen.train.loop import train
 from snellen.train.setup import prepare
-from snellen.train.training import Training
+from snellen.train.training import Training, train
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin

@@ -1,4 +1,4 @@
-"""Training batches from images that live on the device as uint8, and which easy images they leave out.
+"""Training batches from images that live on the device as uint8.
 
 No loader processes: at 32 pixels, gathering and augmenting a batch takes under 2 % of a training step. Order and
 augmentation are drawn from (seed, epoch, index), so a resumed run sees exactly the batches it would have seen.
@@ -17,9 +17,10 @@ from snellen.augment.batched import augment_batch, to_device
 from snellen.augment.draws import Draws, draw
 from snellen.augment.mixing import mix, mixed_targets
 from snellen.data.labeled_images import LabeledImages
-from snellen.recipes.recipe import DataPruning, Recipe
+from snellen.recipes.recipe import Recipe
+from snellen.train.data_pruning import Pruning
 
-_ORDER_STREAM, _CHOICE_STREAM, _PRUNING_STREAM = 1_000, 1_001, 1_002  # apart from those of the augmentation
+_ORDER_STREAM, _CHOICE_STREAM = 1_000, 1_001  # apart from those of the augmentation and of `data_pruning`
 _MOST_RESIDENT_BYTES = 8 * 2**30  # beyond it images stay in host memory, or on disk, and go over batch by batch
 
 
@@ -38,56 +39,6 @@ class Batch:
     targets: torch.Tensor
     sample_weights: torch.Tensor | None
     positions: torch.Tensor
-
-
-class Pruning:
-    """The loss each training image had when it was last trained on, and what follows from it.
-
-    Which images are left out follows from `losses`, the seed and the step, so that a resumed run, which takes up
-    `losses` from its checkpoint, sees the batches it would have seen.
-
-    Args:
-        settings: how much and when.
-        count: N, training images.
-        steps: of the whole training.
-        seed: of the run.
-        device: where the batches are made.
-
-    Attributes:
-        losses: (N,) float32, nats; the largest number for an image not trained on yet, which is hard until it is known.
-    """
-
-    def __init__(self, settings: DataPruning, count: int, steps: int, seed: int, device: torch.device) -> None:
-        self.losses = torch.full((count,), torch.finfo(torch.float32).max, device=device)
-        self._settings, self._steps, self._seed = settings, steps, seed
-
-    def thin(self, images: torch.Tensor, *, step: int) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """What is left of a batch.
-
-        Args:
-            images: (B,) int64, their positions among the training images.
-            step: updates made before this one.
-
-        Returns:
-            Places in the batch, ascending, (M,) int64, and their weights in the loss, (M,) float32, B in total; None
-            where nothing is left out.
-        """
-        count = len(images)
-        easy, kept = self._settings.easy_and_kept(count)
-        if kept == easy or not self._settings.active(step / self._steps):
-            return None
-        # One draw for all workers, made without looking at the losses: the host does not wait for a GPU here.
-        drawn = np.random.default_rng([self._seed, step, _PRUNING_STREAM]).permutation(easy)[:kept]
-        ranked = self.losses.index_select(0, images).argsort(stable=True)
-        stays = torch.from_numpy(np.concatenate([drawn, np.arange(easy, count)])).to(ranked.device, non_blocking=True)
-        weights = torch.ones(count, device=ranked.device)
-        weights[ranked[:easy]] = easy / kept
-        places = ranked.index_select(0, stays).sort().values
-        return places, weights.index_select(0, places)
-
-    def note(self, images: torch.Tensor, losses: torch.Tensor) -> None:
-        """Remember the losses (M,) of the images at these positions (M,); the largest, where one is there twice."""
-        self.losses.scatter_reduce_(0, images, losses, "amax", include_self=False)
 
 
 class Batches:

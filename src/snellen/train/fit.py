@@ -31,10 +31,9 @@ from snellen.trackers.callbacks import TrackerCallbacks, reattach
 from snellen.trackers.tracker import Target, targets
 from snellen.train.ddp import Workers, begun_by, folder_of_its_own, hand_out, launched, require_same
 from snellen.train.interrupt import StopRequest
-from snellen.train.loop import train
 from snellen.train.recorder import Recorder
 from snellen.train.setup import TrainingSetup, begin_with, prepare, resume_setup
-from snellen.train.training import Training
+from snellen.train.training import Training, train
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""One training: everything that changes while it runs, and the one step that changes it.
+"""One training: everything that changes while it runs, the one step that changes it, and the loop of steps.
 
 Whatever trains holds a `Training` and makes its steps: `snellen train`, alone or under torchrun, the learning-rate
 finder, `--budget`, the benchmarks and `SnellenClassifier`.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,13 +20,18 @@ from snellen.errors import InvalidSetting, TrainingDiverged
 from snellen.models.device import return_freed_memory
 from snellen.models.normalized import Classifier
 from snellen.recipes.recipe import Muon
-from snellen.train.batches import Batch, Batches, Pruning
+from snellen.train.batches import Batch, Batches
+from snellen.train.data_pruning import Pruning
 from snellen.train.ddp import ALONE, Workers
 from snellen.train.optimizers import Lookahead, apply_freezing, build_optimizers, moving_average, trainable_names
 from snellen.train.schedules import lr_fraction, set_lr
 from snellen.train.setup import TrainingSetup
 
+if TYPE_CHECKING:  # a training that nobody writes down needs nothing but PyTorch and NumPy
+    from snellen.train.recorder import Recorder
+
 _WHITENING_IMAGES = 1_000
+_LOSS_LOOK_STEPS = 50  # reading the loss waits for the device: on a GPU only now and then
 
 
 class Training:
@@ -207,6 +214,29 @@ class Training:
                 f"A batch of {smallest} images cannot be shared by {count} workers: each needs two for "
                 "its batch norms. Start fewer, or take larger batches: --set batch_size=…"
             )
+
+
+def train(training: Training, recorder: Recorder | None = None) -> Training:
+    """Train from wherever `training` stands to its end.
+
+    Args:
+        training: is changed, and returned.
+        recorder: writes it down and looks at val; None: nothing is written and nothing chosen.
+
+    Raises:
+        Interrupted: SIGINT, SIGTERM or SIGHUP came; the recorder saved a checkpoint first.
+        TrainingDiverged: the loss became NaN or infinite.
+        StorageError: something could not be written; the last checkpoint stands.
+    """
+    look = 1 if training.setup.compute.device.type == "cpu" else _LOSS_LOOK_STEPS
+    with nullcontext() if recorder is None else recorder.recording():
+        for batch in training.batches():
+            training.step(batch)
+            if training.steps_done % look == 0:
+                training.require_finite()
+            if recorder is not None:
+                recorder.after_step()
+    return training
 
 
 def _initial_model(setup: TrainingSetup) -> Classifier:

@@ -17,7 +17,8 @@ from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import InvalidSetting
 from snellen.recipes.recipe import SGD, Augment, DataPruning, Recipe
-from snellen.train.batches import Batches, Pruning
+from snellen.train.batches import Batches
+from snellen.train.data_pruning import Pruning
 from snellen.train.ddp import Workers
 from snellen.train.fit import FitOptions, fit
 from snellen.train.setup import prepare
