@@ -18,6 +18,7 @@
     ├── SealError                    the test set was asked for without a ledger line
     └── StorageError                 disk full, read-only folder: what could not be written, and where
 
+`UnfinishedRun`, a warning, says that the answers are those of a run that has not come to its end.
 `SnellenError`s are printed as one sentence without traceback. Anything else that escapes is a bug of ours.
 """
 
@@ -97,6 +98,10 @@ class SealError(SnellenError):
 
 class StorageError(SnellenError):
     """Something could not be written: disk full, folder read-only."""
+
+
+class UnfinishedRun(UserWarning):
+    """What answers are weights kept so far, not those of a finished training."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], *, list_with: str) -> UnknownName:

@@ -11,7 +11,7 @@ import pytest
 
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
-from snellen.errors import DataError, RunError
+from snellen.errors import DataError, RunError, UnfinishedRun
 from snellen.evaluate.robustness import measure_robustness
 from snellen.evaluate.val import evaluate_on_val
 from snellen.predict.predictions import Predictions
@@ -51,11 +51,17 @@ def test_data_that_are_given_are_held_against_the_run_also_where_the_answer_is_s
     assert not (own_run.folder / "robustness.json").exists()
 
 
-@pytest.mark.parametrize("ask", [evaluate_on_val, measure_robustness])
-def test_an_unfinished_run_is_not_graded(own_run: Run, ask: Any) -> None:
-    own_run.update_info(status="interrupted")
-    with pytest.raises(RunError, match=r"not finished \(status interrupted\).*snellen train --resume"):
-        ask(own_run)
+def test_the_kept_weights_of_an_unfinished_run_are_graded_on_val_with_a_warning(
+    own_run: Run, tiny_dataset: Dataset
+) -> None:
+    stored = evaluate_on_val(own_run)
+    own_run.update_info(status="diverged", best_epoch=1)
+    (own_run.folder / "predictions_val.npz").unlink()
+    with pytest.warns(UnfinishedRun, match="the weights of epoch 1. Its loss became NaN or infinite"):
+        again = evaluate_on_val(own_run, data=tiny_dataset, device="cpu")
+    np.testing.assert_array_equal(again.logits, stored.logits)
+    with pytest.raises(RunError, match=r"not finished \(status diverged\)"):
+        measure_robustness(own_run)
 
 
 def _classes_in_another_order(answers: Predictions) -> Predictions:

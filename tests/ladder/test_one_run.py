@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from snellen.errors import StorageError, UsageError
+from snellen.errors import RunError, StorageError, UsageError
 from snellen.ladder.one_run import checked_run, copy_trained
 from snellen.ladder.rungs import Plan, Rung
 from snellen.models.weights import weights_hash
-from snellen.runs.run import open_run
+from snellen.runs.run import Run, open_run
 from snellen.train import fit as fitting
 
 Up = Callable[..., Plan]
@@ -57,6 +57,13 @@ def test_an_unfinished_or_damaged_run_is_not_taken_over(tmp_path: Path, own_ladd
     (second / "recipe.json").write_text("{")
     assert not copy_trained(here, rung, 0, [own_ladder.folder])
     assert not copy_trained(here, rung, 1, [own_ladder.folder])
+
+
+def test_runs_of_another_version_are_refused_and_not_silently_trained_again(tmp_path: Path, own_ladder: Plan) -> None:
+    here, rung = replace(own_ladder, folder=tmp_path / "new"), own_ladder.rungs[0]
+    Run(own_ladder.folder / own_ladder.run_name(rung, 0)).update_info(format=1)
+    with pytest.raises(RunError, match="was made by an older version of Snellen"):
+        copy_trained(here, rung, 0, [own_ladder.folder])
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path: Path, finished_ladder: Plan) -> None:

@@ -88,6 +88,14 @@ def test_a_broken_plan_is_one_sentence(plan: Plan, content: str) -> None:
         known_plan(plan.folder)
 
 
+def test_a_plan_with_recipes_of_another_version_is_one_true_sentence(plan: Plan) -> None:
+    begin(plan)
+    path = plan.folder / "ladder.json"
+    path.write_text(path.read_text().replace('"data_pruning"', '"prune"'))
+    with pytest.raises(RunError, match="another version wrote it, or it is damaged. Choose another --name"):
+        begin(plan)
+
+
 def test_no_plan_is_none(plan: Plan) -> None:
     assert known_plan(plan.folder) is None
 

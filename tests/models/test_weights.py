@@ -59,7 +59,7 @@ def test_the_identity_is_the_sha256_of_the_file(own_run: Run) -> None:
 def test_without_weights_the_way_out_is_named(own_run: Run) -> None:
     (own_run.folder / "weights.safetensors").unlink()
     for ask in (restore, weights_hash):
-        with pytest.raises(RunError, match="has no weights yet. Finish the training first: snellen train --resume"):
+        with pytest.raises(RunError, match="has no weights. Train again, or take another copy of it"):
             ask(own_run)
 
 

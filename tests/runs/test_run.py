@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from snellen.errors import RunError, StorageError
+from snellen.errors import RunError, StorageError, UnfinishedRun
 from snellen.recipes.catalog import RECIPES
 from snellen.runs.run import Run, create_run, open_run, require_place
 
@@ -97,14 +97,32 @@ def test_a_run_is_read_once_until_something_is_written_or_it_is_refreshed(tmp_pa
         assert run.info["status"] == "interrupted"
 
 
-@pytest.mark.parametrize("status", ["created", "training", "interrupted", "diverged"])
-def test_a_run_that_is_not_finished_says_how_to_finish_it(tmp_path: Path, status: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "way_out"),
+    [
+        ("created", "Go on with it: snellen train --resume"),
+        ("training", "Go on with it: snellen train --resume"),
+        ("interrupted", "Go on with it: snellen train --resume"),
+        ("diverged", "train again with half the learning rate"),
+    ],
+)
+def test_a_run_that_is_not_finished_says_what_to_do_and_its_kept_weights_answer(
+    tmp_path: Path, status: str, way_out: str
+) -> None:
     run = create(tmp_path)
     run.update_info(status=status)
-    with pytest.raises(RunError, match=rf"is not finished \(status {status}\).*snellen train --resume"):
+    with pytest.raises(RunError, match=rf"is not finished \(status {status}\)\. .*{way_out}") as refused:
         run.require_finished()
+    with pytest.raises(RunError, match=rf"has no weights yet \(status {status}\)\. .*{way_out}"):
+        run.require_weights()
+    assert ("--resume" in str(refused.value)) == (status != "diverged")
+    (run.folder / "weights.safetensors").write_bytes(b"of the best epoch")
+    run.update_info(best_epoch=3)
+    with pytest.warns(UnfinishedRun, match=rf"\(status {status}\); it answers with the weights of epoch 3\. "):
+        run.require_weights()
     run.update_info(status="finished")
     run.require_finished()
+    run.require_weights()
 
 
 def test_a_missing_run_is_named_with_those_beside_it(tmp_path: Path) -> None:
@@ -115,11 +133,20 @@ def test_a_missing_run_is_named_with_those_beside_it(tmp_path: Path) -> None:
         open_run(tmp_path / "yours")
 
 
-@pytest.mark.parametrize("found", [1, 3, None, "1", [1]])
-def test_another_format_is_refused_with_its_number(tmp_path: Path, found: Any) -> None:
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        (1, r"made by an older version of Snellen \(run format 1; this one reads 2\): train again\."),
+        (3, r"made by a newer version of Snellen \(run format 3; this one reads 2\): upgrade\."),
+        (None, "does not describe a Snellen run"),
+        ("1", "does not describe a Snellen run"),
+        ([1], "does not describe a Snellen run"),
+    ],
+)
+def test_another_format_is_refused_by_its_age(tmp_path: Path, found: Any, sentence: str) -> None:
     run = create(tmp_path)
     run.update_info(format=found)
-    with pytest.raises(RunError, match="this Snellen reads format 2. Upgrade, or train again"):
+    with pytest.raises(RunError, match=sentence):
         open_run(run.folder)
 
 

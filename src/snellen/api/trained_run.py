@@ -60,7 +60,7 @@ class TrainedRun(Run):
         """Logits, labels and ids of the val images.
 
         Raises:
-            RunError: it was a final training, which keeps no val images.
+            RunError: it has no weights yet, or was a final training, which keeps no val images.
         """
         return evaluate_on_val(self)
 
@@ -85,7 +85,7 @@ class TrainedRun(Run):
             device: "auto", "cpu", "cuda" or "mps".
 
         Raises:
-            RunError: it is not finished.
+            RunError: it has no weights yet; or for test, it is not finished.
             DataError: the data are not its own.
             UsageError: an argument has no effect on this split, or test was asked for without a reason.
             SealError: the ledger cannot be written; test stays closed.
@@ -125,12 +125,13 @@ class TrainedRun(Run):
             DataError: a picture that was named cannot be read, or is none.
             InvalidSetting: `tta` was asked for and the recipe has none.
         """
-        self.require_finished()
+        self.require_weights()
         views = views_of(self, tta=tta)
         return answers(self.model(device), pictures, form=form_of(self, fit), class_names=self.class_names, tta=views)
 
     def model(self, device: str = "auto") -> Classifier:
         """The trained network, in eval mode: (N, C, H, W) float32 in [0, 1] in, logits out."""
+        self.require_weights()
         return restore(self, choose_device(device))
 
     def guards(self) -> tuple[GuardResult, ...]:

@@ -15,11 +15,12 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from snellen.errors import SnellenError
+from snellen.errors import SnellenError, UnfinishedRun
 from snellen.paths import user_path
 from snellen.version import VERSION
 
@@ -96,7 +97,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         module = importlib.import_module(f"snellen.cli.{verb}")
         words = getattr(module, "completed", list)(rest)
-        return int(module.run(_parse(module.Args, words, verb)))
+        arguments = _parse(module.Args, words, verb)
+        with _warnings_as_sentences():
+            return int(module.run(arguments))
     except SnellenError as error:
         return _fail(str(error), error.exit_code, as_json)
     except KeyboardInterrupt as stopped:
@@ -107,6 +110,24 @@ def main(arguments: Sequence[str]) -> int:
         return _fail(f"Stopped by {stopped}; the run is saved and can be resumed.", exit_code, as_json)
     except Exception as error:
         return _outside_error(error, verb, as_json)
+
+
+@contextlib.contextmanager
+def _warnings_as_sentences() -> Iterator[None]:
+    """What the product warns of is said on stderr in one sentence, once; others' warnings look as ever."""
+    with warnings.catch_warnings():
+        others, said = warnings.showwarning, set[str]()
+
+        def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+            if not issubclass(category, UnfinishedRun):
+                others(message, category, *where, **more)
+            elif str(message) not in said:
+                said.add(str(message))
+                _say(str(message))
+
+        warnings.showwarning = show
+        warnings.simplefilter("always", UnfinishedRun)
+        yield
 
 
 def _outside_error(error: Exception, verb: str, as_json: bool) -> int:
@@ -181,13 +202,17 @@ Start with:
 
 
 def _fail(sentence: str, code: int, as_json: bool) -> int:
-    from snellen.show.text import visible_lines
-
     with contextlib.suppress(OSError):  # where the terminal is gone, the exit code still says it
         if as_json:
             print(json.dumps({"error": sentence, "exit_code": code}))
         else:
-            sentence = visible_lines(sentence)  # it may quote a file
-            colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-            print(f"\033[31msnellen:\033[0m {sentence}" if colour else f"snellen: {sentence}", file=sys.stderr)
+            _say(sentence)
     return code
+
+
+def _say(sentence: str) -> None:
+    from snellen.show.text import visible_lines
+
+    sentence = visible_lines(sentence)  # it may quote a file
+    colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    print(f"\033[31msnellen:\033[0m {sentence}" if colour else f"snellen: {sentence}", file=sys.stderr)

@@ -50,7 +50,7 @@ def run(args: Args) -> int:
     runs = [open_run(path) for path in args.runs]
     for each in runs:
         if not each.journal.rows():
-            raise RunError(f"{each.folder} has no epoch to hand over yet: snellen train --resume {each.typed}")
+            raise RunError(f"{each.folder} has no epoch to hand over yet. {each.way_out}")
     lines = [_hand_over(args, each, target) for each in runs for target in named]
     if args.json:
         print_json(lines)

@@ -29,16 +29,16 @@ def evaluate_on_val(
     """The run's predictions on its val images: the stored ones, or new ones where other views are asked for.
 
     Args:
-        run: finished, with a val split.
+        run: with weights and a val split; one that is not finished answers with a warning.
         data: where the data are, or they themselves; where given, they are held against the run in any case.
         device: "auto", "cpu", "cuda" or "mps".
         tta: the views; None takes those of the recipe.
 
     Raises:
-        RunError: the run is not finished, or kept no val split.
+        RunError: the run has no weights yet, or kept no val split.
         DataError: the data are not the run's own.
     """
-    run.require_finished()
+    run.require_weights()
     if run.info["final"]:
         raise RunError(f"{run.folder} was trained with --final on train + val; no val images are left to judge it by.")
     stored = stored_predictions(run, "val") if tta in (None, run.recipe.tta) else None

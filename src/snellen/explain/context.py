@@ -118,9 +118,9 @@ def context_of(run: Run, images: RunImages) -> Context:
     """Measure the run's images again, and restore its model.
 
     Raises:
-        RunError: the run is not finished.
+        RunError: the run has no weights yet.
     """
-    run.require_finished()
+    run.require_weights()
     return Context(run, restore(run), images, measure(images.train), stored_predictions(run, "val"))
 
 

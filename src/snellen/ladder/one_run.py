@@ -15,7 +15,7 @@ from snellen.data.dataset import Dataset
 from snellen.errors import RunError, SnellenError, StorageError, TrainingDiverged, UsageError
 from snellen.ladder.rungs import Plan, Rung
 from snellen.recipes.json_form import recipe_hash
-from snellen.runs.run import Run, open_run
+from snellen.runs.run import Run, open_run, require_version
 from snellen.serialize import to_json
 from snellen.show.progress import Progress
 from snellen.train.fit import FitOptions, fit, resume
@@ -97,6 +97,7 @@ def copy_trained(plan: Plan, rung: Rung, seed: int, others: Sequence[Path]) -> b
 
     Raises:
         UsageError: one of `others` is no folder.
+        RunError: it holds runs of another version.
         StorageError: the copy could not be written; nothing half-copied is left under the run's name.
     """
     found = next((run for folder in others for run in _runs_in(folder) if _is_same(run, plan, rung, seed)), None)
@@ -125,9 +126,14 @@ def _runs_in(folder: Path) -> list[Run]:
 
 def _is_same(run: Run, plan: Plan, rung: Rung, seed: int) -> bool:
     try:
-        info, recipe = run.info, run.recipe
+        info = run.info
     except SnellenError:
         return False  # damaged: it is trained again
+    require_version(run)  # to train its runs again without a word is not what --reuse asks for
+    try:
+        recipe = run.recipe
+    except SnellenError:
+        return False
     there = (info["seed"], info["data"]["train"]["fingerprint"], info["device"], info["precision"], info["final"])
     here = (seed, plan.fingerprints[0], plan.device, plan.precision, False)
     return info["status"] == "finished" and there == here and recipe_hash(recipe) == recipe_hash(rung.recipe)

@@ -137,7 +137,7 @@ def known_plan(folder: Path) -> dict[str, Any] | None:
     """The plan a folder holds, as JSON, or None where no ladder has begun.
 
     Raises:
-        RunError: `ladder.json` cannot be read or was written by a newer Snellen.
+        RunError: `ladder.json` cannot be read or was written by another version.
     """
     path = folder / PLAN_FILE
     if not path.exists():
@@ -145,13 +145,16 @@ def known_plan(folder: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         whole = content["format"] == _FORMAT and all(isinstance(content[key], str) for key in ("device", "precision"))
-        whole = whole and all(type(count) is int for count in content["seed_counts"]) and isinstance(
-            content["rungs"], list
-        )  # fmt: skip
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        whole = whole and all(type(count) is int for count in content["seed_counts"])
+        # With the fields that recipes have gained since, at their defaults.
+        content["rungs"] = [{**rung, "recipe": to_json(from_json(rung["recipe"]))} for rung in content["rungs"]]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, SnellenError):
         whole = False
     if not whole:
-        raise RunError(f"{path} is not the plan of a ladder this Snellen can read. Choose another --name.")
+        raise RunError(
+            f"{path} is not the plan of a ladder that this Snellen reads: another version wrote it, or it is damaged. "
+            "Choose another --name."
+        )
     assert isinstance(content, dict)
     return content
 
@@ -175,7 +178,6 @@ def begin(plan: Plan) -> Plan:
 
 def _require_same(plan: Plan, before: dict[str, Any]) -> None:
     now = json.loads(json.dumps(_plan_json(plan)))
-    before = {**before, "rungs": [_as_of_now(rung) for rung in before["rungs"]]}
     for key in ("data", "rungs", "device", "precision"):
         if now[key] != before[key]:
             what = {"data": "other images", "rungs": "other rungs"}.get(key, f"another {key}")
@@ -184,14 +186,6 @@ def _require_same(plan: Plan, before: dict[str, Any]) -> None:
                 f"{plan.folder} holds a ladder with {what}{where}. "
                 "Run the command it was begun with, or choose another --name for this one."
             )
-
-
-def _as_of_now(rung: Any) -> Any:
-    """A rung on file with the fields that recipes have gained since, at their defaults."""
-    try:
-        return {**rung, "recipe": to_json(from_json(rung["recipe"]))}
-    except (SnellenError, TypeError, KeyError):
-        return rung  # another version's, or damaged: then it is another rung
 
 
 def _first_difference(now: dict[str, Any], before: dict[str, Any]) -> str:

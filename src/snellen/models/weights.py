@@ -17,15 +17,14 @@ from snellen.errors import InvalidSetting, RunError
 from snellen.models.catalog import ModelSpec, build
 from snellen.models.normalized import Classifier
 from snellen.runs.atomic import write_bytes
-from snellen.runs.run import Run
+from snellen.runs.run import WEIGHTS, Run
 
-_WEIGHTS = "weights.safetensors"
 _LEAST = 0.5  # of the network's values; a file that fits less is of another network
 
 
 def save_weights(run: Run, model: Classifier) -> None:
     """Write the model's weights and statistics into the run folder, in one rename."""
-    write_bytes(run.folder / _WEIGHTS, _as_file(model))
+    write_bytes(run.folder / WEIGHTS, _as_file(model))
 
 
 def model_hash(model: Classifier) -> str:
@@ -52,7 +51,7 @@ def restore(run: Run, device: torch.device | None = None) -> Classifier:
     try:
         model = rebuilt(recipe.model, recipe.model_options, {**info["data"], **info["statistics"]}, _read(run))
     except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{run.folder / _WEIGHTS} does not fit the run's recipe: {error}") from error
+        raise RunError(f"{run.folder / WEIGHTS} does not fit the run's recipe: {error}") from error
     return model.to(device or torch.device("cpu"))
 
 
@@ -111,13 +110,11 @@ def _as_file(model: Classifier) -> bytes:
 
 def _read(run: Run) -> bytes:
     try:
-        return (run.folder / _WEIGHTS).read_bytes()
+        return (run.folder / WEIGHTS).read_bytes()
     except FileNotFoundError:
-        raise RunError(
-            f"{run.folder} has no weights yet. Finish the training first: snellen train --resume {run.typed}"
-        ) from None
+        raise RunError(f"{run.folder} has no weights. {run.way_out}") from None
     except OSError as error:
-        raise RunError(f"{run.folder / _WEIGHTS} cannot be read: {error.strerror}.") from error
+        raise RunError(f"{run.folder / WEIGHTS} cannot be read: {error.strerror}.") from error
 
 
 # To begin with

@@ -81,7 +81,7 @@ def predict_pictures(
     """The `top` most probable classes of each picture, in the order given.
 
     Args:
-        run: finished.
+        run: with weights; one that is not finished answers with a warning.
         pictures: files, or folders of them.
         fit: how a picture becomes square; None is as in training.
         top: classes per picture.
@@ -93,10 +93,11 @@ def predict_pictures(
         `error` with one sentence where it cannot be read; the others are not lost to it.
 
     Raises:
-        RunError: the run is not finished.
+        RunError: the run has no weights yet.
         InvalidSetting: `tta` was asked for and the recipe has none.
         DataError: a folder holds no pictures.
     """
+    run.require_weights()
     views = views_of(run, tta=tta)
     read = read_pictures(pictures, form_of(run, fit))
     pixels = [each.pixels for each in read if each.pixels is not None]
@@ -121,7 +122,6 @@ def views_of(run: Run, *, tta: bool) -> TTA:
     Raises:
         InvalidSetting: it has none.
     """
-    run.require_finished()
     if tta and run.recipe.tta == "none":
         raise InvalidSetting(f"tta has no effect: the recipe {run.recipe.name} has tta=none.")
     return run.recipe.tta if tta else "none"

@@ -26,6 +26,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from snellen.errors import RunError
+from snellen.errors import RunError, UnfinishedRun
 from snellen.recipes.json_form import read_recipe
 from snellen.recipes.recipe import Recipe
 from snellen.runs.atomic import (
@@ -93,6 +94,7 @@ class Journal:
         write_text(self.csv_path, buffer.getvalue())
 
 
+WEIGHTS = "weights.safetensors"
 _FORMAT = 2
 _MAX_JSON_BYTES = 50_000_000
 _LARGEST_SIDE = 4096  # pixels
@@ -138,17 +140,44 @@ class Run:
         """Replace some entries of `run.json`, as it now lies on the disk."""
         self.write("run.json", {**self.read("run.json"), **changes})
 
+    @property
+    def way_out(self) -> str:
+        """What to do where it lacks something; with the same seed a run that diverged would diverge again."""
+        if self.info["status"] == "diverged":
+            return "Its loss became NaN or infinite: train again with half the learning rate."
+        if self.info["status"] == "finished":
+            return "Train again, or take another copy of it."
+        return f"Go on with it: snellen train --resume {self.typed}"
+
     def require_finished(self) -> None:
-        """The one rule for whatever asks a run: its weights are those that were chosen.
+        """The rule for test and for what is handed on (report, export, robustness): its weights are those chosen.
 
         Raises:
             RunError: it is still in training, or was stopped, or diverged.
         """
         status = self.info["status"]
         if status != "finished":
-            raise RunError(
-                f"{self.folder} is not finished (status {status}). Go on with it: snellen train --resume {self.typed}"
-            )
+            raise RunError(f"{self.folder} is not finished (status {status}). {self.way_out}")
+
+    def require_weights(self) -> None:
+        """The rule for questions about val and about one's own pictures: the weights kept so far answer as well.
+
+        Where the training has not come to its end, a warning says so, and whose weights these are.
+
+        Raises:
+            RunError: none are kept yet.
+        """
+        status, epoch = self.info["status"], self.info.get("best_epoch")
+        if status == "finished":
+            return
+        if not (self.folder / WEIGHTS).exists():
+            raise RunError(f"{self.folder} has no weights yet (status {status}). {self.way_out}")
+        whose = f"the weights of epoch {epoch}" if epoch else "the weights kept so far"
+        warnings.warn(
+            f"{self.folder} is not finished (status {status}); it answers with {whose}. {self.way_out}",
+            UnfinishedRun,
+            stacklevel=2,
+        )
 
     def read(self, name: str) -> dict[str, Any]:
         """One JSON file of the folder.
@@ -253,21 +282,30 @@ def open_run(path: Path) -> Run:
     """An existing run folder.
 
     Raises:
-        RunError: no such folder, or it is not a run, or it was written by a newer Snellen.
+        RunError: no such folder, or it is not a run, or one of another version.
     """
     if not path.is_dir():
         near = sorted(child.parent.name for child in path.parent.glob("[!.]*/run.json"))
         listed = f" Runs beside it: {', '.join(near[-8:])}." if near else " Train one: snellen train eyechart"
         raise RunError(f"There is no run at {path}.{listed}")
     run = Run(path)
-    found = run.info.get("format")
-    if found != _FORMAT:
-        raise RunError(
-            f"{path} has run format {found!r}; this Snellen reads format {_FORMAT}. Upgrade, or train again."
-        )
-    if not _describes_run(run.info):
+    require_version(run)
+    if run.info.get("format") != _FORMAT or not _describes_run(run.info):
         raise RunError(f"{path / 'run.json'} does not describe a Snellen run. Train again, or take another folder.")
     return run
+
+
+def require_version(run: Run) -> None:
+    """Refuse a run folder that another version made.
+
+    Raises:
+        RunError: it is of an older or a newer format, or its run.json cannot be read.
+    """
+    found = run.info.get("format")
+    if type(found) is int and found != _FORMAT:
+        which, mend = ("an older", "train again") if found < _FORMAT else ("a newer", "upgrade")
+        formats = f"run format {found}; this one reads {_FORMAT}"
+        raise RunError(f"{run.folder} was made by {which} version of Snellen ({formats}): {mend}.")
 
 
 def _unused(root: Path, name: str) -> Path:

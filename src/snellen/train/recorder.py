@@ -140,11 +140,16 @@ class Recorder:
             training.require_finite(row["train/cross_entropy"], row["val/loss"])
             # The first of equals: a later epoch must be better to replace it.
             if row["val/accuracy"] > training.best_accuracy:
-                training.best_accuracy, training.best_epoch = row["val/accuracy"], epoch
-                save_weights(self.run, training.graded)
+                training.best_accuracy = row["val/accuracy"]
+                self._keep_weights(epoch)
         if val is None and last:
-            training.best_epoch = epoch
-            save_weights(self.run, training.graded)
+            self._keep_weights(epoch)
         row["seconds"] = training.epoch_seconds + time.monotonic() - started
         training.end_epoch(row["seconds"])
         return row
+
+    def _keep_weights(self, epoch: int) -> None:
+        """Keep the weights of this epoch; run.json says whose they are, for whoever asks before the training ends."""
+        self._training.best_epoch = epoch
+        save_weights(self.run, self._training.graded)
+        self.run.update_info(best_epoch=epoch)
