@@ -25,6 +25,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -104,6 +105,28 @@ class UnfinishedRun(UserWarning):
     """What answers are weights kept so far, not those of a finished training."""
 
 
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant, or None, since a wrong hint is worse than none.
+
+    Near is a slip of a letter or two, or a word that begins alike: prune for data_pruning, lr for optimizer.lr.
+    """
+    choices = list(known)
+    slip = difflib.get_close_matches(name, choices, n=1, cutoff=0.75)
+    words = _words(name)
+
+    def alike(choice: str) -> tuple[int, int, float]:
+        others = _words(choice)
+        shared = sum(any(word == other or word[:4] == other[:4] != word for other in others) for word in words)
+        return shared, -abs(len(words) - len(others)), difflib.SequenceMatcher(None, name, choice).ratio()
+
+    best = slip[0] if slip else max(choices, key=alike, default=None)
+    return best if best and (slip or alike(best)[0]) else None
+
+
+def _words(name: str) -> list[str]:
+    return re.split("[_-]", name.lower().rpartition(".")[2])
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], *, list_with: str) -> UnknownName:
     """The error for a name that does not exist, with the nearest match.
 
@@ -114,6 +137,6 @@ def unknown_name(kind: str, name: str, known: Iterable[str], *, list_with: str) 
         list_with: the command that lists them.
     """
     choices = sorted(known)
-    near = difflib.get_close_matches(name, choices, n=1, cutoff=0.4)
-    hint = f"Did you mean {near[0]!r}? " if near else f"Known: {', '.join(choices)}. "
+    near = nearest(name, choices)
+    hint = f"Did you mean {near!r}? " if near else f"Known: {', '.join(choices)}. "
     return UnknownName(f"Unknown {kind} {name!r}. {hint}List them: {list_with}")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 
 from snellen.data import catalog
+from snellen.data.dataset import Dataset
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.json_form import from_json
 from snellen.runs.run import Run, open_run
@@ -43,6 +45,15 @@ def test_it_trains_grades_and_says_what_comes_next(snellen: Snellen, tmp_path: P
     assert "snellen evaluate runs/eyechart-glance-s3 --split test" in answer.out
     assert "270 training images, 30 val images" in answer.err
     assert "Traceback" not in answer.err
+
+
+def test_a_test_set_that_is_not_there_is_no_next_step(
+    snellen: Snellen, monkeypatch: pytest.MonkeyPatch, tiny_dataset: Dataset
+) -> None:
+    monkeypatch.setitem(catalog._LOADERS, "eyechart", lambda *_: replace(tiny_dataset, test=None))
+    for more in ((), ("--final",)):
+        answer = snellen("train", "eyechart", *QUICK, *more)
+        assert (answer.code, "next " in answer.out, "--split test" in answer.out) == (0, True, False)
 
 
 def test_with_json_stdout_is_the_result_and_stderr_is_silent(snellen: Snellen) -> None:

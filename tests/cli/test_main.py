@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,14 @@ def test_each_verb_has_help_at_any_width(
     assert "--json" in answer.out
     options = answer.out.partition(f"{verb}: {VERBS[verb]}.")[2]  # above it are sentences, which a terminal wraps
     assert max(map(len, options.splitlines())) <= int(columns)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_says_first_what_a_verb_is_for_and_last_what_all_share(snellen: Snellen, verb: str) -> None:
+    options = re.findall(r"^\W*--([\w-]+)", snellen(verb, "--help").out.partition("own-pictures")[0], re.MULTILINE)
+    shared = [name for name in ("device", "data", "ledger", "json") if name in options]
+    assert options[-len(shared) :] == shared
+    assert options[-1] == "json"
 
 
 @pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",), ("help",)])

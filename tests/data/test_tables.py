@@ -97,6 +97,13 @@ def test_a_table_without_the_columns_says_which_it_has(tmp_path: Path, text: str
         list_pictures(tmp_path / "t.csv")
 
 
+@pytest.mark.parametrize("text", ["path,label", "path,label\n", "path;label\n\n"])
+def test_a_table_with_a_header_alone_holds_no_pictures(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(DataError, match=r"holds no pictures to learn from \(table t.csv\)"):
+        list_pictures(tmp_path / "t.csv")
+
+
 def test_an_image_folder_with_metadata_is_read_by_its_metadata(pictures: Path) -> None:
     for part in ("train", "test"):
         folder = pictures / "data" / part

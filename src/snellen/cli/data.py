@@ -24,7 +24,7 @@ class Args(AboutData):
     """What `snellen data` takes."""
 
     action: Annotated[_Action, tyro.conf.Positional] = "list"
-    """list the data sets, describe one, or fetch one."""
+    """list the data sets, describe one (info), or fetch one (download) into --data or else into the cache."""
     name: Annotated[str | None, tyro.conf.Positional] = None
     """cifar10, eyechart, or your own pictures: a folder of class folders, a table (.csv, .parquet), shards (.tar)."""
     sheet: Path | None = None

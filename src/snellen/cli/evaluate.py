@@ -24,7 +24,7 @@ class Args(AboutRuns):
     """What `snellen evaluate` takes."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """One finished run, or several: on val they are compared, on test several seeds of one recipe are one look."""
+    """One run, or several: on val they are compared, on test several seeds of one recipe are one look."""
     split: Literal["val", "test"] = "val"
     """test is opened through the ledger, which writes before it opens."""
     tta: Literal["none", "flip", "shift", "ten_crop"] | None = None

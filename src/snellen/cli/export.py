@@ -30,6 +30,8 @@ class Args(AsJson):
     """Where the data are, if not where they were: val images for the comparison, training images for int8."""
     ledger: Path | None = None
     """The ledger's file, for the card's line about test; else $SNELLEN_LEDGER, else ledger.jsonl beside the runs."""
+    json: bool = False
+    """Print what was written and how it compares as JSON on stdout."""
 
 
 def run(args: Args) -> int:

@@ -45,7 +45,7 @@ class Args(AboutData):
     address: str | None = None
     """Of a Ray cluster, such as auto or HOST:6379; without it, Ray is started on this machine for the ladder."""
     download: bool = False
-    """Fetch the data set if it is nowhere."""
+    """Fetch the data set if it is nowhere, into --data or else into the cache."""
     runs: Path = Path("runs")
     """Folder that holds the ladder's folder."""
     name: str | None = None

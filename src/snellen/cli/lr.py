@@ -23,6 +23,8 @@ class Args(ToTrain):
     """Training steps, each at a higher rate."""
     out: Path | None = None
     """Draw the curve into this file: lr.png"""
+    json: bool = False
+    """Print the suggestion and the whole curve as JSON on stdout."""
 
 
 def run(args: Args) -> int:
@@ -37,11 +39,12 @@ def run(args: Args) -> int:
     dataset = args.load(args.dataset, progress)
     recipe = args.chosen_recipe(args.dataset)
     setup = prepare(recipe, dataset, seed=args.seed, device=args.device, precision=args.precision)
-    progress.begin(steps=args.steps, done=0, images_per_step=recipe.batch_size)
+    bar = Progress(quiet=args.json, brief=True)  # no epoch ends here
+    bar.begin(steps=args.steps, done=0, images_per_step=recipe.batch_size)
     try:
-        found = range_test(setup, steps=args.steps, advance=progress.advance)
+        found = range_test(setup, steps=args.steps, advance=bar.advance)
     finally:
-        progress.end()
+        bar.end()
     settings = found.suggestion(recipe)
     name, rate = next(iter(rates(recipe).items()))
     if args.out is not None:

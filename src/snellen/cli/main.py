@@ -146,6 +146,11 @@ def _outside_error(error: Exception, verb: str, as_json: bool) -> int:
 def _parse(arguments_type: type[Any], arguments: list[str], verb: str) -> Any:
     import tyro
 
+    from snellen.cli.options import LAST
+
+    fields = arguments_type.__dataclass_fields__  # in the order of the help
+    for name in [name for name in LAST if name in fields]:
+        fields[name] = fields.pop(name)
     if os.environ.get("NO_COLOR") or not sys.stderr.isatty():  # tyro asks stdout alone, also for what goes to stderr
         tyro._experimental_options["ansi_codes"] = False
     try:

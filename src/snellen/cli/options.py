@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from snellen.show.progress import Progress
 
 
+LAST = ("device", "data", "ledger", "json")
+"""Of whatever verb, these stand last in its help: what it is for comes first."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class AsJson:
     """Of every verb."""
@@ -84,7 +88,7 @@ class AboutData(AsJson):
     """Of the verbs that take DATA."""
 
     data: Path | None = None
-    """Where the files are, or are to be put; else $SNELLEN_DATA, ./data and the cache are searched."""
+    """Where the files are; else $SNELLEN_DATA, ./data and the cache are searched."""
     own_pictures: OwnPictures = field(default_factory=OwnPictures)
     """How your own pictures are read; for other data without effect, and refused."""
 

@@ -18,7 +18,7 @@ class Args(AsJson):
     """What `snellen predict` takes."""
 
     run: Annotated[Path, tyro.conf.Positional]
-    """A finished run folder."""
+    """A run folder with weights."""
     pictures: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Picture files, or folders of them, with their subfolders."""
     top: int = 5
@@ -29,6 +29,8 @@ class Args(AsJson):
     """Average over the recipe's test-time views."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
+    json: bool = False
+    """Print one JSON list on stdout, an entry per picture."""
 
 
 def run(args: Args) -> int:

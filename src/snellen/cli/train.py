@@ -25,7 +25,7 @@ class Args(ToTrain):
     final: bool = False
     """Train on train + val with the fixed schedule, and choose nothing: for the last number."""
     download: bool = False
-    """Fetch the data set if it is nowhere."""
+    """Fetch the data set if it is nowhere, into --data or else into the cache."""
     weights: str | None = None
     """Begin with this .safetensors file, or "pretrained": what timm or torchvision publish for their models."""
     runs: Path = Path("runs")

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from snellen.data.listing import (
     PARTS,
@@ -206,16 +206,26 @@ def _rows(table: ListedFile) -> Iterator[Mapping[str, Any]]:
         with _parquet(table) as content:
             yield from content.read().to_pylist()
         return
+    with _text_file(table) as file:
+        if table.ending == ".jsonl":
+            yield from (_json_row(path, line) for line in file if line.strip())
+        else:
+            yield from _csv(file)
+
+
+def _csv(file: TextIO) -> csv.DictReader[str]:
+    header = file.readline(100_000)
+    file.seek(0)
+    return csv.DictReader(file, delimiter=max(",;\t", key=header.count))
+
+
+@contextmanager
+def _text_file(table: ListedFile) -> Iterator[TextIO]:
     try:
         with io.TextIOWrapper(table.open(), encoding=_encoding(table), newline="") as file:
-            if table.ending == ".jsonl":
-                yield from (_json_row(path, line) for line in file if line.strip())
-            else:
-                header = file.readline(100_000)
-                file.seek(0)
-                yield from csv.DictReader(file, delimiter=max(",;\t", key=header.count))
+            yield file
     except (OSError, csv.Error, UnicodeError) as error:
-        raise DataError(f"{shown(path)} cannot be read ({error}).") from error
+        raise DataError(f"{shown(table.named)} cannot be read ({error}).") from error
 
 
 def _encoding(table: ListedFile) -> str:
@@ -245,8 +255,10 @@ def _columns(table: ListedFile) -> Sequence[str]:
     if table.ending == ".parquet":
         with _parquet(table) as content:
             return list(content.schema_arrow.names)
-    row = next(iter(_rows(table)), {})
-    return [name for name in row if isinstance(name, str)]
+    if table.ending == ".jsonl":
+        return list(next(iter(_rows(table)), {}))
+    with _text_file(table) as file:
+        return list(_csv(file).fieldnames or ())
 
 
 def _column(columns: Sequence[str], known: Sequence[str]) -> str | None:

@@ -7,7 +7,6 @@ cannot mean different things.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import json
 import math
@@ -18,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from snellen.errors import InvalidSetting, UsageError
+from snellen.errors import InvalidSetting, UsageError, nearest
 from snellen.recipes.recipe import Recipe
 from snellen.serialize import to_json
 
@@ -107,8 +106,8 @@ def _assign(content: dict[str, Any], key: str, value: Any, turned_on: set[str]) 
             turned_on.add(".".join(parents))
         place = place.get(name) if isinstance(place, dict) else None
     if not isinstance(place, dict) or (last not in place and ".".join(parents) not in turned_on):
-        near = difflib.get_close_matches(key, _paths(content), n=1, cutoff=0.3)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        near = nearest(key, _paths(content))
+        hint = f" Did you mean {near!r}?" if near else ""
         raise InvalidSetting(f"No recipe field {_SHORT.repr(key)}.{hint} See all: snellen recipes {content['name']}")
     place[last] = value
 
@@ -193,8 +192,8 @@ def _read_dataclass(expected: Any, value: Any, where: str) -> Any:
     fields = {field.name: field for field in dataclasses.fields(expected)}
     for key in value:
         if key not in fields:
-            near = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.4)
-            hint = f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(fields)}."
+            near = nearest(str(key), fields)
+            hint = f" Did you mean {near!r}?" if near else f" Known: {', '.join(fields)}."
             raise InvalidSetting(f"{where} has no field {_SHORT.repr(key)}.{hint}")
     for name, field in fields.items():
         if name not in value and field.default is dataclasses.MISSING:

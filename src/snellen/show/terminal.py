@@ -42,7 +42,8 @@ def show_run(folder: Path, *, as_json: bool) -> None:
     if run.info["final"]:
         show_guards(console, run)
         console.print("Final training: no val split was kept, so there is nothing to grade yet.")
-        console.print(Text(f"run    {folder}\nnext   snellen evaluate {run.typed} --split test"), soft_wrap=True)
+        ask = "predict {} YOUR_PICTURE.jpg" if run.info["data"]["test"] is None else "evaluate {} --split test"
+        console.print(Text(f"run    {folder}\nnext   snellen {ask.format(run.typed)}"), soft_wrap=True)
         return
     val = Predictions.load(folder / "predictions_val.npz")
     show_grades(console, confidence(val, val=val))
@@ -168,8 +169,9 @@ def show_next(console: Console, run: Run) -> None:
         ("", f"snellen view {run.typed}     (the same page, and a place to try your own pictures)"),
         ("", f"snellen evaluate {run.typed} --per-class"),
         ("", f"snellen predict {run.typed} YOUR_PICTURE.jpg"),
-        ("", f"snellen evaluate {run.typed} --split test     (once, through the ledger)"),
     ]
+    if run.info["data"]["test"] is not None:
+        steps.append(("", f"snellen evaluate {run.typed} --split test     (once, through the ledger)"))
     console.print()
     for label, text in steps:
         console.print(Text(f"{label:<9}{text}"), soft_wrap=True)
