@@ -61,7 +61,7 @@ def test_the_interval_equals_the_bootstrap_over_images():
 def test_two_equally_good_models_are_told_apart_in_at_most_5_of_100_test_sets():
     rng = np.random.default_rng(14)
     alarms = [
-        paired_difference(rng.random(400) < 0.9, rng.random(400) < 0.9, draws=10).decided for _ in range(1500)
+        paired_difference(rng.random(400) < 0.9, rng.random(400) < 0.9).decided for _ in range(1500)
     ]  # fmt: skip
     assert np.mean(alarms) <= 0.06
 
@@ -117,34 +117,27 @@ def test_no_number_of_images_decides_between_equals():
     assert to_json(paired_difference(right(10, 1), right(10, 2)))["images_needed"] is None
 
 
-@pytest.mark.parametrize("paired", [False, True])
 @pytest.mark.parametrize("difference", [0.0005, 0.001, 0.002, 0.005])
-def test_the_seeds_needed_reach_the_power_by_scipys_noncentral_t(difference, paired):
+def test_the_seeds_needed_reach_the_power_by_scipys_noncentral_t(difference):
     sd = 0.0015
 
     def power(n: int) -> float:
-        degrees = n - 1 if paired else 2 * (n - 1)
-        shift = difference / sd * np.sqrt(n if paired else n / 2)
-        return stats.nct.sf(stats.t.ppf(0.975, degrees), degrees, shift)
+        return stats.nct.sf(stats.t.ppf(0.975, n - 1), n - 1, difference / sd * np.sqrt(n))
 
-    n = seeds_needed(difference, sd, paired=paired)
+    n = seeds_needed(difference, sd)
     assert power(n) >= 0.79
     assert n == 2 or power(n - 1) < 0.82
 
 
-def test_a_tenth_of_a_point_needs_about_36_seeds_a_side():
-    assert seeds_needed(0.001, 0.0015, paired=False) in (36, 37)
-
-
 def test_no_difference_and_a_hopeless_one_need_more_seeds_than_can_be_named():
-    assert seeds_needed(0.0, 0.001, paired=True) is None
-    assert seeds_needed(1e-6, 0.01, paired=False) is None
-    assert seeds_needed(0.01, 0.0, paired=False) == 2
+    assert seeds_needed(0.0, 0.001) is None
+    assert seeds_needed(1e-6, 0.01) is None
+    assert seeds_needed(0.01, 0.0) == 2
 
 
 def test_a_negative_spread_is_refused():
     with pytest.raises(InvalidSetting, match="sd=-1"):
-        seeds_needed(0.1, -1, paired=True)
+        seeds_needed(0.1, -1)
 
 
 def test_holm_worked_by_hand_keeps_the_order_given():

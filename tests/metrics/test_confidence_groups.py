@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snellen.errors import InvalidSetting
+from snellen.metrics import confidence as confidence_file
 from snellen.metrics.confidence import confidence_groups, margins
 from snellen.serialize import to_json
 
@@ -32,26 +31,21 @@ def test_six_images_land_in_their_groups_sorted_by_what_matters(answers):
     assert to_json(kept[3])["first_ids"] == [5, 4]
 
 
-def test_a_margin_at_the_threshold_counts_as_sure(votes):
+def test_a_margin_at_the_threshold_counts_as_sure(votes, monkeypatch):
     # 9 against 1: 0.9 - 0.1 = 0.8
-    kept = confidence_groups(votes([0], [0], 2), sure_margin=float(margins(votes([0], [0], 2))[0]))
+    monkeypatch.setattr(confidence_file, "_SURE", float(margins(votes([0], [0], 2))[0]))
+    kept = confidence_groups(votes([0], [0], 2))
     assert kept[0].share.hits == 1
 
 
-@given(st.integers(0, 10**6), st.integers(1, 60), st.floats(0.05, 0.95))
+@given(st.integers(0, 10**6), st.integers(1, 60))
 @settings(max_examples=40, deadline=None)
-def test_every_image_lies_in_exactly_one_group(simulated, seed, n, sure_margin):
+def test_every_image_lies_in_exactly_one_group(simulated, seed, n):
     predictions = simulated(n, classes=4, seed=seed)
-    kept = confidence_groups(predictions, sure_margin=sure_margin)
+    kept = confidence_groups(predictions)
     together = np.concatenate([group.index for group in kept])
     assert sorted(together.tolist()) == list(range(n))
     assert sum(group.share.hits for group in kept[:2]) == predictions.correct.sum()
-
-
-@pytest.mark.parametrize("sure_margin", [0.0, 1.0, 50])
-def test_an_impossible_threshold_is_refused(votes, sure_margin):
-    with pytest.raises(InvalidSetting, match="sure_margin"):
-        confidence_groups(votes([0], [0], 2), sure_margin=sure_margin)
 
 
 def test_a_single_class_leaves_no_doubt(votes):

@@ -105,15 +105,15 @@ OF_GRADING = (
     Mutant(
         "calibration-gaps-cancel",
         "metrics/calibration.py",
-        "return float(np.abs(gaps).sum() / len(confidence))",
-        "return float(np.abs(gaps.sum()) / len(confidence))",
+        "np.abs(np.bincount(bin_of, weights=gaps, minlength=_BINS)).sum()",
+        "np.abs(np.bincount(bin_of, weights=gaps, minlength=_BINS).sum())",
         ("metrics/test_calibration.py::test_ninety_percent_sure_but_half_right_is_an_error_of_point_four",),
     ),
     Mutant(
         "perfect-calibration-shows-no-error",
         "metrics/calibration.py",
-        "rng.random(n) < confidence, bin_of, bins",
-        "confidence, bin_of, bins",
+        "(rng.random(n) < confidence) - confidence",
+        "confidence - confidence",
         (
             "metrics/test_calibration.py::test_a_calibrated_model_shows_about_the_null_value_and_an_overconfident_one_exceeds_it",
         ),

@@ -75,7 +75,7 @@ def _two_recipes(
     if difference.excludes_zero:
         verdict = "decided: the whole 95 % interval lies on one side of 0"
     else:
-        needed = seeds_needed(difference.mean, difference.sd or 0.0, paired=True)
+        needed = seeds_needed(difference.mean, difference.sd or 0.0)
         verdict = "undecided, and no number of seeds in sight would decide"
         if needed is not None:
             verdict = f"undecided; about {needed:,} seeds would decide, if the difference is what it seems"

@@ -133,7 +133,7 @@ def verdict_over_seeds(baseline: Sequence[float], rung: Sequence[float], *, remo
         better = (difference.low > 0) != removes
         side = "above" if difference.low > 0 else "below"
         return Verdict("kept" if better else "dropped", difference, None, None, f"the whole interval is {side} 0")
-    needed = seeds_needed(difference.mean, difference.sd, paired=True)
+    needed = seeds_needed(difference.mean, difference.sd)
     if needed is None:
         return Verdict("undecided", difference, None, None, "no difference that seeds would bring out")
     reason = f"the interval holds 0; about {needed:,} seeds would decide, if the difference is what it seems"

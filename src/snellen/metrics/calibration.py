@@ -23,6 +23,7 @@ from snellen.metrics.classification import brier_score, hard_cross_entropy, requ
 from snellen.metrics.intervals import Rate, bootstrap_interval
 from snellen.predict.predictions import Predictions
 
+_BINS = 15
 _COLDEST, _HOTTEST = 0.05, 20.0
 
 
@@ -107,80 +108,64 @@ def confidences(predictions: Predictions) -> NDArray[np.float64]:
     return np.asarray(predictions.probabilities.max(axis=1))
 
 
-def expected_calibration_error(predictions: Predictions, *, bins: int = 15) -> float:
-    """Mean gap between confidence and accuracy, a fraction in [0, 1]; 0 is calibrated.
-
-    Args:
-        predictions: logits (N, K) and labels (N,), one row per image.
-        bins: equal-width bins (a, b] over (0, 1].
+def expected_calibration_error(predictions: Predictions) -> float:
+    """Mean gap between confidence and accuracy in 15 equal-width bins, a fraction in [0, 1]; 0 is calibrated.
 
     Biased upward on few images: print it with `null_ece`. Source: Guo et al. 2017, section 2.
-
-    Raises:
-        InvalidSetting: `bins` is below 1.
     """
     require_labels(predictions)
     confidence = confidences(predictions)
-    return _binned_gap(confidence, predictions.correct, _equal_width(confidence, bins), bins)
+    return _binned_gap(predictions.correct - confidence, _equal_width(confidence))
 
 
-def adaptive_calibration_error(predictions: Predictions, *, bins: int = 15) -> float:
+def adaptive_calibration_error(predictions: Predictions) -> float:
     """As `expected_calibration_error`, with bins of equally many images (up to one) instead of equal width.
 
     Most confidences of a good model lie in the last equal-width bin; here they are spread over all bins.
     Source: Nixon et al. 2019 (the top-label form).
-
-    Raises:
-        InvalidSetting: `bins` is below 1.
     """
     require_labels(predictions)
     confidence, n = confidences(predictions), len(predictions)
     bin_of = np.empty(n, dtype=np.int64)
-    bin_of[np.argsort(confidence, kind="stable")] = np.arange(n) * _checked_bins(bins) // n
-    return _binned_gap(confidence, predictions.correct, bin_of, bins)
+    bin_of[np.argsort(confidence, kind="stable")] = np.arange(n) * _BINS // n
+    return _binned_gap(predictions.correct - confidence, bin_of)
 
 
-def reliability_bins(predictions: Predictions, *, bins: int = 15) -> tuple[ReliabilityBin, ...]:
-    """Confidence and accuracy of each equal-width bin, from the lowest confidence up.
-
-    Raises:
-        InvalidSetting: `bins` is below 1.
-    """
+def reliability_bins(predictions: Predictions) -> tuple[ReliabilityBin, ...]:
+    """Confidence and accuracy of each equal-width bin, from the lowest confidence up."""
     require_labels(predictions)
     confidence = confidences(predictions)
-    bin_of = _equal_width(confidence, bins)
-    counts = np.bincount(bin_of, minlength=bins)
-    sums = np.bincount(bin_of, weights=confidence, minlength=bins)
-    hits = np.bincount(bin_of, weights=predictions.correct, minlength=bins)
+    bin_of = _equal_width(confidence)
+    counts = np.bincount(bin_of, minlength=_BINS)
+    sums = np.bincount(bin_of, weights=confidence, minlength=_BINS)
+    hits = np.bincount(bin_of, weights=predictions.correct, minlength=_BINS)
     return tuple(
         ReliabilityBin(
-            low=b / bins,
-            high=(b + 1) / bins,
+            low=b / _BINS,
+            high=(b + 1) / _BINS,
             confidence=float(sums[b] / counts[b]) if counts[b] else None,
             accuracy=Rate(int(hits[b]), int(counts[b])) if counts[b] else None,
         )
-        for b in range(bins)
+        for b in range(_BINS)
     )
 
 
-def null_ece(confidence: NDArray[np.float64], *, draws: int = 1000, seed: int = 0, bins: int = 15) -> NullECE:
+def null_ece(confidence: NDArray[np.float64], *, draws: int = 1000) -> NullECE:
     """The ECE that these confidences would show if each were exactly true, by drawing the right and wrong answers.
 
     Args:
         confidence: (N,) float64, fractions.
-        draws: imagined splits.
-        seed: fixed, so that the same predictions print the same value.
-        bins: equal-width bins, as in `expected_calibration_error`.
+        draws: imagined splits; the same each time, so that the same predictions print the same value.
 
     Source: the consistency resampling of Broecker and Smith 2007, applied to ECE.
     """
-    bin_of, n = _equal_width(confidence, bins), len(confidence)
-    rng = np.random.default_rng(seed)
-    values = [_binned_gap(confidence, rng.random(n) < confidence, bin_of, bins) for _ in range(draws)]
+    bin_of, n = _equal_width(confidence), len(confidence)
+    rng = np.random.default_rng(0)
+    values = [_binned_gap((rng.random(n) < confidence) - confidence, bin_of) for _ in range(draws)]
     return NullECE(mean=float(np.mean(values)), percentile_95=float(np.quantile(values, 0.95)), n=n)
 
 
-def calibration(predictions: Predictions, *, draws: int = 1000, seed: int = 0) -> Calibration:
+def calibration(predictions: Predictions, *, draws: int = 1000) -> Calibration:
     """Everything about one split's calibration.
 
     The interval is the basic bootstrap, which takes out the upward bias that resampling adds; its lower end is 0
@@ -188,47 +173,34 @@ def calibration(predictions: Predictions, *, draws: int = 1000, seed: int = 0) -
     (1,000 and 5,000 images, from calibrated to twice too sure) it held the true value in 90 to 97 of 100 splits.
     """
     require_labels(predictions)
-    confidence, n, bins = confidences(predictions), len(predictions), 15
-    bin_of, gaps = _equal_width(confidence, bins), predictions.correct - confidence
-
-    def ece_of(index: NDArray[np.int64]) -> float:
-        return float(np.abs(np.bincount(bin_of[index], weights=gaps[index], minlength=bins)).sum() / n)
-
-    ece = expected_calibration_error(predictions, bins=bins)
-    null = null_ece(confidence, draws=draws, seed=seed, bins=bins)
-    low, high = bootstrap_interval(ece_of, n, draws=draws, seed=seed, method="basic")
+    confidence, n = confidences(predictions), len(predictions)
+    bin_of, gaps = _equal_width(confidence), predictions.correct - confidence
+    ece, null = _binned_gap(gaps, bin_of), null_ece(confidence, draws=draws)
+    low, high = bootstrap_interval(lambda at: _binned_gap(gaps[at], bin_of[at]), n, draws=draws, method="basic")
     return Calibration(
         ece=ece,
         low=max(0.0, low) if ece > null.percentile_95 else 0.0,
         high=max(high, ece),
         null=null,
-        adaptive_ece=adaptive_calibration_error(predictions, bins=bins),
+        adaptive_ece=adaptive_calibration_error(predictions),
         mean_confidence=float(confidence.mean()),
         accuracy=Rate(int(predictions.correct.sum()), n),
         nll=hard_cross_entropy(predictions),
         brier=brier_score(predictions),
-        bins=reliability_bins(predictions, bins=bins),
+        bins=reliability_bins(predictions),
     )
 
 
-def _equal_width(confidence: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
-    """(N,) int64: which of the bins (a, b] each confidence is in; 1.0 is in the last."""
-    edges = np.linspace(0, 1, _checked_bins(bins) + 1)
+def _equal_width(confidence: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(N,) int64: which of the bins (a, b] over (0, 1] each confidence is in; 1.0 is in the last."""
+    edges = np.linspace(0, 1, _BINS + 1)
     # A softmax in float64 can round to a hair above 1; clip keeps it in the last bin.
-    return np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    return np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, _BINS - 1)
 
 
-def _binned_gap(
-    confidence: NDArray[np.float64], correct: NDArray[np.bool_], bin_of: NDArray[np.int64], bins: int
-) -> float:
-    gaps = np.bincount(bin_of, weights=correct - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(confidence))
-
-
-def _checked_bins(bins: int) -> int:
-    if bins < 1:
-        raise InvalidSetting(f"bins={bins} is not possible: at least 1.")
-    return bins
+def _binned_gap(gaps: NDArray[np.float64], bin_of: NDArray[np.int64]) -> float:
+    """Mean over all images of each bin's gap: 1 or 0 for right or wrong minus confidence, summed."""
+    return float(np.abs(np.bincount(bin_of, weights=gaps, minlength=_BINS)).sum() / len(gaps))
 
 
 @dataclass(frozen=True)

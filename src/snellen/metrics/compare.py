@@ -86,32 +86,26 @@ class NamedComparison:
         return self.holm_p_value < 0.05
 
 
-def compare(first: Predictions, second: Predictions, *, draws: int = 10_000, seed: int = 0) -> PairedDifference:
-    """Two models on the same images; rows may come in a different order.
-
-    Args:
-        first: the reference's predictions.
-        second: the other model's.
-        draws: bootstrap resamples of the images.
-        seed: fixed, so that the same files print the same interval.
+def compare(first: Predictions, second: Predictions) -> PairedDifference:
+    """Two models on the same images, the first one the reference; rows may come in a different order.
 
     Raises:
         UsageError: the two do not hold the same images with the same labels and classes.
     """
-    second = aligned(first, second)
-    return paired_difference(first.correct, second.correct, draws=draws, seed=seed)
+    return paired_difference(first.correct, aligned(first, second).correct)
 
 
-def paired_difference(
-    first: NDArray[np.bool_], second: NDArray[np.bool_], *, draws: int = 10_000, seed: int = 0
-) -> PairedDifference:
-    """As `compare`, from what each model had right: two (N,) bool arrays over the same images in the same order."""
+def paired_difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedDifference:
+    """As `compare`, from what each model had right: two (N,) bool arrays over the same images in the same order.
+
+    The interval is over 10,000 bootstrap resamples of the images, the same each time.
+    """
     assert first.shape == second.shape, "the same images on both sides"
     n = len(first)
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     # Each image adds -1, 0 or +1, so drawing images with replacement is drawing these three counts.
     shares = np.array([only_first, only_second, n - only_first - only_second]) / n
-    resampled = np.random.default_rng(seed).multinomial(n, shares, size=draws)
+    resampled = np.random.default_rng(0).multinomial(n, shares, size=10_000)
     low, high = np.quantile((resampled[:, 1] - resampled[:, 0]) / n, (0.025, 0.975))
     return PairedDifference(
         first=Rate(int(first.sum()), n),
@@ -223,13 +217,12 @@ def images_needed(only_first: int, only_second: int, n: int) -> int | None:
     return math.ceil((root / difference) ** 2)
 
 
-def seeds_needed(difference: float, sd: float, *, paired: bool) -> int | None:
-    """How many seeds per recipe would let a t test show a difference between two recipes in four of five cases.
+def seeds_needed(difference: float, sd: float) -> int | None:
+    """How many seeds would let a paired t test show a difference between two recipes in four of five cases.
 
     Args:
-        difference: the difference to be shown, a fraction; 0.001 is a tenth of a point.
-        sd: over seeds, a fraction: of the differences if `paired`, else of one recipe's scores.
-        paired: whether both recipes are trained with the same seeds and compared seed by seed.
+        difference: to be shown, a fraction; 0.001 is a tenth of a point.
+        sd: of the differences over seeds, a fraction.
 
     Returns:
         Seeds per recipe, at least 2; None where the difference is 0 or more than 10,000 would be needed.
@@ -243,14 +236,13 @@ def seeds_needed(difference: float, sd: float, *, paired: bool) -> int | None:
         raise InvalidSetting(f"sd={sd!r} is not possible: 0 or more.")
     if difference == 0:
         return None
-    noise = (1 if paired else 2) * (sd / difference) ** 2
+    noise = (sd / difference) ** 2
     z = normal_quantile(_CERTAIN) + normal_quantile(_POWER)
     if noise * z * z > 10_000:
         return None
     n = max(2, math.floor(noise * z * z))
     while True:
-        degrees = n - 1 if paired else 2 * (n - 1)
-        t = student_t_quantile(_CERTAIN, degrees) + student_t_quantile(_POWER, degrees)
+        t = student_t_quantile(_CERTAIN, n - 1) + student_t_quantile(_POWER, n - 1)
         if n >= noise * t * t:
             return n
         n += 1

@@ -1,7 +1,7 @@
 """How sure the answers are, and where that misleads.
 
 Four groups: was it right, and was it sure? Sure means that the best answer leads the second best by at least
-`sure_margin` of probability. The margin is used instead of the bare confidence because 45 % against 44 % is a toss-up,
+half of all probability. The margin is used instead of the bare confidence because 45 % against 44 % is a toss-up,
 45 % against ten others at 6 % is not.
 
 And if the model may stay silent when it is unsure: how often is it wrong on the share that it answers? Calibration asks
@@ -17,15 +17,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from snellen.errors import InvalidSetting
 from snellen.metrics.calibration import Calibration, TemperatureFit, calibration, confidences, fit_temperature, rescaled
 from snellen.metrics.classification import image_losses, require_labels
 from snellen.metrics.intervals import Rate
 from snellen.metrics.label_issues import LabelIssues, label_issues
 from snellen.predict.predictions import Predictions
 
-SURE_MARGIN = 0.5
-"""Lead in probability from which an answer counts as sure: at 0.5 the best class always has more than half."""
+_SURE = 0.5  # lead in probability from which an answer is sure: the best class then has more than half
 _LISTED = 100
 
 
@@ -66,26 +64,16 @@ def margins(predictions: Predictions) -> NDArray[np.float64]:
     return np.asarray(top_two[:, 1] - top_two[:, 0])
 
 
-def confidence_groups(predictions: Predictions, *, sure_margin: float = SURE_MARGIN) -> tuple[ConfidenceGroup, ...]:
+def confidence_groups(predictions: Predictions) -> tuple[ConfidenceGroup, ...]:
     """Every image in exactly one group: sure and right, nervous and right, nervous and wrong, confidently wrong.
 
     Confidently wrong is sorted by loss, so that likely label errors come first; nervous ones by how near the
     call was; sure and right by margin, the most typical first. Equal keys keep the order of the rows.
-
-    Args:
-        predictions: logits (N, K) and labels (N,); plain view.
-        sure_margin: lead in probability, a fraction, from which an answer counts as sure.
-
-    Raises:
-        InvalidSetting: `sure_margin` lies outside (0, 1).
     """
     require_labels(predictions)
-    if not 0 < sure_margin < 1:
-        raise InvalidSetting(f"sure_margin={sure_margin!r} is not possible: a fraction between 0 and 1, such as 0.5.")
     margin, loss, right = margins(predictions), image_losses(predictions), predictions.correct
-    sure = margin >= sure_margin
-    leads = f"leads by at least {100 * sure_margin:.0f} points"
-    close = f"leads by less than {100 * sure_margin:.0f} points"
+    sure = margin >= _SURE
+    leads, close = (f"leads by {how} {100 * _SURE:.0f} points" for how in ("at least", "less than"))
 
     def group(name: str, rule: str, order: str, inside: NDArray[np.bool_], key: NDArray[np.float64]) -> ConfidenceGroup:
         rows = np.flatnonzero(inside)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_CELLS, _FEWEST_DRAWS = 10**8, 200
-"""Work of all shuffles together, in cells of a (K, K) table, and the shuffles that are made all the same."""
+_CELLS, _MOST_DRAWS, _FEWEST_DRAWS = 10**8, 2000, 200
+"""Work of all shuffles together, in cells of a (K, K) table, and how many are made at most, and all the same."""
 
 
 @dataclass(frozen=True)
@@ -38,23 +38,17 @@ class FeatureGeometry:
 
 
 def feature_geometry(
-    features: NDArray[np.floating[Any]],
-    labels: NDArray[np.int64],
-    matrix: NDArray[np.int64],
-    *,
-    draws: int = 2000,
-    seed: int = 0,
+    features: NDArray[np.floating[Any]], labels: NDArray[np.int64], matrix: NDArray[np.int64]
 ) -> FeatureGeometry:
     """Compare centroid similarity with the confusion matrix of the same images.
 
-    Pairs that share a class are not independent, so the p-value comes from shuffling whole classes.
+    Pairs that share a class are not independent, so the p-value comes from shuffling whole classes, the same shuffles
+    each time; with more than 220 classes, where each takes long, from fewer.
 
     Args:
         features: (N, D) floats, the input of the last linear layer.
         labels: (N,) int64 in [0, K).
         matrix: (K, K) int64 from `confusion.confusion_matrix`.
-        draws: shuffles for the p-value; fewer with more than 220 classes, where each takes long.
-        seed: fixed.
 
     Source: the permutation test is Mantel's, 1967.
     """
@@ -64,14 +58,12 @@ def feature_geometry(
     pairs = support[:, None] + support[None, :]
     confusion = np.divide(matrix + matrix.T, pairs, out=np.full((classes, classes), np.nan), where=pairs > 0)
     missed = np.divide(support - np.diag(matrix), support, out=np.full(classes, np.nan), where=support > 0)
-    draws = min(draws, max(_FEWEST_DRAWS, _CELLS // classes**2))
-    nearness, p_value = _mantel(cosine, confusion, draws, np.random.default_rng(seed))
+    draws = min(_MOST_DRAWS, max(_FEWEST_DRAWS, _CELLS // classes**2))
+    nearness, p_value = _mantel(cosine, confusion, draws)
     return FeatureGeometry(cosine, spread, nearness, p_value, spearman(spread, missed))
 
 
-def _mantel(
-    a: NDArray[np.float64], b: NDArray[np.float64], draws: int, rng: np.random.Generator
-) -> tuple[float | None, float | None]:
+def _mantel(a: NDArray[np.float64], b: NDArray[np.float64], draws: int) -> tuple[float | None, float | None]:
     """Rank correlation over pairs of classes of two (K, K) float64 tables, and the chance of it under shuffled classes.
 
     Classes with NaN are left out first. Then every shuffle only puts the same values into other places: both tables are
@@ -85,6 +77,7 @@ def _mantel(
         return None, None
     first, second = _centred_ranks(a), _centred_ranks(b)
     scale = np.sqrt(np.vdot(first, first) * np.vdot(second, second))  # each pair stands twice, as it does in the sums
+    rng = np.random.default_rng(0)
     orders = (rng.permutation(len(a)) for _ in range(draws))
     values = (np.vdot(first[order][:, order], second) / scale for order in orders)
     extreme = sum(1 for value in values if abs(value) >= abs(correlation) - 1e-9)

@@ -70,27 +70,23 @@ class LabelIssues:
         return float(1 - np.trace(self.joint))
 
 
-def label_issues(predictions: Predictions, *, out_of_fold: bool = False) -> LabelIssues:
+def label_issues(predictions: Predictions) -> LabelIssues:
     """Rank the labels that confident learning doubts.
 
     An image is confidently class j if its probability reaches the mean probability of j over images labelled j;
     among several such classes the most probable counts. It is doubted if that class is not its label and the model
     would not answer its label either (the second condition is cleanlab's).
 
-    Args:
-        predictions: logits (N, K) and labels (N,); plain view.
-        out_of_fold: set where predictions of training images come from models that did not see them.
-
     Raises:
-        UsageError: no image, images without label, or training images without `out_of_fold`.
+        UsageError: no image, images without label, or training images.
 
     Source: Northcutt, Jiang and Chuang 2021, "Confident learning", section 3; cleanlab's `confident_learning` filter.
     """
     require_labels(predictions)
-    if predictions.split == "train" and not out_of_fold:
+    if predictions.split == "train":
         raise UsageError(
             "Label issues need predictions of images that the model was not trained on; these are of its training "
-            "images, which it knows by heart. Use predictions_val.npz, or out-of-fold predictions."
+            "images, which it knows by heart. Use predictions_val.npz."
         )
     probabilities, labels = predictions.probabilities, predictions.labels
     thresholds = _thresholds(predictions)
