@@ -24,9 +24,26 @@ def test_every_line_fits_the_terminal(
     monkeypatch.setenv("COLUMNS", str(columns))
     answer = snellen("explain", own_run.folder)
     assert (answer.code, answer.err) == (0, "")
-    assert max(map(len, answer.out.splitlines())) <= min(columns, 100)
-    assert "✓ Bytes in memory" in answer.out
+    lines = answer.out.splitlines()
+    assert max(map(len, lines)) <= min(columns, 100)
+    assert not [line for line in lines if line != line.rstrip()]
+    assert "✓ Drawn letter" in answer.out
     assert "come out the same by hand" in " ".join(answer.out.split())
+
+
+def test_the_lines_of_a_long_statement_hang_below_its_first(
+    snellen: Snellen, own_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = snellen("explain", own_run.folder).out.splitlines()
+    at = lines.index("              return functional.cross_entropy(logits.float(), targets,")
+    assert lines[at + 1] == "                  weight=class_weights, label_smoothing=label_smoothing,"
+    inner = next(
+        at for at, line in enumerate(lines) if line.startswith("                  batch = blend_(batch, grey(")
+    )
+    assert lines[inner + 1].startswith(
+        " " * 22 + "keepdim=True"
+    )  # a statement of a block hangs below its own beginning
 
 
 def test_json_holds_every_step_with_its_lines_numbers_and_verdict(snellen: Snellen, own_run: Run) -> None:

@@ -14,7 +14,9 @@ from snellen.data.eyechart import (
     TABLE_SIZE,
     _Draws,
     distance_tables,
+    draw_letters,
     make_eyechart,
+    seed_of,
 )
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import InvalidSetting
@@ -49,6 +51,13 @@ def test_fewer_images_are_the_beginning_of_more() -> None:
     more = make_eyechart(3, train=2 * CHUNK_IMAGES + 9, test=0).train.images
     for count in (1, 17, CHUNK_IMAGES, CHUNK_IMAGES + 1):
         np.testing.assert_array_equal(make_eyechart(3, train=count, test=0).train.images, more[:count])
+
+
+def test_a_letter_drawn_alone_is_the_one_of_the_set() -> None:
+    letters = make_eyechart(3, train=CHUNK_IMAGES + 9, test=0).train.images
+    for number in (0, 5, CHUNK_IMAGES + 1):
+        np.testing.assert_array_equal(draw_letters(3, "train", number, number + 1)[0], letters[number])
+    assert (seed_of(make_eyechart(3, train=1, test=0).source), seed_of("made from seedlings")) == (3, None)
 
 
 def test_seeds_and_splits_have_no_picture_in_common() -> None:

@@ -10,6 +10,7 @@ from snellen.augment.batched import to_float
 from snellen.explain import by_hand
 from snellen.predict.predict import views as batched_views
 from snellen.recipes.recipe import TTA
+from snellen.train.training import batch_losses
 
 
 def test_a_picture_of_two_pixels_is_stored_red_first_and_found_again() -> None:
@@ -29,6 +30,16 @@ def test_a_filter_of_ones_sums_its_patch() -> None:
     patch = np.arange(8.0).reshape(2, 2, 2)
     weight = np.stack([np.ones((2, 2, 2)), np.zeros((2, 2, 2))])
     assert by_hand.convolve_at(patch, weight, np.array([0.5, 1.0])).tolist() == [28.5, 1.0]
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])
+@pytest.mark.parametrize("weights", [[1.0, 1.0, 1.0], [0.2, 1.0, 3.0]])
+def test_the_loss_is_the_one_that_training_takes(smoothing: float, weights: list[float]) -> None:
+    logits = np.array([0.3, -1.2, 2.5])
+    batch = torch.tensor(logits[None].repeat(3, axis=0)), torch.arange(3)
+    taken = batch_losses(*batch, class_weights=torch.tensor(weights), label_smoothing=smoothing)
+    again = [by_hand.cross_entropy(logits, label, smoothing, np.array(weights))[0] for label in range(3)]
+    assert taken.tolist() == pytest.approx(again, rel=1e-6)
 
 
 def test_equal_probabilities_rank_in_class_order() -> None:

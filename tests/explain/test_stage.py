@@ -103,11 +103,13 @@ def test_the_first_stop_of_a_folder_is_its_file_decoded_and_names_no_path(
     traced = trace(context_of(run, images_of(run, dataset)))
     first = traced.stages[0]
     assert (first.title, first.production.name) == ("Decoded file", "PictureForm.pixels")
-    assert first.facts["file"] == dataset.files[traced.image]
+    file = traced.stages[1].facts["file"]
+    assert first.says.startswith(f"{file} was decoded")
+    assert file == dataset.files[traced.image]
     assert "grey bars" in first.says
     assert str(tmp_path) not in str(to_json(traced))
     assert traced.passed
     # Another picture in the file than in the cache is found.
-    Image.new("RGB", (40, 50)).save(folder / first.facts["file"])
+    Image.new("RGB", (40, 50)).save(folder / file)
     again = trace(context_of(run, images_of(run, dataset)))
     assert {stage.key for stage in again.stages if not stage.check.passed} == {"disk", "picture"}

@@ -9,8 +9,8 @@ OF_DATA = (
     Mutant(
         "cifar10-planes-are-read-as-bgr",
         "data/cifar10.py",
-        "images[here] = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)",
-        "images[here] = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)[..., ::-1]",
+        "rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)",
+        "rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)[..., ::-1]",
         ("data/test_cifar10.py::test_pixels_come_out_as_rows_of_red_green_blue",),
     ),
     Mutant(

@@ -89,13 +89,6 @@ OF_GRADING = (
         ("metrics/test_classification.py::test_scores_equal_torchmetrics",),
     ),
     Mutant(
-        "smoothed-loss-over-the-other-classes-only",
-        "metrics/classification.py",
-        "spread = -log_probabilities(predictions).mean(axis=1)",
-        "spread = -log_probabilities(predictions).sum(axis=1) / (len(predictions.class_names) - 1)",
-        ("metrics/test_classification.py::test_losses_equal_torch",),
-    ),
-    Mutant(
         "calibration-bins-closed-on-the-wrong-side",
         "metrics/calibration.py",
         'np.searchsorted(edges, confidence, side="left")',

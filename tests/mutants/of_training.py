@@ -154,7 +154,7 @@ OF_TRAINING = (
     Mutant(
         "class-weights-never-used",
         "train/training.py",
-        "weight=self.class_weights,",
+        "weight=class_weights,",
         "weight=None,",
         ("train/test_every_step.py::test_every_step_weighs_the_classes_as_the_recipe_says",),
     ),
@@ -265,10 +265,9 @@ OF_TRAINING = (
     Mutant(
         "best-epoch-by-train-accuracy",
         "train/recorder.py",
-        'if row["val/accuracy"] > training.best_accuracy:\n                '
-        'training.best_accuracy, training.best_epoch = row["val/accuracy"], epoch',
-        'if row["train/accuracy"] > training.best_accuracy:\n                '
-        'training.best_accuracy, training.best_epoch = row["train/accuracy"], epoch',
+        'if row["val/accuracy"] > training.best_accuracy:\n                training.best_accuracy = row["val/accuracy"]',
+        'if row["train/accuracy"] > training.best_accuracy:\n'
+        '                training.best_accuracy = row["train/accuracy"]',
         ("train/test_fit.py::test_of_equally_good_epochs_the_first_is_kept",),
     ),
     Mutant(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from snellen.explain.trace import Trace
 
 _WIDEST = 100
-_INDENT = 5  # columns of everything below a title
+_INDENT, _NAMES = 5, 9  # columns: left of everything below a title, and of the names there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,35 +73,50 @@ def _print(traced: Trace, out: Path | None) -> None:
     console.print()
     if failed:
         sentence = f"✗ {len(failed)} of {total} steps come out otherwise by hand: {'; '.join(failed)}"
-        console.print(Text(sentence, style="bold red"))
+        _print_row(console, "", sentence, "bold red", left=0)
     else:
-        console.print(Text(f"✓ All {total} steps come out the same by hand.", style="bold"))
+        _print_row(console, "", f"✓ All {total} steps come out the same by hand.", "bold", left=0)
     if out is not None:
         console.print(Text(f"pictures {out}"), soft_wrap=True)
 
 
 def _print_stage(console: Console, number: int, stage: Stage) -> None:
-    from rich.padding import Padding
-    from rich.table import Table
     from rich.text import Text
 
     check, array = stage.check, stage.array
     sign, style = ("✓", "green") if check.passed else ("✗", "bold red")
     allowed = "must be 0" if check.tolerance == 0 else f"up to {check.tolerance:.2g} is rounding"
     low, high, mean, std = (f"{array[name]:.4g}" for name in ("min", "max", "mean", "std"))
-    rows = Table.grid(padding=(0, 1))
-    rows.add_column(style="dim", min_width=8)
-    rows.add_column(overflow="fold")
-    rows.add_row("array", Text(f"{array['dtype']} {array['shape']}: {array['layout']}", style="cyan"))
-    rows.add_row("values", f"{low} to {high}, mean {mean}, std {std}")
-    if stage.facts:  # in one row, since their names may be as long as class names
-        rows.add_row("here", Text("; ".join(f"{name}: {value}" for name, value in stage.facts.items())))
-    for name, called in (("code", stage.production), ("by hand", stage.by_hand)):
-        rows.add_row(name, Text(f"{called.name}  {called.place}", style="dim"))
-        rows.add_row("", Text(called.code, style="yellow"))
-    rows.add_row("apart by", Text(f"{check.difference:.2g} ({allowed})", style="" if check.passed else "bold red"))
     console.print()
     console.print(Text.assemble((f"{number:>2} ", "dim"), (sign, style), (f" {stage.title}", "bold")))
-    width = min(console.width, _WIDEST)
-    for below in (Text(stage.says), rows):
-        console.print(Padding(below, (0, 0, 0, _INDENT)), width=width)
+    _print_row(console, "", stage.says, left=_INDENT)
+    _print_row(console, "array", f"{array['dtype']} {array['shape']}: {array['layout']}", "cyan")
+    _print_row(console, "values", f"{low} to {high}, mean {mean}, std {std}")
+    if stage.facts:  # in one row, since their names may be as long as class names
+        _print_row(console, "here", "; ".join(f"{name}: {value}" for name, value in stage.facts.items()))
+    for name, called in (("code", stage.production), ("by hand", stage.by_hand)):
+        _print_row(console, name, f"{called.name}  {called.place}", "dim")
+        for line in called.code.splitlines():
+            _print_row(console, "", line, "yellow", hang=4)
+    _print_row(console, "apart by", f"{check.difference:.2g} ({allowed})", "" if check.passed else "bold red")
+
+
+def _print_row(
+    console: Console, name: str, value: str, style: str = "", *, hang: int = 0, left: int = _INDENT + _NAMES
+) -> None:
+    """One line as several: those after the first keep its indentation, and stand `hang` columns further right."""
+    from rich.text import Text
+
+    from snellen.show.text import visible
+
+    inner = len(value) - len(value.lstrip())
+    begin = f"{'':<{_INDENT}}{name}".ljust(left + inner)
+    lines = textwrap.wrap(
+        visible(value.lstrip()),
+        min(console.width, _WIDEST),
+        initial_indent=begin,
+        subsequent_indent=" " * (left + inner + hang),
+        break_on_hyphens=False,
+    )
+    for line in map(str.rstrip, lines):
+        console.print(Text.assemble((line[:left], "dim"), (line[left:], style)))

@@ -127,8 +127,13 @@ def _images(folder: Path, files: tuple[str, ...]) -> LabeledImages:
     for number, file in enumerate(files):
         here = slice(number * FILE_IMAGES, (number + 1) * FILE_IMAGES)
         pixels, labels[here] = _rows(folder / file)
-        images[here] = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        images[here] = as_pictures(pixels)
     return LabeledImages(images, labels, CLASS_NAMES, np.arange(len(images), dtype=np.int64), "all", "cifar10")
+
+
+def as_pictures(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(N, 3072) uint8, the red plane first -> (N, 32, 32, 3), red, green and blue of a pixel side by side."""
+    return rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
 
 
 def _rows(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

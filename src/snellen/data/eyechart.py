@@ -46,6 +46,9 @@ GRAIN_BYTES = 32 + 3 * SIZE * SIZE
 """Random bytes an image may use: 25 for the blotches, then one per pixel and channel for the grain."""
 SPACING = 6.6
 """From letter to letter in a crowded row, in strokes."""
+_MADE_FROM = "made from seed "
+
+Split = Literal["train", "test"]
 
 Plane = NDArray[np.float32]
 """(n, 32, 32) float32, one number per pixel."""
@@ -71,24 +74,36 @@ def make_eyechart(seed: int = 0, train: int = 50_000, test: int = 10_000) -> Dat
         name="eyechart",
         train=_make(seed, "train", train),
         test=SealedImages(lambda: _make(seed, "test", test), name="eyechart", count=test, identity=identity),
-        source=f"made from seed {seed}",
+        source=f"{_MADE_FROM}{seed}",
     )
 
 
-def _make(seed: int, split: Literal["train", "test"], count: int) -> LabeledImages:
-    stream = 0 if split == "train" else 2
-    pose_words = np.random.Philox(key=np.array([seed, stream], dtype=np.uint64))
-    grain_words = np.random.Philox(key=np.array([seed, stream + 1], dtype=np.uint64))
-    labels = np.arange(count, dtype=np.int64) % len(LETTERS)
+def seed_of(source: str) -> int | None:
+    """The seed that an eye chart was made from, by its `Dataset.source`; None for that of other data."""
+    seed = source.removeprefix(_MADE_FROM)
+    return int(seed) if seed != source and seed.isdecimal() else None
+
+
+def _make(seed: int, split: Split, count: int) -> LabeledImages:
+    ids = np.arange(count, dtype=np.int64)
     images = np.empty((count, SIZE, SIZE, 3), dtype=np.uint8)
     for start in range(0, count, CHUNK_IMAGES):
-        part = slice(start, min(start + CHUNK_IMAGES, count))
-        rows = part.stop - start
-        words = pose_words.random_raw(rows * DRAWS).reshape(rows, DRAWS)
-        uniform = (words >> np.uint64(40)).astype(np.float32) / np.float32(2**24)  # 24 bits: exact in float32
-        grain = grain_words.random_raw(rows * GRAIN_BYTES // 8).astype("<u8", copy=False).view(np.uint8)
-        images[part] = _draw(labels[part], uniform, grain.reshape(rows, GRAIN_BYTES))
-    return LabeledImages(images, labels, LETTERS, np.arange(count, dtype=np.int64), "all", "eyechart")
+        stop = min(start + CHUNK_IMAGES, count)
+        images[start:stop] = draw_letters(seed, split, start, stop)
+    return LabeledImages(images, ids % len(LETTERS), LETTERS, ids, "all", "eyechart")
+
+
+def draw_letters(seed: int, split: Split, start: int, stop: int) -> NDArray[np.uint8]:
+    """(n, 32, 32, 3) uint8: the pictures from number `start` to before `stop`, whatever was drawn before them."""
+    count, stream = stop - start, 0 if split == "train" else 2
+    # A step of the counter makes four words of 8 bytes.
+    pose = np.random.Philox(key=np.array([seed, stream], dtype=np.uint64), counter=start * DRAWS // 4)
+    grain = np.random.Philox(key=np.array([seed, stream + 1], dtype=np.uint64), counter=start * GRAIN_BYTES // 32)
+    words = pose.random_raw(count * DRAWS).reshape(count, DRAWS)
+    uniform = (words >> np.uint64(40)).astype(np.float32) / np.float32(2**24)  # 24 bits: exact in float32
+    speckles = grain.random_raw(count * GRAIN_BYTES // 8).astype("<u8", copy=False).view(np.uint8)
+    labels = np.arange(start, stop, dtype=np.int64) % len(LETTERS)
+    return _draw(labels, uniform, speckles.reshape(count, GRAIN_BYTES))
 
 
 def _draw(labels: NDArray[np.int64], uniform: NDArray[np.float32], grain: NDArray[np.uint8]) -> NDArray[np.uint8]:

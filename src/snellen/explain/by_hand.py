@@ -31,6 +31,11 @@ def planes(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return row
 
 
+def side_by_side(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W, C) -> (H * W * C,): the channels of a pixel side by side, as they lie in memory."""
+    return image.reshape(-1)
+
+
 def unfold(row: NDArray[np.uint8], shape: tuple[int, int, int], *, planes: bool) -> NDArray[np.uint8]:
     """(C * H * W,) -> (H, W, C), by saying where each byte lies: in planes, or the channels of a pixel side by side."""
     height, width, channels = shape
@@ -72,6 +77,16 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """(K,) -> (K,): the textbook's formula, which overflows for logits above 709."""
     probabilities: NDArray[np.float64] = np.exp(logits) / np.exp(logits).sum()
     return probabilities
+
+
+def cross_entropy(
+    logits: NDArray[np.float64], label: int, smoothing: float, class_weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(K,) -> (1,), nats: minus log-probability times target times class weight, summed over the K classes."""
+    target = np.full(len(logits), smoothing / len(logits))
+    target[label] += 1 - smoothing
+    log_probabilities = logits - np.log(np.exp(logits).sum())
+    return np.array([-(target * class_weights * log_probabilities).sum()])
 
 
 def most_probable(probabilities: NDArray[np.float64], count: int) -> list[int]:

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from snellen.augment.batched import to_float
 from snellen.errors import RunError
@@ -25,21 +24,21 @@ from snellen.explain.stage import (
     Picture,
     Stage,
     call,
-    compare,
     show_bars,
     show_bytes,
     show_signed,
     show_strongest,
 )
 from snellen.inspect.layers import Layer, head_of, layers_of
-from snellen.metrics.classification import hard_cross_entropy, smoothed_cross_entropy
+from snellen.metrics.classification import hard_cross_entropy
 from snellen.models.sprint_net import SprintNet
 from snellen.predict.own_pictures import most_probable
-from snellen.predict.predict import evaluating, predict
+from snellen.predict.predict import averaged_logits, evaluating
 from snellen.predict.predictions import Predictions, softmax
+from snellen.train.training import batch_losses
 
 _ROUNDING = 3e-5  # sums of a few thousand float32 products, taken in another order
-_STORED = {"fp32": 2e-3, "bf16": 3e-2}
+_STORED = {"fp32": 2e-3, "bf16": 5e-2}
 """Of the largest logit. A GPU multiplies fp32 with 10 bits of mantissa in convolutions, bf16 has 7."""
 _TOP = 5
 
@@ -57,14 +56,14 @@ def network_stages(image: TracedImage) -> Iterator[Stage]:
     answer = Predictions(seen[""][1][None], one.labels, one.ids, one.class_names, one.role)
     yield _first_layer(image, seen)
     yield from (_layer(image, seen, layer) for layer in layers_of(image.context.recipe.model))
-    yield _logits(image, seen)
+    yield (logits := _logits(image, seen))
     yield _softmax(answer)
     yield _top(answer)
     yield _loss(image, answer)
     if image.context.recipe.tta != "none":
         yield _views(image)
     if image.context.stored is not None and one.role == "val":
-        yield _stored(image, image.context.stored, answer)
+        yield _stored(image, image.context.stored, logits)
 
 
 def _forward(image: TracedImage) -> Seen:
@@ -225,30 +224,32 @@ def _top(answer: Predictions) -> Stage:
 
 
 def _loss(image: TracedImage, answer: Predictions) -> Stage:
-    """Hard, and against the smoothed targets where the recipe has them."""
-    smoothing = image.context.recipe.label_smoothing
-    logits, labels = torch.from_numpy(answer.logits), torch.from_numpy(answer.labels)
-    made = call(functional.cross_entropy, logits, labels).part(lambda loss: [loss.item()])
-    again = call(hard_cross_entropy, answer).part(lambda loss: [loss])
-    says = f"{made.result[0]:.4f}. This recipe does not smooth labels."
-    if smoothing:
-        hard, hard_again = made.result, again.result
-        made = call(functional.cross_entropy, logits, labels, label_smoothing=smoothing)
-        made = made.part(lambda loss: [*hard, loss.item()])
-        again = call(smoothed_cross_entropy, answer, smoothing).part(lambda loss: [*hard_again, loss])
-        says = f"hard {hard[0]:.4f}, and {made.result[1]:.4f} against the smoothed targets that training uses."
-    names, layout = ("hard", f"smoothed by {smoothing}"), "hard, smoothed" if smoothing else "hard"
+    """What training would take for it, of the plain picture: smoothed and weighted as the recipe says."""
+    recipe, train = image.context.recipe, image.context.images.train
+    balanced, smoothing, label = recipe.class_weights == "balanced", recipe.label_smoothing, int(answer.labels[0])
+    weights = train.balanced_weights if balanced else np.ones(train.num_classes)
+    made = call(
+        batch_losses,
+        torch.from_numpy(answer.logits),
+        torch.from_numpy(answer.labels),
+        class_weights=torch.tensor(weights, dtype=torch.float32) if balanced else None,
+        label_smoothing=smoothing,
+    ).part(lambda losses: losses.numpy())
+    facts = {"label smoothing": f"{smoothing:g}"}
+    if balanced:
+        facts[f"weight of {answer.class_names[label]}"] = f"{weights[label]:.3g}"
+    facts["minus the log of the label's probability"] = f"{hard_cross_entropy(answer):.6f}"
     return Stage(
         key="loss",
         title="Loss of this image",
-        says=f"In nats: {says} Torch in float32, NumPy in float64.",
-        layout=layout,
+        says=f"The cross-entropy in nats, by the function that training calls: {made.result[0]:.4f}. Torch in float32, "
+        "NumPy in float64.",
+        layout="images",
         production=made,
-        by_hand=again,
+        by_hand=call(by_hand.cross_entropy, answer.logits[0].astype(np.float64), label, smoothing, weights),
         relative=1e-5,
-        facts={name: f"{loss:.6f}" for name, loss in zip(names, made.result, strict=False)},
-        pictures=(Picture(layout, show_bars(made.result)),),
-        leaves=np.array(made.result, dtype=np.float32),
+        facts=facts,
+        pictures=(Picture("one bar an image", show_bars(made.result)),),
     )
 
 
@@ -256,47 +257,46 @@ def _views(image: TracedImage) -> Stage:
     tta, share, model = image.context.recipe.tta, image.context.recipe.tta_fraction, image.context.model
     views, names = by_hand.views(image.pixels, tta), image.images.class_names
     with evaluating(model):
+        made = call(averaged_logits, model, to_float(image.batch), tta).part(lambda logits: logits[0].numpy())
         logits = np.concatenate([model(to_float(torch.from_numpy(each[None].copy()))).numpy() for _, each in views])
     weights = np.array([weight for weight, _ in views])
-    again = call(by_hand.average, weights, logits.astype(np.float64))
     answers = [names[index] for index in logits.argmax(axis=1).tolist()]
     only = f" Only the {100 * share:g} % least sure pictures get them." if share < 1 else ""
     return Stage(
         key="views",
         title="Test-time views",
         says=f"{len(views)} fixed views ({tta}), nothing random; their logits averaged say "
-        f"{names[int(again.result.argmax())]}.{only}",
+        f"{names[int(made.result.argmax())]}.{only}",
         layout="classes",
-        production=call(predict, model, image.alone, tta=tta).part(lambda made: made.tta_logits[0]),
-        by_hand=again,
+        production=made,
+        by_hand=call(by_hand.average, weights, logits.astype(np.float64)),
         relative=_ROUNDING,
         facts={f"view {n}, weight {weights[n - 1]:g}": said for n, said in enumerate(answers, start=1)},
         pictures=tuple(Picture(f"{n + 1}: {answers[n]}", show_bytes(each)) for n, (_, each) in enumerate(views)),
     )
 
 
-def _stored(image: TracedImage, stored: Predictions, answer: Predictions) -> Stage:
+def _stored(image: TracedImage, stored: Predictions, logits: Stage) -> Stage:
     run, at = image.context.run, np.flatnonzero(stored.ids == image.image_id)
     if len(at) == 0:
         raise RunError(
             f"{run.folder / 'predictions_val.npz'} has no image {image.image_id}. "
             f"Grade the run again: snellen evaluate {run.typed}"
         )
-    precision, logits = str(run.info["precision"]), stored.logits[at[0]]
-    facts = {"precision": precision, "device": str(run.info["device"])}
-    if precision == "bf16":
-        apart = compare(logits, answer.logits[0], relative=0).difference
-        facts["apart from the fp32 logits above"] = f"{apart:.2g}"
-    again = call(predict, image.context.model, image.alone, bf16=precision == "bf16")
+    precision, row = str(run.info["precision"]), stored.logits[at[0]]
     return Stage(
         key="stored",
         title="What was written down",
-        says="predictions_val.npz holds these logits, and every grade, matrix and page is computed from them. Asked "
-        f"again in {precision}, the model gives the same up to rounding.",
+        says="predictions_val.npz holds these logits, and every grade, matrix and page is computed from them. Beside "
+        f"them the logits done by hand above, in float32: only the rounding of {precision} may lie between.",
         layout="classes",
-        production=Call(Predictions.load, logits),
-        by_hand=again.part(lambda made: made.logits[0]),
+        production=Call(Predictions.load, row),
+        by_hand=logits.by_hand,
         relative=_STORED["bf16" if precision == "bf16" else "fp32"],
-        facts=facts | {"stored answer": stored.class_names[int(logits.argmax())]},
-        pictures=(Picture("one bar a class", show_bars(logits)),),
+        facts={
+            "precision": precision,
+            "device": str(run.info["device"]),
+            "stored answer": stored.class_names[int(row.argmax())],
+        },
+        pictures=(Picture("one bar a class", show_bars(row)),),
     )

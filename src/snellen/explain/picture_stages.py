@@ -14,14 +14,14 @@ from snellen.augment.batched import augment_batch, resize_side, to_device, to_fl
 from snellen.augment.draws import OneDraw
 from snellen.augment.randaugment import OPERATIONS
 from snellen.augment.reference import augment_one, crop, mirror, reflect_pad, shrink
-from snellen.data.cifar10 import stored_row
+from snellen.data.cifar10 import as_pictures, stored_row
+from snellen.data.eyechart import draw_letters, seed_of
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pictures import Fit, PictureForm
-from snellen.explain.by_hand import as_fractions, normalise, planes, unfold
+from snellen.explain.by_hand import as_fractions, normalise, planes, side_by_side, unfold
 from snellen.explain.context import TracedImage
 from snellen.explain.stage import Call, Picture, Pixels, Stage, call, show_bytes, show_fractions, show_signed
 from snellen.models.normalized import Normalized
-from snellen.runs.environment import redact_paths
 
 _ROUNDING = 1e-6  # float32 has seven digits, and a factor more or less moves the last one
 _OUTLINE = np.array([255, 70, 20], dtype=np.uint8)
@@ -31,8 +31,9 @@ _first = itemgetter(0)  # the picture of a batch of one
 
 def picture_stages(image: TracedImage) -> Iterator[Stage]:
     """From the bytes to the normalised picture, in order; steps that the recipe does not have are left out."""
-    source = _row_on_disk(image) if image.is_cifar10 else _row_in_memory(image)
-    yield source
+    source = _row_on_disk(image) if image.is_cifar10 else _made_again(image)
+    if source is not None:
+        yield source
     yield _picture(image, source)
     yield _fractions(image)
     if not image.context.recipe.augment.is_identity:
@@ -55,39 +56,41 @@ def _row_on_disk(image: TracedImage) -> Stage:
         production=stored.part(itemgetter(2)),
         by_hand=call(planes, image.pixels),
         facts={"file": file, "row in it": str(row)},
-        pictures=(_side_by_side(image.pixels),),
+        pictures=(_in_planes(image.pixels),),
     )
 
 
-def _row_in_memory(image: TracedImage) -> Stage:
-    """A file of the user's, decoded; or pictures that never were in a file."""
-    side, (file, path) = "x".join(map(str, image.pixels.shape[:2])), image.file
-    form = PictureForm.of_run(image.context.run.info["data"])
-    made = call(PictureForm.pixels, form, path) if path else _taken(image)
-    if file:
-        how = f"{file} was decoded, {_SQUARE[form.fit]}, scaled to {side} pixels and kept like that in the cache, from "
-        how += "which training reads it." + (" Here it is decoded once more." if path else "")
+def _made_again(image: TracedImage) -> Stage | None:
+    """A file decoded or a letter drawn; None for pictures that cannot be had once more, one by one."""
+    file, path = image.file
+    seed = seed_of(image.context.images.dataset.source)
+    facts: dict[str, str]
+    if path is not None:
+        form = PictureForm.of_run(image.context.run.info["data"])
+        made, title, facts = call(PictureForm.pixels, form, path), "Decoded file", {"made square by": form.fit}
+        says = (
+            f"{file} was decoded, {_SQUARE[form.fit]}, scaled to {form.side} pixels and kept like that in the cache, "
+        )
+        says += "from which training reads it. Here it is decoded once more."
+    elif seed is not None:
+        made = call(draw_letters, seed, "train", image.image_id, image.image_id + 1).part(_first)
+        title, facts = "Drawn letter", {"seed": str(seed)}
+        says = "Seed and number decide all of a letter, so this one can be drawn once more without the others."
     else:
-        how = f"{image.images.name} was not read from a disk ({redact_paths(image.context.images.dataset.source)})."
+        return None
     return Stage(
         key="disk",
-        title="Decoded file" if file else "Bytes in memory",
-        says=f"{how} In memory the channels of a pixel lie side by side.",
+        title=title,
+        says=f"{says} In memory the channels of a pixel lie side by side.",
         layout="one row: red, green, blue of each pixel" if image.pixels.shape[2] == 3 else "one row",
-        production=made,
-        by_hand=call(unfold, planes(image.pixels), image.pixels.shape, planes=True),
-        facts={"file": file, "made square by": form.fit} if file else {},
-        pictures=(_side_by_side(image.pixels),),
-        leaves=made.result.reshape(-1),
+        production=made.part(lambda pixels: pixels.reshape(-1)),
+        by_hand=call(side_by_side, image.pixels),
+        facts=facts,
+        pictures=(_in_planes(image.pixels),),
     )
 
 
-def _taken(image: TracedImage) -> Call:
-    taken = call(LabeledImages.take, image.images, np.array([image.row]), image.images.role)
-    return taken.part(lambda one: one.images[0])
-
-
-def _side_by_side(image: Pixels) -> Picture:
+def _in_planes(image: Pixels) -> Picture:
     """The planes, each in grey: what the row looks like when it is only cut into lines."""
     height, width, channels = image.shape
     return Picture(
@@ -95,15 +98,23 @@ def _side_by_side(image: Pixels) -> Picture:
     )
 
 
-def _picture(image: TracedImage, source: Stage) -> Stage:
+def _picture(image: TracedImage, source: Stage | None) -> Stage:
+    row = side_by_side(image.images.images[image.row]) if source is None else source.values
+    if image.is_cifar10:
+        says, made = "The same bytes with three axes.", call(as_pictures, row[None]).part(_first)
+    else:
+        says = "Taken out of the data set by its place, as one of its split: the same bytes with three axes."
+        taken = call(LabeledImages.take, image.images, np.array([image.row]), image.images.role)
+        made = taken.part(lambda one: one.images[0])
+    file = image.file[0]
     return Stage(
         key="picture",
         title="A picture",
-        says="The same bytes with three axes. It stays uint8 until it is on the device: a quarter of the memory.",
+        says=f"{says} It stays uint8 until it is on the device: a quarter of the memory.",
         layout="H, W, C (a batch: NHWC)",
-        production=_taken(image),
-        by_hand=call(unfold, source.values, image.pixels.shape, planes=image.is_cifar10),
-        facts={"label": image.label, "id": str(image.image_id)},
+        production=made,
+        by_hand=call(unfold, row, image.pixels.shape, planes=image.is_cifar10),
+        facts={"label": image.label, "id": str(image.image_id)} | ({"file": file} if file else {}),
         pictures=(Picture(f"id {image.image_id}", show_bytes(image.pixels)),),
     )
 

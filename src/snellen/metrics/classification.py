@@ -145,35 +145,17 @@ def hard_cross_entropy(predictions: Predictions) -> float:
     return float(image_losses(predictions).mean())
 
 
-def smoothed_cross_entropy(predictions: Predictions, smoothing: float) -> float:
-    """Mean cross-entropy in nats against smoothed targets: 1 - s + s/K on the label and s/K elsewhere.
-
-    Args:
-        predictions: logits (N, K) and labels (N,).
-        smoothing: s, a fraction in [0, 1), as `label_smoothing` of torch.nn.CrossEntropyLoss.
-
-    Raises:
-        InvalidSetting: `smoothing` lies outside [0, 1).
-    """
-    spread = -log_probabilities(predictions).mean(axis=1)
-    return float(((1 - _checked(smoothing)) * image_losses(predictions) + smoothing * spread).mean())
-
-
 def smoothing_floor(smoothing: float, classes: int) -> float:
     """The value below which the smoothed loss cannot go, in nats: the entropy of its targets (0.5003 for 0.1, 10).
 
     Raises:
         InvalidSetting: `smoothing` lies outside [0, 1).
     """
-    rest = _checked(smoothing) / classes
-    own = 1 - smoothing + rest
-    return -own * math.log(own) - ((classes - 1) * rest * math.log(rest) if rest else 0.0)
-
-
-def _checked(smoothing: float) -> float:
     if not 0 <= smoothing < 1:
         raise InvalidSetting(f"label_smoothing={smoothing!r} is not possible: a fraction in [0, 1).")
-    return smoothing
+    rest = smoothing / classes
+    own = 1 - smoothing + rest
+    return -own * math.log(own) - ((classes - 1) * rest * math.log(rest) if rest else 0.0)
 
 
 def brier_score(predictions: Predictions) -> float:

@@ -96,10 +96,15 @@ def _logits(
 ) -> NDArray[np.float32]:
     batches = []
     for batch in torch.split(pixels, batch_size):
-        images = to_float(batch.to(device))
-        batches.append(sum(weight * model(view).float() for weight, view in views(images, tta)))
+        batches.append(averaged_logits(model, to_float(batch.to(device)), tta))
     joined = torch.cat(batches) if batches else torch.zeros(0, 1)
     return joined.cpu().numpy()
+
+
+def averaged_logits(model: nn.Module, images: torch.Tensor, tta: TTA) -> torch.Tensor:
+    """The model's logits averaged over the views: (B, C, H, W) float32 in [0, 1] -> (B, K) float32."""
+    averaged: torch.Tensor = sum(weight * model(view).float() for weight, view in views(images, tta))
+    return averaged
 
 
 def _require_finite(logits: NDArray[np.float32]) -> None:

@@ -49,7 +49,7 @@ class Predictions:
         class_names: the K names, in logit order.
         split: "train", "val", "test" or "new".
         tta: name of the test-time augmentation whose logits are in `tta_logits`; "none" where there are none.
-        tta_logits: (N, K) float32, mean of the log-probabilities' logits over the views, or None.
+        tta_logits: (N, K) float32, the raw logits averaged over the views, each view with its weight, or None.
         data: name of the data set.
     """
 
@@ -115,24 +115,27 @@ class Predictions:
             RunError: the file is missing or is not a predictions file.
         """
         try:
-            file = read_arrays(path.read_bytes(), _KINDS)
-            about = json.loads(bytes(file["about"]))
-            loaded = Predictions(
-                logits=file["logits"],
-                labels=file["labels"],
-                ids=file["ids"],
-                class_names=_listed(about["class_names"]),
-                split=about["split"],
-                tta=about["tta"],
-                tta_logits=file.get("tta_logits"),
-                data=about["data"],
-            )
-            _require_sound(loaded)
-            return loaded
+            return Predictions._from_arrays(read_arrays(path.read_bytes(), _KINDS))
         except FileNotFoundError:
             raise RunError(f"{path} does not exist. Predict first: snellen evaluate {path.parent}") from None
         except (LookupError, TypeError, ValueError, OSError, RecursionError, AssertionError) as error:
             raise RunError(f"{path} is not a readable predictions file ({str(error)[:200]}).") from error
+
+    @staticmethod
+    def _from_arrays(arrays: dict[str, Any]) -> Predictions:
+        about = json.loads(bytes(arrays["about"]))
+        found = Predictions(
+            logits=arrays["logits"],
+            labels=arrays["labels"],
+            ids=arrays["ids"],
+            class_names=_listed(about["class_names"]),
+            split=about["split"],
+            tta=about["tta"],
+            tta_logits=arrays.get("tta_logits"),
+            data=about["data"],
+        )
+        _require_sound(found)
+        return found
 
 
 def stored_predictions(run: Run, split: str) -> Predictions | None:

@@ -168,13 +168,8 @@ class Training:
         with self.setup.compute.kernels():
             with self.setup.compute.autocast():
                 logits = learner(images)
-            # The loss is taken in fp32: bf16 has three digits, too few for log-probabilities.
-            losses = functional.cross_entropy(
-                logits.float(),
-                batch.targets,
-                weight=self.class_weights,
-                label_smoothing=recipe.label_smoothing,
-                reduction="none",
+            losses = batch_losses(
+                logits, batch.targets, class_weights=self.class_weights, label_smoothing=recipe.label_smoothing
             )
             summed = (losses if batch.sample_weights is None else losses * batch.sample_weights).sum()
             whole = 1 if isinstance(recipe.optimizer, Muon) else self.batch_size
@@ -237,6 +232,23 @@ def train(training: Training, recorder: Recorder | None = None) -> Training:
             if recorder is not None:
                 recorder.after_step()
     return training
+
+
+def batch_losses(
+    logits: torch.Tensor, targets: torch.Tensor, *, class_weights: torch.Tensor | None, label_smoothing: float
+) -> torch.Tensor:
+    """The loss that every training takes: the cross-entropy of each image in nats, (B,) float32.
+
+    Args:
+        logits: (B, K), of any precision.
+        targets: (B,) int64 labels, or (B, K) float32 where images are mixed.
+        class_weights: (K,) float32, or None for equal ones.
+        label_smoothing: s: the target is 1 - s + s / K on the label and s / K elsewhere.
+    """
+    # In fp32: bf16 has three digits, too few for log-probabilities.
+    return functional.cross_entropy(
+        logits.float(), targets, weight=class_weights, label_smoothing=label_smoothing, reduction="none"
+    )
 
 
 def _initial_model(setup: TrainingSetup) -> Classifier:
