@@ -25,8 +25,23 @@
 from __future__ import annotations
 
 import difflib
+import functools
+import inspect
+import numbers
 import re
-from collections.abc import Iterable
+import reprlib
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+SHORT = reprlib.Repr()  # a wrong value may be a megabyte long; its message stays a sentence
+SHORT.maxstring = SHORT.maxother = 60
+_WORDS: dict[Any, str] = {
+    str: "text", int: "a whole number", float: "a number", bool: "True or False", Path: "a path", type(None): "None",
+}  # fmt: skip
 
 
 class SnellenError(Exception):
@@ -140,3 +155,85 @@ def unknown_name(kind: str, name: str, known: Iterable[str], *, list_with: str) 
     near = nearest(name, choices)
     hint = f"Did you mean {near!r}? " if near else f"Known: {', '.join(choices)}. "
     return UnknownName(f"Unknown {kind} {name!r}. {hint}List them: {list_with}")
+
+
+# Arguments from Python
+
+
+def checked(function: _Function) -> _Function:
+    """A public function whose arguments are held against their annotations: one of a wrong type is one sentence."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def call(*given: Any, **named: Any) -> Any:
+        hints = _hints(function)
+        for name, value in signature.bind(*given, **named).arguments.items():
+            several = signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
+            if name in hints and signature.parameters[name].kind is not inspect.Parameter.VAR_KEYWORD:
+                for each in value if several else (value,):
+                    require_type(name, each, hints[name])
+        return function(*given, **named)
+
+    return typing.cast(_Function, call)
+
+
+def require_types(holder: object, prefix: str = "") -> None:
+    """Hold what an object was made with, as its attributes have it, against the annotations of its class's `__init__`.
+
+    `prefix` stands before each name in the sentence.
+
+    Raises:
+        InvalidSetting: one is of another type.
+    """
+    for name, hint in _hints(type(holder).__init__).items():
+        if name != "return":
+            require_type(prefix + name, getattr(holder, name), hint)
+
+
+def require_type(name: str, value: object, hint: Any) -> None:
+    """One value against one annotation; what `isinstance` cannot judge passes.
+
+    Raises:
+        InvalidSetting: it is of another type.
+    """
+    if not _fits(value, hint):
+        raise InvalidSetting(f"{name}={SHORT.repr(value)} is not possible: {_spoken(hint)}.")
+
+
+_hints = functools.cache(typing.get_type_hints)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, inside = get_origin(hint), get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, each) for each in inside)
+    if origin is Literal:
+        return isinstance(value, str) and value in inside
+    if origin in (tuple, Sequence):
+        if not isinstance(value, tuple | list if origin is tuple else Sequence) or isinstance(value, str | bytes):
+            return False
+        kinds = inside if origin is tuple and inside[-1] is not Ellipsis else (inside[0],) * len(value)
+        return len(kinds) == len(value) and all(map(_fits, value, kinds))
+    if origin is Mapping:
+        return isinstance(value, Mapping)
+    if hint in (int, float):
+        return isinstance(value, numbers.Integral if hint is int else numbers.Real) and not isinstance(value, bool)
+    judged = isinstance(hint, type) and origin is None and hint is not Any and not getattr(hint, "_is_protocol", False)
+    return isinstance(value, hint) if judged else True
+
+
+def _spoken(hint: Any) -> str:
+    origin, inside = get_origin(hint), get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(_spoken, inside))
+    if origin is Literal:
+        return " or ".join(map(repr, inside))
+    if origin in (tuple, Sequence):
+        return (
+            f"a list of {len(inside)} entries"
+            if origin is tuple and Ellipsis not in inside
+            else f"a list of {_spoken(inside[0])}"
+        )
+    if origin is Mapping:
+        return "named values"
+    return _WORDS.get(hint) or str(getattr(hint, "__name__", hint))

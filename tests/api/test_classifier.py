@@ -88,6 +88,10 @@ def test_settings_and_recipes_that_do_not_exist_are_named() -> None:
         quick(settings={"epoch": 3}).fit(X, Y)
     with pytest.raises(UnknownName):
         quick(recipe="no such").fit(X, Y)
+    with pytest.raises(InvalidSetting, match="settings=3 is not possible: named values or None"):
+        quick(settings=3).fit(X, Y)
+    with pytest.raises(InvalidSetting, match="device=3 is not possible: text"):
+        quick(device=3).fit(X, Y)
 
 
 def test_pictures_of_another_size_than_in_fit_are_refused() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,15 +60,77 @@ def test_fit_trains_the_same_weights_as_the_command_line(
     finished_run: Run, tiny_recipe: Recipe, small_eyechart: None, tmp_path: Path
 ) -> None:
     run = snellen.fit(tiny_recipe, "eyechart", device="cpu", precision="fp32", runs=tmp_path, quiet=True)
-    assert weights_hash(run) == weights_hash(finished_run)
+    assert weights_hash(Run(run.folder)) == weights_hash(finished_run)
     assert run.folder == tmp_path / "eyechart-tiny-s0"
     assert len(run.history) == 2
+
+
+def _public() -> Iterator[tuple[Callable[..., Any], str]]:
+    """Every argument of the window but pictures, arrays and settings, which have sentences of their own."""
+    verbs = [getattr(snellen, name) for name in snellen.__all__ if inspect.isfunction(getattr(snellen, name))]
+    of_a_run = [verb for name, verb in vars(snellen.TrainedRun).items() if inspect.isfunction(verb) and name[0] != "_"]
+    for verb in (*verbs, *of_a_run):
+        for name in inspect.signature(verb).parameters:
+            if name not in ("self", "pictures", "images", "labels", "settings"):
+                yield verb, name
+
+
+@pytest.mark.parametrize(("verb", "name"), list(_public()), ids=lambda value: getattr(value, "__name__", value))
+def test_an_argument_of_a_wrong_type_is_one_sentence(
+    trained: snellen.TrainedRun, tiny_dataset: Dataset, verb: Callable[..., Any], name: str
+) -> None:
+    needed = {
+        "self": trained, "recipe": "glance", "data": tiny_dataset, "name_or_path": "eyechart", "path": ".",
+        "images": tiny_dataset.train.images, "labels": tiny_dataset.train.labels, "pictures": tiny_dataset.train.images,
+    }  # fmt: skip
+    parameters = inspect.signature(verb).parameters
+    given = {key: needed.get(key) for key, one in parameters.items() if one.default is one.empty and one.kind == 1}
+    if parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
+        first = [given["self"]] if "self" in given else []
+        with pytest.raises(InvalidSetting, match=f"{name}=3 is not possible: "):
+            verb(*first, 3)
+        return
+    with pytest.raises(InvalidSetting, match=f"{name}=<object .*> is not possible: "):
+        verb(**{**given, name: object()})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"seed": "a"}, "seed='a' is not possible: a whole number"),
+        ({"seed": True}, "seed=True is not possible: a whole number"),
+        ({"track": "mlflow"}, "track='mlflow' is not possible: a list of text"),
+        ({"track": [3]}, r"track=\[3\] is not possible: a list of text"),
+    ],
+)
+def test_what_python_would_take_for_something_else_is_refused(
+    tiny_recipe: Recipe, tiny_dataset: Dataset, wrong: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(InvalidSetting, match=sentence):
+        snellen.fit(tiny_recipe, tiny_dataset, **wrong)
+
+
+def test_a_run_offers_its_verbs_and_no_insides(trained: snellen.TrainedRun) -> None:
+    assert [name for name in dir(trained) if not name.startswith("_")] == [
+        "accuracy", "class_names", "dataset", "evaluate", "export", "folder", "guards", "history", "info", "model",
+        "name", "predict", "predictions", "recipe", "report", "robustness",
+    ]  # fmt: skip
+    assert trained == snellen.open_run(trained.folder)
+
+
+def test_a_format_that_does_not_exist_is_refused_with_those_that_do(trained: snellen.TrainedRun) -> None:
+    with pytest.raises(InvalidSetting, match="formats='coreml' is not possible: 'onnx' or 'int8' or 'torch'"):
+        trained.export("coreml")  # type: ignore[arg-type]
+    with pytest.raises(InvalidSetting, match=r"formats=\['onnx'\] is not possible"):
+        trained.export(["onnx"])  # type: ignore[arg-type]
 
 
 def test_fit_takes_settings_and_arrays(tiny_recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path) -> None:
     names = np.array(tiny_dataset.train.class_names)
     data = snellen.from_arrays(tiny_dataset.train.images, names[tiny_dataset.train.labels])
-    run = snellen.fit(tiny_recipe, data, epochs=1, runs=tmp_path, precision="fp32", device="cpu", quiet=True)
+    run = snellen.fit(
+        tiny_recipe, data, seed=np.int64(3), epochs=1, runs=tmp_path, precision="fp32", device="cpu", quiet=True
+    )
     assert run.class_names == tiny_dataset.train.class_names
     assert run.recipe.epochs == 1
     assert run.accuracy is not None
@@ -76,6 +141,8 @@ def test_arrays_that_do_not_fit_together_are_one_sentence() -> None:
     images = np.zeros((4, 32, 32, 3), dtype=np.uint8)
     with pytest.raises(DataError, match="3 class names for 2 different labels"):
         snellen.from_arrays(images, [0, 1, 0, 1], class_names=("a", "b", "c"))
+    with pytest.raises(DataError, match="the images are of different shapes"):
+        snellen.from_arrays([[1], [1, 2]], [0, 1])
     with pytest.raises(DataError, match=r"must be \(N, H, W, C\) uint8"):
         snellen.from_arrays(images / 255, [0, 1, 0, 1])
 
@@ -188,6 +255,9 @@ def test_a_comparison_says_which_and_by_how_much(trained: snellen.TrainedRun) ->
     assert found.content["kind"] == "two models"
     assert "McNemar" in repr(found)
     assert "McNemar" in found._repr_html_()
+    assert repr(snellen.compare(trained.folder, str(trained.folder))) == repr(found)
+    with pytest.raises(RunError, match="There is no run at nowhere"):
+        snellen.compare("nowhere", "b")
     with pytest.raises(UsageError, match="at least two runs, got 1"):
         snellen.compare(trained)
 
@@ -208,6 +278,8 @@ def test_answers_show_pictures_and_the_best_classes(trained: snellen.TrainedRun,
     html = answers._repr_html_()
     assert html.count("data:image/png;base64,") == 1
     assert f"{100 * value:.1f} %" in html
+    with pytest.raises(InvalidSetting, match="k=0 is not possible: 1 or more"):
+        answers.top(0)
 
 
 def test_grades_and_predictions_show_each_class_and_escape_its_name(trained: snellen.TrainedRun) -> None:

@@ -26,6 +26,7 @@ from safetensors.torch import load_file
 import snellen
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
+from snellen.runs.run import open_run
 from snellen.train.fit import resume
 from snellen.train.interrupt import Interrupted
 
@@ -61,7 +62,7 @@ def trained_hash(case: str, folder: Path) -> str:
     recipe = snellen.recipe(wanted.pop("recipe"), **wanted)
     if case.endswith("resumed"):
         run_folder = _interrupted(recipe, dataset, folder, precision)
-        resume(snellen.open_run(run_folder), dataset)
+        resume(open_run(run_folder), dataset)
     else:
         run_folder = snellen.fit(recipe, dataset, seed=3, precision=precision, runs=folder, quiet=True).folder
     weights = load_file(run_folder / "weights.safetensors")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snellen.data.pictures import PictureForm
-from snellen.errors import DataError
+from snellen.errors import DataError, InvalidSetting, checked
 from snellen.models.normalized import Classifier
 from snellen.predict.own_pictures import OwnPicture, Pictures, answer, read_pictures
 from snellen.predict.predictions import Predictions
@@ -50,8 +50,11 @@ class Answers:
         """The most probable class of each picture."""
         return [self.predictions.class_names[answer] for answer in self.predictions.predicted]
 
+    @checked
     def top(self, k: int = _TOP) -> list[list[tuple[str, float]]]:
         """For each picture the k most probable classes with their probabilities, the most probable first."""
+        if k < 1:
+            raise InvalidSetting(f"k={k} is not possible: 1 or more.")
         order = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :k]
         names = self.predictions.class_names
         return [

@@ -6,7 +6,6 @@ are the caller's here. For a run with grades, guards and a report, use `snellen.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,11 +15,11 @@ from numpy.typing import NDArray
 
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
-from snellen.errors import DataError, TrainingDiverged
+from snellen.errors import DataError, TrainingDiverged, require_types
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.recipes.catalog import find_recipe
-from snellen.recipes.json_form import with_settings
+from snellen.recipes.json_form import with_values
 from snellen.recipes.recipe import Recipe
 from snellen.train.setup import prepare
 from snellen.train.training import Training, train
@@ -84,6 +83,7 @@ class SnellenClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             ValueError: shapes, types or values that are no images, or fewer than two classes.
             TrainingDiverged: the weights became NaN or infinite.
         """
+        require_types(self)
         images = self._images(X, reset=True)
         labels = column_or_1d(y, warn=True)
         check_classification_targets(labels)
@@ -153,10 +153,8 @@ class SnellenClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _recipe(self) -> Recipe:
         recipe = find_recipe(self.recipe) if isinstance(self.recipe, str) else self.recipe
-        changes = dict(self.settings or {})
-        if self.epochs is not None:
-            changes["epochs"] = self.epochs
-        return with_settings(recipe, [f"{key}={json.dumps(value)}" for key, value in changes.items()])
+        epochs = {} if self.epochs is None else {"epochs": self.epochs}
+        return with_values(recipe, {**(self.settings or {}), **epochs})
 
     def _seed(self) -> int:
         if isinstance(self.random_state, int | np.integer):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,20 +10,20 @@ from snellen.api.trained_run import TrainedRun
 from snellen.data import catalog
 from snellen.data.arrays import from_arrays as from_arrays
 from snellen.data.dataset import Dataset
-from snellen.errors import InvalidSetting, UsageError
+from snellen.errors import UsageError, checked
 from snellen.evaluate.compare_runs import compare_runs
 from snellen.paths import user_path
 from snellen.recipes.catalog import default_recipe, find_recipe
-from snellen.recipes.json_form import with_settings
+from snellen.recipes.json_form import with_values
 from snellen.recipes.recipe import Recipe
 from snellen.runs import run as runs_on_disk
-from snellen.serialize import to_json
 from snellen.show import notebook
 from snellen.show.progress import Progress
 from snellen.train.fit import FitOptions
 from snellen.train.fit import fit as fit_run
 
 
+@checked
 def load(name_or_path: str | Path, *, data: str | Path | None = None, download: bool = False) -> Dataset:
     """A data set, its test half sealed.
 
@@ -40,6 +39,7 @@ def load(name_or_path: str | Path, *, data: str | Path | None = None, download: 
     return catalog.load(str(name_or_path), data=None if data is None else user_path(data), download=download)
 
 
+@checked
 def recipe(name: str, **settings: Any) -> Recipe:
     """A recipe by name (or a .json file), with fields changed: `recipe("sprint", epochs=3, optimizer__lr=0.1)`.
 
@@ -50,9 +50,10 @@ def recipe(name: str, **settings: Any) -> Recipe:
         UnknownName: no such recipe.
         InvalidSetting: no such field (the nearest one is named), or an impossible value.
     """
-    return _changed(find_recipe(name), settings)
+    return with_values(find_recipe(name), settings)
 
 
+@checked
 def fit(
     recipe: Recipe | str | None,
     data: Dataset | str | Path,
@@ -89,20 +90,21 @@ def fit(
     dataset = data if isinstance(data, Dataset) else load(data)
     chosen = find_recipe(recipe) if isinstance(recipe, str) else recipe or default_recipe(dataset.name)
     options = FitOptions(
-        seed=seed, final=final, device=device, precision=precision, runs=user_path(runs), name=name, track=track,
+        seed=int(seed), final=final, device=device, precision=precision, runs=user_path(runs), name=name, track=track,
         weights=weights,
     )  # fmt: skip
-    trained = fit_run(_changed(chosen, settings), dataset, options, Progress(quiet=quiet))
-    return TrainedRun(trained.folder, dataset)
+    trained = fit_run(with_values(chosen, settings), dataset, options, Progress(quiet=quiet))
+    return TrainedRun(trained, dataset)
 
 
+@checked
 def open_run(path: str | Path) -> TrainedRun:
     """A run folder that exists. One that was trained on arrays in memory is asked with them: `data=dataset`.
 
     Raises:
         RunError: no such folder, or it is not a run.
     """
-    return TrainedRun(runs_on_disk.open_run(user_path(path)).folder)
+    return TrainedRun(runs_on_disk.open_run(user_path(path)))
 
 
 class Comparison:
@@ -125,23 +127,18 @@ class Comparison:
         return notebook.block(notebook.headline(first), *map(notebook.line, others))
 
 
-def compare(*runs: TrainedRun) -> Comparison:
+@checked
+def compare(*runs: TrainedRun | str | Path) -> Comparison:
     """Is one better? Two models image by image, two recipes seed by seed, on the val images of both.
 
+    Args:
+        runs: two or more, opened or by the paths of their folders.
+
     Raises:
+        RunError: a path is that of no run.
         UsageError: fewer than two runs, or runs that were not graded on the same images.
     """
     if len(runs) < 2:
         raise UsageError(f"A comparison needs at least two runs, got {len(runs)}.")
-    return Comparison(*compare_runs(runs, [one.predictions() for one in runs]))
-
-
-def _changed(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
-    return with_settings(recipe, [_setting(key, value) for key, value in settings.items()])
-
-
-def _setting(key: str, value: Any) -> str:
-    try:
-        return f"{key.replace('__', '.')}={json.dumps(to_json(value))}"
-    except TypeError as error:
-        raise InvalidSetting(f"{key}={value!r} is nothing that a recipe can hold: {error}.") from error
+    opened = [one if isinstance(one, TrainedRun) else open_run(one) for one in runs]
+    return Comparison(*compare_runs([one._run for one in opened], [one.predictions() for one in opened]))

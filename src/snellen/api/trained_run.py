@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from snellen.api.answers import Answers, answers
 from snellen.data.dataset import Dataset
 from snellen.data.pictures import Fit
-from snellen.errors import InvalidSetting, RunError, UsageError
+from snellen.errors import RunError, UsageError, checked
 from snellen.evaluate.robustness import RobustnessCard, measure_robustness
 from snellen.evaluate.test_set import evaluate_on_test, ledger_of
 from snellen.evaluate.val import evaluate_on_val
@@ -23,7 +23,7 @@ from snellen.models.weights import restore
 from snellen.paths import user_path
 from snellen.predict.own_pictures import Pictures, form_of, views_of
 from snellen.predict.predictions import Predictions
-from snellen.recipes.recipe import TTA
+from snellen.recipes.recipe import TTA, Recipe
 from snellen.report.page import Options, write_report
 from snellen.runs.run import Row, Run
 from snellen.show import notebook
@@ -31,14 +31,35 @@ from snellen.show.grade_pictures import complete_pictures
 
 
 @dataclass(frozen=True, repr=False)
-class TrainedRun(Run):
-    """A run folder with what one does to it.
+class TrainedRun:
+    """A run folder with what one does to it. `snellen.fit` and `snellen.open_run` give one.
 
     Attributes:
         dataset: what it was trained on, where that is at hand; without it the data are read again where needed.
     """
 
+    _run: Run
     dataset: Dataset | None = field(default=None, compare=False)
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self._run.folder
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self._run.name
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe it was trained with."""
+        return self._run.recipe
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """`run.json`: data, split, seed, precision, status, results."""
+        return self._run.info
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -48,7 +69,7 @@ class TrainedRun(Run):
     @property
     def history(self) -> list[Row]:
         """One row per epoch: rates, losses, accuracies."""
-        return self.journal.rows()
+        return self._run.journal.rows()
 
     @property
     def accuracy(self) -> Rate | None:
@@ -62,8 +83,9 @@ class TrainedRun(Run):
         Raises:
             RunError: it has no weights yet, or was a final training, which keeps no val images.
         """
-        return evaluate_on_val(self)
+        return evaluate_on_val(self._run)
 
+    @checked
     def evaluate(
         self,
         split: Literal["val", "test"] = "val",
@@ -94,20 +116,19 @@ class TrainedRun(Run):
         if split == "val":
             if reason is not None or ledger is not None:
                 raise UsageError("reason and ledger have no effect on val, which may be looked at freely.")
-            return scorecard(evaluate_on_val(self, data=where, device=device, tta=tta))
-        if split != "test":
-            raise InvalidSetting(f"split={split!r} is not possible: 'val' or 'test'.")
+            return scorecard(evaluate_on_val(self._run, data=where, device=device, tta=tta))
         if tta is not None:
             raise UsageError("tta cannot be chosen on test: the recipe declares the views. Try them on val.")
         if not reason:
             raise UsageError(
                 "A look at test is written into the ledger, with its reason: evaluate('test', reason='final number')."
             )
-        opened = ledger_of(self, None if ledger is None else user_path(ledger))
-        evaluation = evaluate_on_test([self], opened, reason=reason, data=where, device=device)
-        complete_pictures([self], evaluation)
+        opened = ledger_of(self._run, None if ledger is None else user_path(ledger))
+        evaluation = evaluate_on_test([self._run], opened, reason=reason, data=where, device=device)
+        complete_pictures([self._run], evaluation)
         return scorecard(evaluation.predictions[0])
 
+    @checked
     def predict(
         self, pictures: Pictures, *, fit: Fit | None = None, tta: bool = False, device: str = "auto"
     ) -> Answers:
@@ -125,19 +146,23 @@ class TrainedRun(Run):
             DataError: a picture that was named cannot be read, or is none.
             InvalidSetting: `tta` was asked for and the recipe has none.
         """
-        self.require_weights()
-        views = views_of(self, tta=tta)
-        return answers(self.model(device), pictures, form=form_of(self, fit), class_names=self.class_names, tta=views)
+        self._run.require_weights()
+        views = views_of(self._run, tta=tta)
+        return answers(
+            self.model(device), pictures, form=form_of(self._run, fit), class_names=self.class_names, tta=views
+        )
 
+    @checked
     def model(self, device: str = "auto") -> Classifier:
         """The trained network, in eval mode: (N, C, H, W) float32 in [0, 1] in, logits out."""
-        self.require_weights()
-        return restore(self, choose_device(device))
+        self._run.require_weights()
+        return restore(self._run, choose_device(device))
 
     def guards(self) -> tuple[GuardResult, ...]:
         """What was looked for: each known mistake with its verdict and evidence."""
-        return read_guards(self)
+        return read_guards(self._run)
 
+    @checked
     def robustness(self, *, data: str | Path | Dataset | None = None, device: str = "auto") -> RobustnessCard:
         """Grades on the val images made worse in ten ways, also written as robustness.json.
 
@@ -145,8 +170,9 @@ class TrainedRun(Run):
             RunError: it is not finished, or kept no val images.
             DataError: the data are not its own.
         """
-        return measure_robustness(self, data=self._where(data), device=device)
+        return measure_robustness(self._run, data=self._where(data), device=device)
 
+    @checked
     def report(self, *, out: str | Path | None = None, data: str | Path | Dataset | None = None) -> Path:
         """Writes the page as one file, by default report.html in the run's folder, and returns where it is.
 
@@ -154,19 +180,20 @@ class TrainedRun(Run):
             DataError: the data are not its own.
         """
         options = Options(data=self._where(data))
-        return write_report([self], out=None if out is None else user_path(out), options=options)
+        return write_report([self._run], out=None if out is None else user_path(out), options=options)
 
+    @checked
     def export(
-        self, *formats: Format, out: str | Path | None = None, data: str | Path | Dataset | None = None
+        self, *formats: Format | Literal["all"], out: str | Path | None = None, data: str | Path | Dataset | None = None
     ) -> Export:
-        """Files for other tools, compared before they are written: `run.export("onnx", "int8")`.
+        """Files for other tools, compared before they are written: `run.export("onnx", "int8")`, or "all".
 
         Raises:
             MissingExtra: a package of `snellen[export]` is missing.
             DataError: the data are not its own.
         """
         folder = None if out is None else user_path(out)
-        return export_run(self, formats or ("onnx",), folder, data=self._where(data))
+        return export_run(self._run, formats or ("onnx",), folder, data=self._where(data))
 
     def _where(self, data: str | Path | Dataset | None) -> Path | Dataset | None:
         return self.dataset if data is None else data if isinstance(data, Dataset) else user_path(data)

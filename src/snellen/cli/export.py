@@ -37,7 +37,7 @@ class Args(AsJson):
 def run(args: Args) -> int:
     """Export; a file that disagrees with the run is not left on disk and makes the exit code 1."""
     from snellen.errors import UsageError
-    from snellen.export.write import FORMATS, export_run
+    from snellen.export.write import export_run
     from snellen.runs.run import open_run
     from snellen.show.text import new_console
 
@@ -46,7 +46,7 @@ def run(args: Args) -> int:
     console = new_console(stderr=True, quiet=args.json)
     export = export_run(
         open_run(args.run),
-        [name for name in FORMATS if name in args.to or "all" in args.to],
+        args.to,
         args.out,
         data=args.data,
         ledger=args.ledger,

@@ -15,7 +15,7 @@ from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.listing import label_of
 from snellen.data.sealed_images import SealedImages
-from snellen.errors import DataError, DataNotFound
+from snellen.errors import DataError, DataNotFound, checked
 
 ARRAYS_ENDING = ".npz"
 IN_MEMORY = "arrays in memory"
@@ -26,6 +26,7 @@ _BROKEN = (
 _KEYS = ("images", "labels", "test_images", "test_labels", "class_names")
 
 
+@checked
 def from_arrays(
     images: ArrayLike,
     labels: ArrayLike,
@@ -129,4 +130,8 @@ def _labels(labels: ArrayLike, name: str) -> NDArray[np.generic]:
 
 def _labeled(images: ArrayLike, numbers: NDArray[np.intp], names: tuple[str, ...], name: str) -> LabeledImages:
     ids = np.arange(len(numbers), dtype=np.int64)
-    return LabeledImages(np.ascontiguousarray(images), numbers.astype(np.int64), names, ids, "all", name)
+    try:
+        pixels = np.ascontiguousarray(images)
+    except ValueError:
+        raise DataError(f"{name}: the images are of different shapes; it takes one array (N, H, W, C).") from None
+    return LabeledImages(pixels, numbers.astype(np.int64), names, ids, "all", name)

@@ -61,7 +61,7 @@ class Export:
 
 def export_run(
     run: Run,
-    formats: Sequence[Format],
+    formats: Sequence[Format | Literal["all"]],
     out: Path | None = None,
     *,
     data: Path | Dataset | None = None,
@@ -72,7 +72,7 @@ def export_run(
 
     Args:
         run: finished.
-        formats: some of `FORMATS`.
+        formats: some of `FORMATS`; "all" stands for every one.
         out: the folder to write into; by default `export` in the run folder.
         data: where the data are, if not where they were, or they themselves: val images for the comparison, training
             images for int8.
@@ -85,7 +85,8 @@ def export_run(
         DataError: the data are not at hand, or not those of the run.
     """
     run.require_finished()
-    if {"onnx", "int8"} & set(formats):
+    chosen = [name for name in FORMATS if name in formats or "all" in formats]
+    if {"onnx", "int8"} & set(chosen):
         require_packages()
     images = images_of(run, data)
     train, judged = images.train, images.to_compare_on()
@@ -94,7 +95,7 @@ def export_run(
     expected = predict(model, judged)
     facts = facts_of(run)
     made = []
-    for content, found in _files(run, formats, facts, train, judged, expected):
+    for content, found in _files(run, chosen, facts, train, judged, expected):
         say(found.refusal or f"{found.file} agrees with PyTorch: {found.same_answer} answers are the same")
         made.append((content, found))
     export = Export(

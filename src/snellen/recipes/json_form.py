@@ -10,20 +10,17 @@ import dataclasses
 import hashlib
 import json
 import math
-import reprlib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from snellen.errors import InvalidSetting, UsageError, nearest
+from snellen.errors import SHORT, InvalidSetting, UsageError, nearest
 from snellen.recipes.recipe import Recipe
 from snellen.serialize import to_json
 
 _MAX_BYTES = 1_000_000  # a recipe is a page of text; anything larger is something else
-_SHORT = reprlib.Repr()  # a wrong value may be a megabyte long; its message stays a sentence
-_SHORT.maxstring = _SHORT.maxother = 60
 
 
 def from_json(content: Any) -> Recipe:
@@ -85,12 +82,34 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     Raises:
         InvalidSetting: no such field (the nearest one is named), no "=", or an impossible value.
     """
-    content, turned_on = to_json(recipe), set[str]()
+    pairs = []
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
-            raise InvalidSetting(f"--set takes key=value, got {_SHORT.repr(setting)}. Example: --set epochs=3")
-        _assign(content, key.strip(), _parse_value(text.strip()), turned_on)
+            raise InvalidSetting(f"--set takes key=value, got {SHORT.repr(setting)}. Example: --set epochs=3")
+        pairs.append((key.strip(), _parse_value(text.strip())))
+    return _changed(recipe, pairs)
+
+
+def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """The same with values of Python's own; in their keys two underscores do for a dot: {"optimizer__lr": 0.1}.
+
+    Raises:
+        InvalidSetting: as `with_settings`, or a value that no recipe can hold.
+    """
+    pairs = []
+    for key, value in values.items():
+        try:
+            pairs.append((str(key).replace("__", "."), to_json(value)))
+        except TypeError as error:
+            raise InvalidSetting(f"{key}={value!r} is nothing that a recipe can hold: {error}.") from error
+    return _changed(recipe, pairs)
+
+
+def _changed(recipe: Recipe, pairs: Iterable[tuple[str, Any]]) -> Recipe:
+    content, turned_on = to_json(recipe), set[str]()
+    for key, value in pairs:
+        _assign(content, key, value, turned_on)
     changed = from_json(content)
     # The published expectation belongs to the published recipe only.
     return changed if changed == recipe else changed.replace(expect=None)
@@ -108,7 +127,7 @@ def _assign(content: dict[str, Any], key: str, value: Any, turned_on: set[str]) 
     if not isinstance(place, dict) or (last not in place and ".".join(parents) not in turned_on):
         near = nearest(key, _paths(content))
         hint = f" Did you mean {near!r}?" if near else ""
-        raise InvalidSetting(f"No recipe field {_SHORT.repr(key)}.{hint} See all: snellen recipes {content['name']}")
+        raise InvalidSetting(f"No recipe field {SHORT.repr(key)}.{hint} See all: snellen recipes {content['name']}")
     place[last] = value
 
 
@@ -141,7 +160,7 @@ def _read(expected: Any, value: Any, where: str) -> Any:
     if origin is Literal:
         if value not in get_args(expected):
             raise InvalidSetting(
-                f"{where}={_SHORT.repr(value)} is not possible: one of {', '.join(map(str, get_args(expected)))}."
+                f"{where}={SHORT.repr(value)} is not possible: one of {', '.join(map(str, get_args(expected)))}."
             )
         return value
     if origin is tuple:
@@ -155,17 +174,17 @@ def _read_scalar(expected: Any, value: Any, where: str) -> Any:
     if expected is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value) if abs(value) < 1e300 else math.inf
     if type(value) is not expected:
-        raise InvalidSetting(f"{where} must be {_spoken(expected)}, got {_SHORT.repr(value)}.")
+        raise InvalidSetting(f"{where} must be {_spoken(expected)}, got {SHORT.repr(value)}.")
     if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise InvalidSetting(f"{where} holds half a character, which no file can: {_SHORT.repr(value)}.")
+        raise InvalidSetting(f"{where} holds half a character, which no file can: {SHORT.repr(value)}.")
     if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidSetting(f"{where} must be a finite number, got {_SHORT.repr(value)}.")
+        raise InvalidSetting(f"{where} must be a finite number, got {SHORT.repr(value)}.")
     return value
 
 
 def _read_tuple(items: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list):
-        raise InvalidSetting(f"{where} must be a list, got {_SHORT.repr(value)}.")
+        raise InvalidSetting(f"{where} must be a list, got {SHORT.repr(value)}.")
     kinds = [items[0]] * len(value) if items[-1] is Ellipsis else list(items)
     if len(kinds) != len(value):
         raise InvalidSetting(f"{where} must have {len(kinds)} entries, got {len(value)}.")
@@ -181,20 +200,20 @@ def _read_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
     kinds = {option.kind: option for option in classes}
     kind = value.get("kind") if isinstance(value, dict) else None
     if not isinstance(kind, str) or kind not in kinds:  # a list is looked up nowhere
-        raise InvalidSetting(f"{where}.kind={_SHORT.repr(kind)} is not possible: one of {', '.join(sorted(kinds))}.")
+        raise InvalidSetting(f"{where}.kind={SHORT.repr(kind)} is not possible: one of {', '.join(sorted(kinds))}.")
     return _read_dataclass(kinds[kind], {k: v for k, v in value.items() if k != "kind"}, where)
 
 
 def _read_dataclass(expected: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
-        raise InvalidSetting(f"{where} must be an object with named fields, got {_SHORT.repr(value)}.")
+        raise InvalidSetting(f"{where} must be an object with named fields, got {SHORT.repr(value)}.")
     hints = typing.get_type_hints(expected)
     fields = {field.name: field for field in dataclasses.fields(expected)}
     for key in value:
         if key not in fields:
             near = nearest(str(key), fields)
             hint = f" Did you mean {near!r}?" if near else f" Known: {', '.join(fields)}."
-            raise InvalidSetting(f"{where} has no field {_SHORT.repr(key)}.{hint}")
+            raise InvalidSetting(f"{where} has no field {SHORT.repr(key)}.{hint}")
     for name, field in fields.items():
         if name not in value and field.default is dataclasses.MISSING:
             raise InvalidSetting(f"{where} lacks the field {name!r}.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
-from snellen.errors import InvalidSetting
+from snellen.errors import InvalidSetting, require_types
 
 Flip = Literal["none", "random", "alternate"]
 TTA = Literal["none", "flip", "shift", "ten_crop"]
@@ -54,8 +54,8 @@ class Augment:
     cutmix: float = 0.0
 
     def __post_init__(self) -> None:
+        require_types(self, "augment.")
         _require(0 <= self.crop_pixels <= 16, "augment.crop_pixels", self.crop_pixels, "0 to 16 pixels")
-        _require(self.flip in ("none", "random", "alternate"), "augment.flip", self.flip, "none, random or alternate")
         for name in ("brightness", "contrast", "saturation"):
             value = getattr(self, name)
             _require(0 <= value < 1, f"augment.{name}", value, "a fraction in [0, 1)")
@@ -95,6 +95,7 @@ class SGD:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
+        require_types(self, "optimizer.")
         _require(self.lr > 0, "optimizer.lr", self.lr, "a positive number")
         _require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "a fraction in [0, 1)")
         _require(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "0 or more")
@@ -125,6 +126,7 @@ class Muon:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
+        require_types(self, "optimizer.")
         for name in ("filter_lr", "bias_lr", "head_lr"):
             _require(getattr(self, name) > 0, f"optimizer.{name}", getattr(self, name), "a positive number")
         for name in ("filter_momentum", "momentum"):
@@ -151,10 +153,7 @@ class Schedule:
     per: Literal["step", "epoch"] = "step"
 
     def __post_init__(self) -> None:
-        _require(
-            self.shape in ("constant", "cosine", "linear"), "schedule.shape", self.shape, "constant, cosine, linear"
-        )
-        _require(self.per in ("step", "epoch"), "schedule.per", self.per, "step or epoch")
+        require_types(self, "schedule.")
         for name in ("warmup_fraction", "tail_fraction", "floor"):
             _require(0 <= getattr(self, name) < 1, f"schedule.{name}", getattr(self, name), "a fraction in [0, 1)")
         total = self.warmup_fraction + self.tail_fraction
@@ -171,6 +170,7 @@ class Resolution:
     until: float
 
     def __post_init__(self) -> None:
+        require_types(self, "resolutions.")
         _require(self.side >= 8, "resolutions.side", self.side, "8 pixels or more")
         _require(0 < self.until < 1, "resolutions.until", self.until, "a fraction in (0, 1)")
 
@@ -183,6 +183,7 @@ class Freeze:
     after: float
 
     def __post_init__(self) -> None:
+        require_types(self, "freezes.")
         _require(bool(self.prefix), "freezes.prefix", self.prefix, "the beginning of a parameter's name")
         _require(0 < self.after < 1, "freezes.after", self.after, "a fraction in (0, 1)")
 
@@ -201,6 +202,7 @@ class Finetune:
     layer_decay: float = 1.0
 
     def __post_init__(self) -> None:
+        require_types(self, "finetune.")
         _require(0 <= self.head_only < 1, "finetune.head_only", self.head_only, "a fraction in [0, 1)")
         _require(0 < self.layer_decay <= 1, "finetune.layer_decay", self.layer_decay, "a factor in (0, 1]")
 
@@ -218,6 +220,7 @@ class Average:
     weight: float = 0.3
 
     def __post_init__(self) -> None:
+        require_types(self, "average.")
         _require(0 <= self.after < 1, "average.after", self.after, "a fraction in [0, 1)")
         _require(self.every_steps >= 1, "average.every_steps", self.every_steps, "1 or more")
         _require(0 < self.weight <= 1, "average.weight", self.weight, "a fraction in (0, 1]")
@@ -246,6 +249,7 @@ class DataPruning:
     until: float = 0.9
 
     def __post_init__(self) -> None:
+        require_types(self, "data_pruning.")
         _require(0 < self.easiest <= 0.9, "data_pruning.easiest", self.easiest, "a fraction in (0, 0.9]")
         _require(0 < self.skip < 1, "data_pruning.skip", self.skip, "a fraction in (0, 1)")
         _require(0 <= self.after < 1, "data_pruning.after", self.after, "a fraction in [0, 1)")
@@ -350,15 +354,13 @@ class Recipe:
     note: str = ""
 
     def __post_init__(self) -> None:
+        require_types(self)
         _require(0 < self.epochs <= 10_000, "epochs", self.epochs, "above 0 and at most 10000")
         _require(1 <= self.batch_size <= 65_536, "batch_size", self.batch_size, "1 to 65536 images")
         _require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "a fraction in [0, 1)")
         _require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "a fraction in [0, 1)")
-        _require(self.class_weights in ("none", "balanced"), "class_weights", self.class_weights, "none or balanced")
-        _require(self.sampling in ("natural", "balanced"), "sampling", self.sampling, "natural or balanced")
         both = self.class_weights == "balanced" and self.sampling == "balanced"
         _require(not both, "class_weights", self.class_weights, "sampling=balanced evens out the classes already")
-        _require(self.tta in ("none", "flip", "shift", "ten_crop"), "tta", self.tta, "none, flip, shift or ten_crop")
         _require(0 < self.tta_fraction <= 1, "tta_fraction", self.tta_fraction, "a fraction in (0, 1]")
         _require(
             self.tta != "none" or self.tta_fraction == 1, "tta_fraction", self.tta_fraction, "tta=none has no views"
