@@ -265,7 +265,8 @@ OF_TRAINING = (
     Mutant(
         "best-epoch-by-train-accuracy",
         "train/recorder.py",
-        'if row["val/accuracy"] > training.best_accuracy:\n                training.best_accuracy = row["val/accuracy"]',
+        'if row["val/accuracy"] > training.best_accuracy:\n'
+        '                training.best_accuracy = row["val/accuracy"]',
         'if row["train/accuracy"] > training.best_accuracy:\n'
         '                training.best_accuracy = row["train/accuracy"]',
         ("train/test_fit.py::test_of_equally_good_epochs_the_first_is_kept",),
