@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snellen.data.dataset import Dataset
-from snellen.errors import RunError
+from snellen.data.eyechart import make_eyechart
+from snellen.errors import DataError, RunError
 from snellen.models.weights import weights_hash
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import Augment, Average, DataPruning, Freeze, Muon, Recipe, Resolution, Schedule
@@ -295,3 +297,17 @@ def test_time_spent_before_and_after_the_stop_is_added_up(
     stop_at(12)
     resumed = resume(interrupted(tiny_recipe, tiny_dataset, tmp_path / "runs"), tiny_dataset)
     assert resumed.info["seconds"] == pytest.approx(sum(row["seconds"] for row in resumed.journal.rows()), abs=1e-3)
+
+
+def test_going_on_with_other_data_is_refused(
+    tiny_recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, stop_at: Callable[..., None]
+) -> None:
+    stop_at(3, killed=True)
+    with pytest.raises(Killed):
+        fit(tiny_recipe, tiny_dataset, FitOptions(device="cpu", precision="fp32", runs=tmp_path))
+    (folder,) = (path.parent for path in tmp_path.glob("*/run.json"))
+    with pytest.raises(DataError, match="The train images of made from seed 1 are not those of"):
+        resume(open_run(folder), make_eyechart(seed=1, train=300, test=60))
+    others = make_eyechart(seed=1, train=1, test=60).test
+    with pytest.raises(DataError, match="The test images of"):  # of another test set it would have no grade
+        resume(open_run(folder), replace(tiny_dataset, test=others))

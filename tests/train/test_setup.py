@@ -11,9 +11,8 @@ import pytest
 import torch
 
 from snellen.data.dataset import Dataset
-from snellen.data.eyechart import make_eyechart
 from snellen.data.pixel_statistics import measure
-from snellen.errors import DataError, InvalidSetting, UnknownName
+from snellen.errors import InvalidSetting, UnknownName
 from snellen.recipes.recipe import Freeze, Muon, Recipe, Resolution
 from snellen.train.fit import FitOptions, fit
 from snellen.train.setup import TrainingSetup, prepare, resume_setup
@@ -98,13 +97,6 @@ def test_what_cannot_be_trained_is_refused_before_a_folder_is_made(
 def test_an_unknown_model_names_the_nearest(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
     with pytest.raises(UnknownName, match="Did you mean 'resnet18'"):
         prepared(tiny_recipe.replace(model="resnet-18", widths=()), tiny_dataset)
-
-
-def test_going_on_with_other_data_is_refused(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
-    info = prepared(tiny_recipe, tiny_dataset).describe()
-    resume_setup(info, tiny_recipe, tiny_dataset)
-    with pytest.raises(DataError, match="Resume with the same data, or train a new run"):
-        resume_setup(info, tiny_recipe, make_eyechart(seed=1, train=300, test=60))
 
 
 def test_muon_is_not_for_a_model_without_filters(tmp_path: Path, tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from rich.markup import escape
 
 from snellen.data.dataset import Dataset
+from snellen.data.run_images import images_of
 from snellen.errors import RunError, StorageError, TrainingDiverged
 from snellen.evaluate.test_set import ledger_of
 from snellen.evaluate.val import grade
@@ -121,7 +122,8 @@ def resume(run: Run, dataset: Dataset, progress: Progress | None = None, *, trac
         began_on = run.info["device"]
         place = workers.device(began_on.split(":")[0] if workers.count > 1 else began_on)
         with workers.one_before_the_others():
-            setup = resume_setup({**run.info, "device": place}, run.recipe, dataset)
+            own = images_of(run, dataset).dataset
+            setup = resume_setup({**run.info, "device": place}, run.recipe, own)
         followers = targets(track, live=True)
         if workers.first:
             _announce(setup, shown)

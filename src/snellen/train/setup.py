@@ -11,7 +11,7 @@ import torch
 from snellen.data.dataset import Dataset
 from snellen.data.pixel_statistics import PixelStatistics, measure
 from snellen.data.splits import Splits, split, split_final
-from snellen.errors import DataError, InvalidSetting, unknown_name
+from snellen.errors import InvalidSetting, unknown_name
 from snellen.models.catalog import ModelSpec, build
 from snellen.models.device import keep_freed_memory
 from snellen.models.normalized import Classifier
@@ -149,19 +149,9 @@ def _require_effect(recipe: Recipe, model: Classifier, image_shape: tuple[int, i
 
 
 def resume_setup(info: dict[str, Any], recipe: Recipe, dataset: Dataset) -> TrainingSetup:
-    """The training of an interrupted run, to go on with, on as many threads as it began with.
-
-    Raises:
-        DataError: the data are not those the run began with.
-    """
+    """The training of an interrupted run, to go on with on its own data, on as many threads as it began with."""
     setup = prepare(
         recipe, dataset, seed=info["seed"], final=info["final"], device=info["device"], precision=info["precision"]
     )
-    began_with = info["data"]["train"]["fingerprint"]
-    if setup.splits.train.fingerprint != began_with:
-        raise DataError(
-            f"The run was trained on {info['data']['name']} with fingerprint {began_with[:12]}…, but {dataset.source} "
-            f"holds {setup.splits.train.fingerprint[:12]}…. Resume with the same data, or train a new run."
-        )
     torch.set_num_threads(info.get("threads", torch.get_num_threads()))  # or the last bits would differ
     return setup
