@@ -1,8 +1,12 @@
-"""Results as plain JSON values, and JSON without what only Python takes for JSON."""
+"""Results as plain JSON values, JSON without what only Python takes for JSON, and arrays no larger than they are."""
 
 from __future__ import annotations
 
+import io
 import json
+import pickle
+import struct
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,8 +14,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from snellen import serialize
 from snellen.recipes.catalog import RECIPES
-from snellen.serialize import read_json, to_json
+from snellen.serialize import read_arrays, read_json, to_json
 
 
 @dataclass(frozen=True)
@@ -100,3 +105,94 @@ def test_what_it_cannot_hold_is_a_value_error_of_a_few_words(text: str, why: str
     with pytest.raises(ValueError, match=why) as refused:
         read_json(text)
     assert len(str(refused.value)) < 100
+
+
+ARRAYS = {"logits": np.arange(12, dtype=np.float32).reshape(4, 3), "ids": np.arange(4)}
+KINDS = {"logits": np.float32, "ids": np.int64}
+
+
+def packed(**arrays: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{**ARRAYS, **arrays})
+    return buffer.getvalue()
+
+
+def refusal(content: bytes, kinds: Any = KINDS) -> str:
+    """The sentence with which a file of this content is refused."""
+    with pytest.raises(ValueError) as refused:
+        read_arrays(io.BytesIO(content), kinds)
+    return str(refused.value)
+
+
+def test_arrays_by_columns_and_further_arrays_change_nothing() -> None:
+    turned = np.asfortranarray(ARRAYS["logits"])
+    read = read_arrays(io.BytesIO(packed(logits=turned, more=np.zeros(3))), {"logits": np.float32, "none": np.int64})
+    assert list(read) == ["logits"]
+    np.testing.assert_array_equal(read["logits"], turned)
+    read["logits"][:] = 0  # the reader of a file may change what it read
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.array(["ant", "bee"]), np.zeros((0, 3)), np.array(3), np.arange(4, dtype=">i8"), np.array([True, False])],
+    ids=["texts", "empty", "number", "big-endian", "bools"],
+)
+def test_where_any_kind_will_do_it_comes_back_as_it_was(values: Any) -> None:
+    read = read_arrays(io.BytesIO(packed(ids=values)), {"ids": None})["ids"]
+    assert (read.dtype, read.shape) == (values.dtype, values.shape)
+    np.testing.assert_array_equal(read, values)
+
+
+def test_objects_are_refused_where_any_kind_will_do() -> None:
+    content = packed(ids=np.array([1, None], dtype=object))
+    assert refusal(content, {"ids": None}) == "ids is of object; it must be numbers or texts"
+    assert refusal(packed(ids=np.zeros(4))) == "ids is of float64; it must be int64"
+
+
+@pytest.mark.parametrize("kinds", [KINDS, dict.fromkeys(KINDS)], ids=["fixed", "any"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776, 3), }\n",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 3), 'x': 1}\n",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (2**60,), }\n",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (",
+        "{'descr': '|O', 'fortran_order': False, 'shape': (3,), }\n",
+        "{'descr': '|V0', 'fortran_order': False, 'shape': (1099511627776,), }\n",
+        "[" * 9_000,
+        "__import__('os').mkdir('x')\n",
+        "{'descr': [('a', '<f4')] * 10**9, 'fortran_order': False, 'shape': (3,), }\n",
+    ],
+    ids=["terabytes", "negative", "power", "cut", "objects", "nothing", "deep", "call", "long"],
+)
+def test_a_header_that_promises_anything_costs_nothing(text: str, kinds: Any) -> None:
+    buffer = io.BytesIO(packed())
+    member = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
+    with zipfile.ZipFile(buffer, "a") as file, pytest.warns(UserWarning, match="Duplicate"):
+        file.writestr("logits.npy", member)
+    refusal(buffer.getvalue(), kinds)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not an archive", pickle.dumps(ARRAYS), b"\x93NUMPY\x01\x00\x10\x00", packed()[:200], packed()[:-1]],
+    ids=["nothing", "text", "pickle", "one array", "half", "without its end"],
+)
+def test_another_kind_of_file_is_refused(content: bytes) -> None:
+    refusal(content)
+
+
+def test_an_archive_that_unfolds_without_end_is_refused_before_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serialize, "MAX_BYTES", 10_000)
+    bomb = packed(logits=np.zeros((40_000, 3), dtype=np.float32))
+    assert len(bomb) * 20 < 480_000
+    assert f"it unfolds to 480,288 bytes; at most {20 * len(bomb):,} are read" in refusal(bomb)
+    noise = np.random.default_rng(0).random((40_000, 3), dtype=np.float32)  # as large, and hardly smaller when folded
+    assert read_arrays(io.BytesIO(packed(logits=noise)), KINDS)["logits"].shape == (40_000, 3)
+
+
+def test_an_archive_packed_in_another_way_is_refused() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_LZMA) as file:
+        file.writestr("ids.npy", b"x")
+    assert "in a way that NumPy never does" in refusal(buffer.getvalue())

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from snellen import serialize
 from snellen.data.arrays import from_arrays, load_arrays
 from snellen.data.catalog import load
 from snellen.data.folder_dataset import ImageOptions
@@ -84,7 +85,7 @@ def test_a_file_holds_the_same_data_set(tmp_path: Path) -> None:
     [
         ({"images": PIXELS}, "it takes images and labels"),
         ({"images": PIXELS, "labels": LABELS, "test_images": PIXELS}, "both or neither"),
-        ({"images": PIXELS, "labels": np.array([1, None] * 6, dtype=object)}, "cannot be read"),
+        ({"images": PIXELS, "labels": np.array([1, None] * 6, dtype=object)}, "labels is of object"),
         ({"images": PIXELS.astype(np.float32), "labels": LABELS}, "uint8"),
     ],
 )
@@ -101,3 +102,12 @@ def test_a_file_that_is_none_is_one_sentence(tmp_path: Path, content: bytes) -> 
         load_arrays(tmp_path / "arrays.npz")
     with pytest.raises(DataNotFound, match="There is no file"):
         load_arrays(tmp_path / "nowhere.npz")
+
+
+def test_a_file_that_unfolds_without_end_is_refused_before_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serialize, "MAX_BYTES", 10_000)
+    np.savez_compressed(tmp_path / "arrays.npz", images=np.zeros((4_000, 8, 8, 3), np.uint8), labels=np.arange(4_000))
+    with pytest.raises(DataError, match="unfolds to 800,"):
+        load_arrays(tmp_path / "arrays.npz")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,13 +14,11 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.data.listing import label_of
 from snellen.data.sealed_images import SealedImages
 from snellen.errors import DataError, DataNotFound, checked
+from snellen.serialize import read_arrays
 
 ARRAYS_ENDING = ".npz"
 IN_MEMORY = "arrays in memory"
 """`Dataset.source` of pictures that lie in no file."""
-_BROKEN = (
-    OSError, ValueError, EOFError, MemoryError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 _KEYS = ("images", "labels", "test_images", "test_labels", "class_names")
 
 
@@ -85,11 +81,11 @@ def load_arrays(path: Path, name: str | None = None) -> Dataset:
         DataError: it is no such file, or what is in it does not fit together.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            found: dict[str, NDArray[np.generic]] = {key: file[key] for key in _KEYS if key in file.files}
+        with path.open("rb") as file:
+            found = read_arrays(file, dict.fromkeys(_KEYS))
     except FileNotFoundError:
         raise DataNotFound(f"There is no file {path}.") from None
-    except _BROKEN as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as an .npz file of arrays ({str(error)[:200]}).") from error
     tests = [key for key in ("test_images", "test_labels") if key in found]
     if "images" not in found or "labels" not in found or len(tests) == 1:
