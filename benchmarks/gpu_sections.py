@@ -64,7 +64,7 @@ class Plan:
 
 def steps(plan: Plan) -> Iterator[Measurement]:
     """Training steps per model, precision and image size."""
-    return step.measure_recipes(list(plan.recipes.values()), plan.settings)
+    return step.measure(plan.settings, list(plan.recipes.values()))
 
 
 def warm(plan: Plan) -> Iterator[Measurement]:
@@ -135,7 +135,7 @@ def cold(plan: Plan) -> Iterator[Measurement]:
 def augmentation(plan: Plan) -> Iterator[Measurement]:
     """Batches per second, their share of a step, and peers."""
     recipes = [plan.recipes["sprint"], plan.recipes["resnet18"]]
-    yield from augment.measure_recipes(recipes, plan.settings)
+    yield from augment.measure(plan.settings, recipes)
     for recipe in recipes:
         yield from peers.measure(recipe, device=choose_device(plan.settings.device), settings=plan.settings)
 
@@ -160,7 +160,7 @@ def epoch(plan: Plan) -> Iterator[Measurement]:
 
 def answers(plan: Plan) -> Iterator[Measurement]:
     """Predictions per second, beside plain PyTorch."""
-    return predict.measure_recipes([plan.recipes["resnet18"], plan.recipes["sprint"]], plan.settings)
+    return predict.measure(plan.settings, [plan.recipes["resnet18"], plan.recipes["sprint"]])
 
 
 @dataclass(frozen=True)

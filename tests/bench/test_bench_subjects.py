@@ -25,7 +25,7 @@ def growing(recipe: Recipe) -> Recipe:
 
 
 def test_step_has_a_line_for_each_precision_and_stage(tiny_recipe: Recipe) -> None:
-    lines = list(step.measure_recipes([growing(tiny_recipe)], QUICK))
+    lines = list(step.measure(QUICK, [growing(tiny_recipe)]))
     assert [line.case for line in lines] == [
         f"tiny {precision} {side} px, batch 32" for precision in ("fp32", "bf16") for side in (16, 32)
     ]
@@ -42,13 +42,13 @@ def test_a_step_that_fails_is_a_line_that_says_so(tiny_recipe: Recipe, monkeypat
         raise RuntimeError("no kernel for this\nmore")
 
     monkeypatch.setattr(step, "TrainingStep", no_kernel)
-    line = next(step.measure_recipes([tiny_recipe], QUICK))
+    line = next(step.measure(QUICK, [tiny_recipe]))
     assert set(line.figures.values()) == {None}
     assert line.note == "failed: no kernel for this"
 
 
 def test_augment_tells_the_share_of_a_step_for_each_stage_and_over_the_training(tiny_recipe: Recipe) -> None:
-    lines = list(augment.measure_recipes([growing(tiny_recipe)], QUICK))
+    lines = list(augment.measure(QUICK, [growing(tiny_recipe)]))
     (epoch,) = [line for line in lines if "images/s" in line.figures]
     assert epoch.timing is not None
     assert epoch.figures["images/s"] == pytest.approx(64 / epoch.timing.median)
@@ -63,7 +63,7 @@ def test_augment_tells_the_share_of_a_step_for_each_stage_and_over_the_training(
 
 
 def test_predict_compares_each_way_with_plain_pytorch_and_tells_the_gap(tiny_recipe: Recipe) -> None:
-    lines = list(predict.measure_recipes([tiny_recipe], QUICK))
+    lines = list(predict.measure(QUICK, [tiny_recipe]))
     ways = 3 + 2 * (not missing_packages())
     assert len(lines) == 2 * ways
     for line in lines:
@@ -76,7 +76,7 @@ def test_predict_compares_each_way_with_plain_pytorch_and_tells_the_gap(tiny_rec
 
 def test_predict_measures_onnx_runtime_in_fp32_and_int8_where_it_is_installed(tiny_recipe: Recipe) -> None:
     pytest.importorskip("onnxruntime")
-    cases = [line.case for line in predict.measure_recipes([tiny_recipe], QUICK)]
+    cases = [line.case for line in predict.measure(QUICK, [tiny_recipe])]
     assert sum("fp32 onnxruntime" in case for case in cases) == 2
     assert sum("int8 onnxruntime" in case for case in cases) == 2
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
+from snellen.bench import protocol
 from snellen.bench.protocol import Comparison, Conditions, Timing, compare, conditions_here, time_repeatedly
 from snellen.errors import InvalidSetting
 from snellen.serialize import to_json
@@ -36,8 +38,10 @@ class Clock:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    wound = Clock()
+    monkeypatch.setattr(protocol, "time", SimpleNamespace(perf_counter=wound))
+    return wound
 
 
 @pytest.fixture
@@ -48,16 +52,14 @@ def conditions() -> Conditions:
 def test_the_warm_up_is_not_in_the_times(clock: Clock, conditions: Conditions) -> None:
     timing = time_repeatedly(
         clock.work("a", 50, 40, 1, 2, 3), warmup=2, repeats=3, synchronize=clock.synchronize, conditions=conditions,
-        clock=clock,
+
     )  # fmt: skip
     assert timing.seconds == (1, 2, 3)
     assert timing.n == 3
 
 
 def test_the_device_is_waited_for_before_each_look_at_the_clock(clock: Clock, conditions: Conditions) -> None:
-    time_repeatedly(
-        clock.work("a", 1, 1), warmup=1, repeats=1, synchronize=clock.synchronize, conditions=conditions, clock=clock
-    )
+    time_repeatedly(clock.work("a", 1, 1), warmup=1, repeats=1, synchronize=clock.synchronize, conditions=conditions)
     assert clock.diary == ["a", "sync", "look", "a", "sync", "look"]
 
 
@@ -71,7 +73,7 @@ def test_median_and_percentiles_interpolate_between_the_repeats(conditions: Cond
 def test_two_subjects_take_turns(clock: Clock, conditions: Conditions) -> None:
     compare(
         clock.work("a", 1, 1, 1), clock.work("b", 1, 1, 1), warmup=1, repeats=2, synchronize=lambda: None,
-        conditions=(conditions, conditions), clock=clock,
+        conditions=(conditions, conditions),
     )  # fmt: skip
     assert [entry for entry in clock.diary if entry != "look"] == ["a", "b", "a", "b", "a", "b"]
 
@@ -79,7 +81,7 @@ def test_two_subjects_take_turns(clock: Clock, conditions: Conditions) -> None:
 def test_the_ratio_is_taken_pair_by_pair_so_that_a_slow_spell_cancels(clock: Clock, conditions: Conditions) -> None:
     found = compare(
         clock.work("a", 1, 10, 2), clock.work("b", 3, 30, 6), warmup=0, repeats=3, synchronize=lambda: None,
-        conditions=(conditions, conditions), clock=clock,
+        conditions=(conditions, conditions),
     )  # fmt: skip
     assert found.ratios == (3, 3, 3)
     assert (found.ratio, found.spread) == (3, (3, 3))
@@ -100,9 +102,7 @@ def test_no_repeat_and_negative_warm_up_are_refused(warmup: int, repeats: int, c
 
 
 def test_no_timing_leaves_without_its_conditions(clock: Clock, conditions: Conditions) -> None:
-    timing = time_repeatedly(
-        clock.work("a", 1), warmup=0, repeats=1, synchronize=lambda: None, conditions=conditions, clock=clock
-    )
+    timing = time_repeatedly(clock.work("a", 1), warmup=0, repeats=1, synchronize=lambda: None, conditions=conditions)
     told = to_json(timing)["conditions"]
     assert {name for name, value in told.items() if value is not None} >= {
         "machine", "device", "threads", "precision", "batch", "torch", "snellen", "load_average",
@@ -114,7 +114,7 @@ def test_the_load_is_noted_before_and_after(monkeypatch: pytest.MonkeyPatch, clo
     loads = iter([(0.5, 0, 0), (4.25, 0, 0)])
     monkeypatch.setattr("os.getloadavg", lambda: next(loads))
     timing = time_repeatedly(
-        clock.work("a", 1), warmup=0, repeats=1, synchronize=lambda: None, conditions=conditions_here(), clock=clock
+        clock.work("a", 1), warmup=0, repeats=1, synchronize=lambda: None, conditions=conditions_here()
     )
     assert timing.conditions.load_average == (0.5, 4.25)
 

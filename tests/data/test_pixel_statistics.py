@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages, Role
-from snellen.data.pixel_statistics import CHUNK_IMAGES, channel_histograms, measure
+from snellen.data.pixel_statistics import CHUNK_IMAGES, _histograms, measure
 from snellen.data.splits import split_final
 from snellen.errors import DataError
 
@@ -37,7 +37,7 @@ def test_measured_as_numpy_measures_it_in_double_precision(seed: int, channels: 
 
 def test_parts_of_a_large_set_are_all_counted(rng: np.random.Generator) -> None:
     images = rng.integers(0, 256, (2 * CHUNK_IMAGES + 1, 1, 1, 3), dtype=np.uint8)
-    histograms = channel_histograms(images)
+    histograms = _histograms(images)
     assert histograms.sum(axis=1).tolist() == [len(images)] * 3
     assert histograms[2, 7] == np.count_nonzero(images[..., 2] == 7)
 

@@ -52,7 +52,9 @@ def test_the_order_of_the_files_changes_nothing(counts: list[int], seed: int, fr
     order = np.random.default_rng(seed).permutation(len(images))
     shuffled = replace(images.take(order, "all"), ids=images.ids)  # another file order gives other positions
     wanted = max(len(counts), round(fraction * len(images)))
-    first, second = (split(Dataset("some", each, None, "here"), val_images=wanted) for each in (images, shuffled))
+    first, second = (
+        split(Dataset("some", each, None, "here"), val_fraction=wanted / len(images)) for each in (images, shuffled)
+    )
     assert first.val is not None
     assert second.val is not None
     assert sorted(first.val.content_hashes) == sorted(second.val.content_hashes)
@@ -84,15 +86,9 @@ def test_equal_pictures_go_by_their_id() -> None:
     labels = np.arange(10, dtype=np.int64) % 2
     ids = np.arange(10, dtype=np.int64)[::-1].copy()
     images = LabeledImages(same, labels, ("a", "b"), ids, "all", "same")
-    val = split(Dataset("same", images, None, source="here"), val_images=4).val
+    val = split(Dataset("same", images, None, source="here"), val_fraction=0.4).val
     assert val is not None
     assert sorted(val.ids) == [0, 1, 2, 3]
-
-
-def test_val_images_overrides_the_fraction() -> None:
-    val = split(dataset_with([50, 50]), val_images=30).val
-    assert val is not None
-    assert val.counts.tolist() == [15, 15]
 
 
 def test_the_final_split_learns_from_everything_and_keeps_the_seal() -> None:
@@ -100,23 +96,23 @@ def test_the_final_split_learns_from_everything_and_keeps_the_seal() -> None:
     parts = split_final(dataset_with([3, 4], test=test))
     assert (parts.train.role, len(parts.train), parts.val) == ("train+val", 7, None)
     assert parts.test is test
-    assert split(dataset_with([3, 4], test=test), val_images=2).test is test
+    assert split(dataset_with([3, 4], test=test), val_fraction=0.3).test is test
 
 
 @pytest.mark.parametrize(
-    ("counts", "val_images", "sentence"),
+    ("counts", "fraction", "sentence"),
     [
-        ([5, 1], 2, "class 'class1' has 1 image in some; a split needs at least 2"),
-        ([0, 5], 2, "class 'class0' has 0 images in some"),
-        ([5], 1, "5 images in 1 classes"),
-        ([5, 5], 1, "1 of the 10 images of some cannot be val; with 2 classes it takes 2 to 8"),
-        ([5, 5], 9, "it takes 2 to 8"),
-        ([5, 5], -3, "-3 of the 10"),
+        ([5, 1], 0.3, "class 'class1' has 1 image in some; a split needs at least 2"),
+        ([0, 5], 0.4, "class 'class0' has 0 images in some"),
+        ([5], 0.2, "5 images in 1 classes"),
+        ([5, 5], 0.1, "1 of the 10 images of some cannot be val; with 2 classes it takes 2 to 8"),
+        ([5, 5], 0.9, "it takes 2 to 8"),
+        ([5, 5], -0.3, "-3 of the 10"),
     ],
 )
-def test_what_cannot_be_split_is_one_sentence(counts: list[int], val_images: int, sentence: str) -> None:
+def test_what_cannot_be_split_is_one_sentence(counts: list[int], fraction: float, sentence: str) -> None:
     with pytest.raises(BadSplit, match=sentence):
-        split(dataset_with(counts), val_images=val_images)
+        split(dataset_with(counts), val_fraction=fraction)
 
 
 def test_fifty_thousand_images_take_less_than_a_second() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
 from snellen.data.labeled_images import LabeledImages
+from snellen.inspect import filters
 from snellen.inspect.features import Peaks, features_of
 from snellen.inspect.filters import cut, first_filters, patch_side, selective_channels
 from snellen.inspect.layers import Layer
@@ -31,12 +33,13 @@ def test_zero_is_mid_grey_and_the_largest_weight_is_white() -> None:
     assert set(np.unique(pictures[1])) == {128}
 
 
-def test_units_of_an_mlp_are_pictures_of_whole_images_the_strongest_first() -> None:
+def test_units_of_an_mlp_are_pictures_of_whole_images_the_strongest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filters, "_FILTERS", 2)
     model = made("mlp", 6)
     with torch.no_grad():
         model.net.hidden.weight[4] *= 10  # type: ignore[union-attr, operator, index]
     weights = model.net.hidden.weight.detach()[4].reshape(3, 32, 32).permute(1, 2, 0).numpy()  # type: ignore[union-attr, operator, index]
-    pictures = first_filters(model, (32, 32, 3), limit=2)
+    pictures = first_filters(model, (32, 32, 3))
     assert pictures.shape == (2, 32, 32, 3)
     assert np.corrcoef(pictures[0].ravel(), weights.ravel())[0, 1] > 0.999
 
@@ -65,30 +68,35 @@ def test_of_a_silent_unit_the_whole_picture_is_shown() -> None:
     assert patch_side(network(5), dark_with_one_bright_square([(0, 0)]), _LAYER) == 16
 
 
-def test_the_patch_holds_what_excited_the_channel() -> None:
+def test_the_patch_holds_what_excited_the_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filters, "_PATCHES", 2)
     images = dark_with_one_bright_square([(2, 9), (20, 20), (10, 4)])  # the second one lies outside: all dark
     peaks = features_of(network(3), images, (_LAYER,)).peaks["early"]
-    (channel,) = selective_channels(peaks, image_shape=(16, 16, 3), side=3, patches=2)
+    (channel,) = selective_channels(peaks, image_shape=(16, 16, 3), side=3)
     assert sorted(channel.rows.tolist()) == [0, 2]
     assert (cut(images.images, channel) == 255).all()
 
 
-def test_patches_at_the_edge_are_moved_inside() -> None:
+def test_patches_at_the_edge_are_moved_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filters, "_PATCHES", 4)
     images = dark_with_one_bright_square([(0, 0), (13, 13), (0, 13), (6, 6), (20, 20)])
     peaks = features_of(network(3), images, (_LAYER,)).peaks["early"]
-    (channel,) = selective_channels(peaks, image_shape=(16, 16, 3), side=9, patches=4)
+    (channel,) = selective_channels(peaks, image_shape=(16, 16, 3), side=9)
     corners = {row: tuple(corner) for row, corner in zip(channel.rows.tolist(), channel.corners.tolist(), strict=True)}
     assert corners == {0: (0, 0), 1: (7, 7), 2: (0, 7), 3: (3, 3)}
 
 
-def test_a_silent_channel_is_not_shown_and_a_picky_one_comes_before_one_that_always_answers() -> None:
+def test_a_silent_channel_is_not_shown_and_a_picky_one_comes_before_one_that_always_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(filters, "_PATCHES", 3)
     rng = np.random.default_rng(0)
     steady = 5 + rng.random(100)
     picky = np.where(np.arange(100) < 3, 9.0, rng.random(100))
     peaks = Peaks(
         np.stack([np.zeros(100), steady, picky], axis=1).astype(np.float32), np.zeros((100, 3), dtype=np.int64), (4, 4)
     )
-    found = selective_channels(peaks, image_shape=(16, 16, 3), side=5, patches=3)
+    found = selective_channels(peaks, image_shape=(16, 16, 3), side=5)
     assert [channel.number for channel in found] == [2, 1]
     assert sorted(found[0].rows.tolist()) == [0, 1, 2]
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
+from tests.models.parameters import parameter_count
 
 from snellen.models.small_networks import MLP
-from snellen.models.summary import parameter_count
 
 
 @pytest.mark.parametrize(

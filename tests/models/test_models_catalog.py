@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from tests.models.parameters import parameter_count
 from torch import nn
 
 from snellen.errors import InvalidSetting, UnknownName
 from snellen.models.catalog import MODELS, ModelSpec, build, options_of
-from snellen.models.summary import parameter_count
 
 NAMES = sorted(MODELS)
 

@@ -1,8 +1,8 @@
 import torch
+from tests.models.parameters import parameter_count
 from torch import nn
 
 from snellen.models.small_networks import PlainCNN
-from snellen.models.summary import parameter_count
 
 
 def test_its_parameters_are_three_convolutions_and_one_linear_layer():

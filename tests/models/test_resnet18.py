@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from tests.models.parameters import parameter_count
 
 from snellen.errors import InvalidSetting
 from snellen.models.resnet18 import ResNet18
-from snellen.models.summary import parameter_count
 
 
 def batch_norm(name, channels):

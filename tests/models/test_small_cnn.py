@@ -1,8 +1,8 @@
 import torch
+from tests.models.parameters import parameter_count
 from torch import nn
 
 from snellen.models.small_networks import SmallCNN
-from snellen.models.summary import parameter_count
 
 
 def expected_parameters(widths, channels=3, classes=10):

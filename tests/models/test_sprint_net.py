@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.models.parameters import parameter_count
 from torch import nn
 
 from snellen.errors import InvalidSetting
 from snellen.models.catalog import ModelSpec, build
 from snellen.models.sprint_net import ConvBeforePool, MarathonNet, ResidualBlock, SprintNet
-from snellen.models.summary import multiply_adds, parameter_count
+from snellen.models.summary import multiply_adds
 
 SHAPE = (32, 32, 3)
 

@@ -10,16 +10,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from snellen.augment.erasing import Rectangles, draw_rectangles
 from snellen.augment.mixing import Mixes, draw_mixes
 from snellen.augment.randaugment import Operations, draw_operations
-from snellen.augment.random_streams import Kind, below, fractions, random_words
+from snellen.augment.random_streams import Array, Kind, below, fractions, random_words
 from snellen.errors import InvalidSetting
 from snellen.recipes.recipe import Augment
 
@@ -48,9 +47,6 @@ class OneDraw(NamedTuple):
     operations: tuple[tuple[tuple[int, float], ...], int] | None = None
     rectangle: tuple[np.float32, np.float32, np.float32, np.float32] | None = None
     mix: tuple[np.float32, bool, np.float32, np.float32] | None = None
-
-
-Array = TypeVar("Array", NDArray[Any], Tensor)
 
 
 @dataclass(frozen=True)

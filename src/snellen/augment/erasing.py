@@ -8,19 +8,17 @@ which after normalisation is near the 0 that torchvision paints with.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from snellen.augment.random_streams import Kind, fractions
+from snellen.augment.random_streams import Array, Kind, fractions
 
 _AREA = (0.02, 0.33)
 _LOG_ASPECT = float(np.log(3.3))
-
-Array = TypeVar("Array", NDArray[Any], Tensor)
 
 
 @dataclass(frozen=True)

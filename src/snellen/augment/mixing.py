@@ -8,7 +8,7 @@ per pixel: mixup weighs all pixels alike, CutMix with 0 inside a rectangle and 1
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import numpy as np
 import torch
@@ -16,11 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from snellen.augment.random_streams import Kind, fractions
+from snellen.augment.random_streams import Array, Kind, fractions
 
 _GRID = 4097  # points of the table that inverts the Beta distribution; its error is below 1e-5
-
-Array = TypeVar("Array", NDArray[Any], Tensor)
 
 
 @dataclass(frozen=True)

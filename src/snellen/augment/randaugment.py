@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import numpy as np
 import torch
@@ -23,13 +23,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from snellen.augment.random_streams import Kind, below, random_words
+from snellen.augment.random_streams import Array, Kind, below, random_words
 
 MOST = 30
 """The largest magnitude."""
 _RED, _GREEN, _BLUE = 0.299, 0.587, 0.114  # as `reference.LUMA`
 
-Array = TypeVar("Array", NDArray[Any], Tensor)
 _Operation = Callable[[Tensor, Tensor, float], Tensor]
 """(n, C, H, W) float32 in [0, 1], (n,) float32 signs of 1 or -1, magnitude / 30 -> (n, C, H, W)."""
 

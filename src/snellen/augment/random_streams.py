@@ -7,9 +7,14 @@ another NumPy (NEP 19); a bit generator's words are fixed.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
+
+Array = TypeVar("Array", NDArray[Any], Tensor)
+"""What draws are kept in: NumPy arrays as they are drawn, tensors on the device where they are applied."""
 
 
 class Kind(IntEnum):

@@ -97,29 +97,6 @@ def erase_one(
     return painted
 
 
-def mix_two(
-    image: NDArray[np.float32],
-    other: NDArray[np.float32],
-    own: np.float32,
-    cut: bool,
-    down: np.float32,
-    right: np.float32,
-) -> tuple[NDArray[np.float32], float]:
-    """(H, W, C) float32 of two, and how much of it is the first; the numbers mean what `mixing.Mixes` says."""
-    if not cut:
-        return own * image + (np.float32(1) - own) * other, float(own)
-    parts = []
-    for middle, size in ((down, image.shape[0]), (right, image.shape[1])):
-        half = int(np.float32(size) * np.sqrt(np.float32(1) - own) / np.float32(2))
-        centre = int(middle * np.float32(size))
-        parts.append(slice(max(centre - half, 0), centre + half))
-    pasted = image.copy()
-    pasted[tuple(parts)] = other[tuple(parts)]
-    outside = np.ones(image.shape[:2])
-    outside[tuple(parts)] = 0
-    return pasted, float(outside.mean())
-
-
 def shrink(image: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
     """(H, W, C) -> (height, width, C), not enlarged: bilinear with antialiasing, as `batched.resize_side` does it.
 

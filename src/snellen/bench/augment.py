@@ -8,10 +8,9 @@ import torch
 
 from snellen.bench.catalog import Settings
 from snellen.bench.protocol import Comparison, Measurement, compare, conditions_here, percentile, time_repeatedly
-from snellen.bench.step import Stage, TrainingStep, noise_images, sized, stages
+from snellen.bench.step import Stage, TrainingStep, asked_for, noise_images, stages
 from snellen.data.labeled_images import LabeledImages
 from snellen.models.device import choose_device
-from snellen.recipes.catalog import find_recipe
 from snellen.recipes.recipe import Recipe
 from snellen.train.batches import Batches
 from snellen.train.precision import DeviceAndPrecision, choose_compute
@@ -21,17 +20,11 @@ _IMAGES, _QUICK_IMAGES = 50_000, 2_000
 _SHARE = ("batch µs/image", "step µs/image", "share of step %")
 
 
-def measure(settings: Settings) -> Iterator[Measurement]:
-    """Per recipe: batches of a whole epoch, and their share of a step at each stage."""
-    names = (settings.recipe,) if settings.recipe else RECIPES
-    yield from measure_recipes([sized(find_recipe(name), settings) for name in names], settings)
-
-
-def measure_recipes(recipes: Sequence[Recipe], settings: Settings) -> Iterator[Measurement]:
-    """The same for these recipes, as they are."""
+def measure(settings: Settings, recipes: Sequence[Recipe] = ()) -> Iterator[Measurement]:
+    """Per recipe: batches of a whole epoch, and their share of a step at each stage; `recipes` as they are."""
     device = choose_device(settings.device)
     images = noise_images(_QUICK_IMAGES if settings.quick else _IMAGES)
-    for recipe in recipes:
+    for recipe in recipes or asked_for(settings, RECIPES):
         yield measure_epoch(recipe, images, device=device, settings=settings)
         compute = chosen_compute(recipe, images, device)
         found = []

@@ -17,14 +17,13 @@ from torch import nn
 from snellen.augment.batched import to_float
 from snellen.bench.catalog import Settings
 from snellen.bench.protocol import Measurement, compare, conditions_here
-from snellen.bench.step import MEAN, STD, noise_images
+from snellen.bench.step import MEAN, STD, asked_for, noise_images
 from snellen.export.onnx_file import OnnxSession, missing_packages, quantized, to_onnx
 from snellen.export.torch_program import from_pixels, to_program
 from snellen.models.catalog import ModelSpec, build
 from snellen.models.device import choose_device
 from snellen.models.fuse import optimize_for_inference
 from snellen.models.normalized import Classifier
-from snellen.recipes.catalog import find_recipe
 from snellen.recipes.recipe import Recipe
 from snellen.train.precision import DeviceAndPrecision
 
@@ -40,16 +39,10 @@ Way = tuple[str, str, Answer]
 """What it is called, its precision, and itself."""
 
 
-def measure(settings: Settings) -> Iterator[Measurement]:
+def measure(settings: Settings, recipes: Sequence[Recipe] = ()) -> Iterator[Measurement]:
     """One line per recipe, batch and way of answering; each way takes turns with the plain one."""
-    names = (settings.recipe,) if settings.recipe else RECIPES
-    yield from measure_recipes([find_recipe(name) for name in names], settings)
-
-
-def measure_recipes(recipes: Sequence[Recipe], settings: Settings) -> Iterator[Measurement]:
-    """The same for these recipes."""
     device = choose_device(settings.device)
-    for recipe in recipes:
+    for recipe in recipes or asked_for(settings, RECIPES):
         model = _settled(recipe)
         files = list(_onnx_ways(model)) if device.type == "cpu" and not missing_packages() else []
         for batch in QUICK_BATCHES if settings.quick else BATCHES:
@@ -117,7 +110,7 @@ def _ways(model: Classifier) -> Iterator[Way]:
     yield "bf16 autocast, channels_last (evaluate)", "bf16", evaluation
     for precision in ("fp32", "bf16"):
         fast = optimize_for_inference(model, bf16=precision == "bf16")
-        yield f"{precision} fused, channels_last", precision, _through(fast)
+        yield f"{precision} fused, channels_last", precision, lambda pixels, fast=fast: fast(to_float(pixels))  # type: ignore[misc]
 
 
 def _onnx_ways(model: Classifier) -> Iterator[Way]:
@@ -140,10 +133,6 @@ def _in_runtime(session: OnnxSession) -> Answer:
 
 def _centred(logits: torch.Tensor) -> torch.Tensor:
     return logits - logits.mean(dim=1, keepdim=True)
-
-
-def _through(model: nn.Module) -> Answer:
-    return lambda pixels: model(to_float(pixels))
 
 
 def _repeated(answer: Answer, pixels: torch.Tensor, calls: int) -> Callable[[], None]:

@@ -164,7 +164,6 @@ def time_repeatedly(
     repeats: int,
     synchronize: Callable[[], None] = lambda: None,
     conditions: Conditions,
-    clock: Callable[[], float] = time.perf_counter,
 ) -> Timing:
     """Time one piece of work.
 
@@ -174,7 +173,6 @@ def time_repeatedly(
         repeats: timed calls.
         synchronize: waits until the device has done all that was asked of it; called before each look at the clock.
         conditions: of this measurement; the load average at the end is added.
-        clock: seconds; another one in tests.
 
     Raises:
         InvalidSetting: no repeat, or a negative warm-up.
@@ -182,7 +180,7 @@ def time_repeatedly(
     _require_counts(warmup, repeats)
     for _ in range(warmup):
         work()
-    times = [_once(work, synchronize, clock) for _ in range(repeats)]
+    times = [_once(work, synchronize) for _ in range(repeats)]
     return Timing(tuple(times), conditions.after())
 
 
@@ -194,7 +192,6 @@ def compare(
     repeats: int,
     synchronize: Callable[[], None] = lambda: None,
     conditions: tuple[Conditions, Conditions],
-    clock: Callable[[], float] = time.perf_counter,
 ) -> Comparison:
     """Time two pieces of work in turns, A B A B …, so that both meet the same machine.
 
@@ -205,7 +202,6 @@ def compare(
         repeats: pairs.
         synchronize: as in `time_repeatedly`.
         conditions: of a and of b.
-        clock: as in `time_repeatedly`.
 
     Raises:
         InvalidSetting: no repeat, or a negative warm-up.
@@ -214,7 +210,7 @@ def compare(
     for _ in range(warmup):
         a()
         b()
-    pairs = [(_once(a, synchronize, clock), _once(b, synchronize, clock)) for _ in range(repeats)]
+    pairs = [(_once(a, synchronize), _once(b, synchronize)) for _ in range(repeats)]
     first, second = zip(*pairs, strict=True)
     return Comparison(Timing(first, conditions[0].after()), Timing(second, conditions[1].after()))
 
@@ -224,12 +220,12 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return float(np.percentile(np.asarray(values, dtype=np.float64), percent))
 
 
-def _once(work: Work, synchronize: Callable[[], None], clock: Callable[[], float]) -> float:
+def _once(work: Work, synchronize: Callable[[], None]) -> float:
     synchronize()
-    started = clock()
+    started = time.perf_counter()
     work()
     synchronize()
-    return clock() - started
+    return time.perf_counter() - started
 
 
 def _require_counts(warmup: int, repeats: int) -> None:

@@ -110,25 +110,20 @@ QUICK_BATCH = 64
 _FIGURES = ("images/s", "ms/step", "GFLOP/image", "GFLOP/s")
 
 
-def measure(settings: Settings) -> Iterator[Measurement]:
-    """One line per recipe, precision and stage of image size."""
-    names = (settings.recipe,) if settings.recipe else RECIPES
-    yield from measure_recipes([sized(find_recipe(name), settings) for name in names], settings)
-
-
-def measure_recipes(recipes: Sequence[Recipe], settings: Settings) -> Iterator[Measurement]:
-    """The same for these recipes, as they are."""
+def measure(settings: Settings, recipes: Sequence[Recipe] = ()) -> Iterator[Measurement]:
+    """One line per recipe, precision and stage of image size; `recipes` are measured as they are."""
     device = choose_device(settings.device)
-    for recipe in recipes:
+    for recipe in recipes or asked_for(settings, RECIPES):
         images = noise_images(2 * recipe.batch_size)
         for precision in PRECISIONS:
             for stage in stages(recipe, images.image_shape[0]):
                 yield measure_step(recipe, images, DeviceAndPrecision(device, precision), stage, settings)
 
 
-def sized(recipe: Recipe, settings: Settings) -> Recipe:
-    """The recipe, with a small batch where the measurement is to be quick."""
-    return recipe.replace(batch_size=min(recipe.batch_size, QUICK_BATCH)) if settings.quick else recipe
+def asked_for(settings: Settings, usual: Sequence[str]) -> list[Recipe]:
+    """The recipe that was named, or the usual ones; with a small batch where the measurement is to be quick."""
+    recipes = [find_recipe(name) for name in ((settings.recipe,) if settings.recipe else usual)]
+    return [r.replace(batch_size=min(r.batch_size, QUICK_BATCH)) if settings.quick else r for r in recipes]
 
 
 def measure_step(

@@ -24,11 +24,10 @@ from snellen.data.picture_cache import Progress, Stored, stored_pictures
 from snellen.data.pictures import WHITE, Fit, PictureForm
 from snellen.data.sealed_images import SealedImages
 from snellen.data.shards import is_pattern
-from snellen.data.splits import parts_by_hash
+from snellen.data.splits import VAL_FRACTION, parts_by_hash
 from snellen.errors import BadSplit, DataError, InvalidSetting, RunError
 from snellen.serialize import to_json
 
-VAL_FRACTION = 0.1
 _NAMED_PROBLEMS = 5
 _NAMED_CLASSES = 12
 _NAMED_REASONS = 3

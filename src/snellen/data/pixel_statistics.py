@@ -55,16 +55,20 @@ def measure(images: LabeledImages) -> PixelStatistics:
         )
     if len(images) == 0:
         raise DataError(f"{images.name} has no training images; the mean of nothing is not 0.")
-    histograms = channel_histograms(images.images)
-    moments = [_mean_and_std(histogram) for histogram in histograms.tolist()]
-    if any(std == 0 for _, std in moments):
+    mean, std = channel_moments(images.images)
+    if 0 in std:
         raise DataError(f"{images.name}: a channel has one and the same value in all images; there is nothing to see.")
-    mean, std = zip(*moments, strict=True)
     return PixelStatistics(mean, std, source=images.role, fingerprint=images.fingerprint, count=len(images))
 
 
-def channel_histograms(images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """(C, 256) int64: how often each channel takes each value, over images (N, H, W, C) uint8."""
+def channel_moments(images: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of (N, H, W, C) uint8, as fractions."""
+    mean, std = zip(*map(_mean_and_std, _histograms(images).tolist()), strict=True)
+    return mean, std
+
+
+def _histograms(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """(C, 256) int64: how often each channel takes each value."""
     channels = images.shape[3]
     counted = np.zeros((channels, 256), dtype=np.int64)
     for start in range(0, len(images), CHUNK_IMAGES):

@@ -18,6 +18,8 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.data.sealed_images import SealedImages
 from snellen.errors import BadSplit
 
+VAL_FRACTION = 0.1
+
 
 @dataclass(frozen=True)
 class Splits:
@@ -34,7 +36,7 @@ class Splits:
     test: SealedImages | None
 
 
-def split(dataset: Dataset, *, val_images: int | None = None, val_fraction: float = 0.1) -> Splits:
+def split(dataset: Dataset, *, val_fraction: float = VAL_FRACTION) -> Splits:
     """Stratified train and val: of each class its share, to within one image.
 
     CIFAR-10: 45,000 and 5,000, which is 500 a class. Each class keeps at least one picture on either side, so very
@@ -42,8 +44,7 @@ def split(dataset: Dataset, *, val_images: int | None = None, val_fraction: floa
 
     Args:
         dataset: as loaded.
-        val_images: size of val in images; overrides `val_fraction`. Neither matters where `dataset.in_val` is given.
-        val_fraction: size of val as a fraction of all images, in (0, 1).
+        val_fraction: size of val as a fraction of all images, in (0, 1); of no effect where `dataset.in_val` is given.
 
     Raises:
         BadSplit: a class has fewer than two pictures, or val is too small for one of each class.
@@ -51,7 +52,7 @@ def split(dataset: Dataset, *, val_images: int | None = None, val_fraction: floa
     images = dataset.train
     in_val = dataset.in_val
     if in_val is None:
-        wanted = round(val_fraction * len(images)) if val_images is None else val_images
+        wanted = round(val_fraction * len(images))
         _require_room(images, wanted)
         quota = _share(images.counts, wanted)
         in_val = _rank_in_class(images) < quota[images.labels]

@@ -72,7 +72,11 @@ def grade(
     """
     predictions = predict(model, images, tta=tta, tta_fraction=tta_fraction, bf16=bf16)
     write_grades(predictions, folder)
-    return headline(predictions)
+    card = scorecard(predictions)
+    headline: dict[str, Any] = {"accuracy": to_json(card.plain.accuracy)}
+    if card.with_tta is not None:
+        headline["tta"] = {"name": card.tta, "accuracy": to_json(card.with_tta.accuracy)}
+    return headline
 
 
 def write_grades(predictions: Predictions, folder: Path) -> None:
@@ -86,12 +90,3 @@ def write_grades(predictions: Predictions, folder: Path) -> None:
     val = predictions if split == "val" else stored_predictions(Run(folder), "val")
     found = confidence(predictions, val=val)
     write_json(folder / f"confidence_{split}.json", to_json(found))
-
-
-def headline(predictions: Predictions) -> dict[str, Any]:
-    """Accuracy with n and interval, plain and, where there are views, averaged."""
-    card = scorecard(predictions)
-    lines: dict[str, Any] = {"accuracy": to_json(card.plain.accuracy)}
-    if card.with_tta is not None:
-        lines["tta"] = {"name": card.tta, "accuracy": to_json(card.with_tta.accuracy)}
-    return lines

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -57,7 +55,7 @@ def to_onnx(program: ExportedProgram) -> bytes:
 
     The weights are inside: nothing lies in a second file.
     """
-    with quiet_exporter(), _without_absent_torchvision():
+    with quiet_exporter():
         exported = torch.onnx.export(
             program, (), dynamo=True, opset_version=_OPSET, input_names=[INPUT], output_names=[OUTPUT], verbose=False
         )
@@ -138,18 +136,6 @@ class OnnxSession:
         """(N, H, W, C) uint8 -> (N, K) float32."""
         batches = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
         return np.concatenate([self._session.run([OUTPUT], {INPUT: batch})[0] for batch in batches])
-
-
-@contextmanager
-def _without_absent_torchvision() -> Iterator[None]:
-    """The exporter logs four operations of torchvision as missing; no model here has them."""
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _reader(images: NDArray[np.uint8]) -> Any:

@@ -9,6 +9,7 @@ Snellen writes such files and never reads one: loading can run code. Check the S
 from __future__ import annotations
 
 import io
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,10 +48,16 @@ def from_pixels(model: Classifier) -> FromPixels:
 
 @contextmanager
 def quiet_exporter() -> Iterator[None]:
-    """PyTorch's exporter warns of its own internals (2.13: `isinstance(treespec, LeafSpec)`); nobody here can act."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=FutureWarning)
-        yield
+    """PyTorch's exporters warn of their own internals, and log operations of torchvision as missing: none is used."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=FutureWarning)  # 2.13: `isinstance(treespec, LeafSpec)`
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 def to_program(model: FromPixels, image_shape: tuple[int, int, int]) -> ExportedProgram:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snellen.data.labeled_images import LabeledImages
-from snellen.data.pixel_statistics import channel_histograms
+from snellen.data.pixel_statistics import channel_moments
 from snellen.guards.duplicates import directions
 from snellen.guards.guard import GuardResult, judged, unjudged
 
@@ -146,8 +146,8 @@ def pixel_statistics(
             name, False, f"{text} come from {measured_on!r}; the model was trained on {train.role!r}.", train_again,
             "error",
         )  # fmt: skip
-    own_mean, own_std = _moments(_sample(train.images, _STATISTICS_SAMPLE))
-    away = max(float(np.abs(own_mean - mean).max()), float(np.abs(own_std - std).max()))
+    own_mean, own_std = channel_moments(_sample(train.images, _STATISTICS_SAMPLE))
+    away = float(np.abs(np.subtract([own_mean, own_std], [mean, std])).max())
     own = f"the training images have mean {_figures(own_mean)}, std {_figures(own_std)}"
     for whose, (known_mean, known_std) in _KNOWN_CONSTANTS.items():
         if len(mean) == 3 and _within(mean, known_mean) and _within(std, known_std) and away > 1e-3:
@@ -157,17 +157,9 @@ def pixel_statistics(
     return GuardResult(name, True, f"{text}, measured on {measured_on}; at most {away:.3f} from a recount.")
 
 
-def _moments(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    histograms = channel_histograms(images)
-    values = np.arange(256) / 255
-    total = histograms.sum(axis=1)
-    mean = histograms @ values / total
-    return mean, np.sqrt(histograms @ values**2 / total - mean**2)
-
-
 def _within(given: Sequence[float], known: Sequence[float]) -> bool:
     return bool(np.abs(np.subtract(given, known)).max() < 1e-3)
 
 
-def _figures(values: Sequence[float] | NDArray[np.float64]) -> str:
+def _figures(values: Sequence[float]) -> str:
     return " ".join(f"{value:.3f}" for value in values)

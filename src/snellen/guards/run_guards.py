@@ -8,7 +8,7 @@ from math import isfinite, sqrt
 from pathlib import Path
 from typing import Any
 
-from snellen.data.ledger import Ledger, Line
+from snellen.data.ledger import Ledger
 from snellen.errors import SnellenError
 from snellen.guards.guard import GuardResult, judged, unjudged
 from snellen.metrics.classification import accuracy, balanced_accuracy, class_scores, majority_baseline
@@ -159,7 +159,8 @@ def used_once(ledger: Ledger, *, data: str, recipe: Recipe, started: str, runs: 
     numbers = ledger.look_numbers()
     number = max(numbers[line.hash] for line in looks)
     before = [line for line in looks if _earlier(line.content["time"], started)]
-    tuned = [line for line in before if not _same_recipe(line, recipe, runs)]
+    own = recipe_hash(recipe)
+    tuned = [line for line in before if any(_recipe_hash_of(one, runs) != own for one in line.content["candidates"])]
     evidence = f"{ledger.path} knows {number} {'choice' if number == 1 else 'choices'} looked at on {data}'s test set."
     if tuned:
         first = tuned[0].content
@@ -176,10 +177,6 @@ def _earlier(one: str, other: str) -> bool:
         return datetime.fromisoformat(one) < datetime.fromisoformat(other)
     except (TypeError, ValueError):
         return False  # a time that cannot be read accuses nobody
-
-
-def _same_recipe(look: Line, recipe: Recipe, runs: Path) -> bool:
-    return all(_recipe_hash_of(candidate, runs) == recipe_hash(recipe) for candidate in look.content["candidates"])
 
 
 def _recipe_hash_of(candidate: dict[str, Any], runs: Path) -> str | None:

@@ -138,16 +138,14 @@ def nearest(
     mean, deviation = base.mean(axis=0), base.std(axis=0)
     scale = np.where(deviation > 0, deviation, 1.0)
     known, asked = (unit_rows((each - mean) / scale).astype(np.float32) for each in (base, queries))
-    count = min(count, len(base))
-    rows, similar = [], []
+    rows = np.empty((len(asked), min(count, len(base))), dtype=np.int64)
+    similar = np.empty(rows.shape, dtype=np.float32)
     for start in range(0, len(asked), _CHUNK):
-        table = asked[start : start + _CHUNK] @ known.T
-        best = np.argsort(-table, axis=1, kind="stable")[:, :count]
-        rows.append(best)
-        similar.append(np.take_along_axis(table, best, axis=1))
-    if not rows:
-        return np.zeros((0, count), dtype=np.int64), np.zeros((0, count), dtype=np.float32)
-    return np.concatenate(rows).astype(np.int64), np.concatenate(similar).astype(np.float32)
+        part = slice(start, start + _CHUNK)
+        table = asked[part] @ known.T
+        rows[part] = np.argsort(-table, axis=1, kind="stable")[:, : rows.shape[1]]
+        similar[part] = np.take_along_axis(table, rows[part], axis=1)
+    return rows, similar
 
 
 def spread_over_classes(images: LabeledImages, total: int) -> NDArray[np.int64]:

@@ -23,6 +23,7 @@ from snellen.predict.predict import evaluating
 
 _MASS = 0.9  # share of the gradient that the patch holds
 _PROBES = 64
+_FILTERS, _CHANNELS, _PATCHES = 64, 8, 9  # shown at most, per layer, per layer and per channel
 
 
 @dataclass(frozen=True)
@@ -32,28 +33,25 @@ class Channel:
     Attributes:
         number: which channel of its layer.
         rows: (M,) int64 rows of the images, the strongest answer first, each picture once.
-        values: (M,) float32, the answers.
         corners: (M, 2) int64, top and left of each patch in pixels; the patch lies inside the picture.
         side: of the square patches, pixels.
     """
 
     number: int
     rows: NDArray[np.int64]
-    values: NDArray[np.float32]
     corners: NDArray[np.int64]
     side: int
 
 
-def first_filters(model: Classifier, image_shape: tuple[int, int, int], *, limit: int = 64) -> NDArray[np.uint8]:
+def first_filters(model: Classifier, image_shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     """The filters of the first layer, each stretched by itself so that 0 is mid-grey and its largest weight white.
 
-    Of a layer that sees the whole picture at once (an MLP) the `limit` strongest units are shown, of a convolution
-    the first ones in channel order.
+    Of a layer that sees the whole picture at once (an MLP) the 64 strongest units are shown, of a convolution
+    the first 64 in channel order.
 
     Args:
         model: any of the catalog.
         image_shape: (H, W, C) in pixels, of the images it takes.
-        limit: how many at most.
 
     Returns:
         (F, h, w, C) uint8, in the channel order of images.
@@ -62,9 +60,9 @@ def first_filters(model: Classifier, image_shape: tuple[int, int, int], *, limit
     weights = first.weight.detach().float().cpu()
     if isinstance(first, nn.Linear):
         height, width, channels = image_shape
-        strongest = weights.norm(dim=1).argsort(descending=True, stable=True)[:limit]
+        strongest = weights.norm(dim=1).argsort(descending=True, stable=True)[:_FILTERS]
         weights = weights[strongest].reshape(-1, channels, height, width)
-    weights = weights[:limit]
+    weights = weights[:_FILTERS]
     largest = weights.abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
     pictures = ((weights / largest + 1) * 127.5).round().to(torch.uint8)
     return np.ascontiguousarray(pictures.permute(0, 2, 3, 1).numpy())
@@ -89,10 +87,8 @@ def patch_side(model: Classifier, images: LabeledImages, layer: Layer) -> int:
     return _side_holding(mass, centre)
 
 
-def selective_channels(
-    peaks: Peaks, *, image_shape: tuple[int, int, int], side: int, channels: int = 8, patches: int = 9
-) -> list[Channel]:
-    """The channels that single out few pictures most clearly, with those pictures.
+def selective_channels(peaks: Peaks, *, image_shape: tuple[int, int, int], side: int) -> list[Channel]:
+    """The up to 8 channels that single out few pictures most clearly, with up to 9 of those pictures.
 
     A channel is worth showing when its best answers stand far above its usual ones; a channel that always answers, or
     never, shows nothing.
@@ -101,24 +97,22 @@ def selective_channels(
         peaks: of N images in one layer.
         image_shape: (H, W, C) of the images, pixels.
         side: of the patches, pixels.
-        channels: how many at most.
-        patches: pictures per channel.
     """
-    count = min(patches, len(peaks.value))
+    count = min(_PATCHES, len(peaks.value))
     order = np.argsort(-peaks.value, axis=0, kind="stable")[:count]  # (M, C)
     best = np.take_along_axis(peaks.value, order, axis=0)
     deviation = peaks.value.std(axis=0)
     clearness = np.divide(best.mean(axis=0) - peaks.value.mean(axis=0), deviation, where=deviation > 0,
                           out=np.full(len(deviation), -np.inf))  # fmt: skip
     clearness[best[-1] <= 0] = -np.inf  # answers to fewer pictures than would be shown
-    chosen = [int(c) for c in np.argsort(-clearness, kind="stable")[:channels] if np.isfinite(clearness[c])]
+    chosen = [int(c) for c in np.argsort(-clearness, kind="stable")[:_CHANNELS] if np.isfinite(clearness[c])]
     height, width = image_shape[:2]
     found = []
     for number in chosen:
         rows = order[:, number]
         at = np.stack(np.divmod(peaks.position[rows, number], peaks.map_shape[1]), axis=1)
         corners = np.array([_corner(tuple(p), peaks.map_shape, (height, width), side) for p in at.tolist()])
-        found.append(Channel(number, rows.astype(np.int64), best[:, number], corners.astype(np.int64), side))
+        found.append(Channel(number, rows.astype(np.int64), corners.astype(np.int64), side))
     return found
 
 

@@ -45,13 +45,8 @@ def grad_cam(
         wanted = logits.gather(1, targets.to(device)[:, None]).sum()  # images do not mix: each has its own gradient
         maps = [seen[layer.key] for layer in layers]
         gradients = torch.autograd.grad(wanted, maps)
-    return {
-        layer.key: _weighed(own.detach(), gradient)
-        for layer, own, gradient in zip(layers, maps, gradients, strict=True)
-    }
-
-
-def _weighed(maps: Tensor, gradients: Tensor) -> NDArray[np.float32]:
-    """(N, C, h, w) twice -> (N, h, w): the sum over channels, each times its mean gradient, cut off below 0."""
-    weights = gradients.mean(dim=(2, 3), keepdim=True)
-    return np.asarray((weights * maps).sum(dim=1).clamp_min(0).float().cpu().numpy())
+    found = {}
+    for layer, own, gradient in zip(layers, maps, gradients, strict=True):
+        weighed = gradient.mean(dim=(2, 3), keepdim=True) * own.detach()  # (N, C, h, w), each channel by its mean
+        found[layer.key] = np.asarray(weighed.sum(dim=1).clamp_min(0).float().cpu().numpy())
+    return found

@@ -1,4 +1,4 @@
-"""What a model costs: parameters and arithmetic, layer by layer."""
+"""What a model computes, layer by layer."""
 
 from __future__ import annotations
 
@@ -15,23 +15,14 @@ class LayerRow:
     """One layer with parameters, in the order in which an image meets it.
 
     Attributes:
-        name: its path inside the model, as in a state dict.
         kind: its class; "Conv2d" for every kind of it.
         output_shape: without the batch axis: (C, H, W) or (D,).
-        params: number of trained values.
         macs: multiply-adds for one image. Convolutions and linear layers are counted; the rest is below 1 %.
     """
 
-    name: str
     kind: str
     output_shape: tuple[int, ...]
-    params: int
     macs: int
-
-
-def parameter_count(model: nn.Module) -> int:
-    """Number of trained values; buffers such as mean, std and running statistics are not among them."""
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
 def describe_layers(model: nn.Module, image_shape: tuple[int, int, int]) -> list[LayerRow]:
@@ -40,16 +31,15 @@ def describe_layers(model: nn.Module, image_shape: tuple[int, int, int]) -> list
     The model is evaluated without gradients and left in the mode in which it was. A layer used twice has two rows.
     """
     rows: list[LayerRow] = []
-    names = {module: name for name, module in model.named_modules()}
 
     def note(module: nn.Module, _: Any, output: Tensor) -> None:
         shape = tuple(output.shape[1:])
         kind = "Conv2d" if isinstance(module, nn.Conv2d) else type(module).__name__
-        rows.append(LayerRow(names[module], kind, shape, parameter_count(module), _macs(module, shape)))
+        rows.append(LayerRow(kind, shape, _macs(module, shape)))
 
-    layers = [module for module in names if any(True for _ in module.parameters(recurse=False))]
+    modes = {module: module.training for module in model.modules()}
+    layers = [module for module in modes if any(True for _ in module.parameters(recurse=False))]
     hooks = [layer.register_forward_hook(note) for layer in layers]
-    modes = {module: module.training for module in names}
     height, width, channels = image_shape
     try:
         model.eval()  # batch normalisation would learn from the black image

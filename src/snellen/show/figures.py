@@ -64,12 +64,8 @@ def title(axes: Axes, headline: str, detail: str) -> None:
 def drawn(text: str, longest: int = 32) -> str:
     """Text that is data, for a figure: one line, shortened, dollars as they are, □ for what no font here has."""
     line = shortened(visible(text), longest)
-    letters = (letter if letter.isascii() or _has_font(letter) else "□" for letter in line)
+    letters = (each if each.isascii() or any(ord(each) in font for font in _fonts().values()) else "□" for each in line)
     return "".join(letters).replace("$", r"\$")  # what stands between two dollar signs would be read as a formula
-
-
-def _has_font(letter: str) -> bool:
-    return any(ord(letter) in font for font in _fonts().values())
 
 
 def font_file(text: str) -> str:

@@ -91,7 +91,8 @@ class Batches:
         """
         device = self._labels.device
         draws = to_device(draw(self._augment, seed=self._seed, epoch=epoch, count=self.count), device)
-        order = torch.from_numpy(_permutation(self._seed, epoch, self.count)).to(device)
+        shuffled = np.random.default_rng([self._seed, epoch, _ORDER_STREAM]).permutation(self.count)
+        order = torch.from_numpy(shuffled).to(device)
         chosen = None
         if self._by_class:
             chosen = torch.from_numpy(_balanced(self._by_class, self._seed, epoch, self.count)).to(device)
@@ -115,10 +116,6 @@ class Batches:
             return batch, labels
         mixed, share = mix(batch, draws.mixes)
         return mixed, mixed_targets(labels, share, self._num_classes)
-
-
-def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
-    return np.random.default_rng([seed, epoch, _ORDER_STREAM]).permutation(count)
 
 
 def _balanced(by_class: list[NDArray[np.int64]], seed: int, epoch: int, count: int) -> NDArray[np.int64]:
