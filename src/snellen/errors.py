@@ -1,25 +1,6 @@
-"""Every error a user can meet, as a tree.
+"""Every error a user can meet: one sentence that says what is wrong, with the value, and the way out.
 
-    SnellenError                     one sentence: what is wrong, with the value, and the way out
-    ├── UsageError                   the command or a setting is wrong (exit code 2)
-    │   ├── UnknownName              no such recipe, model, data set, run …; names the nearest match
-    │   └── InvalidSetting           a field has a value it cannot have
-    ├── DataError                    what lies on disk is not what it should be (exit code 1)
-    │   ├── DataNotFound             names every place tried
-    │   ├── ChecksumMismatch         prints both sums; never deletes the file
-    │   ├── HostileFile              a file holds something that must not be read
-    │   ├── NotAPicture              a file is of none of the picture formats that are read
-    │   ├── TooLarge                 a picture has more bytes or pixels than are read
-    │   └── BadSplit                 a class or split too small to learn from or to judge
-    ├── RunError                     a run folder is missing, broken, locked or of another version
-    ├── TrainingDiverged             the loss became NaN or infinite; the last good weights are kept
-    ├── MissingExtra                 a part that is installed separately is not here; says how to get it
-    ├── TrackerError                 TensorBoard, W&B, MLflow or the hub did not take a run
-    ├── SealError                    the test set was asked for without a ledger line
-    └── StorageError                 disk full, read-only folder: what could not be written, and where
-
-`UnfinishedRun`, a warning, says that the answers are those of a run that has not come to its end.
-`SnellenError`s are printed as one sentence without traceback. Anything else that escapes is a bug of ours.
+`SnellenError`s are printed as that sentence without traceback. Anything else that escapes is a bug of ours.
 """
 
 from __future__ import annotations
@@ -51,13 +32,13 @@ class SnellenError(Exception):
 
 
 class UsageError(SnellenError, ValueError):
-    """The command or a setting is wrong."""
+    """The command or a setting is wrong (exit code 2)."""
 
     exit_code = 2
 
 
 class UnknownName(UsageError):
-    """No such name; the message offers the nearest ones."""
+    """No such recipe, model, data set, run …; the message offers the nearest one."""
 
 
 class InvalidSetting(UsageError):
@@ -65,15 +46,15 @@ class InvalidSetting(UsageError):
 
 
 class DataError(SnellenError):
-    """What lies on disk is not what it should be."""
+    """What lies on disk is not what it should be (exit code 1)."""
 
 
 class DataNotFound(DataError):
-    """The data set is in none of the places tried."""
+    """The data set is in none of the places tried, which the message names."""
 
 
 class ChecksumMismatch(DataError):
-    """A file's checksum differs from the published one."""
+    """A file's checksum differs from the published one; both are named, and the file is never deleted."""
 
 
 class HostileFile(DataError):
@@ -97,15 +78,15 @@ class RunError(SnellenError):
 
 
 class TrainingDiverged(SnellenError):
-    """The loss became NaN or infinite."""
+    """The loss became NaN or infinite; the last good weights are kept."""
 
 
 class MissingExtra(SnellenError):
-    """A part that is installed separately is not here."""
+    """A part that is installed separately is not here; the message says how to get it."""
 
 
 class TrackerError(SnellenError):
-    """A tracker did not take what it was given; the run folder is as it was."""
+    """TensorBoard, W&B, MLflow or the hub did not take a run; the run folder is as it was."""
 
 
 class SealError(SnellenError):

@@ -9,7 +9,6 @@ import pytest
 
 from snellen.bench import protocol
 from snellen.bench.protocol import Comparison, Conditions, Timing, compare, conditions_here, time_repeatedly
-from snellen.errors import InvalidSetting
 from snellen.serialize import to_json
 
 
@@ -91,14 +90,6 @@ def test_the_ratio_is_taken_pair_by_pair_so_that_a_slow_spell_cancels(clock: Clo
 
 def test_a_ratio_above_one_says_that_the_first_is_faster(conditions: Conditions) -> None:
     assert Comparison(Timing((1.0,), conditions), Timing((4.0,), conditions)).ratio == 4
-
-
-@pytest.mark.parametrize(("warmup", "repeats"), [(0, 0), (-1, 3)])
-def test_no_repeat_and_negative_warm_up_are_refused(warmup: int, repeats: int, conditions: Conditions) -> None:
-    with pytest.raises(InvalidSetting, match=f"warmup={warmup}, repeats={repeats}"):
-        time_repeatedly(
-            lambda: None, warmup=warmup, repeats=repeats, synchronize=lambda: None, conditions=conditions
-        )  # fmt: skip
 
 
 def test_no_timing_leaves_without_its_conditions(clock: Clock, conditions: Conditions) -> None:

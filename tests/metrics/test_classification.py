@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
 
-from snellen.errors import InvalidSetting, UsageError
+from snellen.errors import UsageError
 from snellen.metrics.classification import (
     accuracy,
     balanced_accuracy,
@@ -176,14 +176,3 @@ def test_images_without_labels_are_refused_with_the_way_out(votes):
 def test_grading_nothing_is_refused(votes):
     with pytest.raises(UsageError, match="at least one image"):
         accuracy(votes([], [], 2))
-
-
-@pytest.mark.parametrize("k", [0, 4])
-def test_a_top_k_outside_the_classes_is_refused(votes, k):
-    with pytest.raises(InvalidSetting, match=f"k={k}"):
-        top_k_accuracy(votes([0], [0], 3), k)
-
-
-def test_a_smoothing_of_one_is_refused():
-    with pytest.raises(InvalidSetting, match="label_smoothing"):
-        smoothing_floor(1.0, 3)

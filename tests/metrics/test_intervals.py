@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from snellen.errors import InvalidSetting, UsageError
+from snellen.errors import UsageError
 from snellen.metrics.intervals import (
     Rate,
     bootstrap_interval,
@@ -54,11 +54,6 @@ def test_wilson_interval_holds_the_truth_in_about_95_of_100_test_sets(p, n):
 def test_a_rate_of_nothing_or_of_too_much_is_refused(hits, n):
     with pytest.raises(UsageError, match=f"{n}"):
         Rate(hits, n)
-
-
-def test_a_level_of_95_instead_of_0_95_is_refused():
-    with pytest.raises(InvalidSetting, match="level=95"):
-        Rate(1, 2).interval(95)
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 3, 4, 5, 9, 10, 29, 200, 999])
@@ -132,18 +127,11 @@ def test_the_basic_bootstrap_mirrors_the_percentiles_at_the_estimate():
     assert mirrored == pytest.approx((2 * values.max() - high, 2 * values.max() - low))
 
 
-def test_the_bootstrap_of_no_images_is_refused():
-    with pytest.raises(UsageError):
-        bootstrap_interval(lambda index: 0.0, 0)
-
-
 def test_each_further_look_widens_the_interval_and_the_first_leaves_it_alone():
     rate = Rate(9_400, 10_000)
     widths = [high - low for low, high in (rate.interval(level_among(looks)) for looks in (1, 2, 5, 20))]
     assert widths == sorted(set(widths))
     assert rate.interval(level_among(1)) == rate.interval()
-    with pytest.raises(UsageError, match="0 looks"):
-        level_among(0)
 
 
 def test_the_best_of_five_equal_models_lies_inside_its_widened_interval_in_95_of_100_tries():

@@ -231,14 +231,14 @@ OF_DATA = (
     Mutant(
         "the-same-order-every-epoch",
         "train/batches.py",
-        "np.random.default_rng([seed, epoch, _ORDER_STREAM])",
-        "np.random.default_rng([seed, 0, _ORDER_STREAM])",
+        "np.random.default_rng([self._seed, epoch, _ORDER_STREAM])",
+        "np.random.default_rng([self._seed, 0, _ORDER_STREAM])",
         ("train/test_batches.py::test_those_left_out_are_others_every_epoch_so_that_all_are_seen_in_the_end",),
     ),
     Mutant(
         "the-same-order-for-every-seed",
         "train/batches.py",
-        "np.random.default_rng([seed, epoch, _ORDER_STREAM])",
+        "np.random.default_rng([self._seed, epoch, _ORDER_STREAM])",
         "np.random.default_rng([0, epoch, _ORDER_STREAM])",
         ("train/test_batches.py::test_the_order_differs_by_epoch_and_seed_and_repeats_for_the_same",),
     ),

@@ -136,8 +136,8 @@ OF_GRADING = (
     Mutant(
         "wilson-with-a-one-sided-z",
         "metrics/intervals.py",
-        "z2 = normal_quantile(0.5 + _checked_level(level) / 2) ** 2",
-        "z2 = normal_quantile(_checked_level(level)) ** 2",
+        "z2 = normal_quantile(0.5 + level / 2) ** 2",
+        "z2 = normal_quantile(level) ** 2",
         ("metrics/test_intervals.py::test_wilson_interval_equals_scipys",),
     ),
     Mutant(
@@ -150,8 +150,8 @@ OF_GRADING = (
     Mutant(
         "student-t-with-a-degree-too-many",
         "metrics/intervals.py",
-        "half = student_t_quantile(0.5 + _checked_level(level) / 2, n - 1)",
-        "half = student_t_quantile(0.5 + _checked_level(level) / 2, n)",
+        "half = student_t_quantile(0.5 + level / 2, n - 1)",
+        "half = student_t_quantile(0.5 + level / 2, n)",
         ("metrics/test_intervals.py::test_the_t_interval_holds_the_true_mean_in_95_of_100_sets_of_three_seeds",),
     ),
     Mutant(

@@ -76,14 +76,10 @@ def resize_side(batch: Tensor, side: int) -> Tensor:
     Args:
         batch: (B, C, H, W) float32.
         side: pixels, at most the present shorter side; equal to it returns the batch itself.
-
-    Raises:
-        InvalidSetting: `side` is not between 1 and the present shorter side.
     """
     height, width = batch.shape[2:]
     present = min(height, width)
-    if not 1 <= side <= present:
-        raise InvalidSetting(f"A side of {side} px is not possible: images are {present} px and can only be shrunk.")
+    assert 1 <= side <= present, "images are only shrunk"
     if side == present:
         return batch
     size = (round(height * side / present), round(width * side / present))

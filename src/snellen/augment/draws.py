@@ -19,7 +19,6 @@ from snellen.augment.erasing import Rectangles, draw_rectangles
 from snellen.augment.mixing import Mixes, draw_mixes
 from snellen.augment.randaugment import Operations, draw_operations
 from snellen.augment.random_streams import Array, Kind, below, fractions, random_words
-from snellen.errors import InvalidSetting
 from snellen.recipes.recipe import Augment
 
 
@@ -117,15 +116,10 @@ def draw(augment: Augment, *, seed: int, epoch: int, count: int) -> Draws[NDArra
     Args:
         augment: which kinds of change are on, and how strong.
         seed: of the run, 0 to 2**32 - 1.
-        epoch: from 0.
+        epoch: 0 to 2**32 - 1.
         count: number of training images. A larger count keeps the draws of the first images.
-
-    Raises:
-        InvalidSetting: the seed or the epoch is outside the range above.
     """
-    for name, value in (("seed", seed), ("epoch", epoch)):
-        if not 0 <= value < 2**32:  # a larger number would fill two words and could meet another (seed, epoch)
-            raise InvalidSetting(f"{name}={value} is not possible: a whole number from 0 to {2**32 - 1}.")
+    assert 0 <= min(seed, epoch) <= max(seed, epoch) < 2**32, "a larger one could meet another (seed, epoch)"
 
     def factors(kind: Kind, strength: float) -> NDArray[np.float32] | None:
         if strength == 0:

@@ -19,7 +19,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from snellen.errors import InvalidSetting
 from snellen.runs.environment import describe_environment, processor_name, processors, redact_paths
 from snellen.serialize import to_json
 from snellen.version import VERSION
@@ -173,11 +172,7 @@ def time_repeatedly(
         repeats: timed calls.
         synchronize: waits until the device has done all that was asked of it; called before each look at the clock.
         conditions: of this measurement; the load average at the end is added.
-
-    Raises:
-        InvalidSetting: no repeat, or a negative warm-up.
     """
-    _require_counts(warmup, repeats)
     for _ in range(warmup):
         work()
     times = [_once(work, synchronize) for _ in range(repeats)]
@@ -202,11 +197,7 @@ def compare(
         repeats: pairs.
         synchronize: as in `time_repeatedly`.
         conditions: of a and of b.
-
-    Raises:
-        InvalidSetting: no repeat, or a negative warm-up.
     """
-    _require_counts(warmup, repeats)
     for _ in range(warmup):
         a()
         b()
@@ -226,11 +217,6 @@ def _once(work: Work, synchronize: Callable[[], None]) -> float:
     work()
     synchronize()
     return time.perf_counter() - started
-
-
-def _require_counts(warmup: int, repeats: int) -> None:
-    if repeats < 1 or warmup < 0:
-        raise InvalidSetting(f"warmup={warmup}, repeats={repeats} is not possible: at least 0 and 1.")
 
 
 NOT_MEASURED = "not measured"

@@ -125,6 +125,10 @@ class LabeledImages:
             taken.__dict__["content_hashes"] = self.content_hashes[at]
         return taken
 
+    def evenly(self, count: int) -> NDArray[np.int64]:
+        """Positions (M,) int64 of `count` pictures, or of all that there are, evenly spread."""
+        return np.linspace(0, len(self) - 1, min(count, len(self)), dtype=np.int64)
+
     def named(self, name: str) -> LabeledImages:
         """The same pictures under another name of their data set."""
         renamed = replace(self, name=name)

@@ -23,7 +23,7 @@ from PIL import Image
 
 from snellen.data.dataset import Dataset
 from snellen.data.run_images import images_of
-from snellen.errors import RunError, UsageError
+from snellen.errors import RunError
 from snellen.metrics.compare import PairedDifference, paired_difference
 from snellen.metrics.intervals import Rate
 from snellen.models.device import choose_device
@@ -171,12 +171,7 @@ def robustness_card(
         images: (N, H, W, C) uint8.
         labels: (N,) int64.
         logits_of: from (N, H, W, C) uint8 to logits (N, K), plain view; called once per severity.
-
-    Raises:
-        UsageError: there is no image, or one without label.
     """
-    if len(images) == 0 or (labels < 0).any():
-        raise UsageError(f"A robustness card needs labelled images; of these {len(images)} some or all are not.")
     clean = logits_of(images).argmax(axis=1) == labels
     rows = tuple(
         RobustnessRow(name, severity, paired_difference(clean, logits_of(corrupt(images)).argmax(axis=1) == labels))

@@ -5,7 +5,7 @@ The card says what it is, how good it is and what it is not, from the run's own 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from snellen.data.ledger import Ledger
@@ -20,6 +20,7 @@ from snellen.models.weights import weights_hash
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
 from snellen.serialize import to_json
+from snellen.show.text import markdown_list, markdown_table
 from snellen.version import VERSION
 
 _NO_VAL = ["A final training learns from the val images as well: there is no val accuracy, recall or calibration."]
@@ -84,7 +85,7 @@ def model_card(
         "## What was looked for",
         *_guards(run),
         "## Limits",
-        _bullets(_limits(facts, predictions)),
+        markdown_list(_limits(facts, predictions)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -108,7 +109,10 @@ def _what(run: Run, facts: dict[str, Any]) -> list[str]:
         ("on", f"{environment['processor']}, {info['device']}, {environment['started'][:10]}"),
         ("weights (SHA-256)", f"`{facts['weights_sha256']}`"),
     ]
-    return [_table(("", ""), rows), "The whole recipe stands in the metadata of the ONNX file and in `model.json`."]
+    return [
+        markdown_table(("", ""), rows),
+        "The whole recipe stands in the metadata of the ONNX file and in `model.json`.",
+    ]
 
 
 def _val(run: Run, predictions: Predictions) -> list[str]:
@@ -122,7 +126,7 @@ def _val(run: Run, predictions: Predictions) -> list[str]:
         f"Brackets are 95 % intervals over images. Epoch {run.info['best_epoch']} was chosen on these same images, "
         "so the number is optimistic by a little."
     )
-    return [_bullets(lines), chosen]
+    return [markdown_list(lines), chosen]
 
 
 def _test(facts: dict[str, Any], run: Run, ledger: Ledger) -> str:
@@ -142,7 +146,7 @@ def _by_class(card: Scorecard) -> str:
         (row.name, _percent(row.recall), _percent(row.precision), str(row.support))
         for row in sorted(card.classes, key=lambda row: row.recall.value if row.recall else 2.0)
     ]
-    return _table(("class, worst first", "recall", "precision", "images"), rows)
+    return markdown_table(("class, worst first", "recall", "precision", "images"), rows)
 
 
 def _files(parities: Sequence[Parity], sizes: dict[str, int]) -> list[str]:
@@ -161,7 +165,7 @@ def _files(parities: Sequence[Parity], sizes: dict[str, int]) -> list[str]:
         "largest of one probability. `parity.json` says what was allowed."
     )
     header = ("file", "size", "run by", f"{first.split} accuracy", "minus PyTorch", "largest gap")
-    return [said, _table(header, rows), *(one.refusal for one in parities if one.refusal)]
+    return [said, markdown_table(header, rows), *(one.refusal for one in parities if one.refusal)]
 
 
 def _guards(run: Run) -> list[str]:
@@ -173,7 +177,7 @@ def _guards(run: Run) -> list[str]:
     unknown = [result for result in results if result.passed is None]
     lines = [f"**{result.name}** failed ({result.severity}): {result.evidence}" for result in failed]
     lines += [f"{result.name} could not be judged: {result.evidence}" for result in unknown]
-    return [f"{summary(results)}.", *([_bullets(lines)] if lines else [])]
+    return [f"{summary(results)}.", *([markdown_list(lines)] if lines else [])]
 
 
 def _limits(facts: dict[str, Any], predictions: Predictions | None) -> list[str]:
@@ -194,13 +198,3 @@ def _limits(facts: dict[str, Any], predictions: Predictions | None) -> list[str]
 
 def _percent(rate: Rate | None) -> str:
     return "–" if rate is None else str(rate).rpartition(",")[0] + ")"
-
-
-def _bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    # Each cell one line, with nothing that would end it: class names come from folders and may hold anything.
-    cells = [[" ".join(str(text).split()).replace("|", "\\|") for text in row] for row in rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *cells])

@@ -92,7 +92,6 @@ def quantized(model: bytes, images: LabeledImages) -> bytes:
         raise DataError(f"Int8 ranges are measured on training images only; these have the role {images.role!r}.")
     from onnxruntime import quantization
 
-    count = min(CALIBRATION_IMAGES, len(images))
     with TemporaryDirectory() as folder:
         source, prepared, target = (Path(folder) / name for name in ("fp32.onnx", "prepared.onnx", "int8.onnx"))
         write_bytes(source, model)
@@ -100,7 +99,7 @@ def quantized(model: bytes, images: LabeledImages) -> bytes:
         quantization.quantize_static(
             str(prepared),
             str(target),
-            _reader(images.images[np.linspace(0, len(images) - 1, count).astype(np.int64)]),
+            _reader(images.images[images.evenly(CALIBRATION_IMAGES)]),
             quant_format=quantization.QuantFormat.QDQ,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from snellen.data.cifar10 import FOLDER, places
-from snellen.errors import DataError, UsageError
+from snellen.errors import DataError
 from snellen.guards.guard import GuardResult, unjudged
 from snellen.metrics.classification import accuracy
 from snellen.metrics.intervals import Rate
@@ -65,12 +65,9 @@ def accuracy_without_duplicates(predictions: Predictions, listed: frozenset[int]
     """Plain accuracy of test predictions with and without the images whose ids are in `listed`.
 
     Raises:
-        UsageError: these are not predictions of a test set, or no image is left without a near-duplicate.
+        UsageError: no image is left without a near-duplicate.
     """
-    if predictions.split != "test":
-        raise UsageError(
-            f"The list of near-duplicates is about the test images; these predictions are of {predictions.split!r}."
-        )
+    assert predictions.split == "test", "the list is about test images"
     is_listed = np.isin(predictions.ids, np.array(sorted(listed), dtype=np.int64))
     hits, count = int(predictions.correct[is_listed].sum()), int(is_listed.sum())
     every = accuracy(predictions)

@@ -38,7 +38,7 @@ def pixel_order(images: LabeledImages) -> GuardResult:
     name = "pixel-order"
     if len(images) == 0:
         return unjudged(name, "There are no images.")
-    given = _sample(images.images, _SAMPLE)
+    given = images.images[images.evenly(_SAMPLE)]
     height, width, channels = images.image_shape
     here = _roughness(given)
     far = _distant_difference(given)
@@ -61,10 +61,6 @@ def pixel_order(images: LabeledImages) -> GuardResult:
             "error",
         )  # fmt: skip
     return GuardResult(name, True, f"Neighbouring pixels differ by {here:.0f} of 255, pixels far apart by {far:.0f}.")
-
-
-def _sample(images: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
-    return images[np.linspace(0, len(images) - 1, min(count, len(images)), dtype=np.int64)]
 
 
 def _roughness(images: NDArray[np.uint8]) -> float:
@@ -146,7 +142,7 @@ def pixel_statistics(
             name, False, f"{text} come from {measured_on!r}; the model was trained on {train.role!r}.", train_again,
             "error",
         )  # fmt: skip
-    own_mean, own_std = channel_moments(_sample(train.images, _STATISTICS_SAMPLE))
+    own_mean, own_std = channel_moments(train.images[train.evenly(_STATISTICS_SAMPLE)])
     away = float(np.abs(np.subtract([own_mean, own_std], [mean, std])).max())
     own = f"the training images have mean {_figures(own_mean)}, std {_figures(own_std)}"
     for whose, (known_mean, known_std) in _KNOWN_CONSTANTS.items():

@@ -123,7 +123,7 @@ def untrained(recipe: Recipe, images: LabeledImages, *, mean: list[float], std: 
     )
     initialise = getattr(model.net, "init_whitening", None)
     if initialise is not None:
-        initialise(model.normalize(_pixels(images, _WHITENING_IMAGES)))
+        initialise(model.normalize(to_float(torch.from_numpy(images.images[images.evenly(_WHITENING_IMAGES)]))))
     return model
 
 
@@ -134,7 +134,7 @@ def initial_loss(model: nn.Module, images: LabeledImages) -> GuardResult:
     are moved by it: ask a fresh one. Labels do not matter here; shuffled ones are found by `labels-match-images`.
     """
     name = "initial-loss"
-    at = np.linspace(0, len(images) - 1, min(_ASKED, len(images)), dtype=np.int64)
+    at = images.evenly(_ASKED)
     if len(at) < 2:
         return unjudged(name, "It takes two images.")
     device = next(model.parameters()).device
@@ -148,8 +148,3 @@ def initial_loss(model: nn.Module, images: LabeledImages) -> GuardResult:
         "Are the images normalised (0 to 1, then mean and deviation), and is the last layer's scale that of a fresh "
         "layer? A net that begins sure of itself spends its first epoch unlearning.",
     )  # fmt: skip
-
-
-def _pixels(images: LabeledImages, count: int) -> torch.Tensor:
-    at = np.linspace(0, len(images) - 1, min(count, len(images)), dtype=np.int64)
-    return to_float(torch.from_numpy(images.images[at]))

@@ -20,10 +20,10 @@ from snellen.ladder.one_run import checked_run
 from snellen.ladder.rungs import Plan, require_one_test_view, top_of
 from snellen.ladder.verdict import RungResult, SeedResult, judge
 from snellen.metrics.calibration import confidences, expected_calibration_error, fit_temperature, null_ece
-from snellen.metrics.classification import hard_cross_entropy, smoothing_floor
+from snellen.metrics.classification import hard_cross_entropy
 from snellen.metrics.confusion import ConfusedPair, confusion_matrix, worst_pairs
 from snellen.metrics.intervals import Rate, SeedDifference, SeedSummary, mean_over_seeds, paired_difference_over_seeds
-from snellen.metrics.learning_curves import Curve
+from snellen.metrics.learning_curves import Curve, curve_of
 from snellen.predict.predictions import Predictions, stored_predictions
 from snellen.runs.run import Run
 from snellen.serialize import to_json
@@ -137,10 +137,7 @@ def read_results(plan: Plan) -> LadderResults:
         top=plan.rungs[at].name,
         pairs=pairs,
         graded=graded,
-        curves=tuple(
-            Curve(rung.name, tuple(run.journal.rows() for run in row), _floor(rung.recipe.label_smoothing, row[0]))
-            for rung, row in zip(plan.rungs, runs, strict=True)
-        ),
+        curves=tuple(curve_of(rung.name, row) for rung, row in zip(plan.rungs, runs, strict=True)),
         calibration=tuple(
             calibration_of([predictions[run.name] for run in row if run.name in predictions]) for row in runs
         ),
@@ -250,10 +247,6 @@ def _seed_result(run: Run) -> SeedResult:
         initial_weights=info.get("initial_weights_sha256", "not recorded"),
         seconds=info.get("seconds", 0.0),
     )
-
-
-def _floor(smoothing: float, run: Run) -> float | None:
-    return smoothing_floor(smoothing, len(run.info["data"]["class_names"])) if smoothing else None
 
 
 def _share(predictions: Predictions) -> float:

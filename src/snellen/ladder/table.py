@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
@@ -16,6 +16,7 @@ from snellen.metrics.learning_curves import curves_json
 from snellen.runs.atomic import write_json, write_text
 from snellen.show.curves import curves_png
 from snellen.show.terminal import show_paragraph, show_rows
+from snellen.show.text import markdown_list, markdown_table
 
 _STYLES = {"kept": "bold green", "dropped": "bold red", "undecided": "yellow"}
 
@@ -68,13 +69,17 @@ def markdown(results: LadderResults) -> str:
         ]
         for rung in results.rungs
     ]
-    parts = [f"# {_headline(results)}", _markdown_table(header, rows)]
-    parts.append(_listed((*_reasons(results), *_notes(results), *_pairs(results))))
+    parts = [f"# {_headline(results)}", markdown_table(header, rows)]
+    parts.append(markdown_list((*_reasons(results), *_notes(results), *_pairs(results))))
     parts += ["![Accuracy, loss and gap over epochs](curves.png)", "## Every run", _runs_table(results.rungs)]
     if any(results.calibration):
         parts += ["## Calibration", _calibration_markdown(results)]
     if results.test is not None:
-        parts += ["## Test", _markdown_table(*_test_table(results, results.test)), _listed(_test_notes(results.test))]
+        parts += [
+            "## Test",
+            markdown_table(*_test_table(results, results.test)),
+            markdown_list(_test_notes(results.test)),
+        ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -208,7 +213,7 @@ def _calibration_markdown(results: LadderResults) -> str:
         for rung, found in zip(results.rungs, results.calibration, strict=True)
         if found is not None
     ]
-    return _markdown_table(header, rows)
+    return markdown_table(header, rows)
 
 
 def _runs_table(rungs: Sequence[RungResult]) -> str:
@@ -224,13 +229,4 @@ def _runs_table(rungs: Sequence[RungResult]) -> str:
         for rung in rungs
         for one in rung.seeds
     ]
-    return _markdown_table(["run", "val", "last epoch", "best epoch", "first weights", "time"], rows)
-
-
-def _listed(sentences: Iterable[str]) -> str:
-    return "\n".join(f"- {sentence}" for sentence in sentences)
-
-
-def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '∣') for cell in line)} |" for line in lines)
+    return markdown_table(["run", "val", "last epoch", "best epoch", "first weights", "time"], rows)

@@ -18,7 +18,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from snellen.errors import InvalidSetting, UsageError
+from snellen.errors import UsageError
 from snellen.metrics.classification import brier_score, hard_cross_entropy, require_labels
 from snellen.metrics.intervals import Rate, bootstrap_interval
 from snellen.predict.predictions import Predictions
@@ -232,13 +232,7 @@ class TemperatureFit:
 
 
 def rescaled(predictions: Predictions, temperature: float) -> Predictions:
-    """The same predictions with all logits, plain and averaged, divided by `temperature`.
-
-    Raises:
-        InvalidSetting: the temperature is not a positive number.
-    """
-    if not (temperature > 0 and math.isfinite(temperature)):
-        raise InvalidSetting(f"temperature={temperature!r} is not possible: a positive number; 1 changes nothing.")
+    """The same predictions with all logits, plain and averaged, divided by `temperature`, a positive number."""
     tta_logits = predictions.tta_logits
     return replace(
         predictions,

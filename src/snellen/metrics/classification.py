@@ -16,7 +16,7 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
-from snellen.errors import InvalidSetting, UsageError
+from snellen.errors import UsageError
 from snellen.metrics.intervals import Rate
 from snellen.predict.predictions import Predictions
 
@@ -65,15 +65,9 @@ def accuracy(predictions: Predictions) -> Rate:
 
 
 def top_k_accuracy(predictions: Predictions, k: int = 5) -> Rate:
-    """Share of images whose label is among the k largest logits; equal logits rank in class order, as in argmax.
-
-    Raises:
-        InvalidSetting: k lies outside 1..K.
-    """
+    """Share of images whose label is among the k largest logits; equal logits rank in class order, as in argmax."""
     require_labels(predictions)
     classes = len(predictions.class_names)
-    if not 1 <= k <= classes:
-        raise InvalidSetting(f"k={k} is not possible: 1 to {classes}, the number of classes.")
     logits, labels = predictions.logits, predictions.labels
     own = np.take_along_axis(logits, labels[:, None], axis=1)  # (N, 1)
     earlier = np.arange(classes)[None, :] < labels[:, None]  # (N, K)
@@ -146,13 +140,7 @@ def hard_cross_entropy(predictions: Predictions) -> float:
 
 
 def smoothing_floor(smoothing: float, classes: int) -> float:
-    """The value below which the smoothed loss cannot go, in nats: the entropy of its targets (0.5003 for 0.1, 10).
-
-    Raises:
-        InvalidSetting: `smoothing` lies outside [0, 1).
-    """
-    if not 0 <= smoothing < 1:
-        raise InvalidSetting(f"label_smoothing={smoothing!r} is not possible: a fraction in [0, 1).")
+    """The value below which the smoothed loss cannot go, in nats: the entropy of its targets (0.5003 for 0.1, 10)."""
     rest = smoothing / classes
     own = 1 - smoothing + rest
     return -own * math.log(own) - ((classes - 1) * rest * math.log(rest) if rest else 0.0)

@@ -16,7 +16,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from snellen.errors import InvalidSetting, UsageError
+from snellen.errors import UsageError
 
 normal_quantile = NormalDist().inv_cdf
 """The z below which a probability of a standard normal lies; 0.975 gives 1.96."""
@@ -27,12 +27,8 @@ def level_among(looks: int) -> float:
 
     With k tries, each wrong in 5 % / k, all k intervals hold together in at least 95 % (Bonferroni), so the one of
     whichever was chosen does. 1 gives 0.95, 2 gives 0.975.
-
-    Raises:
-        UsageError: fewer than one look.
     """
-    if looks < 1:
-        raise UsageError(f"{looks} looks at a test set give no number; at least one does.")
+    assert looks >= 1, "no look gives no number"
     return 1 - 0.05 / looks
 
 
@@ -78,11 +74,8 @@ class Rate:
         """Wilson's score interval, fractions in [0, 1]; stays inside them and is never empty, also at 0 and n.
 
         Source: Wilson 1927; recommended over the textbook interval by Brown, Cai and DasGupta 2001.
-
-        Raises:
-            InvalidSetting: `level` is not strictly between 0 and 1.
         """
-        z2 = normal_quantile(0.5 + _checked_level(level) / 2) ** 2
+        z2 = normal_quantile(0.5 + level / 2) ** 2
         p, n = self.value, self.n
         centre = (p + z2 / (2 * n)) / (1 + z2 / n)
         half = math.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n * n))) / (1 + z2 / n)
@@ -196,7 +189,7 @@ def _summary(values: Sequence[float], level: float) -> tuple[float, float | None
     if n == 1:
         return mean, None, 1, None, None
     sd = stdev(values)
-    half = student_t_quantile(0.5 + _checked_level(level) / 2, n - 1) * sd / math.sqrt(n)
+    half = student_t_quantile(0.5 + level / 2, n - 1) * sd / math.sqrt(n)
     return mean, sd, n, mean - half, mean + half
 
 
@@ -205,13 +198,10 @@ def student_t_quantile(probability: float, degrees: int) -> float:
 
     Exact up to rounding: for whole degrees of freedom the distribution function is a finite sum in
     theta = atan(t / sqrt(degrees)) (Abramowitz and Stegun 26.7.3 and 26.7.4), which is bisected.
-
-    Raises:
-        InvalidSetting: `probability` is not strictly between 0 and 1, or `degrees` is below 1.
     """
-    if degrees < 1:
-        raise InvalidSetting(f"degrees={degrees} is not possible: at least 1, that is two values.")
-    central = abs(2 * _checked_level(probability) - 1)
+    assert 0 < probability < 1, "only there is t finite"
+    assert degrees >= 1, "it takes two values"
+    central = abs(2 * probability - 1)
     low, high = 0.0, math.pi / 2
     for _ in range(80):
         middle = (low + high) / 2
@@ -258,24 +248,14 @@ def bootstrap_interval(
         method: "percentile" takes quantiles as they are; "basic" mirrors them at the estimate, which removes the
             bias of statistics that grow with noise, such as a calibration error.
 
-    Raises:
-        UsageError: n is below 1.
-
     Source: Efron and Tibshirani 1993, chapters 13 and 14; Davison and Hinkley 1997, section 5.2.
     """
-    if n < 1:
-        raise UsageError("A bootstrap needs at least one image; this split has none.")
+    assert n > 0, "whoever asks has images"
     rng = np.random.default_rng(seed)
     values = np.array([statistic(rng.integers(0, n, n)) for _ in range(draws)])
-    tail = (1 - _checked_level(level)) / 2
+    tail = (1 - level) / 2
     low, high = (float(end) for end in np.quantile(values, (tail, 1 - tail)))
     if method == "percentile":
         return low, high
     centre = statistic(np.arange(n))
     return 2 * centre - high, 2 * centre - low
-
-
-def _checked_level(level: float) -> float:
-    if not 0 < level < 1:
-        raise InvalidSetting(f"level={level!r} is not possible: a fraction strictly between 0 and 1, such as 0.95.")
-    return level

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from snellen.metrics.classification import smoothing_floor
+from snellen.runs.run import Run
 from snellen.serialize import to_json
 
 Rows = Sequence[Mapping[str, Any]]
@@ -34,12 +36,19 @@ class Curve:
     Attributes:
         name: for the legend.
         journals: the rows of `metrics.jsonl`, one sequence per seed.
-        floor: lowest value the training loss can reach (nats), from `smoothing_floor`; None if it is 0.
+        floor: lowest value the training loss can reach (nats), from `smoothing_floor`; None without smoothing.
     """
 
     name: str
     journals: tuple[Rows, ...]
     floor: float | None = None
+
+
+def curve_of(name: str, runs: Sequence[Run]) -> Curve:
+    """The curve of the runs of one recipe, one per seed."""
+    smoothing, names = runs[0].recipe.label_smoothing, runs[0].info["data"]["class_names"]
+    floor = smoothing_floor(smoothing, len(names)) if smoothing else None
+    return Curve(name, tuple(run.journal.rows() for run in runs), floor)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
@@ -34,6 +34,17 @@ def visible_lines(text: str) -> str:
 def shortened(text: str, longest: int) -> str:
     """At most `longest` letters, the last an ellipsis where some are missing."""
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown; each cell in one line, with nothing in it that would end it."""
+    cells = [[" ".join(str(text).split()).replace("|", "\\|") for text in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *cells])
+
+
+def markdown_list(lines: Iterable[str]) -> str:
+    """A list in Markdown."""
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def _spelled(found: re.Match[str]) -> str:

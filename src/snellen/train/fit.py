@@ -18,8 +18,7 @@ from snellen.evaluate.val import grade
 from snellen.guards.check import check_run
 from snellen.guards.duplicates import check_duplicates
 from snellen.guards.guard import GuardResult
-from snellen.metrics.classification import smoothing_floor
-from snellen.metrics.learning_curves import Curve
+from snellen.metrics.learning_curves import curve_of
 from snellen.models.weights import restore
 from snellen.predict.predictions import stored_predictions
 from snellen.recipes.recipe import Recipe
@@ -229,17 +228,15 @@ def _grade(training: Training, run: Run, copies: Sequence[GuardResult], progress
         )
         _compare_with_expectation(setup, results["val"]["accuracy"], progress)
     run.update_info(**results)
-    _draw(setup, run, progress)
+    _draw(run, progress)
     # Before the run calls itself finished: one that is stopped in here is judged when it is resumed.
     check_run(run, setup.splits, ledger=ledger_of(run), device=compute.device, before=copies)
 
 
-def _draw(setup: TrainingSetup, run: Run, progress: Progress) -> None:
+def _draw(run: Run, progress: Progress) -> None:
     """Draw curves and grades into the run's folder. A run whose pictures cannot be drawn is a finished run."""
-    smoothing = setup.recipe.label_smoothing
-    floor = smoothing_floor(smoothing, setup.splits.train.num_classes) if smoothing else None
     try:
-        curves_png(run.folder / "curves.png", [Curve(run.name, (run.journal.rows(),), floor)])
+        curves_png(run.folder / "curves.png", [curve_of(run.name, [run])])
         val = stored_predictions(run, "val")
         if val is not None:
             draw_grades(val, run.folder, val=val)

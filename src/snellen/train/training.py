@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch.nn import functional
 
@@ -257,7 +256,6 @@ def _initial_model(setup: TrainingSetup) -> Classifier:
     initialise = getattr(model.net, "init_whitening", None)
     if initialise is not None and setup.weights is None:
         train = setup.splits.train
-        at = np.linspace(0, len(train) - 1, min(_WHITENING_IMAGES, len(train)), dtype=int)
-        initialise(model.normalize(to_float(torch.from_numpy(train.images[at]))))
+        initialise(model.normalize(to_float(torch.from_numpy(train.images[train.evenly(_WHITENING_IMAGES)]))))
     placed: Classifier = model.to(setup.compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return placed

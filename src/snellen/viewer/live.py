@@ -43,7 +43,7 @@ class Loaded:
 
     Attributes:
         model: in eval mode, on its device.
-        model_name: its name in the catalog.
+        layers: where to look, from early to late.
         class_names: the K names, in label order.
         form: how a picture becomes what the network takes.
         learned: training pictures among which the nearest are sought.
@@ -52,17 +52,12 @@ class Loaded:
     """
 
     model: Classifier
-    model_name: str
+    layers: tuple[Layer, ...]
     class_names: tuple[str, ...]
     form: PictureForm
     learned: LabeledImages
     features: Features
     lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """The layers to look at, from early to late."""
-        return layers_of(self.model_name)
 
 
 def load_run(run: Run, train: LabeledImages, device: str) -> Loaded:
@@ -74,13 +69,14 @@ def load_run(run: Run, train: LabeledImages, device: str) -> Loaded:
     """
     info = run.info["data"]
     model, learned = restore(run, choose_device(device)), learned_pictures(train)
+    layers = layers_of(run.recipe.model)
     loaded = Loaded(
         model=model,
-        model_name=run.recipe.model,
+        layers=layers,
         class_names=tuple(info["class_names"]),
         form=PictureForm.of_run(info),
         learned=learned,
-        features=features_of(model, learned, layers_of(run.recipe.model)),
+        features=features_of(model, learned, layers),
     )
     warm = png(np.full(loaded.form.shape, 128, dtype=np.uint8))  # a grey picture is spared to the slow first answer
     answer(loaded, warm)
