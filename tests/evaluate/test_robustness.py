@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from snellen.errors import UsageError
 from snellen.evaluate.robustness import CORRUPTIONS, robustness_card
 from snellen.serialize import to_json
 
@@ -38,11 +37,3 @@ def test_a_model_that_reads_the_side_fails_when_mirrored_and_turned_and_withstan
 def test_the_card_holds_every_severity_once_and_is_json(card):
     rows = [(row["corruption"], row["severity"]) for row in json.loads(json.dumps(to_json(card)))["rows"]]
     assert rows == [(name, label) for name, severities in CORRUPTIONS.items() for label in severities]
-
-
-def test_pictures_without_labels_are_refused():
-    images = np.zeros((1, 8, 8, 3), dtype=np.uint8)
-    with pytest.raises(UsageError, match="labelled"):
-        robustness_card(images, np.array([-1]), brighter_half)
-    with pytest.raises(UsageError, match="labelled"):
-        robustness_card(images[:0], np.array([], dtype=np.int64), brighter_half)

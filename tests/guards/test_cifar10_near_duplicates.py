@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snellen.errors import DataError, UsageError
+from snellen.errors import DataError
 from snellen.guards.cifar10_near_duplicates import (
     accuracy_without_duplicates,
     cifar10_test_duplicates,
@@ -36,7 +36,7 @@ def test_near_duplicates_are_told_by_id_not_by_position():
 
 
 def test_val_predictions_are_refused():
-    with pytest.raises(UsageError, match="test images"):
+    with pytest.raises(AssertionError, match="test images"):
         accuracy_without_duplicates(answers([True], split="val"), frozenset({0}))
 
 

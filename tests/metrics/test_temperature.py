@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from snellen.errors import InvalidSetting, UsageError
+from snellen.errors import UsageError
 from snellen.metrics.calibration import fit_temperature, rescaled
 from snellen.metrics.classification import hard_cross_entropy
 from snellen.serialize import to_json
@@ -59,9 +59,3 @@ def test_averaged_logits_are_divided_too(votes):
     both = dataclasses.replace(votes([0], [0], 2), tta="flip", tta_logits=np.array([[4.0, 2.0]], dtype=np.float32))
     assert rescaled(both, 2.0).tta_logits.tolist() == [[2.0, 1.0]]
     assert rescaled(both, 2.0).logits.dtype == np.float32
-
-
-@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
-def test_an_impossible_temperature_is_refused(votes, temperature):
-    with pytest.raises(InvalidSetting, match="temperature"):
-        rescaled(votes([0], [0], 2), temperature)
