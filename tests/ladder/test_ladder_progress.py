@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from snellen.ladder.run import LadderProgress, Work, clock, seconds_left
+from snellen.ladder.run import LadderProgress, Work, seconds_left
+from snellen.show.progress import clock
 
 
 def test_the_rest_takes_as_long_per_epoch_as_the_same_rung_did() -> None:

@@ -46,7 +46,3 @@ def test_every_image_lies_in_exactly_one_group(simulated, seed, n):
     together = np.concatenate([group.index for group in kept])
     assert sorted(together.tolist()) == list(range(n))
     assert sum(group.share.hits for group in kept[:2]) == predictions.correct.sum()
-
-
-def test_a_single_class_leaves_no_doubt(votes):
-    assert margins(votes([0, 0], [0, 0], 1)).tolist() == [1.0, 1.0]

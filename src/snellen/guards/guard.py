@@ -72,16 +72,15 @@ def unjudged(name: str, reason: str) -> GuardResult:
 
 def ask_guards(guards: Mapping[str, Callable[[], GuardResult]]) -> tuple[GuardResult, ...]:
     """Ask each guard by name. One that breaks is a result of its own, and does not break the training it watches."""
-    return tuple(_ask(name, guard) for name, guard in guards.items())
-
-
-def _ask(name: str, guard: Callable[[], GuardResult]) -> GuardResult:
-    try:
-        return guard()
-    except SnellenError as error:
-        return unjudged(name, str(error))
-    except Exception as error:  # hours of training must not end in a guard's own fault; it is shown, not swallowed
-        return unjudged(name, f"The guard itself failed: {type(error).__name__}: {error}")
+    results = []
+    for name, guard in guards.items():
+        try:
+            results.append(guard())
+        except SnellenError as error:
+            results.append(unjudged(name, str(error)))
+        except Exception as error:  # hours of training must not end in a guard's own fault; it is shown, not swallowed
+            results.append(unjudged(name, f"The guard itself failed: {type(error).__name__}: {error}"))
+    return tuple(results)
 
 
 def summary(results: Sequence[GuardResult]) -> str:

@@ -27,7 +27,7 @@ from snellen.recipes.json_form import from_json
 from snellen.runs.atomic import make_folder, write_json
 from snellen.runs.run import Run
 from snellen.serialize import to_json
-from snellen.show.progress import Progress
+from snellen.show.progress import Progress, clock
 from snellen.train.setup import prepare
 
 _FORMAT = 1
@@ -285,12 +285,3 @@ class LadderProgress:
             rest = "nothing left to train"
         number = f"{len(self._done):>{len(str(self._count))}}/{self._count}"
         self.say(f"[{number}] {run.rung}, seed {seed}: {shown}, {took}; {rest}")
-
-
-def clock(seconds: float) -> str:
-    """Seconds as "42 s", "6m12s" or "3h05m"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"

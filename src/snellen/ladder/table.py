@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 
 from snellen.ladder.results import LadderResults, TestResults, known_pairs, results_json
-from snellen.ladder.run import clock
 from snellen.ladder.rungs import one_model
 from snellen.ladder.verdict import RungResult, Verdict
 from snellen.metrics.compare import PairedDifference
@@ -15,6 +14,7 @@ from snellen.metrics.intervals import SeedDifference, SeedSummary, level_among
 from snellen.metrics.learning_curves import curves_json
 from snellen.runs.atomic import write_json, write_text
 from snellen.show.curves import curves_png
+from snellen.show.progress import clock
 from snellen.show.terminal import show_paragraph, show_rows
 from snellen.show.text import markdown_list, markdown_table
 

@@ -56,11 +56,8 @@ class ConfidenceGroup:
 
 
 def margins(predictions: Predictions) -> NDArray[np.float64]:
-    """(N,) float64 in [0, 1]: probability of the best class minus that of the second best; 1 if there is only one."""
-    probabilities = predictions.probabilities
-    if probabilities.shape[1] == 1:
-        return np.ones(len(predictions))
-    top_two = np.partition(probabilities, -2, axis=1)[:, -2:]
+    """(N,) float64 in [0, 1]: probability of the best class minus that of the second best."""
+    top_two = np.partition(predictions.probabilities, -2, axis=1)[:, -2:]
     return np.asarray(top_two[:, 1] - top_two[:, 0])
 
 

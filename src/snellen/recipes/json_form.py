@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from snellen.errors import SHORT, InvalidSetting, UsageError, nearest
 from snellen.recipes.recipe import Recipe
-from snellen.serialize import to_json
+from snellen.serialize import flat, to_json
 
 _MAX_BYTES = 1_000_000  # a recipe is a page of text; anything larger is something else
 
@@ -125,19 +125,10 @@ def _assign(content: dict[str, Any], key: str, value: Any, turned_on: set[str]) 
             turned_on.add(".".join(parents))
         place = place.get(name) if isinstance(place, dict) else None
     if not isinstance(place, dict) or (last not in place and ".".join(parents) not in turned_on):
-        near = nearest(key, _paths(content))
+        near = nearest(key, [*content, *flat(content)])
         hint = f" Did you mean {near!r}?" if near else ""
         raise InvalidSetting(f"No recipe field {SHORT.repr(key)}.{hint} See all: snellen recipes {content['name']}")
     place[last] = value
-
-
-def _paths(content: Mapping[str, Any], prefix: str = "") -> list[str]:
-    found = []
-    for key, value in content.items():
-        found.append(prefix + key)
-        if isinstance(value, dict):
-            found += _paths(value, f"{prefix}{key}.")
-    return found
 
 
 def _parse_value(text: str) -> Any:

@@ -84,10 +84,8 @@ def _rows_json(predictions: Predictions, rows: NDArray[np.int64]) -> dict[str, A
 
 def _label_issue_ranks(predictions: Predictions) -> NDArray[np.int64]:
     """(N,) int64: 1 for the label most doubted by confident learning, 0 for a label that is not doubted."""
-    ranks = np.zeros(len(predictions), dtype=np.int64)
-    if predictions.split != "train":
-        found = label_issues(predictions).index
-        ranks[found] = np.arange(1, len(found) + 1)
+    ranks, found = np.zeros(len(predictions), dtype=np.int64), label_issues(predictions).index
+    ranks[found] = np.arange(1, len(found) + 1)
     return ranks
 
 

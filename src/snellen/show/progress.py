@@ -111,7 +111,7 @@ class Progress:
             _percent(row.get("train/accuracy"), 9),
             f"{row['val/loss']:>8.4f}" if "val/loss" in row else f"{'–':>8}",
             _percent(row.get("val/accuracy"), 8),
-            f"{_clock(row['seconds']):>6}",
+            f"{clock(row['seconds'], 1):>6}",
         )
         self.say("  ".join(cells))
 
@@ -126,6 +126,9 @@ def _percent(fraction: float | None, width: int) -> str:
     return f"{'–':>{width}}" if fraction is None else f"{100 * fraction:>{width - 2}.2f} %"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float, decimals: int = 0) -> str:
+    """Seconds as "42 s", "6m12s" or "3h05m"."""
     minutes, rest = divmod(round(seconds), 60)
-    return f"{seconds:.1f} s" if seconds < 60 else f"{minutes}m{rest:02d}s"
+    if minutes < 1:
+        return f"{seconds:.{decimals}f} s"
+    return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
