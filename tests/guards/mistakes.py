@@ -39,7 +39,7 @@ from snellen.models.normalized import Classifier
 from snellen.models.resnet18 import ResNet18
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
-from snellen.recipes.recipe import Recipe
+from snellen.recipes.recipe import SGD, Recipe
 from snellen.runs.run import Row
 
 _RECIPE = Recipe(name="shown", model="mlp", epochs=1, batch_size=128)
@@ -159,7 +159,7 @@ def _looked_twice() -> GuardResult:
 
 def _diverged() -> GuardResult:
     rows, _ = _brief_training(*_letters(), lr=1e4)
-    return finite_loss(rows, status="training")
+    return finite_loss(rows, status="training", recipe=_RECIPE.replace(optimizer=SGD(lr=1e4)))
 
 
 def _memorised_few() -> GuardResult:
@@ -172,7 +172,7 @@ def _memorised_few() -> GuardResult:
 def _learnt_noise() -> GuardResult:
     train, val = _letters()
     rows, _ = _brief_training(_shuffled(train), val, lr=0.01)
-    return stuck_at_chance(rows, val_per_class=val.counts.tolist())
+    return stuck_at_chance(rows, val_per_class=val.counts.tolist(), recipe=_RECIPE)
 
 
 def _ignored_rare() -> GuardResult:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from snellen.guards.run_guards import class_answers, finite_loss, overfit_gap, stuck_at_chance
 from snellen.predict.predictions import Predictions
-from snellen.recipes.cifar10 import RESNET18, SMALL_CNN_BASELINE
-from snellen.recipes.json_form import with_settings
+from snellen.recipes.cifar10 import RESNET18, SMALL_CNN_BASELINE, SPRINT
+from snellen.recipes.json_form import rates, with_settings
 
 
 def row(epoch, *, loss=1.0, train=0.8, val=0.78, val_loss=0.7, steps=100):
@@ -17,48 +19,59 @@ def row(epoch, *, loss=1.0, train=0.8, val=0.78, val_loss=0.7, steps=100):
 
 
 def test_a_falling_loss_passes_and_a_rising_one_does_not():
-    assert finite_loss([row(1, loss=2), row(2, loss=1)], status="finished").passed
-    assert finite_loss([row(1, loss=1), row(2, loss=2)], status="finished").passed is False
+    assert finite_loss([row(1, loss=2), row(2, loss=1)], status="finished", recipe=SMALL_CNN_BASELINE).passed
+    assert finite_loss([row(1, loss=1), row(2, loss=2)], status="finished", recipe=SMALL_CNN_BASELINE).passed is False
 
 
+@pytest.mark.parametrize("recipe", [SMALL_CNN_BASELINE, SPRINT], ids=lambda recipe: recipe.name)
 @pytest.mark.parametrize("rows", [[], [row(1)], [row(1, loss=float("nan"))]])
-def test_a_diverged_run_fails_however_far_it_came(rows):
-    result = finite_loss(rows, status="diverged")
+def test_a_diverged_run_fails_however_far_it_came(rows, recipe):
+    result = finite_loss(rows, status="diverged", recipe=recipe)
     assert (result.passed, result.severity) == (False, "error")
-    assert "--set optimizer.lr" in result.remedy
+    (option,) = re.findall(r"--set (optimizer[^,]+),", result.remedy)
+    slower = with_settings(recipe, option.split())  # an option that the recipe does not have would be refused
+    assert list(rates(slower).values()) == pytest.approx([rate / 10 for rate in rates(recipe).values()], rel=0.05)
 
 
 def test_answers_that_are_no_numbers_fail():
-    assert finite_loss([row(1), row(2)], status="finished", logits_finite=False).passed is False
+    assert (
+        finite_loss([row(1), row(2)], status="finished", recipe=SMALL_CNN_BASELINE, logits_finite=False).passed is False
+    )
 
 
 def test_one_epoch_cannot_say_whether_the_loss_falls():
-    assert finite_loss([row(1)], status="finished").passed is None
+    assert finite_loss([row(1)], status="finished", recipe=SMALL_CNN_BASELINE).passed is None
 
 
 TEN = [100] * 10
 
 
 def test_above_chance_passes_and_at_chance_fails():
-    assert stuck_at_chance([row(1, val=0.2)], val_per_class=TEN).passed
-    assert stuck_at_chance([row(1, val=0.11)], val_per_class=TEN).passed is False
+    assert stuck_at_chance([row(1, val=0.2)], val_per_class=TEN, recipe=RESNET18).passed
+    assert stuck_at_chance([row(1, val=0.11)], val_per_class=TEN, recipe=RESNET18).passed is False
 
 
 def test_chance_is_the_largest_class_not_one_in_k():
-    assert stuck_at_chance([row(1, val=0.8)], val_per_class=[800, 200]).passed is False
+    assert stuck_at_chance([row(1, val=0.8)], val_per_class=[800, 200], recipe=RESNET18).passed is False
 
 
 def test_a_falling_loss_at_chance_points_to_labels_and_pixels_a_still_one_to_the_learning_rate():
     memorised = [row(1, loss=2.3, train=0.3, val=0.1), row(2, loss=0.5, train=0.9, val=0.1)]
-    assert "labels shuffled" in stuck_at_chance(memorised, val_per_class=TEN).remedy
+    assert "labels shuffled" in stuck_at_chance(memorised, val_per_class=TEN, recipe=RESNET18).remedy
     still = [row(1, loss=2.3, train=0.1, val=0.1), row(2, loss=2.3, train=0.1, val=0.1)]
-    assert "--set optimizer.lr" in stuck_at_chance(still, val_per_class=TEN).remedy
+    assert (
+        "--set optimizer.lr=0.01, then ten times more, --set optimizer.lr=1;"
+        in stuck_at_chance(still, val_per_class=TEN, recipe=RESNET18).remedy
+    )
 
 
 def test_few_steps_or_no_val_are_not_judged():
-    assert stuck_at_chance([row(1, steps=10, val=0.1)], val_per_class=TEN).passed is None
-    assert stuck_at_chance([row(1)], val_per_class=[]).passed is None
-    assert stuck_at_chance([{"epoch": 1, "step": 500, "train/loss": 1.0}], val_per_class=TEN).passed is None
+    assert stuck_at_chance([row(1, steps=10, val=0.1)], val_per_class=TEN, recipe=RESNET18).passed is None
+    assert stuck_at_chance([row(1)], val_per_class=[], recipe=RESNET18).passed is None
+    assert (
+        stuck_at_chance([{"epoch": 1, "step": 500, "train/loss": 1.0}], val_per_class=TEN, recipe=RESNET18).passed
+        is None
+    )
 
 
 def test_five_points_pass_and_six_do_not():

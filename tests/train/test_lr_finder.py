@@ -6,9 +6,10 @@ import pytest
 
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting
+from snellen.recipes.json_form import rates
 from snellen.recipes.recipe import SGD, Muon, Recipe
 from snellen.train import lr_finder
-from snellen.train.lr_finder import RangeTest, range_test, rates
+from snellen.train.lr_finder import RangeTest, range_test
 from snellen.train.setup import TrainingSetup, prepare
 
 
@@ -52,7 +53,7 @@ def test_a_curve_that_falls_in_the_middle_is_steepest_there(monkeypatch: pytest.
 
 def test_all_rates_of_a_recipe_are_scaled_together() -> None:
     recipe = Recipe(name="x", model="sprint_net", epochs=1, batch_size=8, optimizer=Muon(filter_lr=0.2))
-    assert set(rates(recipe)) == {"filter_lr", "bias_lr", "head_lr"}
+    assert set(rates(recipe)) == {"optimizer.filter_lr", "optimizer.bias_lr", "optimizer.head_lr"}
     suggested = RangeTest((), (), steepest=0.5, lowest=1.0).suggestion(recipe)
     assert suggested["optimizer.filter_lr"] == 0.1
     assert set(suggested) == {"optimizer.filter_lr", "optimizer.bias_lr", "optimizer.head_lr"}

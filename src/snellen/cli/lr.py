@@ -31,8 +31,9 @@ def run(args: Args) -> int:
     """Test, suggest, draw."""
     if args.out is not None and args.out.suffix != ".png":
         raise UsageError(f"--out {args.out} is not a .png file. Write for example --out {args.out.stem or 'lr'}.png")
+    from snellen.recipes.json_form import rates
     from snellen.show.progress import Progress
-    from snellen.train.lr_finder import range_test, rates
+    from snellen.train.lr_finder import range_test
     from snellen.train.setup import prepare
 
     progress = Progress(quiet=args.json)
@@ -53,14 +54,14 @@ def run(args: Args) -> int:
         by_rate = [factor * rate for factor in found.factors]
         lr_png(args.out, by_rate, found.losses, suggested=found.steepest * rate, lowest=found.lowest * rate)
     if args.json:
-        document = {"recipe": recipe.name, "field": f"optimizer.{name}", "recipe_rate": rate, "suggested": settings}
+        document = {"recipe": recipe.name, "field": name, "recipe_rate": rate, "suggested": settings}
         curve = {"rates": [factor * rate for factor in found.factors], "losses": found.losses}
         print_json({**document, "lowest_loss_at": found.lowest * rate, **curve})
         return 0
     from snellen.show.text import visible
 
     own = visible(recipe.name)
-    print(f"The loss falls fastest at optimizer.{name} = {found.steepest * rate:.2g}; {own} has {rate:g}.")
+    print(f"The loss falls fastest at {name} = {found.steepest * rate:.2g}; {own} has {rate:g}.")
     print(f"It is lowest at {found.lowest * rate:.2g}; a peak rate beyond that is likely to diverge.")
     words = " ".join(f"{key}={value:g}" for key, value in settings.items())
     print(f"try     snellen train {args.dataset} --recipe {args.recipe or own} --set {words}")

@@ -96,9 +96,14 @@ def _journal_results(run: Run, ledger: Ledger, data: Path | None) -> tuple[Guard
     name = str(info["data"]["name"])
     guards = {
         "finite-loss": lambda: finite_loss(
-            rows, status=str(info["status"]), logits_finite=stored is None or bool(np.isfinite(stored.logits).all())
+            rows,
+            status=str(info["status"]),
+            recipe=run.recipe,
+            logits_finite=stored is None or bool(np.isfinite(stored.logits).all()),
         ),
-        "stuck-at-chance": lambda: stuck_at_chance(rows, val_per_class=val["per_class"] if val else []),
+        "stuck-at-chance": lambda: stuck_at_chance(
+            rows, val_per_class=val["per_class"] if val else [], recipe=run.recipe
+        ),
         "overfit-gap": lambda: overfit_gap(rows, best_epoch=info.get("best_epoch"), recipe=run.recipe),
         "class-answers": lambda: class_answers(stored) if stored else unjudged("class-answers", _NO_VAL),
         "test-once": lambda: used_once(

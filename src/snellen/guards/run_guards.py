@@ -13,7 +13,7 @@ from snellen.errors import SnellenError
 from snellen.guards.guard import GuardResult, judged, unjudged
 from snellen.metrics.classification import accuracy, balanced_accuracy, class_scores, majority_baseline
 from snellen.predict.predictions import Predictions
-from snellen.recipes.json_form import read_recipe, recipe_hash
+from snellen.recipes.json_form import rates_times, read_recipe, recipe_hash
 from snellen.recipes.recipe import Recipe
 from snellen.runs.run import Row
 
@@ -23,12 +23,13 @@ _RISING = 1.1  # val loss this far above its lowest value is more than its noise
 _LEAST_PER_CLASS = 10  # val images; a class with fewer may go unanswered by chance
 
 
-def finite_loss(rows: Sequence[Row], *, status: str, logits_finite: bool = True) -> GuardResult:
+def finite_loss(rows: Sequence[Row], *, status: str, recipe: Recipe, logits_finite: bool = True) -> GuardResult:
     """Whether the training loss stayed a number and went down, and all stored answers on val are finite.
 
     The status "diverged" is how the trainer ends a run whose loss was NaN or infinite.
     """
-    name, remedy = "finite-loss", "Train again with a tenth of the learning rate (--set optimizer.lr=…), or warm up: "
+    name = "finite-loss"
+    remedy = f"Train again with a tenth of the learning rate, {rates_times(recipe, 0.1)}, or warm up: "
     remedy += "--set schedule.warmup_fraction=0.1"
     losses = [row["train/loss"] for row in rows if "train/loss" in row]
     if status == "diverged" or not all(isfinite(loss) for loss in losses) or not logits_finite:
@@ -40,7 +41,7 @@ def finite_loss(rows: Sequence[Row], *, status: str, logits_finite: bool = True)
     return judged(name, losses[-1] <= losses[0], evidence, remedy)
 
 
-def stuck_at_chance(rows: Sequence[Row], *, val_per_class: Sequence[int]) -> GuardResult:
+def stuck_at_chance(rows: Sequence[Row], *, val_per_class: Sequence[int], recipe: Recipe) -> GuardResult:
     """Whether val accuracy is above what always naming the largest class gives, by three standard errors."""
     name = "stuck-at-chance"
     graded = [row for row in rows if "val/accuracy" in row]
@@ -63,8 +64,8 @@ def stuck_at_chance(rows: Sequence[Row], *, val_per_class: Sequence[int]) -> Gua
         "The loss falls and val learns nothing: labels shuffled against images, or pixels in the wrong order. "
         "snellen doctor DATA looks for both."
         if learnt else
-        "Nothing is learnt at all: ten times less, then ten times more learning rate, --set optimizer.lr=…; if the "
-        "loss does not move either way, snellen doctor DATA.",
+        f"Nothing is learnt at all: ten times less learning rate, {rates_times(recipe, 0.1)}, then ten times more, "
+        f"{rates_times(recipe, 10)}; if the loss does not move either way, snellen doctor DATA.",
         "error",
     )  # fmt: skip
 

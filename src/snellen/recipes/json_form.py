@@ -115,6 +115,17 @@ def _changed(recipe: Recipe, pairs: Iterable[tuple[str, Any]]) -> Recipe:
     return changed if changed == recipe else changed.replace(expect=None)
 
 
+def rates(recipe: Recipe) -> dict[str, float]:
+    """The learning rates of a recipe as `--set` spells them, such as {"optimizer.lr": 0.1}; Muon has three."""
+    names = (each.name for each in dataclasses.fields(recipe.optimizer))
+    return {f"optimizer.{n}": float(getattr(recipe.optimizer, n)) for n in names if n == "lr" or n.endswith("_lr")}
+
+
+def rates_times(recipe: Recipe, factor: float) -> str:
+    """The option that multiplies every learning rate of a recipe, such as "--set optimizer.lr=0.05"."""
+    return "--set " + " ".join(f"{name}={factor * rate:.2g}" for name, rate in rates(recipe).items())
+
+
 def _assign(content: dict[str, Any], key: str, value: Any, turned_on: set[str]) -> None:
     """Put `value` where `key` says. A part that is off is turned on, the rest of it by default."""
     *parents, last = key.split(".")

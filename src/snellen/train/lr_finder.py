@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from snellen.errors import InvalidSetting
+from snellen.recipes.json_form import rates
 from snellen.recipes.recipe import Recipe
 from snellen.train.setup import TrainingSetup
 from snellen.train.training import Training
@@ -39,13 +40,7 @@ class RangeTest:
 
     def suggestion(self, recipe: Recipe) -> dict[str, float]:
         """The recipe's rates at the steepest fall, as `--set` settings, to two digits."""
-        return {f"optimizer.{name}": float(f"{self.steepest * rate:.2g}") for name, rate in rates(recipe).items()}
-
-
-def rates(recipe: Recipe) -> dict[str, float]:
-    """The learning rates of a recipe by the name of their field, such as {"lr": 0.1}."""
-    names = [each.name for each in fields(recipe.optimizer) if each.name == "lr" or each.name.endswith("_lr")]
-    return {name: float(getattr(recipe.optimizer, name)) for name in names}
+        return {name: float(f"{self.steepest * rate:.2g}") for name, rate in rates(recipe).items()}
 
 
 def range_test(

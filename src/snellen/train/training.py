@@ -18,6 +18,7 @@ from snellen.augment.batched import resize_side, to_float
 from snellen.errors import InvalidSetting, TrainingDiverged
 from snellen.models.device import return_freed_memory
 from snellen.models.normalized import Classifier
+from snellen.recipes.json_form import rates_times
 from snellen.recipes.recipe import Muon
 from snellen.train.batches import Batch, Batches
 from snellen.train.data_pruning import Pruning
@@ -186,7 +187,7 @@ class Training:
             if not math.isfinite(loss):
                 raise TrainingDiverged(
                     f"The loss became {loss} by step {self.steps_done}. The weights of the best epoch so far are "
-                    "kept. Lower the learning rate, for example with half of it: --set optimizer.lr=…"
+                    f"kept. Lower the learning rate, for example to half of it: {rates_times(self.setup.recipe, 0.5)}"
                 )
 
     def end_epoch(self, seconds: float) -> None:
