@@ -99,6 +99,12 @@ def test_any_name_is_a_name(birds: Path, name: str) -> None:
     assert all("\n" not in text for text in (*listing.class_names, *(one.name for one in listing.found)))
 
 
+def test_a_name_is_made_printable_once(birds: Path) -> None:
+    (birds / "a\u202eb").mkdir()
+    with pytest.raises(DataError, match=r"The class folder 'a\\u202eb' in .* is empty"):
+        list_pictures(birds)
+
+
 def test_a_name_that_is_no_unicode_is_escaped(birds: Path) -> None:
     folder = os.fsencode(birds) + b"/caf\xe9"
     os.mkdir(folder)

@@ -46,7 +46,7 @@ def pictures(format: str) -> st.SearchStrategy[bytes]:
     return st.one_of(whole, own, cut, st.binary(max_size=200))
 
 
-for _format in ("JPEG", "PNG", "WEBP", "GIF", "BMP"):
+for _format in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF"):
     schemathesis.openapi.media_type(f"image/{_format.lower()}", pictures(_format))
 
 

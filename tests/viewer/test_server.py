@@ -103,7 +103,7 @@ def test_too_many_pixels_are_413_before_they_are_decoded(viewer: Any, size: tupl
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.9])
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "BMP", "WEBP"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "AVIF"])
 def test_a_broken_picture_is_422_in_one_sentence(
     viewer: Any, rng: np.random.Generator, format: str, kept: float
 ) -> None:
@@ -123,7 +123,7 @@ def test_an_empty_file_is_422(viewer: Any) -> None:
 
 def test_random_damage_is_never_an_error_of_ours(viewer: Any, rng: np.random.Generator) -> None:
     picture = Image.fromarray(rng.integers(0, 256, (24, 24, 3), dtype=np.uint8))
-    for format in ("JPEG", "PNG", "GIF", "BMP", "WEBP"):
+    for format in ("JPEG", "PNG", "GIF", "BMP", "WEBP", "AVIF"):
         whole = encoded(picture, format)
         for _ in range(8):
             damaged = bytearray(whole)

@@ -68,7 +68,7 @@ STRANGE = {
 
 @pytest.mark.parametrize("kind", STRANGE)
 def test_what_is_no_picture_of_ours_is_415_in_one_sentence(viewer: Any, kind: str) -> None:
-    for path, formats in (("/answer", "JPEG, PNG, WEBP, GIF, BMP"), ("/explain", "PNG")):
+    for path, formats in (("/answer", "JPEG, PNG, WEBP, GIF, BMP, AVIF"), ("/explain", "PNG")):
         response = viewer.post(path, STRANGE[kind], **{"content-type": "image/png"})
         assert response.status_code == 415
         assert response.text.startswith(f"The picture is not a picture Snellen reads ({formats}).")
@@ -96,7 +96,7 @@ def test_a_picture_is_judged_by_its_content_and_answered_as_json(viewer: Any, ki
 
 
 @pytest.mark.parametrize("behind", ["zip that climbs", "html", "svg", "pdf", "elf"])
-@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "WEBP", "BMP"])
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "AVIF"])
 def test_of_a_file_that_is_two_things_only_the_picture_comes_back(viewer: Any, format: str, behind: str) -> None:
     response = viewer.post("/answer", encoded(format, (40, 40)) + STRANGE[behind])
     assert response.status_code == 200

@@ -143,7 +143,7 @@ def test_a_file_that_is_no_picture_is_a_sentence_and_the_next_one_is_answered(
     tab = visit(viewer)
     status = tab.locator("[role=status]")
     tab.set_input_files(".from-disk", {"name": "a.png", "mimeType": "image/png", "buffer": b"<svg onload=alert(1)>"})
-    expect(status).to_have_text("The picture is not a picture Snellen reads (JPEG, PNG, WEBP, GIF, BMP).")
+    expect(status).to_have_text("The picture is not a picture Snellen reads (JPEG, PNG, WEBP, GIF, BMP, AVIF).")
     tab.set_input_files(".from-disk", {**letter, "buffer": letter["buffer"][:200]})
     expect(status).to_contain_text("The picture is broken and cannot be read")
     tab.set_input_files(".from-disk", letter)

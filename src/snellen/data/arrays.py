@@ -54,7 +54,7 @@ def from_arrays(
     known = _labels(test[1], f"{name}, test")
     strange = sorted(set(known.tolist()) - set(values.tolist()), key=str)
     if strange:
-        raise DataError(f"{name}: {strange[0]!r} is a label of the test set and of no training image.")
+        raise DataError(f"{name}: '{strange[0]}' is a label of the test set and of no training image.")
     sealed = _labeled(test[0], np.searchsorted(values, known), names, name)
     if sealed.image_shape != train.image_shape:
         raise DataError(f"{name}: test images are {sealed.image_shape}, training images {train.image_shape}.")

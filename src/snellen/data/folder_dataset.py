@@ -181,7 +181,7 @@ def _require_enough(listing: Listing, stored: Stored, parts: NDArray[np.int64]) 
             count, broken = train + val, _broken(listing, stored, label)
             reasons = f" Not readable: {'; '.join(broken[:_NAMED_REASONS])}." if broken else ""
             raise BadSplit(
-                f"Class {name!r} has {count} readable picture{'' if count == 1 else 's'} to learn from and to choose "
+                f"Class '{name}' has {count} readable picture{'' if count == 1 else 's'} to learn from and to choose "
                 f"by; it takes at least {1 if given else '2 different ones'}. Add pictures, or take the class out."
                 + reasons
             )

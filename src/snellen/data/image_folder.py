@@ -117,7 +117,7 @@ def _list_parts(root: Path, folders: dict[str, Path], parts: dict[str, Part], le
         if any(map(_is_picture, _files_below(folders[name], Counter(), root))):
             train = shown(next(name for name, part in parts.items() if part == "train"))
             raise DataError(
-                f"{shown(root)} has {train!r} beside {shown(name)!r}: is one a part and the other a class? "
+                f"{shown(root)} has {train!r} beside '{shown(name)}': is one a part and the other a class? "
                 "Move what does not belong away, or describe the pictures in a table with columns path, label and "
                 "split."
             )

@@ -161,7 +161,7 @@ def make_listing(
     names = _ordered(learned, class_order)
     if len(names) < 2:
         raise BadSplit(
-            f"{shown(root)} has one class only, {names[0]!r} ({layout}); a classifier needs pictures of at least two."
+            f"{shown(root)} has one class only, '{names[0]}' ({layout}); a classifier needs pictures of at least two."
         )
     number = {name: place for place, name in enumerate(names)}
     labels = tuple(number[entry.label] for entry in entries)
@@ -266,7 +266,10 @@ def label_of(value: Any, declared: Sequence[str] = ()) -> str:
 
 
 def shown(path: Path | str) -> str:
-    """A path or name that can be printed and stored: bytes that are no UTF-8 and control characters are escaped."""
+    """A path or name that can be printed and stored: bytes that are no UTF-8 and control characters are escaped.
+
+    Once, where it is read; nothing that shows it escapes it again (so it is quoted by '', not by `repr`).
+    """
     text = os.fspath(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
@@ -296,7 +299,7 @@ def _ordered(names: set[str], declared: Sequence[str]) -> tuple[str, ...]:
 
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(repr(name) for name in names[:3]) + more
+    return ", ".join(f"'{name}'" for name in names[:3]) + more
 
 
 def _stamp(path: Path) -> str:

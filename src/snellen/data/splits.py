@@ -116,7 +116,7 @@ def _require_room(images: LabeledImages, wanted: int) -> None:
     for name, count in zip(images.class_names, images.counts.tolist(), strict=True):
         if count < 2:
             raise BadSplit(
-                f"val split: class {name!r} has {count} image{'' if count == 1 else 's'} in {images.name}; "
+                f"val split: class '{name}' has {count} image{'' if count == 1 else 's'} in {images.name}; "
                 "a split needs at least 2 (one to learn, one to judge). Add images or leave the class out."
             )
     least, most = images.num_classes, len(images) - images.num_classes

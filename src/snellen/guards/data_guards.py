@@ -83,8 +83,8 @@ def class_balance(images: LabeledImages) -> GuardResult:
     if counts[most] == counts[least]:
         return GuardResult(name, True, f"Each of the {images.num_classes} classes has {counts[most]:,} images.")
     evidence = (
-        f"{images.class_names[least]!r} has {counts[least]:,} images, {images.class_names[most]!r} {counts[most]:,}; "
-        f"always answering {images.class_names[most]!r} is right for {100 * share:.1f} %."
+        f"'{images.class_names[least]}' has {counts[least]:,} images, '{images.class_names[most]}' {counts[most]:,}; "
+        f"always answering '{images.class_names[most]}' is right for {100 * share:.1f} %."
     )
     weights = images.balanced_weights
     shown = ", ".join(f"{images.class_names[k]} {weights[k]:.3g}" for k in np.argsort(-weights)[:5])

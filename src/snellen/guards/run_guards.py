@@ -129,7 +129,7 @@ def class_answers(predictions: Predictions) -> GuardResult:
     scores = class_scores(predictions)
     silent = [row.name for row in scores if row.support >= _LEAST_PER_CLASS and not row.predicted]
     evidence = (
-        f"Accuracy {plain}, mean over classes {100 * balanced:.1f} %, always {largest!r} {100 * share.value:.1f} %; "
+        f"Accuracy {plain}, mean over classes {100 * balanced:.1f} %, always '{largest}' {100 * share.value:.1f} %; "
         + (f"never answered: {', '.join(silent)}." if silent else "every class is answered.")
     )
     return judged(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snellen.data.labeled_images import LabeledImages
-from snellen.data.pictures import Fit, PictureForm, read_with_notes, square_of
+from snellen.data.pictures import FORMATS, Fit, PictureForm, read_with_notes, square_of
 from snellen.errors import InvalidSetting
 from snellen.inspect.features import Features, features_of
 from snellen.inspect.layers import Layer, layers_of
@@ -30,8 +30,8 @@ from snellen.report.layer_views import InspectedModel, views_of_pictures
 from snellen.report.page import learned_pictures
 from snellen.runs.run import Run
 
-UPLOADED = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
-"""Formats taken from a browser; TIFF, which may hold almost anything, is read from the disk only."""
+UPLOADED = tuple(name for name in FORMATS if name not in ("TIFF", "PPM"))
+"""Formats taken from a browser, where none writes PPM; TIFF, which may hold almost anything, is read from disk only."""
 MAX_PIXELS = 16_000_000
 _TOP = 5
 _PREVIEW = 480  # pixels of the longer side of what the page shows again
