@@ -1,10 +1,13 @@
-"""The first noun: what it says of its own classes."""
+"""The first noun: what it says of its classes; what is taken out of it, neighbours in place, the rest copied."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from snellen.data.labeled_images import LabeledImages
 
@@ -12,3 +15,37 @@ from snellen.data.labeled_images import LabeledImages
 def test_balanced_weights_give_each_class_the_same_say(few_images: LabeledImages) -> None:
     uneven = replace(few_images, labels=np.repeat([0, 1], (15, 45)))  # none of the third class
     np.testing.assert_allclose(uneven.balanced_weights * uneven.counts, [60 / 3, 60 / 3, 0])
+
+
+def numbered(count: int = 12) -> LabeledImages:
+    pixels = np.broadcast_to(np.arange(count, dtype=np.uint8)[:, None, None, None], (count, 4, 4, 3)).copy()
+    labels = np.arange(count, dtype=np.int64) % 2
+    hashes = np.arange(count, dtype=np.uint64) * np.uint64(7)
+    return LabeledImages(pixels, labels, ("a", "b"), np.arange(100, 100 + count), "all", "n", hashes)
+
+
+@given(st.lists(st.integers(0, 11), max_size=12))
+def test_whatever_is_taken_pixels_labels_ids_and_hashes_stay_together(places: list[int]) -> None:
+    images = numbered()
+    taken = images.take(np.array(places, dtype=np.int64), "train")
+    assert taken.images[:, 0, 0, 0].tolist() == places
+    assert taken.labels.tolist() == [place % 2 for place in places]
+    assert taken.ids.tolist() == [100 + place for place in places]
+    assert taken.identities.tolist() == [7 * place for place in places]
+
+
+@pytest.mark.parametrize(
+    ("places", "view"),
+    [([2, 3, 4], True), (list(range(12)), True), ([4, 3, 2], False), ([2, 4], False), ([2, 2, 4], False), ([5], False)],
+)
+def test_neighbours_are_a_view(places: list[int], view: bool) -> None:
+    images = numbered()
+    taken = images.take(np.array(places, dtype=np.int64), "train")
+    assert np.shares_memory(taken.images, images.images) == view
+
+
+def test_pictures_are_known_by_their_files_where_there_are_files() -> None:
+    images = numbered()
+    assert images.identities.tolist() == [7 * place for place in range(12)]
+    without = replace(images, source_hashes=None)
+    assert without.identities.tolist() == without.content_hashes.tolist()

@@ -25,21 +25,21 @@ OF_GRADING = (
         "predict/predict.py",
         "yield weight / 2, window\n        yield weight / 2, window.flip(-1)",
         "yield weight, window\n        yield weight, window.flip(-1)",
-        ("predict/test_tta.py::test_weights_sum_to_one_and_there_are_as_many_views_as_stated",),
+        ("predict/test_predict.py::test_weights_sum_to_one_and_there_are_as_many_views_as_stated",),
     ),
     Mutant(
         "mirror-view-missing",
         "predict/predict.py",
         "yield weight / 2, window.flip(-1)",
         "yield weight / 2, window",
-        ("predict/test_tta.py::test_every_window_comes_with_its_mirror_image_at_the_same_weight",),
+        ("predict/test_predict.py::test_every_window_comes_with_its_mirror_image_at_the_same_weight",),
     ),
     Mutant(
         "shift-view-missing",
         "predict/predict.py",
         "corners, weight = [(0, 0), (far, far)], 0.25",
         "corners, weight = [(0, 0), (0, 0)], 0.25",
-        ("predict/test_tta.py::test_shift_is_half_the_image_and_a_quarter_for_each_step_along_the_diagonal",),
+        ("predict/test_predict.py::test_shift_is_half_the_image_and_a_quarter_for_each_step_along_the_diagonal",),
     ),
     Mutant(
         "views-for-the-most-confident",
@@ -116,14 +116,14 @@ OF_GRADING = (
         "metrics/calibration.py",
         'if val.split != "val":',
         'if val.split == "new":',
-        ("metrics/test_temperature.py::test_any_split_but_val_is_refused",),
+        ("metrics/test_calibration_temperature.py::test_any_split_but_val_is_refused",),
     ),
     Mutant(
         "temperature-multiplies",
         "metrics/calibration.py",
         "logits=(predictions.logits / np.float32(temperature))",
         "logits=(predictions.logits * np.float32(temperature))",
-        ("metrics/test_temperature.py::test_a_planted_temperature_is_found_again",),
+        ("metrics/test_calibration_temperature.py::test_a_planted_temperature_is_found_again",),
     ),
     Mutant(
         "batch-norm-folded-without-its-mean",
@@ -230,14 +230,14 @@ OF_GRADING = (
         "data/ledger.py",
         "numbers[line.hash] = len(seen)",
         "numbers[line.hash] = len(seen) - 1",
-        ("data/test_look_numbers.py::test_each_other_model_is_a_new_look_and_the_first_stays_the_first",),
+        ("data/test_ledger_look_numbers.py::test_each_other_model_is_a_new_look_and_the_first_stays_the_first",),
     ),
     Mutant(
         "the-same-weights-are-a-new-look",
         "data/ledger.py",
         "not any(weights <= earlier for earlier in seen):",
         "weights not in seen[:-1]:",
-        ("data/test_look_numbers.py::test_the_same_weights_again_are_no_new_look",),
+        ("data/test_ledger_look_numbers.py::test_the_same_weights_again_are_no_new_look",),
     ),
     Mutant(
         "ledger-written-without-its-lock",
@@ -297,7 +297,9 @@ OF_GRADING = (
         "data/ledger.py",
         "elif before not in earlier:",
         "elif before is not None and before not in known:",
-        ("data/test_look_numbers.py::test_a_ledger_in_another_order_is_not_whole_and_the_third_look_stays_the_third",),
+        (
+            "data/test_ledger_look_numbers.py::test_a_ledger_in_another_order_is_not_whole_and_the_third_look_stays_the_third",
+        ),
     ),
     # Exports
     Mutant(

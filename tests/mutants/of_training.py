@@ -135,7 +135,7 @@ OF_TRAINING = (
         "train/optimizers.py",
         "direction = p.grad.add(buffer, alpha=momentum)",
         "direction = buffer.clone()",
-        ("train/test_muon.py::test_one_step_is_the_one_written_by_hand",),
+        ("train/test_optimizers_muon.py::test_one_step_is_the_one_written_by_hand",),
     ),
     Mutant(
         "early-layers-learn-fastest",
@@ -192,14 +192,18 @@ OF_TRAINING = (
         "train/optimizers.py",
         "elif (step - self._start) % self._settings.every_steps == 0:",
         "elif (step - self._start) % self._settings.every_steps == 1:",
-        ("train/test_average.py::test_the_weights_are_pulled_to_their_mean_every_few_steps_after_the_start",),
+        (
+            "train/test_optimizers_average.py::test_the_weights_are_pulled_to_their_mean_every_few_steps_after_the_start",
+        ),
     ),
     Mutant(
         "lookahead-weight-swapped",
         "train/optimizers.py",
         "self.mean[name].lerp_(value, self._settings.weight)",
         "self.mean[name].lerp_(value, 1 - self._settings.weight)",
-        ("train/test_average.py::test_the_weights_are_pulled_to_their_mean_every_few_steps_after_the_start",),
+        (
+            "train/test_optimizers_average.py::test_the_weights_are_pulled_to_their_mean_every_few_steps_after_the_start",
+        ),
     ),
     Mutant(
         "ema-decay-swapped",
@@ -207,7 +211,7 @@ OF_TRAINING = (
         "get_ema_multi_avg_fn(decay)",
         "get_ema_multi_avg_fn(1 - decay)",
         (
-            "train/test_average.py::test_the_moving_average_begins_with_the_first_trained_weights_and_keeps_its_fraction",
+            "train/test_optimizers_average.py::test_the_moving_average_begins_with_the_first_trained_weights_and_keeps_its_fraction",
         ),
     ),
     Mutant(
@@ -216,7 +220,7 @@ OF_TRAINING = (
         "use_buffers=True",
         "use_buffers=False",
         (
-            "train/test_average.py::test_the_moving_average_begins_with_the_first_trained_weights_and_keeps_its_fraction",
+            "train/test_optimizers_average.py::test_the_moving_average_begins_with_the_first_trained_weights_and_keeps_its_fraction",
         ),
     ),
     Mutant(

@@ -56,6 +56,7 @@ def test_what_goes_on_from_a_checkpoint_equals_what_never_stopped_to_the_bit(
 
 
 def test_loading_and_saving_again_gives_the_same_content(tmp_path: Path, recipe: Recipe, tiny_dataset: Dataset) -> None:
+    recipe = recipe.replace(data_pruning=DataPruning())
     training = new(recipe, tiny_dataset)
     advance(training, 3)
     training.best_accuracy, training.best_epoch, training.images_seen, training.seconds = 0.1 + 0.2, 7, 24, 1 / 3
@@ -183,14 +184,7 @@ def test_the_memory_of_losses_must_be_that_of_these_images(
     tmp_path: Path, tiny_recipe: Recipe, tiny_dataset: Dataset
 ) -> None:
     recipe = tiny_recipe.replace(data_pruning=DataPruning())
-    training = new(recipe, tiny_dataset)
-    assert training.pruning is not None
-    training.pruning.note(torch.tensor([3, 5]), torch.tensor([0.25, 0.5]))
-    save_checkpoint(training, tmp_path / "state.safetensors")
-    again = new(recipe, tiny_dataset)
-    load_checkpoint(again, tmp_path / "state.safetensors")
-    assert again.pruning is not None
-    assert torch.equal(again.pruning.losses, training.pruning.losses)
+    save_checkpoint(new(recipe, tiny_dataset), tmp_path / "state.safetensors")
     few = Dataset("few", tiny_dataset.train.take(np.arange(200), "all"), None, "here")
     with pytest.raises(RunError, match="does not fit this run"):
         load_checkpoint(new(recipe, few), tmp_path / "state.safetensors")
