@@ -253,7 +253,7 @@ def test_what_is_not_there_is_refused_with_a_way_out(contexts: Contexts, own_run
     with pytest.raises(RunError, match="snellen evaluate"):
         trace(dataclasses.replace(context, stored=dataclasses.replace(context.stored, ids=context.stored.ids + 10_000)))
     (own_run.folder / "weights.safetensors").unlink()
-    with pytest.raises(RunError, match="no weights yet"):
+    with pytest.raises(RunError, match="has no weights"):
         context_of(own_run, images_of(own_run, tiny_dataset))
 
 

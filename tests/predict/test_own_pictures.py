@@ -69,7 +69,7 @@ def test_without_a_readable_picture_no_model_is_needed(own_run: Run, tmp_path: P
 
 def test_a_run_without_weights_is_refused(own_run: Run, letters: list[Path]) -> None:
     (own_run.folder / "weights.safetensors").unlink()
-    with pytest.raises(RunError, match="has no weights yet"):
+    with pytest.raises(RunError, match="has no weights"):
         predict_pictures(own_run, letters)
 
 
