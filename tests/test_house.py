@@ -39,7 +39,7 @@ LAYERS = (
 )
 PLACE = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
 LONGEST_FILE, LONGEST_FUNCTION = 400, 50
-MOST_FILES, MOST_LINES = 190, 25_650
+MOST_FILES, MOST_LINES = 200, 27_000
 """Of the package. What comes in takes the place of something; for a new feature both are raised by a decision that says
 so in docs/decisions, and never in passing."""
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "core", "base", "manager"}
@@ -229,7 +229,7 @@ FORBIDDEN = (
     "pty.spawn", "shutil.unpack_archive", "code", "runpy",
 )  # fmt: skip
 """Calls by full name, or by the module that all of them belong to."""
-SAFE = {"numpy.load": ("allow_pickle", "False")}
+SAFE = {"numpy.load": ("allow_pickle", "False"), "torch.load": ("weights_only", "True")}
 """Those that one option makes harmless."""
 
 

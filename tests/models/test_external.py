@@ -63,7 +63,7 @@ def test_what_cannot_be_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None
         made("torchvision:resnet18", channels=1)
     with pytest.raises(InvalidSetting, match="which has widths of its own"):
         made("timm:resnet18", widths=(8, 8))
-    with pytest.raises(InvalidSetting, match="resnet18 is our own and has no published weights"):
+    with pytest.raises(InvalidSetting, match="nobody has published weights for resnet18"):
         made("resnet18", pretrained=True)
 
     def missing(name: str) -> None:

@@ -44,8 +44,8 @@ OF_DATA = (
     Mutant(
         "labels-beside-the-wrong-images",
         "train/batches.py",
-        "self._labels.index_select(0, at)",
-        "self._labels.index_select(0, at.sort()[0])",
+        "self._labels.index_select(0, mine)",
+        "self._labels.index_select(0, mine.sort()[0])",
         ("train/test_batches.py::test_labels_stay_with_their_images",),
     ),
     # Normalisation

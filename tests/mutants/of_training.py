@@ -104,8 +104,8 @@ OF_TRAINING = (
     Mutant(
         "every-worker-takes-the-first-share",
         "train/batches.py",
-        "self._made(positions[rank::workers]",
-        "self._made(positions[::workers]",
+        "positions[rank::workers], draws",
+        "positions[::workers], draws",
         ("train/test_ddp.py::test_shares_of_a_batch_make_the_batch",),
     ),
     Mutant(
@@ -118,8 +118,8 @@ OF_TRAINING = (
     Mutant(
         "no-weight-decay-on-biases-and-norms",  # our SGD decays everything, as the lesson does
         "train/optimizers.py",
-        'groups: list[dict[str, Any]] = [{"params": everything}]',
-        'groups: list[dict[str, Any]] = [{"params": [p for p in everything if p.ndim > 1]}, '
+        'return [{"params": everything}]',
+        'return [{"params": [p for p in everything if p.ndim > 1]}, '
         '{"params": [p for p in everything if p.ndim < 2], "weight_decay": 0.0}]',
         ("train/test_optimizers.py::test_sgd_is_the_one_written_by_hand",),
     ),
@@ -284,9 +284,9 @@ OF_TRAINING = (
     ),
     Mutant(
         "val-looked-at-in-bf16",
-        "train/recorder.py",
-        "val, bf16 = setup.splits.val, setup.compute.bf16",
-        "val, bf16 = setup.splits.val, True",
+        "train/training.py",
+        "self.graded, images, bf16=self.setup.compute.bf16",
+        "self.graded, images, bf16=True",
         ("train/test_fit.py::test_the_row_of_the_best_epoch_is_what_the_saved_weights_give",),
     ),
     Mutant(

@@ -71,7 +71,7 @@ def recipe(**changes: Any) -> Recipe:
         ),
         (lambda: recipe(epochs="a"), "epochs='a' is not possible: a number"),
         (lambda: recipe(widths=3), "widths=3 is not possible: a list of a whole number"),
-        (lambda: recipe(optimizer=3), "optimizer=3 is not possible: SGD or Muon"),
+        (lambda: recipe(optimizer=3), "optimizer=3 is not possible: SGD or AdamW or Muon"),
         (lambda: Augment(crop_pixels="4"), "augment.crop_pixels='4' is not possible: a whole number"),
         (lambda: Average(after=1.0), "average.after=1.0"),
         (lambda: Average(after=0.5, every_steps=0), "average.every_steps=0"),

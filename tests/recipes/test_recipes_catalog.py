@@ -13,7 +13,6 @@ from snellen.errors import InvalidSetting, UnknownName
 from snellen.recipes.catalog import RECIPES, default_recipe, find_recipe
 from snellen.recipes.recipe import SGD, Augment, Muon, Recipe, Schedule
 from snellen.serialize import to_json
-from snellen.train.batches import Batch
 from snellen.train.setup import prepare
 from snellen.train.training import Training
 
@@ -97,10 +96,10 @@ def test_each_recipe_builds_its_model_and_one_step_changes_every_trained_weight(
     training = Training(
         prepare(recipe, tiny_dataset, seed=0, device="cpu", precision="fp32"), schedule=lambda step: 1.0
     )
-    model = training.model.train()
+    batch = next(training.batches())
+    model = training.model
     before = {key: value.clone() for key, value in model.named_parameters()}
-    images = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    loss = training.step(Batch(images, torch.arange(8) % 10, None, torch.arange(8)))
+    loss = training.step(batch)
     assert torch.isfinite(loss)
     for key, value in model.named_parameters():
         assert torch.isfinite(value).all()

@@ -22,6 +22,7 @@ from torch.nn import functional
 from snellen.augment.draws import Draws, taken
 from snellen.augment.erasing import erase
 from snellen.augment.randaugment import blend_, grey, operate
+from snellen.augment.resized_crop import resize_windows
 from snellen.errors import InvalidSetting
 
 
@@ -33,7 +34,7 @@ def to_device(draws: Draws[NDArray[Any]], device: torch.device | str) -> Draws[T
 def augment_batch(images: Tensor, draws: Draws[Tensor]) -> Tensor:
     """Change each image by its own draws; what two images do together is `mixing.mix`.
 
-    In this order: crop, mirror, RandAugment's operations, colour jitter, random erasing.
+    In this order: crop, mirror, resized crop, RandAugment's operations, colour jitter, random erasing.
 
     Args:
         images: (B, H, W, C) uint8, C is 1 or 3.
@@ -46,6 +47,8 @@ def augment_batch(images: Tensor, draws: Draws[Tensor]) -> Tensor:
         InvalidSetting: the padding is not smaller than the image.
     """
     batch = to_float(_crop_and_mirror(images, draws))
+    if draws.windows is not None:
+        batch = resize_windows(batch, draws.windows)
     if draws.operations is not None:
         batch = operate(batch, draws.operations)
     if draws.brightness is not None:

@@ -19,6 +19,7 @@ from snellen.augment.erasing import Rectangles, draw_rectangles
 from snellen.augment.mixing import Mixes, draw_mixes
 from snellen.augment.randaugment import Operations, draw_operations
 from snellen.augment.random_streams import Array, Kind, below, fractions, random_words
+from snellen.augment.resized_crop import Windows, draw_windows
 from snellen.recipes.recipe import Augment
 
 
@@ -34,6 +35,7 @@ class OneDraw(NamedTuple):
         operations: RandAugment's operations with their signs, and their magnitude; None where off.
         rectangle: area, aspect, down and right of what is painted over, as in `Rectangles`; None where nothing is.
         mix: own, cut, down and right as in `Mixes`; None where off. Not applied by `augment_one`, which has one image.
+        window: area, aspect, down and right of what is enlarged to the whole size, as in `Windows`; None where off.
     """
 
     pad: int
@@ -46,6 +48,7 @@ class OneDraw(NamedTuple):
     operations: tuple[tuple[tuple[int, float], ...], int] | None = None
     rectangle: tuple[np.float32, np.float32, np.float32, np.float32] | None = None
     mix: tuple[np.float32, bool, np.float32, np.float32] | None = None
+    window: tuple[np.float32, np.float32, np.float32, np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Draws(Generic[Array]):
         operations: RandAugment's, or None where off.
         rectangles: of random erasing, or None where off.
         mixes: of mixup and CutMix, or None where off.
+        windows: of the resized crop, or None where off.
     """
 
     pad: int
@@ -73,6 +77,7 @@ class Draws(Generic[Array]):
     operations: Operations[Array] | None = None
     rectangles: Rectangles[Array] | None = None
     mixes: Mixes[Array] | None = None
+    windows: Windows[Array] | None = None
 
     def __len__(self) -> int:
         return len(self.flip)
@@ -91,6 +96,8 @@ class Draws(Generic[Array]):
             one = one._replace(rectangle=(box.area[index], box.aspect[index], box.down[index], box.right[index]))
         if (mixed := self.mixes) is not None:
             one = one._replace(mix=(mixed.own[index], bool(mixed.cut[index]), mixed.down[index], mixed.right[index]))
+        if (seen := self.windows) is not None:
+            one = one._replace(window=(seen.area[index], seen.aspect[index], seen.down[index], seen.right[index]))
         return one
 
     def at(self, positions: Array) -> Draws[Array]:
@@ -140,6 +147,7 @@ def draw(augment: Augment, *, seed: int, epoch: int, count: int) -> Draws[NDArra
         operations=draw_operations(rounds, magnitude, **stream) if rounds else None,
         rectangles=draw_rectangles(augment.erase, **stream) if augment.erase else None,
         mixes=draw_mixes(augment.mixup, augment.cutmix, **stream) if mixing else None,
+        windows=draw_windows(augment.resized_crop, **stream) if augment.resized_crop else None,
     )
 
 

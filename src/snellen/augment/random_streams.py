@@ -32,6 +32,7 @@ class Kind(IntEnum):
     OPERATION = 6
     ERASE = 7
     MIX = 8
+    WINDOW = 9
 
 
 def random_words(seed: int, epoch: int, kind: Kind, count: int) -> NDArray[np.uint64]:

@@ -74,12 +74,30 @@ def augment_one(image: NDArray[np.uint8], draw: OneDraw) -> NDArray[np.float32]:
     if draw.flip:
         moved = mirror(moved)
     as_fraction = moved.astype(np.float32) / np.float32(255)
+    if draw.window is not None:
+        as_fraction = enlarge_window(as_fraction, *draw.window)
     if draw.operations is not None:
         kinds, magnitude = draw.operations
         for number, sign in kinds:
             as_fraction = operate_one(as_fraction, number, sign, magnitude)
     done = jitter(as_fraction, brightness=draw.brightness, contrast=draw.contrast, saturation=draw.saturation)
     return done if draw.rectangle is None else erase_one(done, *draw.rectangle)
+
+
+def enlarge_window(
+    image: NDArray[np.float32], area: np.float32, aspect: np.float32, down: np.float32, right: np.float32
+) -> NDArray[np.float32]:
+    """(H, W, C) float32: a window at the size of the image; the numbers mean what `resized_crop.Windows` says."""
+    for axis, place, stretch in ((0, down, aspect), (1, right, np.float32(1) / aspect)):
+        size, pixels = image.shape[axis], np.float32(image.shape[0] * image.shape[1])
+        side = int(np.clip(np.round(np.sqrt(area * pixels * stretch)), 1, size))
+        start = min(int(place * np.float32(size - side + 1)), size - side)
+        at = np.clip((np.arange(size) + 0.5) * side / size - 0.5, 0, side - 1)  # middles of the new pixels, in old ones
+        before = np.floor(at).astype(int)
+        after = np.minimum(before + 1, side - 1)
+        share = (at - before).astype(np.float32).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
+        image = (1 - share) * image.take(start + before, axis) + share * image.take(start + after, axis)
+    return image
 
 
 def erase_one(

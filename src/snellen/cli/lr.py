@@ -37,8 +37,8 @@ def run(args: Args) -> int:
     from snellen.train.setup import prepare
 
     progress = Progress(quiet=args.json)
-    dataset = args.load(args.dataset, progress)
     recipe = args.chosen_recipe(args.dataset)
+    dataset = args.load(args.dataset, progress, side=recipe.side)
     setup = prepare(recipe, dataset, seed=args.seed, device=args.device, precision=args.precision)
     bar = Progress(quiet=args.json, brief=True)  # no epoch ends here
     bar.begin(steps=args.steps, done=0, images_per_step=recipe.batch_size)

@@ -73,8 +73,8 @@ class OfPage(AboutRuns):
 class OwnPictures:
     """How your own pictures are read; without effect, and refused, for data sets known by name."""
 
-    size: int = 64
-    """Pixels of the square that each picture becomes."""
+    size: int | None = None
+    """Pixels of the square that each picture becomes; else the recipe's side."""
     fit: Literal["crop", "pad", "squash"] = "crop"
     """How a picture becomes square: the middle, with grey bars, or stretched."""
     test_fraction: float = 0.0
@@ -92,8 +92,8 @@ class AboutData(AsJson):
     own_pictures: OwnPictures = field(default_factory=OwnPictures)
     """How your own pictures are read; for other data without effect, and refused."""
 
-    def load(self, name: str, progress: Progress, *, download: bool = False) -> Dataset:
-        """The data called `name`, their fetching and decoding shown while they last.
+    def load(self, name: str, progress: Progress, *, side: int = 64, download: bool = False) -> Dataset:
+        """The data called `name`, their fetching and decoding shown while they last; own pictures at `side` pixels.
 
         Raises:
             DataError: they are nowhere, or cannot be read.
@@ -105,7 +105,9 @@ class AboutData(AsJson):
         own = self.own_pictures
         options = ImageOptions(own.size, own.fit, own.test_fraction, own.strict)
         shown, decoding = progress.download, progress.decoding
-        return load(name, data=self.data, download=download, progress=shown, options=options, decoding=decoding)
+        return load(
+            name, data=self.data, download=download, progress=shown, options=options, side=side, decoding=decoding
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,7 +78,7 @@ def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
     )  # fmt: skip
     progress = Progress(quiet=args.json or not workers.first)
     with workers.one_before_the_others():
-        dataset = args.load(dataset_name, progress, download=args.download)
+        dataset = args.load(dataset_name, progress, side=recipe.side, download=args.download)
     progress.about(dataset.about)
     if seconds is not None:
         recipe = fit_into(recipe, dataset, options, seconds=seconds, progress=progress)

@@ -17,6 +17,7 @@ from snellen.data.eyechart import make_eyechart
 from snellen.data.folder_dataset import ImageOptions, load_folder
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.picture_cache import Progress as Decoding
+from snellen.data.pictures import PictureForm
 from snellen.data.pixel_statistics import measure
 from snellen.data.shards import SHARD_ENDINGS
 from snellen.data.splits import split, split_final
@@ -32,6 +33,7 @@ def load(
     download: bool = False,
     progress: Progress | None = None,
     options: ImageOptions | None = None,
+    side: int = PictureForm.side,
     decoding: Decoding | None = None,
 ) -> Dataset:
     """The data set called `name`, or the pictures at that path.
@@ -43,6 +45,7 @@ def load(
         download: fetch it where it is nowhere found, into `data` or else into the cache.
         progress: called with (bytes so far, bytes in all or None) during a download.
         options: how a user's own pictures are read; for data sets by name it has no effect, and is an error.
+        side: pixels of a user's own pictures, where the options leave them open.
         decoding: called with (pictures so far, pictures in all) while a user's own pictures are decoded.
 
     Raises:
@@ -62,7 +65,7 @@ def load(
     if Path(name).suffix == ARRAYS_ENDING:
         _require_no_options(options, name)
         return load_arrays(user_path(name))
-    return load_folder(user_path(name), options, decoding)
+    return load_folder(user_path(name), options, decoding, side=side)
 
 
 def _require_no_options(options: ImageOptions | None, name: str) -> None:

@@ -41,7 +41,7 @@ class ImageOptions:
     """How a folder of pictures is read; part of what a run was trained on.
 
     Attributes:
-        side: pixels of the square that every picture becomes.
+        side: pixels of the square that every picture becomes; None leaves it to whoever loads them.
         fit: how it becomes square.
         test_fraction: share set apart as a sealed test set, by content, where the folder has no test part.
         strict: whether an unreadable file is an error; otherwise it is left out and said.
@@ -50,14 +50,14 @@ class ImageOptions:
 
     json_only: ClassVar[tuple[str, ...]] = ("side", "fit", "test_fraction", "white")  # strict changes no picture
 
-    side: int = PictureForm.side
+    side: int | None = None
     fit: Fit = PictureForm.fit
     test_fraction: float = 0.0
     strict: bool = False
     white: int | None = None
 
     def __post_init__(self) -> None:
-        if not SMALLEST_SIDE <= self.side <= LARGEST_SIDE:
+        if not SMALLEST_SIDE <= (self.side or PictureForm.side) <= LARGEST_SIDE:
             raise InvalidSetting(f"--size {self.side} is not possible: {SMALLEST_SIDE} to {LARGEST_SIDE} pixels.")
         assert self.form
         if not 0 <= self.test_fraction <= 0.5:
@@ -66,7 +66,7 @@ class ImageOptions:
     @property
     def form(self) -> PictureForm:
         """What every picture becomes."""
-        return PictureForm(self.side, self.fit, white=self.white or WHITE)
+        return PictureForm(self.side or PictureForm.side, self.fit, white=self.white or WHITE)
 
     @staticmethod
     def from_json(content: Any) -> ImageOptions:
@@ -85,13 +85,20 @@ class ImageOptions:
         raise RunError(f"The run does not say how its pictures were read: {content!r}. Train again.")
 
 
-def load_folder(path: Path, options: ImageOptions | None = None, progress: Progress | None = None) -> Dataset:
+def load_folder(
+    path: Path,
+    options: ImageOptions | None = None,
+    progress: Progress | None = None,
+    *,
+    side: int = PictureForm.side,
+) -> Dataset:
     """The pictures of a folder or table.
 
     Args:
         path: a folder of class folders, with or without parts; a table; tar or Parquet shards, as folder or pattern.
         options: size, fit, test part; the defaults if None.
         progress: told how far decoding has come; nothing is decoded a second time.
+        side: pixels, where the options leave them open.
 
     Raises:
         DataError: the layout is not understood, or a file cannot be read and `options.strict`.
@@ -99,6 +106,7 @@ def load_folder(path: Path, options: ImageOptions | None = None, progress: Progr
         StorageError: there is no room for the decoded pictures.
     """
     options = options or ImageOptions()
+    options = options if options.side else replace(options, side=side)
     listing = list_pictures(path)
     has_test = any(one.part == "test" for one in listing.found)
     if has_test and options.test_fraction:

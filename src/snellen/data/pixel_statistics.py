@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +27,16 @@ class PixelStatistics:
     Attributes:
         mean: per channel, as fractions: 0 is black, 1 is 255.
         std: per channel, population standard deviation over all pixels, same unit.
-        source: role of the images measured, "train" or "train+val".
-        fingerprint: of the images measured.
-        count: number of images measured.
+        source: role of the images measured, "train" or "train+val"; "published" for those of published weights.
+        fingerprint: of the images measured; empty for published ones.
+        count: number of images measured; 0 for published ones.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    source: Role
-    fingerprint: str
-    count: int
+    source: Role | Literal["published"]
+    fingerprint: str = ""
+    count: int = 0
 
 
 def measure(images: LabeledImages) -> PixelStatistics:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 
 from snellen.errors import InvalidSetting, unknown_name
-from snellen.models.external import Builder, external_builder, is_external
+from snellen.models.efficientnet_lite import EfficientNetLite
+from snellen.models.external import Builder, external_builder, external_range, is_external, last_linear
 from snellen.models.normalized import Classifier, Normalized
+from snellen.models.pretrained import published_range, published_state
 from snellen.models.resnet18 import ResNet18
 from snellen.models.small_networks import MLP, PlainCNN, SmallCNN
 from snellen.models.sprint_net import MarathonNet, SprintNet
@@ -23,6 +27,9 @@ MODELS: dict[str, Builder] = {
     "resnet18": ResNet18,
     "sprint_net": SprintNet,
     "marathon_net": MarathonNet,
+    "efficientnet_lite0": partial(EfficientNetLite, 0),
+    "efficientnet_lite1": partial(EfficientNetLite, 1),
+    "efficientnet_lite2": partial(EfficientNetLite, 2),
 }
 
 SMALLEST_SIDE = 16
@@ -57,7 +64,8 @@ def build(spec: ModelSpec, *, seed: int, pretrained: bool = False) -> Classifier
     Args:
         spec: what to build.
         seed: of the initial weights; torch's global generator is left as it was.
-        pretrained: with the weights that the other library publishes; it may fetch them.
+        pretrained: with published weights, all but those of the last layer: of our own networks as a package brings
+            them, of another library's as that library fetches them.
 
     Raises:
         UnknownName: no such model, or it has no such option.
@@ -73,7 +81,23 @@ def build(spec: ModelSpec, *, seed: int, pretrained: bool = False) -> Classifier
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         net = builder(spec.image_shape, spec.num_classes, **chosen)
+    if pretrained and not is_external(spec.name):
+        _take_published(net, spec)
     return Classifier(normalize, net)
+
+
+def pixel_range(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation (3,) that the published weights of a model expect of its pixels, in units of [0, 1].
+
+    Raises:
+        UnknownName: no such model.
+        MissingExtra: the other library is not installed.
+        InvalidSetting: nobody has published weights for it.
+    """
+    if is_external(name):
+        return external_range(name)
+    mean, std = published_range(name)
+    return (mean,) * 3, (std,) * 3
 
 
 def options_of(name: str) -> dict[str, Any]:
@@ -109,14 +133,19 @@ def _chosen(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
 def _find(name: str, *, pretrained: bool = False) -> Builder:
     if is_external(name):
         return external_builder(name, pretrained=pretrained)
-    if pretrained:
-        raise InvalidSetting(
-            f"--weights pretrained: {name} is our own and has no published weights. Name a file, or a model such as "
-            "timm:resnet18."
-        )
     if name not in MODELS:
         raise unknown_name("model", name, MODELS, list_with="snellen recipes")
     return MODELS[name]
+
+
+def _take_published(net: nn.Module, spec: ModelSpec) -> None:
+    """Copy into the network what was published for it, each tensor but those of the last layer."""
+    state = published_state(spec.name)
+    if spec.image_shape[2] != 3:
+        raise InvalidSetting(f"The pretrained {spec.name} knows pictures in colour; these have one channel.")
+    last = last_linear(net)[0]
+    own = {name: value for name, value in net.state_dict().items() if name.startswith(f"{last}.")}
+    net.load_state_dict(state | own)
 
 
 def _check_shape(spec: ModelSpec) -> None:

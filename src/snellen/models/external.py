@@ -82,6 +82,20 @@ def _from_torchvision(
     return net
 
 
+def external_range(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation (3,) that the library's published weights expect, in units of [0, 1]."""
+    library, _, architecture = name.partition(":")
+    module = _imported(library, "timm" if library == "timm" else "torchvision.models")
+    try:
+        if library == "timm":
+            about = module.get_pretrained_cfg(architecture)
+            return tuple(about.mean), tuple(about.std)
+        made = module.get_model_weights(architecture).DEFAULT.transforms()
+        return tuple(made.mean), tuple(made.std)
+    except (AttributeError, ValueError, TypeError, KeyError) as error:
+        raise InvalidSetting(f"--weights pretrained: {library} has published none for {architecture}.") from error
+
+
 def last_linear(net: nn.Module) -> tuple[str, nn.Linear]:
     """The last linear layer of a network and its path.
 

@@ -29,8 +29,12 @@ class FastClassifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) float32 in [0, 1] -> logits (N, K) float32."""
-        logits: Tensor = self.net(self.normalize(images).to(self.dtype))
-        return logits.float()
+        return self.activations(images).float()
+
+    def activations(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) float32 in [0, 1] -> what comes out of the network, in `dtype`."""
+        activations: Tensor = self.net(self.normalize(images).to(self.dtype))
+        return activations
 
 
 def optimize_for_inference(model: Classifier, *, bf16: bool) -> FastClassifier:
@@ -52,7 +56,7 @@ def fuse_batch_norm(model: Classifier) -> Classifier:
     are left as they are. Values differ from the model's by rounding only.
     """
     normalize, net = copy.deepcopy(model.normalize), copy.deepcopy(model.net).eval()
-    traced = fx.GraphModule(net, _Tracer().trace(net))
+    traced = fx.GraphModule(net, Tracer().trace(net))
     modules = dict(traced.named_modules())
     for node in list(traced.graph.nodes):
         norm = modules.get(str(node.target)) if node.op == "call_module" else None
@@ -70,7 +74,9 @@ def fuse_batch_norm(model: Classifier) -> Classifier:
     return fused.eval().requires_grad_(False)
 
 
-class _Tracer(fx.Tracer):
+class Tracer(fx.Tracer):
+    """PyTorch's own, which follows any network down to its layers."""
+
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Every kind of batch norm and convolution stays one node: PyTorch knows only its own classes as leaves."""
         return isinstance(m, nn.BatchNorm2d | nn.Conv2d) or super().is_leaf_module(m, module_qualified_name)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from snellen.errors import InvalidSetting, RunError
 from snellen.models.catalog import ModelSpec, build
@@ -27,7 +28,7 @@ def save_weights(run: Run, model: Classifier) -> None:
     write_bytes(run.folder / WEIGHTS, _as_file(model))
 
 
-def model_hash(model: Classifier) -> str:
+def model_hash(model: nn.Module) -> str:
     """SHA-256 that the model's weights file would have now: two models with equal hashes are equal to the bit."""
     return hashlib.sha256(_as_file(model)).hexdigest()
 
@@ -102,7 +103,7 @@ def _faults(tensors: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Te
     return faults
 
 
-def _as_file(model: Classifier) -> bytes:
+def _as_file(model: nn.Module) -> bytes:
     from safetensors.torch import save
 
     return save({name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()})

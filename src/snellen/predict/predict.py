@@ -26,7 +26,8 @@ from snellen.errors import RunError
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import TTA
 
-_BATCH = 500
+_BATCH_PIXELS = 500 * 32 * 32
+"""What a forward pass takes at a time, in memory and in time, whatever the size of the pictures."""
 
 
 @contextlib.contextmanager
@@ -48,7 +49,7 @@ def predict(
     tta: TTA = "none",
     tta_fraction: float = 1.0,
     bf16: bool = False,
-    batch_size: int = _BATCH,
+    batch_size: int | None = None,
     finite: bool = True,
 ) -> Predictions:
     """Logits of every image, plain and averaged over test-time views. Every image is counted exactly once.
@@ -59,7 +60,8 @@ def predict(
         tta: the views; with "none" there is only the plain answer.
         tta_fraction: fraction of images, least confident first, that get all views; the others keep the plain one.
         bf16: run convolutions and matrix products in bf16.
-        batch_size: images per forward pass; the result does not depend on it beyond rounding.
+        batch_size: images per forward pass, None: 500 of 32 px or fewer larger ones; the result does not depend on it
+            beyond rounding.
         finite: refuse logits that are no numbers. Only a training, which says itself that it diverged, takes them.
 
     Raises:
@@ -67,6 +69,7 @@ def predict(
     """
     device = next(model.parameters()).device
     pixels = torch.from_numpy(images.images)
+    batch_size = batch_size or min(500, max(1, _BATCH_PIXELS // max(1, pixels[:1, ..., 0].numel())))
     with evaluating(model), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         assert not model.training
         plain = _logits(model, pixels, device, "none", batch_size)

@@ -9,7 +9,7 @@ from snellen.errors import unknown_name
 from snellen.paths import user_path
 from snellen.recipes.cifar10 import CIFAR10_RECIPES, SPRINT
 from snellen.recipes.json_form import read_recipe
-from snellen.recipes.recipe import SGD, Augment, Finetune, Freeze, Recipe, Resolution, Schedule
+from snellen.recipes.recipe import SGD, AdamW, Augment, Finetune, Freeze, Recipe, Resolution, Schedule
 
 GLANCE = Recipe(
     name="glance",
@@ -45,10 +45,28 @@ FOLDER = Recipe(
     tta="flip",
 )
 
+TRANSFER = Recipe(
+    name="transfer",
+    note="Your own photographs: a network that knows a thousand kinds of things learns yours, in a minute or two.",
+    model="efficientnet_lite0",
+    weights="pretrained",
+    side=224,
+    epochs=6,
+    batch_size=32,
+    augment=Augment(resized_crop=0.25, flip="random"),
+    optimizer=AdamW(lr=1e-3, weight_decay=0.05),
+    schedule=Schedule(shape="cosine", warmup_fraction=0.2),
+    label_smoothing=0.1,
+    finetune=Finetune(frozen="net.blocks.11", versions=5, fixed_norms=True, fixed_depthwise=True, head_penalty=5.0),
+    tta="flip",
+)
+
 FINETUNE = Recipe(
     name="finetune",
-    note="From weights that know other pictures: --weights FILE.safetensors of a ResNet-18, and --size 128 or more.",
+    note="From weights of your own that know other pictures: --weights FILE.safetensors of a ResNet-18.",
     model="resnet18",
+    weights="file",
+    side=128,
     stem="stock",
     epochs=12,
     batch_size=32,
@@ -60,7 +78,7 @@ FINETUNE = Recipe(
     tta="flip",
 )
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (*CIFAR10_RECIPES, GLANCE, FOLDER, FINETUNE)}
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (*CIFAR10_RECIPES, GLANCE, FOLDER, TRANSFER, FINETUNE)}
 
 _DEFAULTS = {"cifar10": "sprint", "eyechart": "glance"}
 

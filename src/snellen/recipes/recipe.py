@@ -7,19 +7,20 @@ Two recipes that compare equal train the same way on the same data with the same
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
-from snellen.errors import InvalidSetting, require_types
+from snellen.errors import require_types
+from snellen.recipes.optimizer import SGD as SGD
+from snellen.recipes.optimizer import AdamW as AdamW
+from snellen.recipes.optimizer import Muon as Muon
+from snellen.recipes.optimizer import Schedule as Schedule
+from snellen.recipes.optimizer import require
 
 Flip = Literal["none", "random", "alternate"]
 TTA = Literal["none", "flip", "shift", "ten_crop"]
 ClassWeights = Literal["none", "balanced"]
+Weights = Literal["random", "pretrained", "file"]
 Sampling = Literal["natural", "balanced"]
-
-
-def _require(condition: bool, field: str, value: object, rule: str) -> None:
-    if not condition:
-        raise InvalidSetting(f"{field}={value!r} is not possible: {rule}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,9 @@ class Augment:
 
     Attributes:
         crop_pixels: reflect-pad by this many pixels and crop a random window of the original size.
+        resized_crop: cut out a window of a random share of the area, from this one to all of it, and of a random shape
+            between 3:4 and 4:3, and enlarge it to the whole size (Szegedy et al. 2015, as in torchvision's
+            RandomResizedCrop); 0 is off.
         flip: horizontal mirror: "none", "random" (a coin per image and epoch) or "alternate" (a coin per image
             in the first epoch, then mirrored every other epoch, so that both sides are seen equally often).
         brightness: factor drawn from [1 - b, 1 + b]; 0 is off.
@@ -43,6 +47,7 @@ class Augment:
     """
 
     crop_pixels: int = 0
+    resized_crop: float = 0.0
     flip: Flip = "none"
     brightness: float = 0.0
     contrast: float = 0.0
@@ -55,111 +60,29 @@ class Augment:
 
     def __post_init__(self) -> None:
         require_types(self, "augment.")
-        _require(0 <= self.crop_pixels <= 16, "augment.crop_pixels", self.crop_pixels, "0 to 16 pixels")
+        require(0 <= self.crop_pixels <= 16, "augment.crop_pixels", self.crop_pixels, "0 to 16 pixels")
+        area = self.resized_crop
+        require(area == 0 or 0.05 <= area < 1, "augment.resized_crop", area, "0, or a share of the area in [0.05, 1)")
+        require(
+            not (area and self.crop_pixels), "augment.resized_crop", area, "augment.crop_pixels crops already; set it 0"
+        )
         for name in ("brightness", "contrast", "saturation"):
             value = getattr(self, name)
-            _require(0 <= value < 1, f"augment.{name}", value, "a fraction in [0, 1)")
+            require(0 <= value < 1, f"augment.{name}", value, "a fraction in [0, 1)")
         magnitude = self.randaugment_magnitude
-        _require(0 <= self.randaugment <= 8, "augment.randaugment", self.randaugment, "0 to 8 operations")
-        _require(0 <= magnitude <= 30, "augment.randaugment_magnitude", magnitude, "0 to 30")
+        require(0 <= self.randaugment <= 8, "augment.randaugment", self.randaugment, "0 to 8 operations")
+        require(0 <= magnitude <= 30, "augment.randaugment_magnitude", magnitude, "0 to 30")
         unused = self.randaugment == 0 and magnitude != 9
-        _require(not unused, "augment.randaugment_magnitude", magnitude, "augment.randaugment=0 makes no operation")
-        _require(0 <= self.erase <= 1, "augment.erase", self.erase, "a probability in [0, 1]")
+        require(not unused, "augment.randaugment_magnitude", magnitude, "augment.randaugment=0 makes no operation")
+        require(0 <= self.erase <= 1, "augment.erase", self.erase, "a probability in [0, 1]")
         for name in ("mixup", "cutmix"):
             value = getattr(self, name)
-            _require(
-                value == 0 or 0.01 <= value <= 100, f"augment.{name}", value, "0, or the a of Beta(a, a), 0.01-100"
-            )
+            require(value == 0 or 0.01 <= value <= 100, f"augment.{name}", value, "0, or the a of Beta(a, a), 0.01-100")
 
     @property
     def is_identity(self) -> bool:
         """Whether nothing is changed at all."""
         return self == Augment()
-
-
-@dataclass(frozen=True, kw_only=True)
-class SGD:
-    """Stochastic gradient descent on the mean loss of a batch, one group for all parameters.
-
-    Attributes:
-        lr: peak learning rate for the recipe's batch size.
-        momentum: fraction of the last update that is kept; 0 is off.
-        nesterov: look ahead along the momentum.
-        weight_decay: L2 coefficient on every parameter, coupled with the gradient as in torch.optim.SGD.
-    """
-
-    kind: ClassVar[str] = "sgd"
-    lr: float = 0.1
-    momentum: float = 0.0
-    nesterov: bool = False
-    weight_decay: float = 0.0
-
-    def __post_init__(self) -> None:
-        require_types(self, "optimizer.")
-        _require(self.lr > 0, "optimizer.lr", self.lr, "a positive number")
-        _require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "a fraction in [0, 1)")
-        _require(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "0 or more")
-        _require(not self.nesterov or self.momentum > 0, "optimizer.nesterov", True, "it needs optimizer.momentum > 0")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Muon:
-    """Muon for convolution filters, Nesterov SGD for biases and head, both on the *summed* loss of a batch.
-
-    Attributes:
-        filter_lr: step length for filters, whose matrices are held at norm sqrt(output channels).
-        filter_momentum: Nesterov momentum of the filters.
-        bias_lr: learning rate of the norm and whitening biases, for the summed loss.
-        head_lr: learning rate of the last layer, for the summed loss.
-        momentum: Nesterov momentum of biases and head.
-        weight_decay: fraction of a weight removed per step at learning rate 1 (decoupled from the gradient's size).
-
-    Source: K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024.
-    """
-
-    kind: ClassVar[str] = "muon"
-    filter_lr: float = 0.24
-    filter_momentum: float = 0.6
-    bias_lr: float = 0.053
-    head_lr: float = 0.67
-    momentum: float = 0.85
-    weight_decay: float = 0.0
-
-    def __post_init__(self) -> None:
-        require_types(self, "optimizer.")
-        for name in ("filter_lr", "bias_lr", "head_lr"):
-            _require(getattr(self, name) > 0, f"optimizer.{name}", getattr(self, name), "a positive number")
-        for name in ("filter_momentum", "momentum"):
-            _require(0 < getattr(self, name) < 1, f"optimizer.{name}", getattr(self, name), "a fraction in (0, 1)")
-        _require(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "0 or more")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Schedule:
-    """The learning rate over training, as a fraction of its peak.
-
-    Attributes:
-        shape: "constant", "cosine" (to the floor) or "linear" (to the floor).
-        warmup_fraction: rise linearly from 0 over this fraction of all steps.
-        tail_fraction: stay at the floor for this last fraction of all steps.
-        floor: lowest fraction of the peak.
-        per: change the rate every "step", or once an "epoch" as PyTorch's schedulers are commonly used.
-    """
-
-    shape: Literal["constant", "cosine", "linear"] = "constant"
-    warmup_fraction: float = 0.0
-    tail_fraction: float = 0.0
-    floor: float = 0.0
-    per: Literal["step", "epoch"] = "step"
-
-    def __post_init__(self) -> None:
-        require_types(self, "schedule.")
-        for name in ("warmup_fraction", "tail_fraction", "floor"):
-            _require(0 <= getattr(self, name) < 1, f"schedule.{name}", getattr(self, name), "a fraction in [0, 1)")
-        total = self.warmup_fraction + self.tail_fraction
-        _require(total < 1, "schedule.tail_fraction", self.tail_fraction, "warm-up and tail together stay below 1")
-        unused = self.shape == "constant" and (self.tail_fraction or self.floor)
-        _require(not unused, "schedule.floor", self.floor, "a constant rate has no floor and no tail")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,8 +94,8 @@ class Resolution:
 
     def __post_init__(self) -> None:
         require_types(self, "resolutions.")
-        _require(self.side >= 8, "resolutions.side", self.side, "8 pixels or more")
-        _require(0 < self.until < 1, "resolutions.until", self.until, "a fraction in (0, 1)")
+        require(self.side >= 8, "resolutions.side", self.side, "8 pixels or more")
+        require(0 < self.until < 1, "resolutions.until", self.until, "a fraction in (0, 1)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,27 +107,44 @@ class Freeze:
 
     def __post_init__(self) -> None:
         require_types(self, "freezes.")
-        _require(bool(self.prefix), "freezes.prefix", self.prefix, "the beginning of a parameter's name")
-        _require(0 < self.after < 1, "freezes.after", self.after, "a fraction in (0, 1)")
+        require(bool(self.prefix), "freezes.prefix", self.prefix, "the beginning of a parameter's name")
+        require(0 < self.after < 1, "freezes.after", self.after, "a fraction in (0, 1)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finetune:
-    """Go on from weights that know other pictures: the head first, then everything, early layers gently.
+    """Go on from weights that know other pictures: the head first, then more, early layers gently or not at all.
 
     Attributes:
         head_only: fraction of all steps in which only the last layer learns.
         layer_decay: each top-level part of the network, from the head backwards, has its rate multiplied by this once
             more; 1 gives all the same. Source: J. Howard and S. Ruder, "ULMFiT", 2018 (discriminative fine-tuning).
+        frozen: the last part of the network that never learns, such as "net.blocks.11", and with it all before it;
+            empty: everything learns. What it makes of a picture is computed once and kept.
+        versions: of each picture, that are kept as the frozen part sees them: the picture itself, and as many augmented
+            ones as make up this number. Epoch e learns from version e, and begins again where there are no more.
+        fixed_norms: batch norms keep the statistics they came with, of many more pictures than these.
+        fixed_depthwise: kernels that look at one channel each keep the values they came with.
+        head_penalty: the last layer begins as what is best for the network as it came: the logistic regression of the
+            labels on its features, each scaled to a variance of 1, with this L2 penalty on the summed loss; 0: random.
     """
 
-    head_only: float = 0.1
+    head_only: float = 0.0
     layer_decay: float = 1.0
+    frozen: str = ""
+    versions: int = 1
+    fixed_norms: bool = False
+    fixed_depthwise: bool = False
+    head_penalty: float = 0.0
 
     def __post_init__(self) -> None:
         require_types(self, "finetune.")
-        _require(0 <= self.head_only < 1, "finetune.head_only", self.head_only, "a fraction in [0, 1)")
-        _require(0 < self.layer_decay <= 1, "finetune.layer_decay", self.layer_decay, "a factor in (0, 1]")
+        require(0 <= self.head_only < 1, "finetune.head_only", self.head_only, "a fraction in [0, 1)")
+        require(0 < self.layer_decay <= 1, "finetune.layer_decay", self.layer_decay, "a factor in (0, 1]")
+        require(1 <= self.versions <= 1_000, "finetune.versions", self.versions, "1 to 1000 of each picture")
+        require(self.head_penalty >= 0, "finetune.head_penalty", self.head_penalty, "0 or more")
+        unused = self.versions > 1 and not self.frozen
+        require(not unused, "finetune.versions", self.versions, "nothing is kept where finetune.frozen is empty")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,9 +161,9 @@ class Average:
 
     def __post_init__(self) -> None:
         require_types(self, "average.")
-        _require(0 <= self.after < 1, "average.after", self.after, "a fraction in [0, 1)")
-        _require(self.every_steps >= 1, "average.every_steps", self.every_steps, "1 or more")
-        _require(0 < self.weight <= 1, "average.weight", self.weight, "a fraction in (0, 1]")
+        require(0 <= self.after < 1, "average.after", self.after, "a fraction in [0, 1)")
+        require(self.every_steps >= 1, "average.every_steps", self.every_steps, "1 or more")
+        require(0 < self.weight <= 1, "average.weight", self.weight, "a fraction in (0, 1]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,10 +190,10 @@ class DataPruning:
 
     def __post_init__(self) -> None:
         require_types(self, "data_pruning.")
-        _require(0 < self.easiest <= 0.9, "data_pruning.easiest", self.easiest, "a fraction in (0, 0.9]")
-        _require(0 < self.skip < 1, "data_pruning.skip", self.skip, "a fraction in (0, 1)")
-        _require(0 <= self.after < 1, "data_pruning.after", self.after, "a fraction in [0, 1)")
-        _require(
+        require(0 < self.easiest <= 0.9, "data_pruning.easiest", self.easiest, "a fraction in (0, 0.9]")
+        require(0 < self.skip < 1, "data_pruning.skip", self.skip, "a fraction in (0, 1)")
+        require(0 <= self.after < 1, "data_pruning.after", self.after, "a fraction in [0, 1)")
+        require(
             self.after < self.until <= 1,
             "data_pruning.until",
             self.until,
@@ -304,12 +244,16 @@ class Recipe:
     Attributes:
         name: what the command line calls it.
         model: a name in `models.catalog`.
+        weights: what it begins with: "random" ones, the "pretrained" ones that somebody published for this model, or
+            those of a "file" that is named for each training.
+        side: pixels a side of the squares that own pictures become, where --size says nothing else; data sets known
+            by name have a size of their own.
         widths: channels per stage of the model; empty means the model's own.
         stem: first layer of models that offer a choice: "small" or "stock"; empty means the model's own.
         epochs: passes over the training images; a fraction ends inside the last one.
         batch_size: images per update, over all devices together.
         augment: random changes to training images.
-        optimizer: SGD or Muon.
+        optimizer: SGD, AdamW or Muon.
         schedule: the learning rate over training.
         label_smoothing: fraction of the target spread evenly over all K classes (PyTorch's convention).
         class_weights: "balanced" gives each class the same say in the loss: N / (K n) for a class of n images.
@@ -333,10 +277,12 @@ class Recipe:
     model: str
     epochs: float
     batch_size: int
+    weights: Weights = "random"
+    side: int = 64
     widths: tuple[int, ...] = ()
     stem: Literal["", "small", "stock"] = ""
     augment: Augment = Augment()
-    optimizer: SGD | Muon = SGD()
+    optimizer: SGD | AdamW | Muon = SGD()
     schedule: Schedule = Schedule()
     label_smoothing: float = 0.0
     class_weights: ClassWeights = "none"
@@ -355,30 +301,36 @@ class Recipe:
 
     def __post_init__(self) -> None:
         require_types(self)
-        _require(0 < self.epochs <= 10_000, "epochs", self.epochs, "above 0 and at most 10000")
-        _require(1 <= self.batch_size <= 65_536, "batch_size", self.batch_size, "1 to 65536 images")
-        _require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "a fraction in [0, 1)")
-        _require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "a fraction in [0, 1)")
+        require(0 < self.epochs <= 10_000, "epochs", self.epochs, "above 0 and at most 10000")
+        require(1 <= self.batch_size <= 65_536, "batch_size", self.batch_size, "1 to 65536 images")
+        require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "a fraction in [0, 1)")
+        require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "a fraction in [0, 1)")
         both = self.class_weights == "balanced" and self.sampling == "balanced"
-        _require(not both, "class_weights", self.class_weights, "sampling=balanced evens out the classes already")
-        _require(0 < self.tta_fraction <= 1, "tta_fraction", self.tta_fraction, "a fraction in (0, 1]")
-        _require(
+        require(not both, "class_weights", self.class_weights, "sampling=balanced evens out the classes already")
+        require(0 < self.tta_fraction <= 1, "tta_fraction", self.tta_fraction, "a fraction in (0, 1]")
+        require(
             self.tta != "none" or self.tta_fraction == 1, "tta_fraction", self.tta_fraction, "tta=none has no views"
         )
-        _require(self.evaluate_every >= 1, "evaluate_every", self.evaluate_every, "1 epoch or more")
+        require(self.evaluate_every >= 1, "evaluate_every", self.evaluate_every, "1 epoch or more")
         for kind in ("mixup", "cutmix"):
             amount = getattr(self.augment, kind)
             why = (
                 "data_pruning leaves images out by their loss, and a mixed image's says nothing about it; "
                 "use data_pruning=null"
             )
-            _require(self.data_pruning is None or amount == 0, f"augment.{kind}", amount, why)
+            require(self.data_pruning is None or amount == 0, f"augment.{kind}", amount, why)
         ends = [stage.until for stage in self.resolutions]
-        _require(ends == sorted(set(ends)), "resolutions.until", ends, "fractions must rise from stage to stage")
+        require(ends == sorted(set(ends)), "resolutions.until", ends, "fractions must rise from stage to stage")
+        require(self.weights in ("random", "pretrained", "file"), "weights", self.weights, "random, pretrained or file")
+        require(16 <= self.side <= 512, "side", self.side, "16 to 512 pixels")
+        kept = self.finetune is not None and self.finetune.frozen
+        require(
+            not (kept and self.resolutions), "resolutions", ends, "finetune.frozen sees every picture at one size only"
+        )
         decayed = self.finetune is not None and self.finetune.layer_decay < 1
         only = "its rates belong to kinds of parameters, not to layers; use optimizer.kind=sgd, or 1"
-        _require(not (decayed and isinstance(self.optimizer, Muon)), "finetune.layer_decay", "below 1 with Muon", only)
-        _require(all(1 <= width <= 8192 for width in self.widths), "widths", self.widths, "1 to 8192 channels")
+        require(not (decayed and isinstance(self.optimizer, Muon)), "finetune.layer_decay", "below 1 with Muon", only)
+        require(all(1 <= width <= 8192 for width in self.widths), "widths", self.widths, "1 to 8192 channels")
 
     def replace(self, **changes: Any) -> Recipe:
         """A copy with some fields changed."""

@@ -19,6 +19,7 @@ from snellen.augment.mixing import mix, mixed_targets
 from snellen.data.labeled_images import LabeledImages
 from snellen.recipes.recipe import Recipe
 from snellen.train.data_pruning import Pruning
+from snellen.train.kept_activations import KeptActivations
 
 _ORDER_STREAM, _CHOICE_STREAM = 1_000, 1_001  # apart from those of the augmentation and of `data_pruning`
 _MOST_RESIDENT_BYTES = 8 * 2**30  # beyond it images stay in host memory, or on disk, and go over batch by batch
@@ -29,7 +30,7 @@ class Batch:
     """What one step sees, on the device.
 
     Attributes:
-        images: (B, C, H, W) float32 in [0, 1], channels_last.
+        images: (B, C, H, W) float32 in [0, 1], channels_last; or what the frozen part of the network made of them.
         targets: labels (B,) int64; where images are mixed, (B, K) float32.
         sample_weights: (B,) float32, the weight of each image in the loss; None: 1.
         positions: (M,) int64, of the images among the training images; of all workers' shares, not of this one.
@@ -80,7 +81,9 @@ class Batches:
         """Batches in an epoch."""
         return self.count // self.batch_size
 
-    def epoch(self, epoch: int, *, first: int = 0, pruning: Pruning | None = None) -> Iterator[Batch]:
+    def epoch(
+        self, epoch: int, *, first: int = 0, pruning: Pruning | None = None, kept: KeptActivations | None = None
+    ) -> Iterator[Batch]:
         """Batches of one epoch from step `first` on, or this worker's share of them.
 
         Args:
@@ -88,6 +91,7 @@ class Batches:
             first: step of the epoch.
             pruning: leaves easy images out, from the second epoch on: then it knows them. It is asked when a batch is
                 asked for, so that what it learnt from the batch before counts.
+            kept: gives what the frozen part of the network makes of the images, instead of the images.
         """
         device = self._labels.device
         draws = to_device(draw(self._augment, seed=self._seed, epoch=epoch, count=self.count), device)
@@ -106,15 +110,20 @@ class Batches:
                 places, positions = places.index_select(0, left), positions.index_select(0, left)
             # Draws belong to the place, not to the image: one that comes twice in an epoch is not changed alike twice.
             rank, workers = self._share
-            images, targets = self._made(positions[rank::workers], draws.at(places[rank::workers]))
+            mine, drawn = positions[rank::workers], draws.at(places[rank::workers])
+            images = kept.batch(epoch, mine) if kept else augment_batch(self._pixels(mine), drawn)
+            images, targets = self._mixed(images, self._labels.index_select(0, mine), drawn)
             yield Batch(images, targets, weights if weights is None else weights[rank::workers], positions)
 
-    def _made(self, at: torch.Tensor, draws: Draws[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        images = self._images.index_select(0, at.to(self._images.device)).to(at.device)
-        batch, labels = augment_batch(images, draws), self._labels.index_select(0, at)
+    def _pixels(self, at: torch.Tensor) -> torch.Tensor:
+        return self._images.index_select(0, at.to(self._images.device)).to(at.device)
+
+    def _mixed(
+        self, images: torch.Tensor, labels: torch.Tensor, draws: Draws[torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         if draws.mixes is None:
-            return batch, labels
-        mixed, share = mix(batch, draws.mixes)
+            return images, labels
+        mixed, share = mix(images, draws.mixes)
         return mixed, mixed_targets(labels, share, self._num_classes)
 
 

@@ -17,6 +17,7 @@ from safetensors.torch import save
 from snellen.errors import RunError
 from snellen.runs.atomic import write_bytes
 from snellen.train.interrupt import signals_deferred
+from snellen.train.optimizers import Muon
 from snellen.train.training import Training
 
 _NUMBERS = ("steps_done", "images_seen", "best_accuracy", "best_epoch", "seconds", "epoch_seconds")
@@ -80,7 +81,7 @@ def _take(training: Training, numbers: dict[str, Any], tensors: dict[str, torch.
         for key, value in _without_prefix(stored, prefix).items():
             index, _, name = key.partition(".")
             whole["state"].setdefault(int(index), {})[name] = _laid_out_as(parameters[int(index)], value)
-        _require_buffers(whole["state"], parameters)
+        _require_buffers(whole["state"], parameters, _REMEMBERED[type(optimizer)])
         optimizer.load_state_dict(whole)
 
 
@@ -100,13 +101,28 @@ def _require_shapes(mean: dict[str, torch.Tensor], model: dict[str, torch.Tensor
         raise ValueError("its mean of the weights is that of another model")
 
 
-def _require_buffers(state: dict[int, dict[str, Any]], parameters: list[torch.nn.Parameter]) -> None:
+_REMEMBERED: dict[type[torch.optim.Optimizer], frozenset[str]] = {
+    torch.optim.SGD: frozenset({"momentum_buffer"}),
+    torch.optim.AdamW: frozenset({"step", "exp_avg", "exp_avg_sq"}),
+    Muon: frozenset({"step", "momentum_buffer"}),
+}
+"""What each of our optimizers keeps of a parameter that it has changed."""
+
+
+def _require_buffers(
+    state: dict[int, dict[str, Any]], parameters: list[torch.nn.Parameter], names: frozenset[str]
+) -> None:
     """Raise ValueError where the next step of an optimizer would fail on what it remembers."""
     for index, entries in state.items():
-        buffer, parameter = entries.get("momentum_buffer"), parameters[index]
-        fits = isinstance(buffer, torch.Tensor) and (buffer.shape, buffer.dtype) == (parameter.shape, parameter.dtype)
-        if index < 0 or not fits or type(entries.get("step", 0)) is not int:
+        fits = index >= 0 and entries.keys() == names
+        if not fits or not all(_belongs(name, value, parameters[index]) for name, value in entries.items()):
             raise ValueError(f"what the optimizer remembers of parameter {index} does not fit")
+
+
+def _belongs(name: str, value: Any, parameter: torch.Tensor) -> bool:
+    if name == "step":  # PyTorch's own optimizers count in a tensor
+        return type(value) is int or (isinstance(value, torch.Tensor) and value.ndim == 0 and bool(value >= 0))
+    return isinstance(value, torch.Tensor) and (value.shape, value.dtype) == (parameter.shape, parameter.dtype)
 
 
 def _laid_out_as(parameter: torch.Tensor, value: Any) -> Any:

@@ -18,7 +18,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from snellen.errors import InvalidSetting
 from snellen.models.normalized import Classifier
-from snellen.recipes.recipe import SGD, Average, Recipe
+from snellen.models.split import behind
+from snellen.recipes.recipe import SGD, AdamW, Average, Finetune, Recipe
 from snellen.recipes.recipe import Muon as MuonSettings
 
 # Quintic coefficients: steep at zero, so that three steps are enough; singular values end
@@ -32,9 +33,11 @@ def build_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optim
     Raises:
         InvalidSetting: Muon was asked for with a model that has no trainable convolution.
     """
+    decay = recipe.finetune.layer_decay if recipe.finetune else 1.0
     if isinstance(recipe.optimizer, SGD):
-        decay = recipe.finetune.layer_decay if recipe.finetune else 1.0
         optimizers = _sgd(model, recipe.optimizer, decay)
+    elif isinstance(recipe.optimizer, AdamW):
+        optimizers = _adamw(model, recipe.optimizer, decay)
     else:
         optimizers = _muon(model, recipe.optimizer)
     for optimizer in optimizers:
@@ -44,20 +47,37 @@ def build_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optim
 
 
 def _sgd(model: nn.Module, settings: SGD, layer_decay: float) -> list[torch.optim.Optimizer]:
-    everything = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups: list[dict[str, Any]] = [{"params": everything}]
-    if layer_decay < 1:
-        assert isinstance(model, Classifier)
-        groups, left = [], {id(each): each for each in everything}
-        for distance, (_, layer) in enumerate(reversed(parts(model))):
-            learned = [each for each in layer.parameters() if left.pop(id(each), None) is not None]
-            groups.append({"params": learned, "lr": settings.lr * layer_decay**distance})
-        groups[-1]["params"] += left.values()  # those of no part, such as position embeddings: as early as the first
     sgd = torch.optim.SGD(
-        [group for group in groups if group["params"]], lr=settings.lr, momentum=settings.momentum,
+        _layers(model, settings.lr, layer_decay), lr=settings.lr, momentum=settings.momentum,
         nesterov=settings.nesterov, weight_decay=settings.weight_decay, fused=True,
     )  # fmt: skip
     return [sgd]
+
+
+def _adamw(model: nn.Module, settings: AdamW, layer_decay: float) -> list[torch.optim.Optimizer]:
+    groups: list[dict[str, Any]] = []
+    for layer in _layers(model, settings.lr, layer_decay):
+        decayed = [parameter for parameter in layer["params"] if parameter.ndim > 1]
+        others = [parameter for parameter in layer["params"] if parameter.ndim <= 1]
+        groups += [{**layer, "params": decayed}, {**layer, "params": others, "weight_decay": 0.0}]
+    betas = settings.beta1, settings.beta2
+    used = [group for group in groups if group["params"]]
+    return [torch.optim.AdamW(used, lr=settings.lr, betas=betas, weight_decay=settings.weight_decay, fused=True)]
+
+
+def _layers(model: nn.Module, lr: float, layer_decay: float) -> list[dict[str, Any]]:
+    """What learns, in one group; or, where rates decay from the head backwards, in one for each part of the network."""
+    everything = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if layer_decay == 1:
+        return [{"params": everything}]
+    assert isinstance(model, Classifier)
+    groups: list[dict[str, Any]] = []
+    left = {id(each): each for each in everything}
+    for distance, (_, layer) in enumerate(reversed(parts(model))):
+        learned = [each for each in layer.parameters() if left.pop(id(each), None) is not None]
+        groups.append({"params": learned, "lr": lr * layer_decay**distance})
+    groups[-1]["params"] += left.values()  # those of no part, such as position embeddings: as early as the first
+    return [group for group in groups if group["params"]]
 
 
 def _muon(model: nn.Module, settings: MuonSettings) -> list[torch.optim.Optimizer]:
@@ -79,6 +99,21 @@ def _muon(model: nn.Module, settings: MuonSettings) -> list[torch.optim.Optimize
 def trainable_names(model: Classifier) -> frozenset[str]:
     """The parameters that the network itself means to train, asked before anything is frozen."""
     return frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
+
+
+def hold_fixed(model: Classifier, finetune: Finetune) -> None:
+    """Take from learning, for good, what fine-tuning freezes: the parts up to its cut, kernels of one channel each.
+
+    Raises:
+        InvalidSetting: the network cannot be cut there.
+    """
+    if finetune.frozen:
+        learned = {id(parameter) for parameter in behind(model, finetune.frozen, training=True).parameters()}
+        for parameter in model.parameters():
+            parameter.requires_grad_(parameter.requires_grad and id(parameter) in learned)
+    for module in model.modules():
+        if finetune.fixed_depthwise and isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels:
+            module.weight.requires_grad_(False)
 
 
 def apply_freezing(model: Classifier, recipe: Recipe, trainable: frozenset[str], *, done: float) -> bool:

@@ -21,6 +21,7 @@ from snellen.train.small_maps import small_map_products
 
 Precision = Literal["fp32", "bf16"]
 _CPU = torch.device("cpu")
+_MEASURED_PIXELS = 64 * 64 * 64
 _WORTH_IT = 1.15  # bf16 must be this much faster: below it, noise decides, and fp32 is the safer number
 
 
@@ -88,7 +89,8 @@ def choose_compute(
 
 def _measure(model: nn.Module, image_shape: tuple[int, int, int], device: torch.device) -> DeviceAndPrecision:
     height, width, channels = image_shape
-    batch = torch.rand(64, channels, height, width, device=device).contiguous(memory_format=torch.channels_last)
+    images = max(4, min(64, _MEASURED_PIXELS // (height * width)))
+    batch = torch.rand(images, channels, height, width, device=device).contiguous(memory_format=torch.channels_last)
     rates: dict[Precision, float] = {}
     state = {name: value.clone() for name, value in model.state_dict().items()}
     candidates: tuple[Precision, ...] = ("fp32", "bf16")

@@ -113,7 +113,7 @@ class Recorder:
         Raises:
             Interrupted: before anything of the training was changed.
         """
-        training, setup, workers = self._training, self._training.setup, self._training.workers
+        training, setup = self._training, self._training.setup
         epoch, last = math.ceil(training.steps_done / training.per_epoch), training.steps_done == training.steps
         row: Row = {
             "epoch": epoch,
@@ -124,12 +124,10 @@ class Recorder:
         }
         started = time.monotonic()
         return_freed_memory()
-        val, bf16 = setup.splits.val, setup.compute.bf16
+        val = setup.splits.val
         if val is not None and (last or epoch % setup.recipe.evaluate_every == 0):
             with self._stop.at_once():
-                on_train, on_val = (
-                    workers.predict(training.graded, images, bf16=bf16) for images in (self._clean_train, val)
-                )
+                on_train, on_val = (training.look(images) for images in (self._clean_train, val))
             row |= {
                 "train/accuracy": float(on_train.correct.mean()),
                 "train/cross_entropy": hard_cross_entropy(on_train),

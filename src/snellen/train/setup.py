@@ -12,12 +12,15 @@ from snellen.data.dataset import Dataset
 from snellen.data.pixel_statistics import PixelStatistics, measure
 from snellen.data.splits import Splits, split, split_final
 from snellen.errors import InvalidSetting, unknown_name
-from snellen.models.catalog import ModelSpec, build
+from snellen.models.catalog import ModelSpec, build, pixel_range
 from snellen.models.device import keep_freed_memory
 from snellen.models.normalized import Classifier
+from snellen.models.pretrained import PUBLISHED
+from snellen.models.pretrained import describe as published_source
 from snellen.models.weights import LoadReport, load_pretrained
 from snellen.paths import user_path
 from snellen.recipes.recipe import Recipe
+from snellen.train.optimizers import hold_fixed
 from snellen.train.precision import DeviceAndPrecision, choose_compute
 
 
@@ -28,7 +31,7 @@ class TrainingSetup:
     Attributes:
         recipe: every choice.
         splits: train and val; val is None when `final`.
-        statistics: mean and std of the training images only.
+        statistics: mean and std of the training images only, or those that pretrained weights came with.
         seed: of initialisation, order and augmentation.
         compute: device and precision, with the reason.
         source: where the data came from, for people.
@@ -69,6 +72,8 @@ class TrainingSetup:
         """The entries of `run.json` that identify this training, JSON-able."""
         train, val, measured = self.splits.train, self.splits.val, self.statistics
         start = self.load_report.describe() if self.load_report else {"file": "pretrained"}
+        if self.weights == "pretrained" and self.recipe.model in PUBLISHED:
+            start |= published_source(self.recipe.model)
         return {
             "data": {
                 "name": train.name,
@@ -111,7 +116,11 @@ def prepare(
     statistics = measure(splits.train)
     compute = DeviceAndPrecision()  # until the model is there that it is chosen for
     setup = TrainingSetup(recipe, splits, statistics, seed, compute, dataset.source, dataset.loading, dataset.files)
+    if recipe.weights == "pretrained":
+        setup = begin_with(setup, "pretrained")
     model, image_shape = setup.new_model(), splits.train.image_shape
+    if recipe.finetune is not None:
+        hold_fixed(model, recipe.finetune)
     _require_effect(recipe, model, image_shape)
     return replace(setup, compute=choose_compute(model, image_shape, device=device, precision=precision))
 
@@ -123,9 +132,11 @@ def begin_with(setup: TrainingSetup, weights: str | Path) -> TrainingSetup:
         InvalidSetting: the file cannot be read or is of another network.
     """
     if weights == "pretrained":
-        return replace(setup, weights="pretrained")
+        mean, std = pixel_range(setup.recipe.model)
+        return replace(setup, weights="pretrained", statistics=PixelStatistics(mean, std, source="published"))
     path = user_path(weights)
-    return replace(setup, weights=path, load_report=load_pretrained(setup.new_model(), path))
+    random = replace(setup, weights=None, statistics=measure(setup.splits.train))
+    return replace(random, weights=path, load_report=load_pretrained(random.new_model(), path))
 
 
 def _require_effect(recipe: Recipe, model: Classifier, image_shape: tuple[int, int, int]) -> None:

@@ -9,21 +9,36 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from snellen.augment.batched import resize_side, to_float
+from snellen.data.labeled_images import LabeledImages
 from snellen.errors import InvalidSetting, TrainingDiverged
 from snellen.models.device import return_freed_memory
+from snellen.models.external import last_linear
 from snellen.models.normalized import Classifier
+from snellen.models.split import behind
+from snellen.predict.predictions import Predictions
 from snellen.recipes.json_form import rates_times
 from snellen.recipes.recipe import Muon
 from snellen.train.batches import Batch, Batches
 from snellen.train.data_pruning import Pruning
 from snellen.train.ddp import ALONE, Workers
-from snellen.train.optimizers import Lookahead, apply_freezing, build_optimizers, moving_average, trainable_names
+from snellen.train.head import fit_head, inputs_of
+from snellen.train.kept_activations import KeptActivations
+from snellen.train.optimizers import (
+    Lookahead,
+    apply_freezing,
+    build_optimizers,
+    hold_fixed,
+    moving_average,
+    trainable_names,
+)
 from snellen.train.schedules import lr_fraction, set_lr
 from snellen.train.setup import TrainingSetup
 
@@ -77,12 +92,19 @@ class Training:
     ) -> None:
         recipe, device, train = setup.recipe, setup.compute.device, setup.splits.train
         self.setup, self.workers, self.held_at = setup, workers, held_at
+        if workers.count > 1 and recipe.finetune is not None and recipe.finetune.frozen:
+            raise InvalidSetting(
+                f"finetune.frozen={recipe.finetune.frozen!r} is for one process, which is fast enough where most of "
+                "the network is frozen. Start it without torchrun, or let everything learn: --set finetune.frozen="
+            )
         self._batches = Batches(train, recipe, seed=setup.seed, device=device, share=(workers.rank, workers.count))
         self.batch_size, self.per_epoch = self._batches.batch_size, self._batches.steps_per_epoch
         self._require_shares()
         self.steps = steps or max(1, round(recipe.epochs * self.per_epoch))
         self._schedule = schedule or self._recipes_schedule
         self.model = _initial_model(setup)
+        if recipe.finetune is not None:
+            hold_fixed(self.model, recipe.finetune)
         self.optimizers = build_optimizers(self.model, recipe)
         self.lookahead = Lookahead(self.model, recipe.average, steps=self.steps) if recipe.average else None
         self.ema = moving_average(self.model, recipe.ema_decay) if recipe.ema_decay else None
@@ -120,12 +142,26 @@ class Training:
         averaged: Classifier = self.ema.module  # type: ignore[assignment]
         return averaged
 
+    @cached_property
+    def kept(self) -> KeptActivations | None:
+        """What the frozen part of the network makes of the pictures; None where nothing is frozen."""
+        frozen = self.setup.recipe.finetune is not None and self.setup.recipe.finetune.frozen
+        return KeptActivations(self.setup, self.model) if frozen else None  # late: a checkpoint may bring the weights
+
+    def look(self, images: LabeledImages) -> Predictions:
+        """The plain answers, of all workers, to pictures of train or val as the training stands."""
+        if self.kept is None:
+            return self.workers.predict(self.graded, images, bf16=self.setup.compute.bf16)
+        return self.kept.answers(self._behind(self.graded, training=False), images)
+
     def batches(self) -> Iterator[Batch]:
         """The batches that are left, one for each step; make it with `step` before you ask for the next."""
         while self.steps_done < self.steps:
-            self.model.train()  # a look at val may have changed it
+            if self.steps_done == 0:
+                self._fit_head()
+            self._to_train()  # a look at val may have changed it
             epoch, first = divmod(self.steps_done, self.per_epoch)
-            for batch in self._batches.epoch(epoch, first=first, pruning=self.pruning):
+            for batch in self._batches.epoch(epoch, first=first, pruning=self.pruning, kept=self.kept):
                 yield batch
                 if self.steps_done == self.steps:
                     return
@@ -138,7 +174,10 @@ class Training:
         """
         recipe, done = self.setup.recipe, self.done
         if apply_freezing(self.model, recipe, self._trainable, done=done) or self._learner is None:
-            self._learner = self.workers.ddp(self.model)
+            self._learner = (
+                self.workers.ddp(self.model) if self.kept is None else self._behind(self.model, training=True)
+            )
+            self._to_train()
         side = recipe.side_at(done, full=min(batch.images.shape[-2:]))
         if side != self._side:
             return_freed_memory()
@@ -198,6 +237,30 @@ class Training:
 
     def _recipes_schedule(self, step: int) -> float:
         return lr_fraction(self.setup.recipe.schedule, step=step, steps=self.steps, steps_per_epoch=self.per_epoch)
+
+    def _to_train(self) -> None:
+        """All of the model in train mode, but for what fine-tuning holds fixed."""
+        self.model.train()
+        finetune = self.setup.recipe.finetune
+        for module in self.model.modules() if finetune and finetune.fixed_norms else ():
+            if isinstance(module, _BatchNorm):
+                module.eval()
+
+    def _behind(self, model: Classifier, *, training: bool) -> torch.nn.Module:
+        finetune = self.setup.recipe.finetune
+        assert finetune is not None
+        return behind(model, finetune.frozen, training=training)
+
+    def _fit_head(self) -> None:
+        """Where fine-tuning asks for it, the last layer as it fits best to the unchanged network."""
+        finetune, train = self.setup.recipe.finetune, self.setup.splits.train
+        if finetune is None or not finetune.head_penalty:
+            return
+        head = self.model.net.get_submodule(last_linear(self.model.net)[0])
+        assert isinstance(head, torch.nn.Linear)
+        with inputs_of(head) as features:
+            self.look(train)
+        fit_head(head, torch.cat(features), torch.from_numpy(train.labels), finetune.head_penalty, self.class_weights)
 
     def _require_shares(self) -> None:
         smallest, count, data_pruning = self.batch_size, self.workers.count, self.setup.recipe.data_pruning

@@ -1,0 +1,126 @@
+"""How a recipe's steps are made: the optimizer with its rates, and their course over the training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from snellen.errors import InvalidSetting, require_types
+
+
+def require(condition: bool, field: str, value: object, rule: str) -> None:
+    """Raise InvalidSetting, with the field and its value, unless the condition holds."""
+    if not condition:
+        raise InvalidSetting(f"{field}={value!r} is not possible: {rule}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SGD:
+    """Stochastic gradient descent on the mean loss of a batch, one group for all parameters.
+
+    Attributes:
+        lr: peak learning rate for the recipe's batch size.
+        momentum: fraction of the last update that is kept; 0 is off.
+        nesterov: look ahead along the momentum.
+        weight_decay: L2 coefficient on every parameter, coupled with the gradient as in torch.optim.SGD.
+    """
+
+    kind: ClassVar[str] = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_types(self, "optimizer.")
+        require(self.lr > 0, "optimizer.lr", self.lr, "a positive number")
+        require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "a fraction in [0, 1)")
+        require(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "0 or more")
+        require(not self.nesterov or self.momentum > 0, "optimizer.nesterov", True, "it needs optimizer.momentum > 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Muon:
+    """Muon for convolution filters, Nesterov SGD for biases and head, both on the *summed* loss of a batch.
+
+    Attributes:
+        filter_lr: step length for filters, whose matrices are held at norm sqrt(output channels).
+        filter_momentum: Nesterov momentum of the filters.
+        bias_lr: learning rate of the norm and whitening biases, for the summed loss.
+        head_lr: learning rate of the last layer, for the summed loss.
+        momentum: Nesterov momentum of biases and head.
+        weight_decay: fraction of a weight removed per step at learning rate 1 (decoupled from the gradient's size).
+
+    Source: K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024.
+    """
+
+    kind: ClassVar[str] = "muon"
+    filter_lr: float = 0.24
+    filter_momentum: float = 0.6
+    bias_lr: float = 0.053
+    head_lr: float = 0.67
+    momentum: float = 0.85
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_types(self, "optimizer.")
+        for name in ("filter_lr", "bias_lr", "head_lr"):
+            require(getattr(self, name) > 0, f"optimizer.{name}", getattr(self, name), "a positive number")
+        for name in ("filter_momentum", "momentum"):
+            require(0 < getattr(self, name) < 1, f"optimizer.{name}", getattr(self, name), "a fraction in (0, 1)")
+        require(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamW:
+    """Adam with decoupled weight decay, on the mean loss of a batch; biases and norms do not decay.
+
+    Attributes:
+        lr: peak learning rate.
+        beta1: how much of the mean gradient is kept per step.
+        beta2: how much of the mean squared gradient is kept per step.
+        weight_decay: fraction of a weight removed per step at learning rate 1.
+
+    Source: I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", 2019.
+    """
+
+    kind: ClassVar[str] = "adamw"
+    lr: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    weight_decay: float = 0.01
+
+    def __post_init__(self) -> None:
+        require_types(self, "optimizer.")
+        require(self.lr > 0, "optimizer.lr", self.lr, "a positive number")
+        for name in ("beta1", "beta2"):
+            require(0 <= getattr(self, name) < 1, f"optimizer.{name}", getattr(self, name), "a fraction in [0, 1)")
+        require(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """The learning rate over training, as a fraction of its peak.
+
+    Attributes:
+        shape: "constant", "cosine" (to the floor) or "linear" (to the floor).
+        warmup_fraction: rise linearly from 0 over this fraction of all steps.
+        tail_fraction: stay at the floor for this last fraction of all steps.
+        floor: lowest fraction of the peak.
+        per: change the rate every "step", or once an "epoch" as PyTorch's schedulers are commonly used.
+    """
+
+    shape: Literal["constant", "cosine", "linear"] = "constant"
+    warmup_fraction: float = 0.0
+    tail_fraction: float = 0.0
+    floor: float = 0.0
+    per: Literal["step", "epoch"] = "step"
+
+    def __post_init__(self) -> None:
+        require_types(self, "schedule.")
+        for name in ("warmup_fraction", "tail_fraction", "floor"):
+            require(0 <= getattr(self, name) < 1, f"schedule.{name}", getattr(self, name), "a fraction in [0, 1)")
+        total = self.warmup_fraction + self.tail_fraction
+        require(total < 1, "schedule.tail_fraction", self.tail_fraction, "warm-up and tail together stay below 1")
+        unused = self.shape == "constant" and (self.tail_fraction or self.floor)
+        require(not unused, "schedule.floor", self.floor, "a constant rate has no floor and no tail")
