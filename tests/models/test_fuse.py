@@ -125,3 +125,42 @@ def test_a_convolution_that_others_use_as_well_is_left_alone(network: type[nn.Mo
     model = wrapped(network())
     assert norms(fuse_batch_norm(model)) == 1
     assert_equal_answers(model, fuse_batch_norm(model))
+
+
+class NormAndActivation(nn.BatchNorm2d):
+    """As timm's: a batch norm by inheritance, and an activation in the same module."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(super().forward(x))
+
+
+class Standardised(nn.Conv2d):
+    """As in weight standardisation: the scale of its weight has no effect."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight = self.weight / self.weight.std(dim=(1, 2, 3), keepdim=True)
+        return self._conv_forward(x, weight, self.bias)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (nn.Conv2d(3, 8, 3), NormAndActivation(8)),
+        (Standardised(3, 8, 3), nn.BatchNorm2d(8)),
+        (nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8, track_running_stats=False)),
+    ],
+    ids=["norm with activation", "standardised weights", "no running statistics"],
+)
+def test_kinds_that_do_more_than_their_name_says_are_left_as_they_are(layers: tuple[nn.Module, ...]) -> None:
+    model = wrapped(*layers)
+    assert_equal_answers(model, fuse_batch_norm(model))
+
+
+@pytest.mark.parametrize("name", ["timm:mobilenetv3_small_050", "timm:tf_efficientnet_lite0", "timm:resnet18"])
+def test_networks_of_timm_answer_the_same(name: str) -> None:
+    model = build(ModelSpec(name, (32, 32, 3), 4, (0.5,) * 3, (0.25,) * 3), seed=0).eval()
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        whole = model(images)
+        torch.testing.assert_close(fuse_batch_norm(model)(images), whole, rtol=1e-3, atol=1e-3)
+        assert whole.abs().max() > 0.005

@@ -13,6 +13,9 @@ from torch import Tensor, fx, nn
 
 from snellen.models.normalized import Classifier
 
+_LINEAR = "torch", "snellen"
+"""Whose convolutions are linear in their weight; those of others may standardise it in each pass."""
+
 
 class FastClassifier(nn.Module):
     """Answers as the classifier it was made from, to within the rounding of its number format. It cannot be trained.
@@ -52,15 +55,16 @@ def optimize_for_inference(model: Classifier, *, bf16: bool) -> FastClassifier:
 def fuse_batch_norm(model: Classifier) -> Classifier:
     """A copy in eval mode whose batch norms are folded into the convolutions before them, where that is exact.
 
-    Folded is a batch norm that follows a convolution directly, or through max pooling with positive scales. Others
-    are left as they are. Values differ from the model's by rounding only.
+    Folded is a plain batch norm that follows a plain convolution directly, or through max pooling with positive scales.
+    Others are left as they are, as are kinds of other libraries, which may do more than their name says. Values differ
+    from the model's by rounding only.
     """
     normalize, net = copy.deepcopy(model.normalize), copy.deepcopy(model.net).eval()
     traced = fx.GraphModule(net, Tracer().trace(net))
     modules = dict(traced.named_modules())
     for node in list(traced.graph.nodes):
         norm = modules.get(str(node.target)) if node.op == "call_module" else None
-        if not isinstance(norm, nn.BatchNorm2d):
+        if not isinstance(norm, nn.BatchNorm2d) or not _is_plain(norm):
             continue
         conv = _convolution_before(node, norm, modules)
         if conv is None:
@@ -82,6 +86,11 @@ class Tracer(fx.Tracer):
         return isinstance(m, nn.BatchNorm2d | nn.Conv2d) or super().is_leaf_module(m, module_qualified_name)
 
 
+def _is_plain(norm: nn.BatchNorm2d) -> bool:
+    """Whether it normalises with kept statistics and does nothing else; timm's kind does an activation too."""
+    return type(norm).forward is nn.BatchNorm2d.forward and norm.running_mean is not None
+
+
 def _convolution_before(node: fx.Node, norm: nn.BatchNorm2d, modules: dict[str, nn.Module]) -> nn.Conv2d | None:
     """The convolution whose output is used by nothing but this norm, or None."""
     source = node.args[0]
@@ -89,6 +98,8 @@ def _convolution_before(node: fx.Node, norm: nn.BatchNorm2d, modules: dict[str, 
     while isinstance(source, fx.Node) and source.op == "call_module" and len(source.users) == 1:
         module = modules.get(str(source.target))
         if isinstance(module, nn.Conv2d):
+            if type(module).__module__.partition(".")[0] not in _LINEAR:
+                return None
             # Used twice in the network, it would be scaled for both.
             twice = sum(other.target == source.target for other in source.graph.nodes) > 1
             return None if twice or (pooled and not bool((_scale(norm) > 0).all())) else module
