@@ -20,7 +20,7 @@ from snellen.errors import InvalidSetting, RunError
 from snellen.models.normalized import Classifier
 from snellen.models.weights import restore
 from snellen.predict.predictions import Predictions, stored_predictions
-from snellen.recipes.recipe import Recipe
+from snellen.recipes.recipe import Augment, Recipe
 from snellen.runs.run import Run
 
 Side = Literal["val", "train"]
@@ -31,8 +31,8 @@ Side = Literal["val", "train"]
 class Context:
     """All that the traces of one run share.
 
-    The model is on the CPU, in eval mode; the statistics were measured again on train; `stored` are the val predictions
-    that were written down, or None.
+    The model is on the CPU, in eval mode; the statistics were measured again on train, or are those of published
+    weights; `stored` are the val predictions that were written down, or None.
     """
 
     run: Run
@@ -88,11 +88,28 @@ class TracedImage:
         """Name of the class it is said to be."""
         return self.images.class_names[int(self.alone.labels[0])]
 
+    @property
+    def augment(self) -> Augment:
+        """How pictures are changed in this epoch; of versions kept for a frozen part, the first is plain."""
+        recipe = self.context.recipe
+        return Augment() if self.version_of and self.version == 0 else recipe.augment
+
+    @property
+    def version_of(self) -> int:
+        """How many versions of each picture are kept as a frozen part sees them; 0 where none are."""
+        finetune = self.context.recipe.finetune
+        return finetune.versions if finetune is not None and finetune.frozen else 0
+
+    @property
+    def version(self) -> int:
+        """The epoch that the draws are of: where versions of the pictures are kept, they come again."""
+        return self.epoch % self.version_of if self.version_of else self.epoch
+
     @cached_property
     def draws(self) -> Draws[NDArray[Any]]:
         """What chance decided for it in this epoch, one row."""
         seed, count = int(self.context.run.info["seed"]), max(len(self.context.images.train), self.row + 1)
-        drawn = draw(self.context.recipe.augment, seed=seed, epoch=self.epoch, count=count)
+        drawn = draw(self.augment, seed=seed, epoch=self.version, count=count)
         return drawn.at(np.array([self.row]))
 
     @property
@@ -121,7 +138,10 @@ def context_of(run: Run, images: RunImages) -> Context:
         RunError: the run has no weights yet.
     """
     run.require_weights()
-    return Context(run, restore(run), images, measure(images.train), stored_predictions(run, "val"))
+    said = run.info["statistics"]
+    published = PixelStatistics(tuple(said["mean"]), tuple(said["std"]), "published")
+    statistics = published if said.get("measured_on") == "published" else measure(images.train)
+    return Context(run, restore(run), images, statistics, stored_predictions(run, "val"))
 
 
 def find(context: Context, *, image_id: int | None, split: Side, epoch: int) -> TracedImage:

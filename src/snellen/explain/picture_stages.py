@@ -36,7 +36,7 @@ def picture_stages(image: TracedImage) -> Iterator[Stage]:
         yield source
     yield _picture(image, source)
     yield _fractions(image)
-    if not image.context.recipe.augment.is_identity:
+    if not image.augment.is_identity:
         yield _augmented(image)
     if image.context.side_in_epoch(image.epoch) < min(image.images.image_shape[:2]):
         yield _resized(image)
@@ -140,6 +140,10 @@ def _augment(image: TracedImage) -> Call:
 def _augmented(image: TracedImage) -> Stage:
     own, made = image.draws[0], _augment(image).part(_first)
     said = _perhaps_left_out(image)
+    if image.version_of:
+        said += (
+            f" Of each picture {image.version_of} versions are kept; this is number {image.version}, and 0 is plain."
+        )
     if image.images.role == "val":
         said = f" A val image is never augmented; this is what it would have met as training image number {image.row}."
     return Stage(
@@ -179,11 +183,16 @@ def _normalised(image: TracedImage) -> Stage:
         made = call(Normalized.forward, image.context.model.normalize, plain).part(_first)
     # Measured again on the training images, not read from the model: wrong numbers in the weights are found here.
     mean, std = (np.array(values, dtype=np.float32) for values in (statistics.mean, statistics.std))
+    whose = (
+        "those that its pretrained weights were made with, of other pictures"
+        if statistics.source == "published"
+        else f"of the {statistics.count:,} training images and of no others"
+    )
     return Stage(
         key="normalised",
         title="Normalised",
         says="The training part ends here; the rest is the plain picture, as evaluation sees it. The model's first "
-        f"layer holds mean and std of the {statistics.count:,} training images and of no others.",
+        f"layer holds mean and std, {whose}.",
         layout="C, H, W",
         production=made,
         by_hand=call(normalise, plain[0].numpy(), mean, std),
@@ -212,6 +221,8 @@ def _drawn(image: TracedImage, own: OneDraw) -> dict[str, str]:
     facts = {"seed": str(image.context.run.info["seed"]), "drawn for image number": str(image.row)}
     if own.pad:
         facts["window"] = f"row {own.down}, column {own.right} (each 0 to {2 * own.pad}; {own.pad} is the middle)"
+    if own.window is not None:
+        facts["cut out"] = f"{100 * own.window[0]:.0f} % of the picture, enlarged to the whole"
     if image.context.recipe.augment.flip != "none":
         facts["mirrored"] = "yes" if own.flip else "no"
     if own.operations is not None:
@@ -243,4 +254,6 @@ def _augmentation_pictures(image: Pixels, own: OneDraw, made: Any) -> tuple[Pict
         pictures.append(Picture("changed", show_fractions(made)))
     elif any(factor is not None for factor in (own.brightness, own.contrast, own.saturation)):
         pictures.append(Picture("jittered", show_fractions(made)))
+    elif own.window is not None:
+        pictures.append(Picture("cut out and enlarged", show_fractions(made)))
     return tuple(pictures) or (Picture("unchanged this time", show_fractions(made)),)

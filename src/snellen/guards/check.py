@@ -19,8 +19,15 @@ from snellen.guards.cifar10_near_duplicates import cifar10_test_duplicates, list
 from snellen.guards.data_guards import class_balance, labels_match_images, pixel_order, pixel_statistics
 from snellen.guards.duplicates import duplicates_in_test, exact_duplicates, near_duplicates
 from snellen.guards.guard import GuardResult, ask_guards, unjudged, write_guards
-from snellen.guards.model_guards import initial_loss, repeatable_evaluation, small_image_stem, untrained
+from snellen.guards.model_guards import (
+    initial_loss,
+    published_statistics,
+    repeatable_evaluation,
+    small_image_stem,
+    untrained,
+)
 from snellen.guards.run_guards import class_answers, finite_loss, overfit_gap, stuck_at_chance, used_once
+from snellen.models.normalized import Classifier
 from snellen.models.weights import restore
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
@@ -140,12 +147,7 @@ def _image_results(run: Run, images: Splits | RunImages | None, device: torch.de
     else:
         results = ask_guards(
             {
-                "pixel-statistics": lambda: pixel_statistics(
-                    model.normalize.mean.tolist(),
-                    model.normalize.std.tolist(),
-                    measured_on=str(info["statistics"].get("measured_on")),
-                    train=train,
-                ),
+                "pixel-statistics": lambda: _statistics(run, model, train),
                 "repeatable-evaluation": lambda: repeatable_evaluation(
                     model, val or train, stored=_stored(run, "val"), bf16=info["precision"] == "bf16"
                 ),
@@ -159,6 +161,14 @@ def _image_results(run: Run, images: Splits | RunImages | None, device: torch.de
             **_of_images(train, val),
         }
     )
+
+
+def _statistics(run: Run, model: Classifier, train: LabeledImages) -> GuardResult:
+    measured_on = str(run.info["statistics"].get("measured_on"))
+    if measured_on == "published":
+        return published_statistics(model, run.recipe.model)
+    mean, std = model.normalize.mean.tolist(), model.normalize.std.tolist()
+    return pixel_statistics(mean, std, measured_on=measured_on, train=train)
 
 
 def _stored(run: Run, split: str) -> Predictions | None:

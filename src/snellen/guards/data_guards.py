@@ -136,7 +136,7 @@ def pixel_statistics(
         train: the training images.
     """
     name, train_again = "pixel-statistics", "Train again and let them be measured: snellen train DATA does, on train."
-    text = f"mean {_figures(mean)}, std {_figures(std)}"
+    text = f"mean {figures(mean)}, std {figures(std)}"
     if measured_on not in ("train", "train+val") or (measured_on == "train+val" and train.role == "train"):
         return GuardResult(
             name, False, f"{text} come from {measured_on!r}; the model was trained on {train.role!r}.", train_again,
@@ -144,7 +144,7 @@ def pixel_statistics(
         )  # fmt: skip
     own_mean, own_std = channel_moments(train.images[train.evenly(_STATISTICS_SAMPLE)])
     away = float(np.abs(np.subtract([own_mean, own_std], [mean, std])).max())
-    own = f"the training images have mean {_figures(own_mean)}, std {_figures(own_std)}"
+    own = f"the training images have mean {figures(own_mean)}, std {figures(own_std)}"
     for whose, (known_mean, known_std) in _KNOWN_CONSTANTS.items():
         if len(mean) == 3 and _within(mean, known_mean) and _within(std, known_std) and away > 1e-3:
             return GuardResult(name, False, f"These are {whose}: {text}; {own}.", train_again)
@@ -157,5 +157,6 @@ def _within(given: Sequence[float], known: Sequence[float]) -> bool:
     return bool(np.abs(np.subtract(given, known)).max() < 1e-3)
 
 
-def _figures(values: Sequence[float]) -> str:
+def figures(values: Sequence[float]) -> str:
+    """Numbers of the channels side by side, to three digits."""
     return " ".join(f"{value:.3f}" for value in values)

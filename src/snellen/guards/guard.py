@@ -24,7 +24,7 @@ GUARDS: dict[str, str] = {
     "exact-duplicates": "no picture is in train twice under two labels, or in train and val",
     "near-duplicates": "few val pictures have a near-duplicate in train",
     "test-duplicates": "the test pictures have no near-duplicates in train",
-    "pixel-statistics": "the images are normalised by the training images' own mean and deviation",
+    "pixel-statistics": "the images are normalised by the training images' own mean and deviation, or their weights'",
     "small-image-stem": "the network does not shrink small images away",
     "initial-loss": "the untrained network's loss is that of a blind guess",
     "finite-loss": "the loss stayed finite and fell",

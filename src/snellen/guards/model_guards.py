@@ -11,8 +11,10 @@ from torch.nn import functional
 
 from snellen.augment.batched import to_float
 from snellen.data.labeled_images import LabeledImages
+from snellen.errors import SnellenError
+from snellen.guards.data_guards import figures
 from snellen.guards.guard import GuardResult, judged, unjudged
-from snellen.models.catalog import ModelSpec, build
+from snellen.models.catalog import ModelSpec, build, pixel_range
 from snellen.models.normalized import Classifier
 from snellen.models.summary import describe_layers
 from snellen.predict.predict import predict
@@ -105,6 +107,27 @@ def small_image_stem(model: nn.Module, image_shape: tuple[int, int, int]) -> Gua
         name, side >= _SMALL_SIDE or (maps[-1] > 1 and early > side / 4), evidence,
         "This stem is made for 224 px. Take the one for small images (3x3, stride 1, no pool: --set stem=small), or "
         "enlarge the images; it costs 15 times the arithmetic in ResNet-18.",
+    )  # fmt: skip
+
+
+def published_statistics(model: Classifier, name: str) -> GuardResult:
+    """Whether a model that began with published weights normalises as those were made with.
+
+    Args:
+        model: that was trained from them.
+        name: of the network, as in `models.catalog`.
+    """
+    try:
+        expected = pixel_range(name)
+    except SnellenError as error:  # the library that publishes them is not installed here
+        return unjudged("pixel-statistics", str(error))
+    mean, std = model.normalize.mean.tolist(), model.normalize.std.tolist()
+    away = float(np.abs(np.subtract([mean, std], expected)).max())
+    text = f"mean {figures(mean)}, std {figures(std)}"
+    return judged(
+        "pixel-statistics", away <= 1e-4, f"{text}: those that the pretrained weights of {name} were made with have "
+        f"mean {figures(expected[0])}, std {figures(expected[1])}.",
+        "Train again from the pretrained weights: --weights pretrained brings their own normalisation.", "error",
     )  # fmt: skip
 
 

@@ -99,7 +99,7 @@ def overfit_gap(rows: Sequence[Row], *, best_epoch: int | None, recipe: Recipe) 
 
 def _regularise(recipe: Recipe) -> str:
     steps = []
-    if recipe.augment.crop_pixels == 0:
+    if recipe.augment.crop_pixels == 0 and recipe.augment.resized_crop == 0:
         steps.append("augmentation: --set augment.crop_pixels=4")
     if recipe.augment.flip == "none":
         steps.append("--set augment.flip=random, unless a mirrored picture means something else, as letters do")
