@@ -87,8 +87,10 @@ class TrainingStep:
         self._batches = self.training.batches()
 
     def batch(self) -> Batch:
-        """The next batch, gathered, augmented and shrunk to the stage's size."""
+        """The next batch, gathered, augmented and shrunk to the stage's size; or what a frozen part made of it."""
         batch = next(self._batches)
+        if self.training.kept is not None:
+            return batch
         return replace(batch, images=resize_side(batch.images, self._image_shape[0]))
 
     def whole(self) -> torch.Tensor:

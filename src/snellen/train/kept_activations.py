@@ -4,7 +4,7 @@
 
 KEY stands for the pictures, the frozen part with its weights, the augmentation, the seed and the number format, so that
 a second training on the same folder finds them there, whatever it does with the rest of the network. At most 4 GiB are
-kept, the longest unused leave first; a set of which one version is more than that is computed anew in every epoch.
+kept, the longest unused leave first; versions of a set for which that is too little are computed anew in every epoch.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -34,8 +36,10 @@ from snellen.recipes.recipe import Augment
 from snellen.runs.atomic import write_parts
 from snellen.serialize import to_json
 from snellen.train.setup import TrainingSetup
+from snellen.version import VERSION
 
 _MOST_BYTES = 4 * 2**30
+_LEFT_BEHIND = 3600.0  # seconds since the last byte was written
 _AT_ONCE = {"cpu": 8}
 """Pictures: on a CPU a few, whose activations stay in its cache; measured in results/LOG.md."""
 _AT_ONCE_ELSEWHERE = 128
@@ -66,27 +70,15 @@ class KeptActivations:
 
     def batch(self, epoch: int, at: Tensor) -> Tensor:
         """(B, C, h, w) on the device: the training pictures at these positions (B,) as they are seen in this epoch."""
-        version, train = epoch % self._finetune.versions, self._setup.splits.train
-        if self._bytes(train) <= _MOST_BYTES:
-            kept = self._version(train, version)
-            return kept.index_select(0, at.to(kept.device)).to(self._device).permute(0, 3, 1, 2)
-        drawn = draw(self._augmented(version), seed=self._setup.seed, epoch=version, count=len(train))
-        pixels = torch.from_numpy(train.images[at.cpu().numpy()]).to(self._device)
-        with torch.inference_mode():
-            made = torch.cat(
-                [
-                    self._frozen.activations(augment_batch(some, to_device(drawn, self._device).at(places)))
-                    for some, places in zip(self._chunks(pixels), self._chunks(at), strict=True)
-                ]
-            )
-        return made.clone()
+        return self._seen(self._setup.splits.train, at, epoch % self._finetune.versions)
 
     def answers(self, behind: nn.Module, images: LabeledImages) -> Predictions:
         """The plain answers to these pictures, from train or val, by what is behind the cut."""
-        kept, logits = self._plain(images), []
+        known, at = self._rows(images)
+        logits = []
         with evaluating(behind), self._setup.compute.autocast():
-            for some in torch.split(kept, 64):
-                logits.append(behind(some.to(self._device).permute(0, 3, 1, 2)).float().cpu())
+            for some in torch.split(at, 64):
+                logits.append(behind(self._seen(known, some, 0)).float().cpu())
         return Predictions(
             logits=torch.cat(logits).numpy(),
             labels=images.labels,
@@ -98,31 +90,50 @@ class KeptActivations:
             data=images.name,
         )
 
-    def _plain(self, images: LabeledImages) -> Tensor:
+    def _rows(self, images: LabeledImages) -> tuple[LabeledImages, Tensor]:
+        """The set that is kept whole, and where in it these pictures are: of train often only some are asked for."""
         train = self._setup.splits.train
         if images.role != train.role:
-            return self._version(images, 0)
-        rows = np.searchsorted(train.ids, images.ids, sorter=(order := np.argsort(train.ids)))
-        return self._version(train, 0).index_select(0, torch.from_numpy(order[rows]))
+            return images, torch.arange(len(images))
+        order = np.argsort(train.ids)
+        return train, torch.from_numpy(order[np.searchsorted(train.ids, images.ids, sorter=order)])
+
+    def _seen(self, images: LabeledImages, at: Tensor, number: int) -> Tensor:
+        """(B, C, h, w) on the device, in memory of its own: a network may write into what it is given."""
+        if (number + 1) * self._bytes(
+            images
+        ) <= _MOST_BYTES:  # the first versions are kept, as many as there is room for
+            kept = self._version(images, number)
+            return kept.index_select(0, at.to(kept.device)).to(self._device).permute(0, 3, 1, 2)
+        return torch.cat(list(self._made(images, number, at)))
 
     def _version(self, images: LabeledImages, number: int) -> Tensor:
         """(N, h, w, C), mapped from its file, which is made where it is not there."""
         key = self._key(images, number)
         if key not in self._opened:
             path = cache_folder() / "activations" / f"{key}.bin"
-            shape = (len(images), *self._shape)
-            if not path.exists() or path.stat().st_size != self._bytes(images):
+            while (mapped := self._mapped(path, images)) is None:
                 self._write(path, images, number)
-            path.touch()
-            as_numpy = np.uint16 if self._dtype == torch.bfloat16 else np.float32
-            mapped = torch.from_numpy(np.memmap(path, dtype=as_numpy, mode="c", shape=shape))
-            self._opened[key] = mapped.view(self._dtype)
+            self._opened[key] = mapped
         return self._opened[key]
+
+    def _mapped(self, path: Path, images: LabeledImages) -> Tensor | None:
+        """What the file holds, or None where it is not there or not whole; another process may delete it any time."""
+        as_numpy = np.uint16 if self._dtype == torch.bfloat16 else np.float32
+        try:
+            if path.stat().st_size != self._bytes(images):
+                return None
+            with contextlib.suppress(PermissionError):  # a cache that is only lent
+                os.utime(path)  # used now
+            mapped = np.memmap(path, dtype=as_numpy, mode="c", shape=(len(images), *self._shape))
+        except (FileNotFoundError, ValueError):  # the latter: shorter by now
+            return None
+        return torch.from_numpy(mapped).view(self._dtype)
 
     def _write(self, path: Path, images: LabeledImages, number: int) -> None:
         _make_room(path.parent, self._bytes(images))
         try:
-            write_parts(path, (part.numpy().data for part in self._made(images, number)))
+            write_parts(path, self._rows_of_bytes(images, number))
         except StorageError as error:
             reason = str(error).partition(". What was there before")[0]
             raise StorageError(
@@ -131,23 +142,24 @@ class KeptActivations:
                 "with more."
             ) from error
 
-    def _made(self, images: LabeledImages, number: int) -> Iterator[Tensor]:
-        """Bytes of (B, h, w, C) for some pictures after the other, in their order."""
+    def _rows_of_bytes(self, images: LabeledImages, number: int) -> Iterator[memoryview]:
+        """(B, h, w, C) of some pictures after the other, in their order."""
+        for made in self._made(images, number, torch.arange(len(images))):
+            rows = made.permute(0, 2, 3, 1).contiguous().cpu()
+            yield rows.view(torch.uint16 if self._dtype == torch.bfloat16 else torch.float32).numpy().data
+
+    def _made(self, images: LabeledImages, number: int, at: Tensor) -> Iterator[Tensor]:
+        """(B, C, h, w) of some of the pictures at these positions after the other, computed now."""
         drawn = to_device(
             draw(self._augmented(number), seed=self._setup.seed, epoch=number, count=len(images)), self._device
         )
-        pixels, places = torch.from_numpy(images.images), torch.arange(len(images), device=self._device)
-        for some, at in zip(self._chunks(pixels), self._chunks(places), strict=True):
-            with torch.inference_mode():
-                made = self._frozen.activations(augment_batch(some.to(self._device), drawn.at(at)))
-                rows = made.permute(0, 2, 3, 1).contiguous().cpu()
-                yield rows.view(torch.uint16 if self._dtype == torch.bfloat16 else torch.float32)
+        for some in torch.split(at.to(self._device), _AT_ONCE.get(self._device.type, _AT_ONCE_ELSEWHERE)):
+            pixels = torch.from_numpy(images.images[some.cpu().numpy()]).to(self._device)
+            with torch.no_grad():
+                yield self._frozen.activations(augment_batch(pixels, drawn.at(some)))
 
     def _augmented(self, version: int) -> Augment:
         return self._augment if version else Augment()  # the first version is the picture itself
-
-    def _chunks(self, rows: Tensor) -> tuple[Tensor, ...]:
-        return torch.split(rows, _AT_ONCE.get(self._device.type, _AT_ONCE_ELSEWHERE))
 
     @property
     def _shape(self) -> tuple[int, int, int]:
@@ -165,17 +177,24 @@ class KeptActivations:
     def _key(self, images: LabeledImages, number: int) -> str:
         pictures = f"{images.fingerprint} {hashlib.sha256(images.ids.tobytes()).hexdigest()}"
         augment = f"{json.dumps(to_json(self._augmented(number)))} {self._setup.seed if number else 0} {number}"
-        what = f"{self._who} {self._finetune.frozen} {pictures} {augment} {self._dtype} {self._device}"
+        recipe = self._setup.recipe
+        network = f"{self._who} {recipe.model} {json.dumps(to_json(recipe.model_options))} {self._finetune.frozen}"
+        # With other threads, sums are taken in other pieces: what is kept must not decide about a run's last bits.
+        how = f"{self._dtype} {self._device} {torch.get_num_threads()} {VERSION}"
+        what = f"{network} {pictures} {augment} {how}"
         return hashlib.sha256(what.encode()).hexdigest()[:32]
 
 
 def _make_room(folder: Path, wanted: int) -> None:
     """Delete what was not used for longest until `wanted` bytes more stay below the limit."""
     found = []
-    for path in folder.glob("*.bin"):
+    for path in folder.glob("*.bin*"):
         with contextlib.suppress(OSError):  # another process makes room too
             about = path.stat()
-            found.append((about.st_mtime, about.st_size, path))
+            if path.suffix == ".bin":
+                found.append((about.st_mtime, about.st_size, path))
+            elif time.time() - about.st_mtime > _LEFT_BEHIND:  # by a process that was killed while it wrote
+                path.unlink()
     held = sum(size for _, size, _ in found)
     for _, size, path in sorted(found):
         if held + wanted <= _MOST_BYTES:

@@ -105,7 +105,7 @@ def hold_fixed(model: Classifier, finetune: Finetune) -> None:
     """Take from learning, for good, what fine-tuning freezes: the parts up to its cut, kernels of one channel each.
 
     Raises:
-        InvalidSetting: the network cannot be cut there.
+        InvalidSetting: the network cannot be cut there, or nothing would learn.
     """
     if finetune.frozen:
         learned = {id(parameter) for parameter in behind(model, finetune.frozen, training=True).parameters()}
@@ -114,6 +114,10 @@ def hold_fixed(model: Classifier, finetune: Finetune) -> None:
     for module in model.modules():
         if finetune.fixed_depthwise and isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels:
             module.weight.requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise InvalidSetting(
+            f"finetune.frozen={finetune.frozen!r} is not possible: nothing is left to learn. Name an earlier part."
+        )
 
 
 def apply_freezing(model: Classifier, recipe: Recipe, trainable: frozenset[str], *, done: float) -> bool:

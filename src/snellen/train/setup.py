@@ -17,6 +17,7 @@ from snellen.models.device import keep_freed_memory
 from snellen.models.normalized import Classifier
 from snellen.models.pretrained import PUBLISHED
 from snellen.models.pretrained import describe as published_source
+from snellen.models.split import before
 from snellen.models.weights import LoadReport, load_pretrained
 from snellen.paths import user_path
 from snellen.recipes.recipe import Recipe
@@ -132,6 +133,11 @@ def begin_with(setup: TrainingSetup, weights: str | Path) -> TrainingSetup:
         InvalidSetting: the file cannot be read or is of another network.
     """
     if weights == "pretrained":
+        if setup.splits.train.image_shape[2] != 3:
+            raise InvalidSetting(
+                f"The pretrained {setup.recipe.model} knows pictures in colour; these have one channel. Begin at "
+                "random, as the recipe for own pictures does: --recipe folder"
+            )
         mean, std = pixel_range(setup.recipe.model)
         return replace(setup, weights="pretrained", statistics=PixelStatistics(mean, std, source="published"))
     path = user_path(weights)
@@ -146,6 +152,13 @@ def _require_effect(recipe: Recipe, model: Classifier, image_shape: tuple[int, i
         if not any(name.startswith(freeze.prefix) for name in names):
             raise unknown_name("parameter in freezes.prefix", freeze.prefix, names, list_with="snellen recipes sprint")
     height, width, channels = image_shape
+    if recipe.finetune is not None and (part := recipe.finetune.frozen):
+        seen = before(model, part, bf16=False).activations(torch.zeros(1, channels, height, width))
+        if seen.ndim != 4:
+            raise InvalidSetting(
+                f"finetune.frozen={part!r} is not possible: what it makes of a picture is no map of positions. Name an "
+                "earlier part."
+            )
     for stage in recipe.resolutions:
         scale = min(1.0, stage.side / min(height, width))
         try:

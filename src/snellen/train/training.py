@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 
 from snellen.augment.batched import resize_side, to_float
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import InvalidSetting, TrainingDiverged
 from snellen.models.device import return_freed_memory
-from snellen.models.external import last_linear
+from snellen.models.external import is_external, last_linear
 from snellen.models.normalized import Classifier
 from snellen.models.split import behind
+from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.recipes.json_form import rates_times
 from snellen.recipes.recipe import Muon
@@ -46,6 +49,7 @@ if TYPE_CHECKING:  # a training that nobody writes down needs nothing but PyTorc
     from snellen.train.recorder import Recorder
 
 _WHITENING_IMAGES = 1_000
+_DROPOUT_STREAM = 1_003  # apart from those of the batches and of data pruning
 _LOSS_LOOK_STEPS = 50  # reading the loss waits for the device: on a GPU only now and then
 
 
@@ -115,6 +119,8 @@ class Training:
         self.steps_done, self.images_seen, self.loss_sum = 0, 0, torch.zeros((), device=device)
         self.best_accuracy, self.best_epoch, self.seconds, self.epoch_seconds = -1.0, 0, 0.0, 0.0
         self._trainable = trainable_names(self.model)
+        drops = any(isinstance(module, _DropoutNd) for module in self.model.modules())
+        self._draws = drops or is_external(recipe.model)  # other libraries drop paths in words of their own
         self._learner: torch.nn.Module | None = None  # the model, with gradients that are means over all workers
         self._side = 0
 
@@ -205,7 +211,7 @@ class Training:
         """Gradients of the batch; returns the summed loss and each image's own before it is weighed, (B,) float32."""
         recipe = self.setup.recipe
         with self.setup.compute.kernels():
-            with self.setup.compute.autocast():
+            with self.setup.compute.autocast(), self._dropout():
                 logits = learner(images)
             losses = batch_losses(
                 logits, batch.targets, class_weights=self.class_weights, label_smoothing=recipe.label_smoothing
@@ -215,6 +221,18 @@ class Training:
             # Gradients are averaged over the workers: times their number, the mean is that of the whole batch.
             (self.workers.count * summed / whole).backward()  # type: ignore[no-untyped-call]
         return summed.detach(), losses.detach()
+
+    @contextmanager
+    def _dropout(self) -> Iterator[None]:
+        """Inside, what a network drops follows from seed, step and worker: a resumed training drops the same."""
+        if not self._draws:
+            yield
+            return
+        words = np.random.SeedSequence([self.setup.seed, self.steps_done, self.workers.rank, _DROPOUT_STREAM])
+        device = self.setup.compute.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):  # a caller's own draws go on
+            torch.manual_seed(int(words.generate_state(1, np.uint64)[0]))
+            yield
 
     def require_finite(self, *losses: float) -> None:
         """Raise where one of these losses, or where none is given that of the epoch so far, is no number.
@@ -256,11 +274,27 @@ class Training:
         finetune, train = self.setup.recipe.finetune, self.setup.splits.train
         if finetune is None or not finetune.head_penalty:
             return
-        head = self.model.net.get_submodule(last_linear(self.model.net)[0])
-        assert isinstance(head, torch.nn.Linear)
-        with inputs_of(head) as features:
-            self.look(train)
+        head = self._head()
+        with inputs_of(head) as features:  # of the model itself, which an average follows later; by every worker
+            if self.kept is None:
+                predict(self.model, train, bf16=self.setup.compute.bf16)
+            else:
+                self.kept.answers(self._behind(self.model, training=False), train)
         fit_head(head, torch.cat(features), torch.from_numpy(train.labels), finetune.head_penalty, self.class_weights)
+
+    def _head(self) -> torch.nn.Linear:
+        num_classes = self.setup.splits.train.num_classes
+        try:
+            _, head = last_linear(self.model.net)
+        except ValueError:
+            head = None
+        if head is None or head.out_features != num_classes or head.bias is None:
+            raise InvalidSetting(
+                f"finetune.head_penalty={self.setup.recipe.finetune.head_penalty:g} is not possible: "  # type: ignore[union-attr]
+                f"{self.setup.recipe.model} does not end in a linear layer with a bias. Begin at random: "
+                "--set finetune.head_penalty=0"
+            )
+        return head
 
     def _require_shares(self) -> None:
         smallest, count, data_pruning = self.batch_size, self.workers.count, self.setup.recipe.data_pruning

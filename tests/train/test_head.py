@@ -1,0 +1,83 @@
+"""The last layer that is fitted: against scikit-learn's logistic regression."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+
+from snellen.train.head import fit_head, inputs_of
+
+CLASSES, FEATURES = 3, 6
+
+
+@pytest.fixture
+def features() -> Tensor:
+    """(60, 6): of very different scales, with means of their own."""
+    drawn = torch.randn(60, FEATURES, generator=torch.Generator().manual_seed(0))
+    return drawn * torch.tensor([1.0, 30.0, 0.05, 2.0, 1.0, 5.0]) + torch.tensor([0.0, 100.0, 1.0, -3.0, 0.5, 7.0])
+
+
+@pytest.fixture
+def labels(features: Tensor) -> Tensor:
+    """(60,) of three classes, unequal, which the features say something about and not all."""
+    noise = torch.randn(60, generator=torch.Generator().manual_seed(1))
+    score = (features[:, 0] + features[:, 3] / 2 + noise).argsort().argsort()
+    return torch.bucketize(score, torch.tensor([30, 50]), right=True)
+
+
+def fitted(features: Tensor, labels: Tensor, penalty: float, weights: Tensor | None = None) -> nn.Linear:
+    head = nn.Linear(FEATURES, CLASSES)
+    fit_head(head, features, labels, penalty, weights)
+    return head
+
+
+def by_scikit_learn(features: Tensor, labels: Tensor, penalty: float, weights: Tensor | None) -> np.ndarray:
+    scaled = (features - features.mean(0)) / features.std(0, correction=0).clamp(min=1e-12)
+    balance = None if weights is None else {number: float(weight) for number, weight in enumerate(weights)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = LogisticRegression(C=1 / penalty, class_weight=balance, tol=1e-8, max_iter=10_000)
+        model.fit(scaled.numpy(), labels.numpy())
+    probabilities: np.ndarray = model.predict_proba(scaled.numpy())
+    return probabilities
+
+
+@pytest.mark.parametrize("penalty", [0.5, 5.0, 50.0])
+@pytest.mark.parametrize("weights", [None, torch.tensor([0.5, 1.0, 3.0])], ids=["natural", "weighed"])
+def test_it_is_scikit_learns_logistic_regression(
+    features: Tensor, labels: Tensor, penalty: float, weights: Tensor | None
+) -> None:
+    head = fitted(features, labels, penalty, weights)
+    ours = torch.softmax(head(features), dim=1).detach().numpy()
+    np.testing.assert_allclose(ours, by_scikit_learn(features, labels, penalty, weights), atol=2e-3)
+
+
+def test_a_feature_that_never_varies_says_nothing(features: Tensor, labels: Tensor) -> None:
+    with_constant = features.clone()
+    with_constant[:, 2] = 4.2
+    head = fitted(with_constant, labels, 5.0)
+    assert torch.isfinite(head.weight).all()
+    moved = with_constant.clone()
+    moved[:, 2] = 5.0
+    # Its mean in float32 is off by a last digit, which is all that is left of it.
+    torch.testing.assert_close(head(moved), head(with_constant), rtol=0, atol=0.05)
+
+
+def test_it_does_not_depend_on_what_the_layer_was(features: Tensor, labels: Tensor) -> None:
+    first, second = (fitted(features, labels, 5.0) for _ in range(2))  # nn.Linear is drawn anew
+    assert torch.equal(first.weight, second.weight)
+    assert torch.equal(first.bias, second.bias)
+
+
+def test_what_goes_into_a_layer_is_seen_inside_only() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    with inputs_of(net[1]) as found:
+        net(torch.ones(3, 2, 2, dtype=torch.float32))
+        net(torch.zeros(1, 2, 2))
+    net(torch.ones(5, 2, 2))
+    assert torch.equal(torch.cat(found), torch.cat([torch.ones(3, 4), torch.zeros(1, 4)]))
