@@ -22,10 +22,11 @@ from benchmarks.interleaved import Trained, train_interleaved
 from benchmarks.script import keep, say
 from benchmarks.substitutes import require_dataset
 from snellen.bench.protocol import Conditions, Measurement, conditions_here, percentile
+from snellen.data.default_recipe import default_recipe
 from snellen.errors import InvalidSetting, SnellenError
 from snellen.evaluate.test_set import evaluate_on_test, ledger_of
 from snellen.metrics.intervals import mean_over_seeds
-from snellen.recipes.catalog import default_recipe, find_recipe
+from snellen.recipes.catalog import find_recipe
 from snellen.runs.run import Run
 
 FIGURES = ("cold s", "warm s", "accuracy %", "standard error", "seeds", "peak GB")
@@ -97,7 +98,7 @@ def measure(options: Options) -> Iterator[Measurement]:
         SealError: the ledger cannot be written; the test set stayed closed.
     """
     options.require_possible()
-    recipe = find_recipe(options.recipe) if options.recipe else default_recipe(options.dataset)
+    recipe = find_recipe(options.recipe) if options.recipe else default_recipe(options.dataset).recipe
     conditions = conditions_here(batch=recipe.batch_size)
     trainers = [(_arguments(options, options.recipe or recipe.name), options.seeds)]
     if options.peer is not None:

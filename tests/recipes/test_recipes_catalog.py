@@ -10,7 +10,7 @@ import torch
 
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting, UnknownName
-from snellen.recipes.catalog import RECIPES, default_recipe, find_recipe
+from snellen.recipes.catalog import RECIPES, find_recipe
 from snellen.recipes.recipe import SGD, Augment, Muon, Recipe, Schedule
 from snellen.serialize import to_json
 from snellen.train.setup import prepare
@@ -42,13 +42,6 @@ def test_a_name_that_ends_in_json_is_a_file(tmp_path: Path) -> None:
     path.write_text('{"name": "x"}')
     with pytest.raises(InvalidSetting):
         find_recipe(str(path))
-
-
-def test_each_data_set_has_a_recipe_to_begin_with() -> None:
-    assert default_recipe("cifar10").name == "sprint"
-    assert default_recipe("eyechart").name == "glance"
-    assert default_recipe("./birds").name == "folder"
-    assert default_recipe("labels.csv").name == "folder"
 
 
 def test_resnet18_is_the_lessons_production_recipe_to_the_letter() -> None:

@@ -10,10 +10,13 @@ from snellen.api.trained_run import TrainedRun
 from snellen.data import catalog
 from snellen.data.arrays import from_arrays as from_arrays
 from snellen.data.dataset import Dataset
+from snellen.data.default_recipe import default_recipe
+from snellen.data.folder_dataset import ImageOptions
+from snellen.data.pictures import PictureForm
 from snellen.errors import UsageError, checked
 from snellen.evaluate.compare_runs import compare_runs
 from snellen.paths import user_path
-from snellen.recipes.catalog import default_recipe, find_recipe
+from snellen.recipes.catalog import find_recipe
 from snellen.recipes.json_form import with_values
 from snellen.recipes.recipe import Recipe
 from snellen.runs import run as runs_on_disk
@@ -24,19 +27,25 @@ from snellen.train.fit import fit as fit_run
 
 
 @checked
-def load(name_or_path: str | Path, *, data: str | Path | None = None, download: bool = False) -> Dataset:
+def load(
+    name_or_path: str | Path, *, data: str | Path | None = None, download: bool = False, size: int | None = None
+) -> Dataset:
     """A data set, its test half sealed.
 
     Args:
         name_or_path: "cifar10", "eyechart", or a path that `snellen train` takes.
         data: the folder to look in; None looks in $SNELLEN_DATA, ./data and the cache.
         download: fetch it where it is nowhere found.
+        size: pixels of the square that each of your own pictures becomes; None: as their usual recipe takes them.
 
     Raises:
         UnknownName: there is no such data set.
         DataError: it is not found, or is not what it should be.
     """
-    return catalog.load(str(name_or_path), data=None if data is None else user_path(data), download=download)
+    name, place = str(name_or_path), None if data is None else user_path(data)
+    options = None if size is None else ImageOptions(size)
+    side = PictureForm.side if name in catalog.NAMES else size or default_recipe(name).recipe.side
+    return catalog.load(name, data=place, download=download, options=options, side=side)
 
 
 @checked
@@ -87,8 +96,9 @@ def fit(
 
     Whatever is wrong is a `SnellenError` with one sentence.
     """
-    dataset = data if isinstance(data, Dataset) else load(data)
-    chosen = find_recipe(recipe) if isinstance(recipe, str) else recipe or default_recipe(dataset.name)
+    named = find_recipe(recipe) if isinstance(recipe, str) else recipe
+    chosen = named or default_recipe(data if isinstance(data, Dataset) else str(data)).recipe
+    dataset = data if isinstance(data, Dataset) else catalog.load(str(data), side=chosen.side)
     options = FitOptions(
         seed=int(seed), final=final, device=device, precision=precision, runs=user_path(runs), name=name, track=track,
         weights=weights,

@@ -204,8 +204,9 @@ class TrainedRun:
     def _repr_html_(self) -> str:
         """For notebooks: how good it is, what it is, what the guards found, and its curves."""
         info = self.info
+        epochs = self.recipe.epochs_on(info["data"]["train"]["count"])
         rows = [
-            ("recipe", f"{self.recipe.name}, {self.recipe.model}, {self.recipe.epochs:g} epochs, seed {info['seed']}"),
+            ("recipe", f"{self.recipe.name}, {self.recipe.model}, {epochs:g} epochs, seed {info['seed']}"),
             ("data", f"{info['data']['name']}, {info['data']['train']['count']:,} training images"),
             ("where", f"{info['device']}, {info['precision']}, {info.get('seconds', 0):.0f} s"),
             ("guards", self._guards()),

@@ -23,7 +23,7 @@ class Args(AsJson):
 def run(args: Args) -> int:
     """Train, grade and show."""
     from snellen.data.catalog import load
-    from snellen.recipes.catalog import default_recipe
+    from snellen.data.default_recipe import default_recipe
     from snellen.show.progress import Progress
     from snellen.show.terminal import show_run
     from snellen.train.fit import FitOptions, fit
@@ -31,7 +31,7 @@ def run(args: Args) -> int:
     progress = Progress(quiet=args.json)
     dataset = load("eyechart")
     options = FitOptions(seed=args.seed, device=args.device, runs=args.runs, name="demo")
-    finished = fit(default_recipe(dataset.name), dataset, options, progress)
+    finished = fit(default_recipe(dataset).recipe, dataset, options, progress)
     show_run(finished.folder, as_json=args.json)
     progress.say("[dim]with CIFAR-10: snellen data download cifar10, then snellen train cifar10 --budget 5m[/dim]")
     return 0

@@ -80,7 +80,9 @@ def _run(args: Args, dataset_name: str, ladder: Ladder) -> int:
 
     folder = args.runs / _folder_name(args, dataset_name, ladder.title)
     progress = Progress(quiet=args.json)
-    dataset = args.load(dataset_name, progress, download=args.download)
+    dataset = args.load(
+        dataset_name, progress, side=max(rung.recipe.side for rung in ladder.rungs), download=args.download
+    )
     progress.about(dataset.about)
     if args.test and dataset.test is None:
         raise UsageError(f"{dataset_name} has no test set of its own; leave --test out.")

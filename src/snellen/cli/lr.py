@@ -37,7 +37,7 @@ def run(args: Args) -> int:
     from snellen.train.setup import prepare
 
     progress = Progress(quiet=args.json)
-    recipe = args.chosen_recipe(args.dataset)
+    recipe, _ = args.chosen_recipe(args.dataset)
     dataset = args.load(args.dataset, progress, side=recipe.side)
     setup = prepare(recipe, dataset, seed=args.seed, device=args.device, precision=args.precision)
     bar = Progress(quiet=args.json, brief=True)  # no epoch ends here

@@ -92,17 +92,23 @@ class AboutData(AsJson):
     own_pictures: OwnPictures = field(default_factory=OwnPictures)
     """How your own pictures are read; for other data without effect, and refused."""
 
-    def load(self, name: str, progress: Progress, *, side: int = 64, download: bool = False) -> Dataset:
-        """The data called `name`, their fetching and decoding shown while they last; own pictures at `side` pixels.
+    def load(self, name: str, progress: Progress, *, side: int | None = None, download: bool = False) -> Dataset:
+        """The data called `name`, their fetching and decoding shown while they last.
+
+        Own pictures are read at `side` pixels, where no size is asked for; None: as the recipe takes them that is
+        theirs where none is named, so that what is decoded for a look at them is what a training needs.
 
         Raises:
             DataError: they are nowhere, or cannot be read.
             InvalidSetting: a size or share that cannot be.
         """
         from snellen.data.catalog import load
+        from snellen.data.default_recipe import default_recipe
         from snellen.data.folder_dataset import ImageOptions
 
         own = self.own_pictures
+        if side is None:
+            side = own.size or default_recipe(name).recipe.side
         options = ImageOptions(own.size, own.fit, own.test_fraction, own.strict)
         shown, decoding = progress.download, progress.decoding
         return load(
@@ -125,9 +131,11 @@ class ToTrain(AboutData):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """auto takes bf16 where it is measured to be faster."""
 
-    def chosen_recipe(self, dataset: str) -> Recipe:
-        """The recipe named, or that of the data set, with the settings."""
-        from snellen.recipes.catalog import default_recipe, find_recipe
+    def chosen_recipe(self, dataset: str) -> tuple[Recipe, str]:
+        """The recipe named, or that of the data set, with the settings; and why it, where nobody named one."""
+        from snellen.data.default_recipe import default_recipe
+        from snellen.recipes.catalog import find_recipe
         from snellen.recipes.json_form import with_settings
 
-        return with_settings(find_recipe(self.recipe) if self.recipe else default_recipe(dataset), self.set)
+        recipe, why = (find_recipe(self.recipe), "") if self.recipe else default_recipe(dataset)
+        return with_settings(recipe, self.set), why

@@ -48,16 +48,16 @@ def run(args: Args) -> int:
         raise UsageError(
             "Which data? snellen train cifar10, snellen train ./my-pictures, or snellen train eyechart (built in)."
         )
-    recipe = args.chosen_recipe(args.dataset)
+    recipe, why = args.chosen_recipe(args.dataset)
     if args.dry_run and args.budget:
         raise UsageError("--budget has no effect with --dry-run, which measures nothing. Leave one of them out.")
     if args.dry_run:
         print_json(recipe, indent=2)
         return 0
-    return _train(args, args.dataset, recipe)
+    return _train(args, args.dataset, recipe, why)
 
 
-def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
+def _train(args: Args, dataset_name: str, recipe: Recipe, why: str) -> int:
     from snellen.runs.run import require_place
     from snellen.show.progress import Progress
     from snellen.show.terminal import show_run
@@ -79,7 +79,7 @@ def _train(args: Args, dataset_name: str, recipe: Recipe) -> int:
     progress = Progress(quiet=args.json or not workers.first)
     with workers.one_before_the_others():
         dataset = args.load(dataset_name, progress, side=recipe.side, download=args.download)
-    progress.about(dataset.about)
+    progress.about([*dataset.about, *([f"recipe    {recipe.name}: {why}"] if why else [])])
     if seconds is not None:
         recipe = fit_into(recipe, dataset, options, seconds=seconds, progress=progress)
     finished = fit(recipe, dataset, options, progress)

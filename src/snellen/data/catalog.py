@@ -56,8 +56,7 @@ def load(
     if name in _LOADERS:
         _require_no_options(options, name)
         return _LOADERS[name](data, download, progress)
-    if not _is_path(name):
-        raise unknown_name("data set", name, NAMES, list_with="snellen data list")
+    require_known(name)
     if data is not None or download:
         raise InvalidSetting(
             f"--data and --download have no effect on {name}, which is a path already. Leave them out."
@@ -111,9 +110,11 @@ def _counted(images: LabeledImages) -> dict[str, Any]:
     return {"images": len(images), "per_class": per_class}
 
 
-def _is_path(name: str) -> bool:
-    known = Path(name).suffix in (*TABLE_ENDINGS, *SHARD_ENDINGS, ARRAYS_ENDING)
-    return user_path(name).exists() or "/" in name or "\\" in name or known
+def require_known(name: str) -> None:
+    """Raise UnknownName for what is neither a data set's name nor can be a path."""
+    ending = Path(name).suffix in (*TABLE_ENDINGS, *SHARD_ENDINGS, ARRAYS_ENDING)
+    if name not in NAMES and not (user_path(name).exists() or "/" in name or "\\" in name or ending):
+        raise unknown_name("data set", name, NAMES, list_with="snellen data list")
 
 
 def _load_cifar10(data: Path | None, download: bool, progress: Progress | None) -> Dataset:

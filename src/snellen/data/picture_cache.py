@@ -254,7 +254,7 @@ def _decoded(found: Sequence[Found], form: PictureForm, known: _Known, progress:
     threads, waiting, done = processors(), deque[Future[_Decoded]](), 0
     pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
     try:
-        for source in itertools.chain(_sources(found), itertools.repeat(None, _AHEAD * threads)):
+        for source in itertools.chain(sources(found), itertools.repeat(None, _AHEAD * threads)):
             if source is not None:
                 waiting.append(pool.submit(_decode_one, source, form, known))
             if waiting and (source is None or len(waiting) >= _AHEAD * threads):
@@ -266,7 +266,7 @@ def _decoded(found: Sequence[Found], form: PictureForm, known: _Known, progress:
         pool.shutdown(cancel_futures=True)
 
 
-def _sources(found: Iterable[Found]) -> Iterator[Path | bytes]:
+def sources(found: Iterable[Found]) -> Iterator[Path | bytes]:
     """Where each picture's bytes are; rows of one shard are read together, a few at a time."""
     by_file = itertools.groupby(found, key=lambda one: (one.path, one.ending, one.row is not None))
     for (path, ending, held), group in by_file:

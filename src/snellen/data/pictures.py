@@ -202,6 +202,18 @@ def read_with_notes(
         raise DataError(f"{name} is broken and cannot be read ({error}).") from error
 
 
+def stored_size(source: str | os.PathLike[str] | bytes) -> tuple[int, int]:
+    """(W, H) of a file as it is stored, in pixels, from its header; raises as `read_with_notes`."""
+    name = str(source) if isinstance(source, str | os.PathLike) else "The picture"
+    try:
+        with _quiet():
+            return _opened(source, name, FORMATS).size
+    except Image.DecompressionBombError:
+        raise TooLarge(f"{name} has far more pixels than the {_MAX_PIXELS:,} that are read at most.") from None
+    except _BROKEN as error:
+        raise DataError(f"{name} is broken and cannot be read ({error}).") from error
+
+
 def _opened(source: Any, name: str, formats: tuple[str, ...]) -> Image.Image:
     """Any source as a Pillow image, not yet decoded where it is a file."""
     if isinstance(source, Image.Image):

@@ -49,7 +49,7 @@ class Context:
     def side_in_epoch(self, epoch: int) -> int:
         """Pixels a side of the training images at the first step of this epoch, counted from 0."""
         per_epoch = max(1, len(self.images.train) // min(self.recipe.batch_size, len(self.images.train)))
-        steps = max(1, round(self.recipe.epochs * per_epoch))
+        steps = max(1, round(self.recipe.epochs_on(len(self.images.train)) * per_epoch))
         return self.recipe.side_at(epoch * per_epoch / steps, full=min(self.images.train.image_shape[:2]))
 
 
@@ -154,7 +154,7 @@ def find(context: Context, *, image_id: int | None, split: Side, epoch: int) -> 
     images = context.images.train if split == "train" else context.images.val
     if images is None:
         raise RunError(f"{context.run.folder} was trained with --final and kept no val images. Use --split train.")
-    epochs = math.ceil(context.recipe.epochs)
+    epochs = math.ceil(context.recipe.epochs_on(len(context.images.train)))
     if not 0 <= epoch < epochs:
         raise InvalidSetting(f"--epoch {epoch} is not possible: this training has epochs 0 to {epochs - 1}.")
     at = np.flatnonzero(images.ids == (images.ids[0] if image_id is None else image_id))

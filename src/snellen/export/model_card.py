@@ -93,6 +93,7 @@ def model_card(
 def _what(run: Run, facts: dict[str, Any]) -> list[str]:
     recipe, environment, info = run.recipe, run.read("environment.json"), run.info
     height, width, channels = facts["image_shape"]
+    epochs = recipe.epochs_on(info["data"]["train"]["count"])
     packages = ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
     options = ", ".join(f"{key}={value}" for key, value in recipe.model_options.items())
     commit = f", commit {environment['commit']}" if environment.get("commit") else ""
@@ -103,7 +104,7 @@ def _what(run: Run, facts: dict[str, Any]) -> list[str]:
         ("classes", ", ".join(map(str, facts["class_names"]))),
         ("network", f"{recipe.model} ({options})" if options else recipe.model),
         ("trained on", f"{facts['data']}, {facts['training_images']:,} images ({facts['trained_on']})"),
-        ("recipe", f"{recipe.name}, {recipe.epochs:g} epochs, seed {info['seed']}, {info['precision']}"),
+        ("recipe", f"{recipe.name}, {epochs:g} epochs, seed {info['seed']}, {info['precision']}"),
         ("command", f"`{environment['command']}`"),
         ("made with", f"Snellen {environment['snellen']}{commit}, Python {environment['python']}, {packages}"),
         ("on", f"{environment['processor']}, {info['device']}, {environment['started'][:10]}"),

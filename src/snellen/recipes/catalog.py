@@ -52,9 +52,10 @@ TRANSFER = Recipe(
     weights="pretrained",
     side=224,
     epochs=6,
-    batch_size=32,
+    batch_size=16,
+    min_steps=200,
     augment=Augment(resized_crop=0.25, flip="random"),
-    optimizer=AdamW(lr=1e-3, weight_decay=0.05),
+    optimizer=AdamW(lr=5e-4, weight_decay=0.05),
     schedule=Schedule(shape="cosine", warmup_fraction=0.2),
     label_smoothing=0.1,
     finetune=Finetune(frozen="net.blocks.11", versions=5, fixed_norms=True, fixed_depthwise=True, head_penalty=5.0),
@@ -80,8 +81,6 @@ FINETUNE = Recipe(
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (*CIFAR10_RECIPES, GLANCE, FOLDER, TRANSFER, FINETUNE)}
 
-_DEFAULTS = {"cifar10": "sprint", "eyechart": "glance"}
-
 
 def find_recipe(name: str) -> Recipe:
     """The recipe of that name, or the one in a .json file of that path.
@@ -97,8 +96,3 @@ def find_recipe(name: str) -> Recipe:
     if name not in RECIPES:
         raise unknown_name("recipe", name, RECIPES, list_with="snellen recipes")
     return RECIPES[name]
-
-
-def default_recipe(data: str) -> Recipe:
-    """The recipe used when none is named: the fast one; for a user's own pictures, the one that suits few of them."""
-    return RECIPES[_DEFAULTS.get(data, "folder")]

@@ -7,6 +7,7 @@ Two recipes that compare equal train the same way on the same data with the same
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any, Literal
 
 from snellen.errors import require_types
@@ -252,6 +253,7 @@ class Recipe:
         stem: first layer of models that offer a choice: "small" or "stock"; empty means the model's own.
         epochs: passes over the training images; a fraction ends inside the last one.
         batch_size: images per update, over all devices together.
+        min_steps: updates that are made at least: where images are few, with as many more epochs as that takes.
         augment: random changes to training images.
         optimizer: SGD, AdamW or Muon.
         schedule: the learning rate over training.
@@ -277,6 +279,7 @@ class Recipe:
     model: str
     epochs: float
     batch_size: int
+    min_steps: int = 0
     weights: Weights = "random"
     side: int = 64
     widths: tuple[int, ...] = ()
@@ -303,6 +306,7 @@ class Recipe:
         require_types(self)
         require(0 < self.epochs <= 10_000, "epochs", self.epochs, "above 0 and at most 10000")
         require(1 <= self.batch_size <= 65_536, "batch_size", self.batch_size, "1 to 65536 images")
+        require(0 <= self.min_steps <= 1_000_000, "min_steps", self.min_steps, "0 to 1000000 updates")
         require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "a fraction in [0, 1)")
         require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "a fraction in [0, 1)")
         both = self.class_weights == "balanced" and self.sampling == "balanced"
@@ -335,6 +339,11 @@ class Recipe:
     def replace(self, **changes: Any) -> Recipe:
         """A copy with some fields changed."""
         return replace(self, **changes)
+
+    def epochs_on(self, images: int) -> float:
+        """Passes over so many training images: `epochs`, or more of them where `min_steps` asks for more updates."""
+        per_epoch = images // min(self.batch_size, images)
+        return max(self.epochs, float(ceil(self.min_steps / per_epoch)))
 
     @property
     def model_options(self) -> dict[str, Any]:

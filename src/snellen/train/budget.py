@@ -53,7 +53,7 @@ def fit_into(recipe: Recipe, dataset: Dataset, options: FitOptions, *, seconds: 
     looked_at = 2 * len(setup.splits.val) if setup.splits.val else 0
     per_epoch = (train_images + looked_at / 3 / recipe.evaluate_every) / rate
     left = seconds * (1 - _RESERVE) - (time.monotonic() - started)
-    epochs = min(left / per_epoch, recipe.epochs * _MOST_EPOCHS_FACTOR)
+    epochs = min(left / per_epoch, recipe.epochs_on(len(setup.splits.train)) * _MOST_EPOCHS_FACTOR)
     if epochs < 0.05:
         raise InvalidSetting(
             f"--budget leaves {max(left, 0):.0f} s for training, and an epoch of {recipe.name} takes {per_epoch:.0f} s "
@@ -62,7 +62,7 @@ def fit_into(recipe: Recipe, dataset: Dataset, options: FitOptions, *, seconds: 
     # Whole epochs where there are several: a schedule that ends with an epoch is evaluated where it ends.
     epochs = math.floor(epochs) if epochs >= 3 else round(epochs, 2)
     progress.say(f"[dim]{rate:,.0f} images/s here: {epochs:g} epochs fit into {seconds:.0f} s[/dim]")
-    return recipe.replace(epochs=float(epochs), expect=None)
+    return recipe.replace(epochs=float(epochs), min_steps=0, expect=None)
 
 
 def _images_per_second(setup: TrainingSetup) -> float:

@@ -104,7 +104,7 @@ class Training:
         self._batches = Batches(train, recipe, seed=setup.seed, device=device, share=(workers.rank, workers.count))
         self.batch_size, self.per_epoch = self._batches.batch_size, self._batches.steps_per_epoch
         self._require_shares()
-        self.steps = steps or max(1, round(recipe.epochs * self.per_epoch))
+        self.steps = steps or max(1, round(recipe.epochs_on(len(train)) * self.per_epoch))
         self._schedule = schedule or self._recipes_schedule
         self.model = _initial_model(setup)
         if recipe.finetune is not None:

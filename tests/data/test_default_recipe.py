@@ -1,0 +1,64 @@
+"""Which recipe is taken where none is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import snellen
+from mixed_pictures import write_folder
+from snellen.data.default_recipe import default_recipe
+from snellen.data.eyechart import make_eyechart
+from snellen.errors import DataNotFound
+
+
+def folder_of(root: Path, width: int, height: int) -> Path:
+    for name in ("left", "right"):
+        (root / name).mkdir(parents=True)
+        for number in range(4):
+            Image.new("RGB", (width, height), (number * 40, 90, 20)).save(root / name / f"{number}.jpg")
+    return root
+
+
+def test_data_sets_by_name_have_their_own() -> None:
+    assert default_recipe("cifar10").recipe.name == "sprint"
+    assert default_recipe("eyechart") == default_recipe(make_eyechart(0, train=20, test=0))
+    assert default_recipe("eyechart").recipe.name == "glance"
+
+
+@pytest.mark.parametrize(("width", "height", "name"), [(300, 96, "transfer"), (95, 300, "folder")])
+def test_the_shorter_side_decides_whether_they_are_photographs(
+    tmp_path: Path, width: int, height: int, name: str
+) -> None:
+    recipe, why = default_recipe(str(folder_of(tmp_path / "pictures", width, height)))
+    assert recipe.name == name
+    assert f"{min(width, height)} px on the shorter side (median of 8)" in why
+
+
+def test_an_unreadable_file_among_them_changes_nothing(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "pictures", 120, 130)
+    (folder / "left" / "0.jpg").write_bytes(b"no picture")
+    assert default_recipe(str(folder)).recipe.name == "transfer"
+
+
+def test_what_is_loaded_without_a_size_is_as_large_as_its_recipe_takes_it(tmp_path: Path) -> None:
+    write_folder(make_eyechart(0, train=40, test=0).train, tmp_path / "letters")
+    assert snellen.load(tmp_path / "letters").train.image_shape == (64, 64, 3)
+    photographs = snellen.load(folder_of(tmp_path / "photographs", 200, 150))
+    assert photographs.train.image_shape == (224, 224, 3)
+    assert default_recipe(photographs).recipe.name == "transfer"
+    assert snellen.load(tmp_path / "photographs", size=32).train.image_shape == (32, 32, 3)
+
+
+def test_arrays_are_judged_by_their_own_size(tmp_path: Path) -> None:
+    for side, name in ((28, "folder"), (128, "transfer")):
+        np.savez(tmp_path / "some.npz", images=np.zeros((4, side, side, 3), np.uint8), labels=np.arange(4) % 2)
+        assert default_recipe(str(tmp_path / "some.npz")).recipe.name == name
+
+
+def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataNotFound):
+        default_recipe(str(tmp_path / "nowhere"))
