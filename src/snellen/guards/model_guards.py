@@ -161,7 +161,8 @@ def initial_loss(model: nn.Module, images: LabeledImages) -> GuardResult:
     if len(at) < 2:
         return unjudged(name, "It takes two images.")
     device = next(model.parameters()).device
-    with torch.no_grad():
+    with torch.no_grad(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(0)  # dropout draws: the verdict is the same each time, and a caller's own draws go on
         logits = model.train()(to_float(torch.from_numpy(images.images[at]).to(device))).float()
         loss = float(functional.cross_entropy(logits, torch.from_numpy(images.labels[at]).to(device)))
     blind = log(images.num_classes)

@@ -81,7 +81,7 @@ def _take(training: Training, numbers: dict[str, Any], tensors: dict[str, torch.
         for key, value in _without_prefix(stored, prefix).items():
             index, _, name = key.partition(".")
             whole["state"].setdefault(int(index), {})[name] = _laid_out_as(parameters[int(index)], value)
-        _require_buffers(whole["state"], parameters, _REMEMBERED[type(optimizer)])
+        _require_buffers(whole["state"], parameters, type(optimizer))
         optimizer.load_state_dict(whole)
 
 
@@ -110,18 +110,20 @@ _REMEMBERED: dict[type[torch.optim.Optimizer], frozenset[str]] = {
 
 
 def _require_buffers(
-    state: dict[int, dict[str, Any]], parameters: list[torch.nn.Parameter], names: frozenset[str]
+    state: dict[int, dict[str, Any]], parameters: list[torch.nn.Parameter], kind: type[torch.optim.Optimizer]
 ) -> None:
     """Raise ValueError where the next step of an optimizer would fail on what it remembers."""
     for index, entries in state.items():
-        fits = index >= 0 and entries.keys() == names
-        if not fits or not all(_belongs(name, value, parameters[index]) for name, value in entries.items()):
+        fits = index >= 0 and entries.keys() == _REMEMBERED[kind]
+        if not fits or not all(_belongs(name, value, parameters[index], kind) for name, value in entries.items()):
             raise ValueError(f"what the optimizer remembers of parameter {index} does not fit")
 
 
-def _belongs(name: str, value: Any, parameter: torch.Tensor) -> bool:
+def _belongs(name: str, value: Any, parameter: torch.Tensor, kind: type[torch.optim.Optimizer]) -> bool:
+    if name == "step" and kind is Muon:
+        return type(value) is int
     if name == "step":  # PyTorch's own optimizers count in a tensor
-        return type(value) is int or (isinstance(value, torch.Tensor) and value.ndim == 0 and bool(value >= 0))
+        return isinstance(value, torch.Tensor) and value.ndim == 0 and bool(value >= 0)
     return isinstance(value, torch.Tensor) and (value.shape, value.dtype) == (parameter.shape, parameter.dtype)
 
 

@@ -155,8 +155,9 @@ class KeptActivations:
         )
         for some in torch.split(at.to(self._device), _AT_ONCE.get(self._device.type, _AT_ONCE_ELSEWHERE)):
             pixels = torch.from_numpy(images.images[some.cpu().numpy()]).to(self._device)
-            with torch.no_grad():
-                yield self._frozen.activations(augment_batch(pixels, drawn.at(some)))
+            with torch.no_grad():  # closed before the yield: whoever asks may never come back
+                made = self._frozen.activations(augment_batch(pixels, drawn.at(some)))
+            yield made
 
     def _augmented(self, version: int) -> Augment:
         return self._augment if version else Augment()  # the first version is the picture itself
