@@ -14,7 +14,7 @@ from tests.mutants.mutant import ROOT, Mutant, UnfitMutant
 
 QUICK = ("split-not-stratified", "looks-counted-from-zero")
 """Their tests train nothing."""
-ONE_TEST = ("data/test_splits.py::test_val_images_overrides_the_fraction",)
+ONE_TEST = ("data/test_splits.py::test_equal_pictures_go_by_their_id",)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)

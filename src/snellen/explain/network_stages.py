@@ -257,7 +257,8 @@ def _views(image: TracedImage) -> Stage:
     tta, share, model = image.context.recipe.tta, image.context.recipe.tta_fraction, image.context.model
     views, names = by_hand.views(image.pixels, tta), image.images.class_names
     with evaluating(model):
-        made = call(averaged_logits, model, to_float(image.batch), tta).part(lambda logits: logits[0].numpy())
+        batch = to_float(image.batch)
+        made = call(averaged_logits, model, batch, tta, model(batch)).part(lambda logits: logits[0].numpy())
         logits = np.concatenate([model(to_float(torch.from_numpy(each[None].copy()))).numpy() for _, each in views])
     weights = np.array([weight for weight, _ in views])
     answers = [names[index] for index in logits.argmax(axis=1).tolist()]

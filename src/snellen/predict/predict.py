@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -72,14 +72,19 @@ def predict(
     batch_size = batch_size or min(500, max(1, _BATCH_PIXELS // max(1, pixels[:1, ..., 0].numel())))
     with evaluating(model), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         assert not model.training
-        plain = _logits(model, pixels, device, "none", batch_size)
+        plain = _joined(model(_on(device, batch)).float() for batch in torch.split(pixels, batch_size))
         if finite:
             _require_finite(plain)
         averaged = None
         if tta != "none":
             averaged = plain.copy()
             unsure = _least_confident(plain, tta_fraction)
-            averaged[unsure] = _logits(model, pixels[torch.from_numpy(unsure)], device, tta, batch_size)
+            chosen = torch.split(pixels[torch.from_numpy(unsure)], batch_size)
+            known = torch.split(torch.from_numpy(plain[unsure]), batch_size)
+            averaged[unsure] = _joined(
+                averaged_logits(model, _on(device, batch), tta, plain=answered.to(device))
+                for batch, answered in zip(chosen, known, strict=True)
+            )
     if finite and averaged is not None:
         _require_finite(averaged)
     return Predictions(
@@ -94,19 +99,28 @@ def predict(
     )
 
 
-def _logits(
-    model: nn.Module, pixels: torch.Tensor, device: torch.device, tta: TTA, batch_size: int
-) -> NDArray[np.float32]:
-    batches = []
-    for batch in torch.split(pixels, batch_size):
-        batches.append(averaged_logits(model, to_float(batch.to(device)), tta))
-    joined = torch.cat(batches) if batches else torch.zeros(0, 1)
-    return joined.cpu().numpy()
+def _on(device: torch.device, batch: torch.Tensor) -> torch.Tensor:
+    return to_float(batch.to(device))
 
 
-def averaged_logits(model: nn.Module, images: torch.Tensor, tta: TTA) -> torch.Tensor:
-    """The model's logits averaged over the views: (B, C, H, W) float32 in [0, 1] -> (B, K) float32."""
-    averaged: torch.Tensor = sum(weight * model(view).float() for weight, view in views(images, tta))
+def _joined(batches: Iterable[torch.Tensor]) -> NDArray[np.float32]:
+    found = list(batches)
+    return (torch.cat(found) if found else torch.zeros(0, 1)).cpu().numpy()
+
+
+def averaged_logits(model: nn.Module, images: torch.Tensor, tta: TTA, plain: torch.Tensor) -> torch.Tensor:
+    """The model's logits averaged over the views, the first of which is the plain one.
+
+    Args:
+        model: in eval mode.
+        images: (B, C, H, W) float32 in [0, 1].
+        tta: the views.
+        plain: (B, K) float32, the logits of the images as they are.
+    """
+    (weight, _), *others = views(images, tta)
+    averaged = weight * plain
+    for share, view in others:
+        averaged += share * model(view).float()
     return averaged
 
 
