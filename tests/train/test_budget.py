@@ -6,11 +6,13 @@ import pytest
 
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting
+from snellen.recipes.catalog import RECIPES
 from snellen.recipes.recipe import DataPruning, Expect, Recipe
 from snellen.show.progress import Progress
 from snellen.train import budget
 from snellen.train.budget import fit_into, parse_duration
 from snellen.train.fit import FitOptions
+from snellen.train.setup import prepare
 
 
 @pytest.mark.parametrize(
@@ -94,3 +96,45 @@ def test_a_shorter_training_does_not_promise_what_the_published_one_gave(
 def test_the_speed_is_measured_by_real_steps(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
     changed = fitted(tiny_recipe, tiny_dataset, 3_600)
     assert changed.epochs == 8  # an hour is plenty here
+
+
+@pytest.fixture
+def a_tenth_of_a_second_frozen_or_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 270 training images: a version takes 27 s, an epoch 27 s and 60 looks at a third of a step's price 2 s; 30 val
+    # images are graded for 12 s.
+    monkeypatch.setattr(budget, "_seconds_per_image", lambda setup: budget._Seconds(0.1, 0.1))
+
+
+@pytest.mark.usefixtures("a_tenth_of_a_second_frozen_or_behind")
+@pytest.mark.parametrize(
+    ("seconds", "epochs", "versions", "head_only"),
+    [
+        (10_000, 52, 5, 0),  # not beyond four times the recipe's thirteen epochs on so few images
+        (360, 6, 5, 0),  # 12 + 5 * 27 + 6 * 29 = 321 s of 324
+        (350, 5, 5, 0),
+        (150, 2, 2, 0),
+        (85, 1, 1, 0),
+        (70, 1, 1, 0.999),  # 12 + 27 + 9 s: the head alone
+    ],
+)
+def test_a_frozen_network_is_trained_as_deep_as_the_time_allows(
+    tiny_dataset: Dataset, seconds: float, epochs: float, versions: int, head_only: float
+) -> None:
+    changed = fitted(RECIPES["transfer"], tiny_dataset, seconds)
+    assert changed.finetune is not None
+    found = (changed.epochs, changed.finetune.versions, changed.finetune.head_only)
+    assert found == (epochs, versions, head_only)
+    assert changed.min_steps == 0
+
+
+@pytest.mark.usefixtures("a_tenth_of_a_second_frozen_or_behind")
+def test_a_budget_too_short_for_the_last_layer_is_refused(tiny_dataset: Dataset) -> None:
+    with pytest.raises(InvalidSetting, match=r"even the last layer of transfer takes 36 s"):
+        fitted(RECIPES["transfer"], tiny_dataset, 40)
+
+
+def test_both_parts_of_a_frozen_network_are_measured(tiny_dataset: Dataset) -> None:
+    setup = prepare(RECIPES["transfer"], tiny_dataset, seed=0, device="cpu", precision="fp32")
+    measured = budget._seconds_per_image(setup)
+    assert 0 < measured.frozen < 10
+    assert 0 < measured.behind < 10

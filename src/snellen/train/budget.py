@@ -1,4 +1,8 @@
-"""`--budget 5m`: measure how fast this machine trains the recipe, then fit the schedule into the time."""
+"""`--budget 5m`: measure how fast this machine trains the recipe, then fit the schedule into the time.
+
+Where a part of the network is frozen it is as deep as the time allows: head alone, with one version of each picture; or
+what is behind the frozen part too, with more epochs and versions.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,13 @@ import math
 import re
 import time
 from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
 
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting
-from snellen.recipes.recipe import Recipe
+from snellen.recipes.recipe import Finetune, Recipe
 from snellen.show.progress import Progress
 from snellen.train.fit import FitOptions
 from snellen.train.setup import TrainingSetup, prepare
@@ -18,6 +25,8 @@ from snellen.train.training import Training
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _RESERVE = 0.10  # of the budget: grading at the end, and machines that slow down
 _MEASURED_STEPS = 4
+_MEASURED_IMAGES = 64
+_ALL_BUT_NOTHING = 0.999  # of the steps: the head alone learns
 _MOST_EPOCHS_FACTOR = 4  # beyond four times the recipe's epochs its rates are no longer tuned
 
 
@@ -46,6 +55,8 @@ def fit_into(recipe: Recipe, dataset: Dataset, options: FitOptions, *, seconds: 
     """
     started = time.monotonic()
     setup = prepare(recipe, dataset, seed=0, final=options.final, device=options.device, precision=options.precision)
+    if recipe.finetune is not None and recipe.finetune.frozen:
+        return _fit_depth(setup, recipe.finetune, seconds=seconds, started=started, progress=progress)
     rate = _images_per_second(setup)
     trained_share = recipe.data_pruning.trained_share(recipe.epochs) if recipe.data_pruning else 1
     train_images = len(setup.splits.train) * trained_share
@@ -63,6 +74,61 @@ def fit_into(recipe: Recipe, dataset: Dataset, options: FitOptions, *, seconds: 
     epochs = math.floor(epochs) if epochs >= 3 else round(epochs, 2)
     progress.say(f"[dim]{rate:,.0f} images/s here: {epochs:g} epochs fit into {seconds:.0f} s[/dim]")
     return recipe.replace(epochs=float(epochs), min_steps=0, expect=None)
+
+
+def _fit_depth(
+    setup: TrainingSetup, finetune: Finetune, *, seconds: float, started: float, progress: Progress
+) -> Recipe:
+    recipe, train, val = setup.recipe, len(setup.splits.train), len(setup.splits.val or ())
+    cost = _seconds_per_image(setup)
+    # Val is looked at after every epoch as it is kept; at the end the whole network sees it twice, with its mirror image.
+    graded = val * 3 * (cost.frozen + cost.behind / 3)
+    version, looks = train * cost.frozen, (min(train, val) + val) * cost.behind / 3
+    left = seconds * (1 - _RESERVE) - (time.monotonic() - started) - graded
+    most = math.ceil(recipe.epochs_on(train) * _MOST_EPOCHS_FACTOR)
+
+    def takes(epochs: int) -> float:
+        return min(epochs, finetune.versions) * version + epochs * (train * cost.behind + looks)
+
+    epochs = next((epochs for epochs in range(most, 0, -1) if takes(epochs) <= left), 0)
+    fitted = recipe.replace(epochs=float(max(1, epochs)), min_steps=0, expect=None)
+    if epochs:
+        progress.say(f"[dim]{1 / cost.behind:,.0f} images/s here: {epochs} epochs fit into {seconds:.0f} s[/dim]")
+        return fitted.replace(finetune=replace(finetune, versions=min(epochs, finetune.versions)))
+    if version + train * cost.behind / 3 > left:
+        raise InvalidSetting(
+            f"--budget leaves {max(left, 0):.0f} s for training, and even the last layer of {recipe.name} takes "
+            f"{version + train * cost.behind / 3:.0f} s here. Give it more time, or take a smaller --size."
+        )
+    progress.say(f"[dim]{seconds:.0f} s are enough for the last layer alone, which is fitted to the network[/dim]")
+    return fitted.replace(finetune=replace(finetune, versions=1, head_only=_ALL_BUT_NOTHING))
+
+
+class _Seconds(NamedTuple):
+    frozen: float  # of one image through the frozen part
+    behind: float  # of one image in a training step of the rest
+
+
+def _seconds_per_image(setup: TrainingSetup) -> _Seconds:
+    """Measured on a few training images, through both parts of a network that is frozen in part."""
+    few = setup.splits.train.take(np.arange(min(_MEASURED_IMAGES, len(setup.splits.train))), setup.splits.train.role)
+    assert setup.recipe.finetune is not None
+    plain = setup.recipe.replace(
+        data_pruning=None, batch_size=min(setup.recipe.batch_size, len(few)),
+        finetune=replace(setup.recipe.finetune, head_penalty=0.0),
+    )  # fmt: skip
+    training = Training(
+        replace(setup, recipe=plain, splits=replace(setup.splits, train=few)), steps=_MEASURED_STEPS + 1
+    )
+    assert training.kept is not None
+    frozen = training.kept.seconds_per_image(few)
+    times = []
+    for batch in training.batches():
+        started = time.perf_counter()
+        training.step(batch)
+        setup.compute.synchronize()
+        times.append(time.perf_counter() - started)
+    return _Seconds(frozen, min(times[1:]) / training.batch_size)
 
 
 def _images_per_second(setup: TrainingSetup) -> float:

@@ -90,6 +90,15 @@ class KeptActivations:
             data=images.name,
         )
 
+    def seconds_per_image(self, images: LabeledImages) -> float:
+        """What the frozen part takes for one of these training pictures; nothing is kept."""
+        at = torch.arange(len(images))
+        next(self._made(images, 0, at))  # the first pays for warming up
+        started = time.perf_counter()
+        for _ in self._made(images, self._finetune.versions - 1, at):
+            self._setup.compute.synchronize()
+        return (time.perf_counter() - started) / len(images)
+
     def _rows(self, images: LabeledImages) -> tuple[LabeledImages, Tensor]:
         """The set that is kept whole, and where in it these pictures are: of train often only some are asked for."""
         train = self._setup.splits.train
