@@ -109,9 +109,7 @@ class KeptActivations:
 
     def _seen(self, images: LabeledImages, at: Tensor, number: int) -> Tensor:
         """(B, C, h, w) on the device, in memory of its own: a network may write into what it is given."""
-        if (number + 1) * self._bytes(
-            images
-        ) <= _MOST_BYTES:  # the first versions are kept, as many as there is room for
+        if (number + 1) * self._bytes(images) <= _MOST_BYTES:  # the first versions, as many as there is room for
             kept = self._version(images, number)
             return kept.index_select(0, at.to(kept.device)).to(self._device).permute(0, 3, 1, 2)
         return torch.cat(list(self._made(images, number, at)))
