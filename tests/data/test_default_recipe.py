@@ -9,17 +9,16 @@ import pytest
 from PIL import Image
 
 import snellen
-from mixed_pictures import write_folder
 from snellen.data.default_recipe import default_recipe
 from snellen.data.eyechart import make_eyechart
 from snellen.errors import DataNotFound
 
 
-def folder_of(root: Path, width: int, height: int) -> Path:
+def folder_of(root: Path, width: int, height: int, mode: str = "RGB") -> Path:
     for name in ("left", "right"):
         (root / name).mkdir(parents=True)
         for number in range(4):
-            Image.new("RGB", (width, height), (number * 40, 90, 20)).save(root / name / f"{number}.jpg")
+            Image.new("RGB", (width, height), (number * 40, 90, 20)).convert(mode).save(root / name / f"{number}.jpg")
     return root
 
 
@@ -29,13 +28,23 @@ def test_data_sets_by_name_have_their_own() -> None:
     assert default_recipe("eyechart").recipe.name == "glance"
 
 
-@pytest.mark.parametrize(("width", "height", "name"), [(300, 96, "transfer"), (95, 300, "folder")])
-def test_the_shorter_side_decides_whether_they_are_photographs(
-    tmp_path: Path, width: int, height: int, name: str
+@pytest.mark.parametrize(
+    ("mode", "width", "height", "name"),
+    [("RGB", 300, 64, "transfer"), ("L", 64, 300, "transfer"), ("RGB", 32, 32, "transfer"), ("L", 63, 300, "folder")],
+)
+def test_only_tiny_grey_pictures_are_learned_from_nothing(
+    tmp_path: Path, mode: str, width: int, height: int, name: str
 ) -> None:
-    recipe, why = default_recipe(str(folder_of(tmp_path / "pictures", width, height)))
+    recipe, why = default_recipe(str(folder_of(tmp_path / "pictures", width, height, mode)))
     assert recipe.name == name
     assert f"{min(width, height)} px on the shorter side (median of 8)" in why
+
+
+def test_of_many_tiny_pictures_a_network_of_its_own_learns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("snellen.data.default_recipe._FEW", 7)
+    recipe, why = default_recipe(str(folder_of(tmp_path / "pictures", 32, 32)))
+    assert recipe.name == "folder"
+    assert "8 in all" in why
 
 
 def test_an_unreadable_file_among_them_changes_nothing(tmp_path: Path) -> None:
@@ -45,8 +54,7 @@ def test_an_unreadable_file_among_them_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_what_is_loaded_without_a_size_is_as_large_as_its_recipe_takes_it(tmp_path: Path) -> None:
-    write_folder(make_eyechart(0, train=40, test=0).train, tmp_path / "letters")
-    assert snellen.load(tmp_path / "letters").train.image_shape == (64, 64, 3)
+    assert snellen.load(folder_of(tmp_path / "grey", 30, 30, "L")).train.image_shape == (64, 64, 3)
     photographs = snellen.load(folder_of(tmp_path / "photographs", 200, 150))
     assert photographs.train.image_shape == (224, 224, 3)
     assert default_recipe(photographs).recipe.name == "transfer"
@@ -54,8 +62,8 @@ def test_what_is_loaded_without_a_size_is_as_large_as_its_recipe_takes_it(tmp_pa
 
 
 def test_arrays_are_judged_by_their_own_size(tmp_path: Path) -> None:
-    for side, name in ((28, "folder"), (128, "transfer")):
-        np.savez(tmp_path / "some.npz", images=np.zeros((4, side, side, 3), np.uint8), labels=np.arange(4) % 2)
+    for shape, name in (((28, 28, 1), "folder"), ((128, 128, 3), "transfer")):
+        np.savez(tmp_path / "some.npz", images=np.zeros((4, *shape), np.uint8), labels=np.arange(4) % 2)
         assert default_recipe(str(tmp_path / "some.npz")).recipe.name == name
 
 

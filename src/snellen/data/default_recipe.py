@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from snellen.data.catalog import NAMES, require_known
 from snellen.data.dataset import Dataset
 from snellen.data.image_folder import list_pictures
 from snellen.data.picture_cache import sources
-from snellen.data.pictures import stored_size
+from snellen.data.pictures import read_header
 from snellen.errors import DataError
 from snellen.paths import user_path
 from snellen.recipes.catalog import RECIPES
@@ -19,7 +20,8 @@ from snellen.recipes.recipe import Recipe
 
 _OF_NAMED = {"cifar10": "sprint", "eyechart": "glance"}
 _LOOKED_AT = 64  # pictures, spread over the listing: their headers are read, nothing is decoded
-_PHOTOGRAPH = 96  # pixels of the shorter side; measured in results/LOG.md
+_TINY = 64  # pixels of the shorter side; below it a network may be made for just this size
+_FEW = 5_000  # tiny pictures; of more a network of its own learns what it needs, in less time
 
 
 class Default(NamedTuple):
@@ -30,7 +32,7 @@ class Default(NamedTuple):
 
 
 def default_recipe(data: str | Dataset) -> Default:
-    """The recipe for data that none is named for.
+    """The recipe for data that none is named for; what it rests on was measured (results/LOG.md).
 
     Args:
         data: as `data.catalog.load` takes or gives it.
@@ -44,29 +46,27 @@ def default_recipe(data: str | Dataset) -> Default:
         return Default(RECIPES[_OF_NAMED[name]], "")
     if not isinstance(data, Dataset):
         require_known(name)
-    if not isinstance(data, Dataset) and Path(data).suffix == ARRAYS_ENDING:
+        if Path(data).suffix != ARRAYS_ENDING:
+            return _by_headers(user_path(data))
         data = load_arrays(user_path(data))
-    if isinstance(data, Dataset):
-        height, width, channels = data.train.image_shape
-        return _by_side(min(height, width) if channels == 3 else 0, f"pictures of {height}x{width} px")
-    sides = _shorter_sides(user_path(data))
-    typical = round(median(sides)) if sides else 0
-    return _by_side(typical, f"pictures of {typical} px on the shorter side (median of {len(sides)})")
+    height, width, channels = data.train.image_shape
+    return _chosen(min(height, width), channels == 1, len(data.train), "")
 
 
-def _by_side(side: int, found: str) -> Default:
-    if side >= _PHOTOGRAPH:
-        return Default(RECIPES["transfer"], f"{found} are taken for photographs; --recipe folder begins from nothing")
-    return Default(RECIPES["folder"], f"{found} are taken for drawings or icons; for photographs --recipe transfer")
-
-
-def _shorter_sides(path: Path) -> list[int]:
-    """Of some pictures, evenly spread, in pixels; what is wrong with the others is said when they are loaded."""
+def _by_headers(path: Path) -> Default:
     found = list_pictures(path).found
-    sides = []
+    headers = []
     for source in sources(found[:: max(1, len(found) // _LOOKED_AT)][:_LOOKED_AT]):
-        try:
-            sides.append(min(stored_size(source)))
-        except DataError:
-            continue
-    return sides
+        with suppress(DataError):  # what is wrong with a file is said when all are loaded
+            headers.append(read_header(source))
+    side = round(median(min(each.width, each.height) for each in headers)) if headers else 0
+    grey = sum(each.grey for each in headers) > len(headers) / 2
+    return _chosen(side, grey, len(found), f" (median of {len(headers)})")
+
+
+def _chosen(side: int, grey: bool, count: int, how: str) -> Default:
+    if side >= _TINY or (not grey and count <= _FEW):
+        why = f"{side} px on the shorter side{how}, taken for photographs; for letters and drawings --recipe folder"
+        return Default(RECIPES["transfer"], why)
+    many = "grey" if grey else f"{count:,} in all"
+    return Default(RECIPES["folder"], f"only {side} px on the shorter side{how}, and {many}; else --recipe transfer")

@@ -23,7 +23,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO, Literal, get_args
+from typing import Any, BinaryIO, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -202,12 +202,21 @@ def read_with_notes(
         raise DataError(f"{name} is broken and cannot be read ({error}).") from error
 
 
-def stored_size(source: str | os.PathLike[str] | bytes) -> tuple[int, int]:
-    """(W, H) of a file as it is stored, in pixels, from its header; raises as `read_with_notes`."""
+class Header(NamedTuple):
+    """What a file says of its picture before anything is decoded: pixels as stored, and whether it has no colour."""
+
+    width: int
+    height: int
+    grey: bool
+
+
+def read_header(source: str | os.PathLike[str] | bytes) -> Header:
+    """The header of a file, by its path or content; raises as `read_with_notes`."""
     name = str(source) if isinstance(source, str | os.PathLike) else "The picture"
     try:
         with _quiet():
-            return _opened(source, name, FORMATS).size
+            image = _opened(source, name, FORMATS)
+            return Header(image.width, image.height, image.mode in ("1", "L", "LA", "La") or _is_deep(image))
     except Image.DecompressionBombError:
         raise TooLarge(f"{name} has far more pixels than the {_MAX_PIXELS:,} that are read at most.") from None
     except _BROKEN as error:

@@ -60,8 +60,7 @@ def predict(
         tta: the views; with "none" there is only the plain answer.
         tta_fraction: fraction of images, least confident first, that get all views; the others keep the plain one.
         bf16: run convolutions and matrix products in bf16.
-        batch_size: images per forward pass, None: 500 of 32 px or fewer larger ones; the result does not depend on it
-            beyond rounding.
+        batch_size: images per forward pass, None: 500 of 32 px, fewer larger ones; the result differs in rounding only.
         finite: refuse logits that are no numbers. Only a training, which says itself that it diverged, takes them.
 
     Raises:
@@ -78,13 +77,9 @@ def predict(
         averaged = None
         if tta != "none":
             averaged = plain.copy()
-            unsure = _least_confident(plain, tta_fraction)
-            chosen = torch.split(pixels[torch.from_numpy(unsure)], batch_size)
-            known = torch.split(torch.from_numpy(plain[unsure]), batch_size)
-            averaged[unsure] = _joined(
-                averaged_logits(model, _on(device, batch), tta, plain=answered.to(device))
-                for batch, answered in zip(chosen, known, strict=True)
-            )
+            for at in torch.split(torch.from_numpy(_least_confident(plain, tta_fraction)), batch_size):
+                known = torch.from_numpy(plain)[at].to(device)
+                averaged[at.numpy()] = averaged_logits(model, _on(device, pixels[at]), tta, known).cpu().numpy()
     if finite and averaged is not None:
         _require_finite(averaged)
     return Predictions(

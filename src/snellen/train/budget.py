@@ -81,7 +81,7 @@ def _fit_depth(
 ) -> Recipe:
     recipe, train, val = setup.recipe, len(setup.splits.train), len(setup.splits.val or ())
     cost = _seconds_per_image(setup)
-    # Val is looked at after every epoch as it is kept; at the end the whole network sees it twice, with its mirror image.
+    # Val is looked at after every epoch as it is kept; at the end the whole network sees it, plain and mirrored.
     graded = val * 3 * (cost.frozen + cost.behind / 3)
     version, looks = train * cost.frozen, (min(train, val) + val) * cost.behind / 3
     left = seconds * (1 - _RESERVE) - (time.monotonic() - started) - graded
