@@ -19,6 +19,8 @@ for path in pictures:
     picture = ImageOps.exif_transpose(picture).convert("RGB")
     square = fits[about["fit"]](picture, (side, side), Image.Resampling.LANCZOS)
     pixels = np.asarray(square if channels == 3 else square.convert("L")).reshape(1, side, side, channels)
-    (probabilities,) = session.run(None, {"images": pixels})[0]
+    (probabilities,), *distance = session.run(None, {"images": pixels})
+    if distance and distance[0][0] > float(about["distance_threshold"]):
+        print(f"{path}: unlike the training pictures")
     for at in np.argsort(-probabilities, kind="stable")[:5]:
         print(f"{path}: {names[at]} {100 * probabilities[at]:.1f} %")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from snellen.data.splits import split
 from snellen.errors import DataError, InvalidSetting, RunError, SealError, UnknownName, UsageError
 from snellen.metrics.scorecard import scorecard
 from snellen.models.weights import weights_hash
+from snellen.predict.familiarity import FILE, stored_familiarity
 from snellen.predict.own_pictures import predict_pictures
 from snellen.predict.predictions import Predictions
 from snellen.recipes.catalog import find_recipe
@@ -197,6 +199,24 @@ def test_a_path_an_image_and_a_folder_get_the_answer_of_the_command_line(
         answers = trained.predict(given, device="cpu")
         assert answers.top(3) == [expected]
         assert answers.classes == [expected[0][0]]
+
+
+def test_answers_say_which_pictures_are_unlike_those_of_the_training(own_run: Run, picture: Path) -> None:
+    run, familiarity = snellen.open_run(own_run.folder), stored_familiarity(own_run)
+    assert familiarity is not None
+    (entry,) = predict_pictures(own_run, [picture])
+    answers = run.predict(picture, device="cpu")
+    assert answers.familiarity == (entry["familiarity"],)
+    replace(familiarity, val=familiarity.val - 9).save(own_run)
+    answers = run.predict(picture, device="cpu")
+    assert answers.unfamiliar is not None
+    assert answers.unfamiliar.tolist() == [True]
+    for shown in (repr(answers), answers._repr_html_()):
+        assert "unlike the training pictures: farther from them than all 30 val pictures" in shown
+    (own_run.folder / FILE).unlink()
+    answers = run.predict(picture, device="cpu")
+    assert answers.unfamiliar is None
+    assert "unlike" not in repr(answers)
 
 
 def test_arrays_are_answered_as_they_are_and_others_are_made_to_fit(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from snellen.predict.familiarity import stored_familiarity
 from snellen.runs.run import Run
 
 Snellen = Callable[..., Any]
@@ -120,3 +123,21 @@ def test_what_cannot_be_predicted_is_one_sentence(
     gradient().save(tmp_path / "whole.png")
     answer = snellen("predict", own_run.folder, *arguments)
     assert (answer.code, words in answer.sentence) == (code, True)
+
+
+def test_a_table_has_a_row_per_picture_and_says_which_are_unlike_the_training(
+    snellen: Snellen, own_run: Run, odd_pictures: Path, tmp_path: Path
+) -> None:
+    (odd_pictures / "a broken one.png").write_bytes(b"no picture")
+    familiarity = stored_familiarity(own_run)
+    assert familiarity is not None
+    replace(familiarity, val=familiarity.val - 9).save(own_run)
+    done = snellen("predict", own_run.folder, odd_pictures, "--csv", tmp_path / "out.csv")
+    assert "unlike the training pictures: farther from them than all 30 val pictures" in done.out
+    with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
+        broken, *rows = sorted(csv.DictReader(file), key=lambda row: row["unfamiliar"])
+    assert len(rows) == 10
+    assert {row["unfamiliar"] for row in rows} == {"yes"}
+    assert all(0 < float(row["probability"]) <= 1 and row["farther_than"] == "1.0" for row in rows)
+    assert "is not a picture" in broken["error"]
+    assert not broken["class"]

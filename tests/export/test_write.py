@@ -21,7 +21,9 @@ from snellen.export.parity import Tolerance
 from snellen.export.safetensors_file import load_folder
 from snellen.export.write import Export, export_run
 from snellen.models.catalog import MODELS
-from snellen.models.weights import weights_hash
+from snellen.models.weights import restore, weights_hash
+from snellen.predict.familiarity import FILE, stored_familiarity
+from snellen.predict.own_pictures import answer
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import Recipe
@@ -139,9 +141,33 @@ def test_int8_is_about_as_accurate_as_fp32(tmp_path: Path, tiny_recipe: Recipe) 
     assert found.same_answer.value > 0.9
 
 
+def test_the_onnx_file_gives_the_distances_of_the_run_and_the_int8_file_none(
+    exported: Export, finished_run: Run, val: LabeledImages
+) -> None:
+    session = OnnxSession((exported.folder / "model.onnx").read_bytes())
+    familiarity = stored_familiarity(finished_run)
+    assert familiarity is not None
+    for count in (1, len(val)):
+        told = answer(restore(finished_run), list(val.images[:count]), val.class_names, familiarity=familiarity)[1]
+        expected = [each["distance"] for each in told if each]
+        assert session.distances(val.images[:count]) == pytest.approx(expected, abs=1e-4)
+    assert float(session.metadata["distance_threshold"]) == familiarity.threshold
+    assert "distance_threshold" not in OnnxSession((exported.folder / "model.int8.onnx").read_bytes()).metadata
+
+
+def test_distances_that_are_not_the_runs_are_left_out_of_the_file(
+    own_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_eyechart: None
+) -> None:
+    monkeypatch.setattr(write, "_DISTANCE_GAP", -1.0)
+    export = export_run(own_run, ["onnx"], tmp_path)
+    assert not export.refused
+    assert "distance_threshold" not in OnnxSession((tmp_path / "model.onnx").read_bytes()).metadata
+
+
 def test_a_file_with_other_weights_is_not_left_on_disk_and_the_others_are_written(
     own_run: Run, tampered_onnx: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, small_eyechart: None
 ) -> None:
+    (own_run.folder / FILE).unlink()  # the tampered file gives no distances
     monkeypatch.setattr(write, "to_onnx", lambda program: tampered_onnx)
     old = tmp_path / "model.onnx"
     old.write_bytes(b"of an earlier export")

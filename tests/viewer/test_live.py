@@ -7,6 +7,7 @@ import dataclasses
 import io
 from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,6 +36,15 @@ def test_a_picture_of_the_data_set_gets_the_answer_it_gets_in_the_data_set(
         top = answer(loaded, as_png(pixels))["top"]
         assert [name for name, _ in top] == np.argsort(-row, kind="stable")[:5].tolist()
         assert [share for _, share in top] == pytest.approx(sorted(row, reverse=True)[:5], abs=1e-6)
+
+
+def test_a_picture_unlike_those_of_the_training_is_called_so(loaded: Loaded, tiny_dataset: Dataset) -> None:
+    content, familiar = as_png(tiny_dataset.train.images[0]), loaded.familiarity
+    assert familiar is not None
+    assert answer(loaded, content)["unlike"] == ""
+    strict = replace(loaded, familiarity=replace(familiar, val=familiar.val - 9))
+    assert answer(strict, content)["unlike"].endswith("farther from them than all 30 val pictures")
+    assert answer(replace(loaded, familiarity=None), content)["unlike"] is None
 
 
 def test_the_small_picture_is_to_the_pixel_what_the_network_got(loaded: Loaded, tiny_dataset: Dataset) -> None:

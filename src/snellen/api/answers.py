@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from snellen.data.pictures import PictureForm
 from snellen.errors import DataError, InvalidSetting, checked
 from snellen.models.normalized import Classifier
+from snellen.predict.familiarity import Familiarity
 from snellen.predict.own_pictures import OwnPicture, Pictures, answer, read_pictures
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import TTA
@@ -30,12 +32,15 @@ class Answers:
         images: (N, H, W, C) uint8, the pictures as the model saw them.
         names: the files' names, or the pictures' numbers.
         problems: files of a folder that cannot be read, by name, with one sentence each.
+        familiarity: for each picture how far it is from the training pictures, as `snellen predict --json` has it;
+            None each where the run does not know.
     """
 
     predictions: Predictions
     images: NDArray[np.uint8]
     names: tuple[str, ...]
     problems: dict[str, str] = field(default_factory=dict)
+    familiarity: tuple[dict[str, Any] | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -49,6 +54,16 @@ class Answers:
     def classes(self) -> list[str]:
         """The most probable class of each picture."""
         return [self.predictions.class_names[answer] for answer in self.predictions.predicted]
+
+    @property
+    def unfamiliar(self) -> NDArray[np.bool_] | None:
+        """(N,) bool, which pictures are unlike those of the training; None where the run does not know."""
+        told = [each["unfamiliar"] for each in self.familiarity if each is not None]
+        return np.array(told, dtype=np.bool_) if len(told) == len(self) else None
+
+    def _words(self, at: int) -> str:
+        told = self.familiarity[at] if self.familiarity else None
+        return "" if told is None else str(told["words"])
 
     @checked
     def top(self, k: int = _TOP) -> list[list[tuple[str, float]]]:
@@ -65,8 +80,10 @@ class Answers:
     def __repr__(self) -> str:
         width = max(map(len, self.names), default=0)
         lines = [
-            f"{name:<{width}}  " + ", ".join(f"{label} {100 * value:.1f} %" for label, value in best)
-            for name, best in zip(self.names[:_SHOWN], self.top(), strict=False)
+            f"{name:<{width}}  "
+            + ", ".join(f"{label} {100 * value:.1f} %" for label, value in best)
+            + (f"; {words}" if (words := self._words(at)) else "")
+            for at, (name, best) in enumerate(zip(self.names[:_SHOWN], self.top(), strict=False))
         ]
         return "\n".join([*lines, *self._unsaid(len(lines))])
 
@@ -85,11 +102,18 @@ class Answers:
         bars = notebook.lines([notebook.bar(value) for _, value in best])
         values = notebook.lines([f"{100 * value:.1f} %" for _, value in best])
         shown = notebook.Markup(notebook.picture(png(self.images[at]), width=_SIDE))
-        return shown, self.names[at], names, bars, values
+        name = notebook.lines([self.names[at], words]) if (words := self._words(at)) else self.names[at]
+        return shown, name, names, bars, values
 
 
 def answers(
-    model: Classifier, pictures: Pictures, *, form: PictureForm, class_names: tuple[str, ...], tta: TTA = "none"
+    model: Classifier,
+    pictures: Pictures,
+    *,
+    form: PictureForm,
+    class_names: tuple[str, ...],
+    tta: TTA = "none",
+    familiarity: Familiarity | None = None,
 ) -> Answers:
     """A model's answers to pictures as `TrainedRun.predict` takes them; those of another form than `form` are made so.
 
@@ -103,11 +127,13 @@ def answers(
         if each.pixels is None and (each.folder is None or not readable):
             raise DataError(each.problem)
     pixels = [each.pixels for each in readable if each.pixels is not None]
+    predictions, told = answer(model, pixels, class_names, tta, familiarity)
     return Answers(
-        answer(model, pixels, class_names, tta),
+        predictions,
         np.stack(pixels),
         tuple(map(_short_name, readable)),
         {_short_name(each): each.problem for each in read if each.pixels is None},
+        tuple(told),
     )
 
 

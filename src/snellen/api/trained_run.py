@@ -21,6 +21,7 @@ from snellen.models.device import choose_device
 from snellen.models.normalized import Classifier
 from snellen.models.weights import restore
 from snellen.paths import user_path
+from snellen.predict.familiarity import stored_familiarity
 from snellen.predict.own_pictures import Pictures, form_of, views_of
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import TTA, Recipe
@@ -149,7 +150,12 @@ class TrainedRun:
         self._run.require_weights()
         views = views_of(self._run, tta=tta)
         return answers(
-            self.model(device), pictures, form=form_of(self._run, fit), class_names=self.class_names, tta=views
+            self.model(device),
+            pictures,
+            form=form_of(self._run, fit),
+            class_names=self.class_names,
+            tta=views,
+            familiarity=stored_familiarity(self._run),
         )
 
     @checked

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -27,6 +29,8 @@ class Args(AsJson):
     """How a picture becomes square: the middle, with grey bars, or stretched. By default as in training."""
     tta: bool = False
     """Average over the recipe's test-time views."""
+    csv: Path | None = None
+    """Write a table as well, a row per picture: its class, how probable, and whether it is unlike the training's."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
     json: bool = False
@@ -44,6 +48,11 @@ def run(args: Args) -> int:
         raise UsageError("Which picture? snellen predict RUN cat.jpg")
     run = open_run(args.run)
     results = predict_pictures(run, args.pictures, fit=args.fit, top=args.top, tta=args.tta, device=args.device)
+    if args.csv is not None:
+        from snellen.paths import user_path
+        from snellen.runs.atomic import write_text
+
+        write_text(user_path(args.csv), _table(results))
     if args.json:
         print_json(results)
     else:
@@ -51,7 +60,20 @@ def run(args: Args) -> int:
     return int(any("error" in result for result in results))
 
 
-def _print(results: list[dict[str, object]]) -> None:
+def _table(results: list[dict[str, Any]]) -> str:
+    """The results as CSV; a cell is empty where there is nothing to say."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["picture", "class", "probability", "unfamiliar", "farther_than", "error"])
+    for result in results:
+        best, told = (result.get("top") or [{}])[0], result.get("familiarity") or {}
+        unfamiliar = {True: "yes", False: "no"}.get(told.get("unfamiliar"), "")  # type: ignore[arg-type]
+        known = [best.get("class", ""), best.get("probability", ""), unfamiliar, told.get("farther_than", "")]
+        rows.writerow([result["picture"], *known, result.get("error", "")])
+    return text.getvalue()
+
+
+def _print(results: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
     from snellen.show.text import new_console
@@ -63,8 +85,9 @@ def _print(results: list[dict[str, object]]) -> None:
             console.print(Text(f"  {result['error']}", style="red"), soft_wrap=True)
             continue
         rows = result["top"]
-        assert isinstance(rows, list)
         width = max(len(row["class"]) for row in rows)
         for row in rows:
             bar = "█" * round(30 * row["probability"])
             console.print(Text(f"  {row['class']:<{width}}  {100 * row['probability']:5.1f} %  {bar}"))
+        if (told := result["familiarity"]) and told["unfamiliar"]:
+            console.print(Text(f"  {told['words']}", style="yellow"), soft_wrap=True)

@@ -26,7 +26,7 @@ from snellen.errors import DataError, MissingExtra
 from snellen.export.torch_program import quiet_exporter
 from snellen.runs.atomic import write_bytes
 
-INPUT, OUTPUT = "images", "probabilities"
+INPUT, OUTPUT, DISTANCE = "images", "probabilities", "distance"
 _OPSET = 20
 _PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 _BATCH = 500
@@ -53,11 +53,13 @@ def require_packages() -> None:
 def to_onnx(program: ExportedProgram) -> bytes:
     """A program as an ONNX model: `images` (N, H, W, C) uint8 in, `probabilities` (N, K) float32 out, N free.
 
+    Where the program gives a second output, it is `distance` (N,) float32, that of `predict.familiarity`.
     The weights are inside: nothing lies in a second file.
     """
+    names = [OUTPUT, DISTANCE][: len(program.graph_signature.user_outputs)]
     with quiet_exporter():
         exported = torch.onnx.export(
-            program, (), dynamo=True, opset_version=_OPSET, input_names=[INPUT], output_names=[OUTPUT], verbose=False
+            program, (), dynamo=True, opset_version=_OPSET, input_names=[INPUT], output_names=names, verbose=False
         )
     assert exported is not None
     model = exported.model_proto
@@ -133,8 +135,15 @@ class OnnxSession:
 
     def probabilities(self, images: NDArray[np.uint8], *, batch_size: int = _BATCH) -> NDArray[np.float32]:
         """(N, H, W, C) uint8 -> (N, K) float32."""
+        return self._output(OUTPUT, images, batch_size)
+
+    def distances(self, images: NDArray[np.uint8], *, batch_size: int = _BATCH) -> NDArray[np.float32]:
+        """(N, H, W, C) uint8 -> (N,) float32, of a file that gives them."""
+        return self._output(DISTANCE, images, batch_size)
+
+    def _output(self, name: str, images: NDArray[np.uint8], batch_size: int) -> NDArray[np.float32]:
         batches = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
-        return np.concatenate([self._session.run([OUTPUT], {INPUT: batch})[0] for batch in batches])
+        return np.concatenate([self._session.run([name], {INPUT: batch})[0] for batch in batches])
 
 
 def _reader(images: NDArray[np.uint8]) -> Any:

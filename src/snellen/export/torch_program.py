@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
 from snellen.models.fuse import fuse_batch_norm
 from snellen.models.normalized import Classifier
+from snellen.predict.familiarity import Familiarity, distance_to
 
 
 class FromPixels(nn.Module):
@@ -35,15 +36,51 @@ class FromPixels(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, H, W, C) uint8 -> probabilities (N, K) float32."""
-        # `contiguous` before the cast: otherwise the exporter writes strides into the graph, as gathers.
-        planes = images.permute(0, 3, 1, 2).contiguous().to(torch.float32) / 255
-        return torch.softmax(self.classifier(planes), dim=1)
+        return torch.softmax(self.classifier(_planes(images)), dim=1)
 
 
-def from_pixels(model: Classifier) -> FromPixels:
-    """The exportable form of a trained classifier, on the CPU in fp32; `model` stays as it was."""
+class WithDistance(FromPixels):
+    """The same, which also says how far a picture is from the training pictures.
+
+    Args:
+        classifier: its network is a traced graph that ends in a linear layer.
+        familiarity: of the run.
+    """
+
+    known: Tensor
+
+    def __init__(self, classifier: Classifier, familiarity: Familiarity) -> None:
+        super().__init__(classifier)
+        self.register_buffer("known", torch.from_numpy(familiarity.known).float())
+        net = classifier.net
+        assert isinstance(net, fx.GraphModule)
+        linear = [
+            node
+            for node in net.graph.nodes
+            if node.op == "call_module" and isinstance(net.get_submodule(str(node.target)), nn.Linear)
+        ]
+        (output,) = (node for node in net.graph.nodes if node.op == "output")
+        output.args = ((output.args[0], linear[-1].args[0]),)
+        net.recompile()
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """(N, H, W, C) uint8 -> probabilities (N, K) and distances (N,), both float32."""
+        logits, features = self.classifier(_planes(images))
+        return torch.softmax(logits, dim=1), distance_to(features.flatten(1), self.known)
+
+
+def _planes(images: Tensor) -> Tensor:
+    # `contiguous` before the cast: otherwise the exporter writes strides into the graph, as gathers.
+    return images.permute(0, 3, 1, 2).contiguous().to(torch.float32) / 255
+
+
+def from_pixels(model: Classifier, familiarity: Familiarity | None = None) -> FromPixels:
+    """The exportable form of a trained classifier, on the CPU in fp32; `model` stays as it was.
+
+    With a run's `familiarity` it gives distances as well.
+    """
     fused = fuse_batch_norm(model).cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    return FromPixels(fused).eval()
+    return (FromPixels(fused) if familiarity is None else WithDistance(fused, familiarity)).eval()
 
 
 @contextmanager

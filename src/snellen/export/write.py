@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from snellen.data.dataset import Dataset
@@ -28,6 +29,7 @@ from snellen.export.parity import FP32, INT8, SAME, Parity, Tolerance, parity
 from snellen.export.safetensors_file import DESCRIPTION, WEIGHTS, description, rebuild
 from snellen.export.torch_program import from_pixels, pt2_bytes, to_program
 from snellen.models.weights import restore
+from snellen.predict.familiarity import features_of, stored_familiarity
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.runs.atomic import storage_error, write_bytes, write_json, write_text
@@ -37,6 +39,7 @@ from snellen.serialize import to_json
 Format = Literal["onnx", "int8", "torch", "safetensors"]
 FORMATS: tuple[Format, ...] = ("onnx", "int8", "torch", "safetensors")
 _BATCH = 500
+_DISTANCE_GAP = 1e-3  # from the run's own distances, which lie between 0 and 2
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,8 @@ def _files(
     if {"onnx", "int8"} & set(formats):
         plain = to_onnx(program)
     if "onnx" in formats:
-        yield _onnx("model.onnx", plain, FP32, facts, judged, expected)
+        with_distance, about = _with_distance(run, judged)
+        yield _onnx("model.onnx", with_distance or plain, FP32, {**facts, **about}, judged, expected)
     if "int8" in formats:
         yield _onnx("model.int8.onnx", quantized(plain, train), INT8, facts, judged, expected)
     if "torch" in formats:
@@ -135,6 +139,28 @@ def _files(
         again = predict(rebuild(description(facts, run.recipe), content), judged)
         runtime = f"PyTorch {torch.__version__}"
         yield content, parity(WEIGHTS, runtime, expected, again.probabilities, SAME)
+
+
+def _with_distance(run: Run, judged: LabeledImages) -> tuple[bytes | None, dict[str, Any]]:
+    """An ONNX model that also gives each picture's distance to the training pictures, with the facts to judge it by.
+
+    None where the run does not know it, or the file's distances differ from the run's. Int8 moves them too far.
+    """
+    familiarity = stored_familiarity(run)
+    if familiarity is None:
+        return None, {}
+    model = restore(run)
+    content = to_onnx(to_program(from_pixels(model, familiarity), judged.image_shape))
+    expected = familiarity.distances(features_of(model, judged, bf16=False))
+    gap = float(np.abs(OnnxSession(content).distances(judged.images) - expected).max())
+    if not gap <= _DISTANCE_GAP:
+        return None, {}
+    return content, {
+        "distance": "to the training pictures, float32, (N,); above distance_threshold a picture is unlike them",
+        "distance_threshold": familiarity.threshold,
+        "distance_chance": familiarity.chance,  # of a picture like val's to be above it, at most
+        "distance_gap": gap,
+    }
 
 
 def _onnx(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -20,6 +21,7 @@ from snellen.models.device import choose_device
 from snellen.models.normalized import Classifier
 from snellen.models.weights import restore
 from snellen.paths import user_path
+from snellen.predict.familiarity import Familiarity, features_heard, stored_familiarity
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import TTA
@@ -64,15 +66,29 @@ def read_pictures(pictures: Pictures, form: PictureForm) -> list[OwnPicture]:
 
 
 def answer(
-    model: Classifier, pixels: Sequence[NDArray[np.uint8]], class_names: tuple[str, ...], tta: TTA = "none"
-) -> Predictions:
+    model: Classifier,
+    pixels: Sequence[NDArray[np.uint8]],
+    class_names: tuple[str, ...],
+    tta: TTA = "none",
+    familiarity: Familiarity | None = None,
+) -> tuple[Predictions, list[dict[str, Any] | None]]:
     """A model's answers to pictures (H, W, C) uint8 of its own form, averaged over views; no label is known (-1).
 
+    Returns:
+        The answers, and for each picture what `Familiarity.told` says of it, by the plain view alone; None each where
+        there is no `familiarity`.
+
     Raises:
-        RunError: an answer is no number.
+        RunError: an answer is no number, or the familiarity is of another network.
     """
-    answers = predict(model, unlabeled(pixels, class_names), tta=tta).with_tta()
-    return replace(answers, labels=np.full(len(pixels), -1, dtype=np.int64))
+    images = unlabeled(pixels, class_names)
+    with features_heard(model) as heard:
+        answers = predict(model, images, tta=tta).with_tta()
+    answers = replace(answers, labels=np.full(len(pixels), -1, dtype=np.int64))
+    if familiarity is None:
+        return answers, [None] * len(pixels)
+    plain = torch.cat(heard)[: len(pixels)].numpy()  # `predict` gives all pictures the plain view first
+    return answers, [familiarity.told(float(distance)) for distance in familiarity.distances(plain)]
 
 
 def predict_pictures(
@@ -89,8 +105,9 @@ def predict_pictures(
         device: "auto", "cpu", "cuda" or "mps".
 
     Returns:
-        One JSON-able entry per picture: `picture` and `top` (rows of `class` and `probability`, a fraction), or
-        `error` with one sentence where it cannot be read; the others are not lost to it.
+        One JSON-able entry per picture: `picture`, `top` (rows of `class` and `probability`, a fraction) and
+        `familiarity` (as `Familiarity.told`, None where the run has none), or `error` with one sentence where it
+        cannot be read; the others are not lost to it.
 
     Raises:
         RunError: the run has no weights yet.
@@ -102,17 +119,19 @@ def predict_pictures(
     read = read_pictures(pictures, form_of(run, fit))
     pixels = [each.pixels for each in read if each.pixels is not None]
     names = tuple(run.info["data"]["class_names"])
-    answered: Iterator[NDArray[np.float64]] = iter(())
+    answered: Iterator[tuple[NDArray[np.float64], dict[str, Any] | None]] = iter(())
     if pixels:
-        answered = iter(answer(restore(run, choose_device(device)), pixels, names, views).probabilities)
+        model = restore(run, choose_device(device))
+        answers, told = answer(model, pixels, names, views, stored_familiarity(run))
+        answered = iter(zip(answers.probabilities, told, strict=True))
     entries: list[dict[str, Any]] = []
     for each in read:
         if each.pixels is None:
             entries.append({"picture": each.name, "error": each.problem})
         else:
-            of_class = next(answered)
+            of_class, told_of_it = next(answered)
             best = [{"class": names[at], "probability": float(of_class[at])} for at in most_probable(of_class, top)]
-            entries.append({"picture": each.name, "top": best})
+            entries.append({"picture": each.name, "top": best, "familiarity": told_of_it})
     return entries
 
 

@@ -92,6 +92,7 @@ _ANSWER = _object(
     square=_array(_NUMBER, 4),
     input=_SHEET,
     top=_array(_array({"type": "number", "minimum": 0}, 2)),  # class number and probability
+    unlike={"type": ["string", "null"]},
 )
 _EXPLANATION = _object(
     cams=_array({"type": "object"}, 2), activations=_array(_array({"type": "object"})),

@@ -23,6 +23,7 @@ from snellen.models.device import choose_device
 from snellen.models.normalized import Classifier
 from snellen.models.weights import restore
 from snellen.predict import own_pictures
+from snellen.predict.familiarity import Familiarity, stored_familiarity
 from snellen.predict.own_pictures import most_probable, unlabeled
 from snellen.predict.predict import predict
 from snellen.report.encoding import png
@@ -48,6 +49,7 @@ class Loaded:
         form: how a picture becomes what the network takes.
         learned: training pictures among which the nearest are sought.
         features: theirs, with all layers.
+        familiarity: of the run's own pictures, where it knows it.
         lock: held while the model is asked: the hooks of one question must not hear the pass of another.
     """
 
@@ -57,6 +59,7 @@ class Loaded:
     form: PictureForm
     learned: LabeledImages
     features: Features
+    familiarity: Familiarity | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -77,6 +80,7 @@ def load_run(run: Run, train: LabeledImages, device: str) -> Loaded:
         form=PictureForm.of_run(info),
         learned=learned,
         features=features_of(model, learned, layers),
+        familiarity=stored_familiarity(run),
     )
     warm = png(np.full(loaded.form.shape, 128, dtype=np.uint8))  # a grey picture is spared to the slow first answer
     answer(loaded, warm)
@@ -95,7 +99,9 @@ def answer(loaded: Loaded, content: bytes, fit: Fit | None = None) -> dict[str, 
     Returns:
         `picture` (format, mode, stored size and notes), `shown` (the picture as it was read, smaller), `square`
         (left, top, right, bottom of what the network got, as fractions of the picture), `input` (the network's own
-        pixels) and `top` (rows of class number and probability, a fraction). Pictures are sheets of one tile.
+        pixels), `top` (rows of class number and probability, a fraction) and `unlike` (how the picture is unlike those
+        of the training, in words; empty where it is not, None where the run does not know). Pictures are sheets of one
+        tile.
 
     Raises:
         NotAPicture: of none of the formats.
@@ -107,7 +113,10 @@ def answer(loaded: Loaded, content: bytes, fit: Fit | None = None) -> dict[str, 
     form = loaded.form if fit is None else replace(loaded.form, fit=fit)
     pixels = form.pixels(content)  # as `snellen predict` does
     with loaded.lock:
-        probabilities = own_pictures.answer(loaded.model, [pixels], loaded.class_names).probabilities[0]
+        answers, (told,) = own_pictures.answer(
+            loaded.model, [pixels], loaded.class_names, familiarity=loaded.familiarity
+        )
+    probabilities = answers.probabilities[0]
     (width, height), aspect = read.image.size, form.shape[1] / form.shape[0]
     square = square_of(read.image.size, form.fit, aspect=aspect)
     small = read.image
@@ -118,6 +127,7 @@ def answer(loaded: Loaded, content: bytes, fit: Fit | None = None) -> dict[str, 
         "square": [edge / length for edge, length in zip(square, (width, height, width, height), strict=True)],
         "input": _sheet(pixels),
         "top": [[name, float(probabilities[name])] for name in most_probable(probabilities, _TOP)],
+        "unlike": told and told["words"],
     }
 
 

@@ -98,7 +98,7 @@ export function tryYours({ page, answers }) {
       h("figcaption", {}, h("b", {}, `As the network sees it: ${said.input.tile.join("×")} pixels.`), " It gets nothing else."),
     );
 
-  const verdict = ({ top }) =>
+  const verdict = ({ top, unlike }) =>
     h(
       "div",
       { class: "testimony" },
@@ -116,6 +116,7 @@ export function tryYours({ page, answers }) {
           ),
         ),
       ),
+      unlike ? h("p", { class: "unlike" }, `This picture is ${unlike}. It may show none of the ${classes.length} classes.`) : null,
       h("p", { class: "aside" }, `One view, no test-time augmentation. It knows ${classes.length} classes and names one of them, whatever it is shown; on pictures unlike ${page.data.name} its confidence has not been checked.`),
     );
 
