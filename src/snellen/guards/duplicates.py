@@ -204,11 +204,13 @@ def directions(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     count, height, width, channels = images.shape
     rows, columns = height // _THUMBNAIL or 1, width // _THUMBNAIL or 1
     tall, wide = min(_THUMBNAIL, height) * rows, min(_THUMBNAIL, width) * columns
-    # Sixteen strided sums instead of one mean over a six-dimensional view: ten times faster.
-    sums = np.zeros((count, tall // rows, wide // columns, channels), dtype=np.uint32)
+    # Whole rows first, then columns of what is left: one pass over the pixels, not one mean over six dimensions.
+    lines = np.zeros((count, tall // rows, width, channels), dtype=np.uint16)
     for down in range(rows):
-        for right in range(columns):
-            sums += images[:, down:tall:rows, right:wide:columns]
+        lines += images[:, down:tall:rows]
+    sums = np.zeros((count, tall // rows, wide // columns, channels), dtype=np.uint32)
+    for right in range(columns):
+        sums += lines[:, :, right:wide:columns]
     flat = sums.reshape(count, -1).astype(np.float32)
     flat -= flat.mean(axis=1, keepdims=True)
     length = np.linalg.norm(flat, axis=1, keepdims=True)
@@ -222,12 +224,10 @@ def _difference_hashes(images: NDArray[np.uint8]) -> NDArray[np.uint64]:
     columns = np.linspace(0, images.shape[2], 10).astype(np.int64)
     hashes = np.empty(len(images), dtype=np.uint64)
     for start in range(0, len(images), 1_000):
-        grey = images[start : start + 1_000].astype(np.float32).mean(axis=3)
-        cells = np.add.reduceat(np.add.reduceat(grey, rows[:-1], axis=1), columns[:-1], axis=2) / np.maximum(
-            np.diff(columns), 1
-        )
+        lines = np.add.reduceat(images[start : start + 1_000], rows[:-1], axis=1, dtype=np.uint32)  # (n, 8, W, C)
+        cells = np.add.reduceat(lines.sum(axis=3), columns[:-1], axis=2) / np.maximum(np.diff(columns), 1)
         bits = cells[:, :, 1:] > cells[:, :, :-1]
-        hashes[start : start + 1_000] = np.packbits(bits.reshape(len(grey), 64), axis=1).view(np.uint64)[:, 0]
+        hashes[start : start + 1_000] = np.packbits(bits.reshape(len(lines), 64), axis=1).view(np.uint64)[:, 0]
     return hashes
 
 
