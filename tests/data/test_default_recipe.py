@@ -58,7 +58,14 @@ def test_what_is_loaded_without_a_size_is_as_large_as_its_recipe_takes_it(tmp_pa
     photographs = snellen.load(folder_of(tmp_path / "photographs", 200, 150))
     assert photographs.train.image_shape == (224, 224, 3)
     assert default_recipe(photographs).recipe.name == "transfer"
-    assert snellen.load(tmp_path / "photographs", size=32).train.image_shape == (32, 32, 3)
+    small = snellen.load(tmp_path / "photographs", size=32)
+    assert small.train.image_shape == (32, 32, 3)
+    assert default_recipe(small).recipe.name == "folder"
+
+
+@pytest.mark.parametrize(("size", "name"), [(95, "folder"), (96, "transfer")])
+def test_a_size_that_is_asked_for_decides(tmp_path: Path, size: int, name: str) -> None:
+    assert default_recipe(str(folder_of(tmp_path / "photographs", 200, 150)), size=size).recipe.name == name
 
 
 def test_arrays_are_judged_by_their_own_size(tmp_path: Path) -> None:

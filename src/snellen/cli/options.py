@@ -137,5 +137,7 @@ class ToTrain(AboutData):
         from snellen.recipes.catalog import find_recipe
         from snellen.recipes.json_form import with_settings
 
-        recipe, why = (find_recipe(self.recipe), "") if self.recipe else default_recipe(dataset)
+        recipe, why = (
+            (find_recipe(self.recipe), "") if self.recipe else default_recipe(dataset, size=self.own_pictures.size)
+        )
         return with_settings(recipe, self.set), why

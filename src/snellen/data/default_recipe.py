@@ -20,6 +20,7 @@ from snellen.recipes.recipe import Recipe
 
 _OF_NAMED = {"cifar10": "sprint", "eyechart": "glance"}
 _LOOKED_AT = 64  # pictures, spread over the listing: their headers are read, nothing is decoded
+_SMALLEST = 96  # pixels; below it a network for photographs sees next to nothing
 _TINY = 64  # pixels of the shorter side; below it a network may be made for just this size
 _FEW = 5_000  # tiny pictures; of more a network of its own learns what it needs, in less time
 
@@ -31,11 +32,12 @@ class Default(NamedTuple):
     why: str
 
 
-def default_recipe(data: str | Dataset) -> Default:
+def default_recipe(data: str | Dataset, *, size: int | None = None) -> Default:
     """The recipe for data that none is named for; what it rests on was measured (results/LOG.md).
 
     Args:
         data: as `data.catalog.load` takes or gives it.
+        size: pixels of the squares that are asked for, if any are.
 
     Raises:
         UnknownName: there is no such data set.
@@ -47,10 +49,18 @@ def default_recipe(data: str | Dataset) -> Default:
     if not isinstance(data, Dataset):
         require_known(name)
         if Path(data).suffix != ARRAYS_ENDING:
-            return _by_headers(user_path(data))
+            return _by_headers(user_path(data)) if size is None else _by_size(size, in_colour=True)
         data = load_arrays(user_path(data))
     height, width, channels = data.train.image_shape
-    return _chosen(min(height, width), channels == 1, len(data.train), "")
+    return _by_size(min(height, width), in_colour=channels == 3)
+
+
+def _by_size(side: int, *, in_colour: bool) -> Default:
+    """Where the size is settled already."""
+    if side >= _SMALLEST and in_colour:
+        return Default(RECIPES["transfer"], f"{side} px a side, taken for photographs; else --recipe folder")
+    why = f"{side} px a side" + ("" if in_colour else ", grey")
+    return Default(RECIPES["folder"], f"{why}; --recipe transfer wants colour and at least {_SMALLEST} px")
 
 
 def _by_headers(path: Path) -> Default:

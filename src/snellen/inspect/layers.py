@@ -40,6 +40,9 @@ _BY_MODEL: dict[str, tuple[Layer, ...]] = {
     "resnet18": _layers("layer1", "layer2", "layer4"),
     "sprint_net": _layers("block1", "block2", "block3"),
     "marathon_net": _layers("block1", "block2", "block3"),
+    "efficientnet_lite0": _layers("blocks.2", "blocks.7", "head"),
+    "efficientnet_lite1": _layers("blocks.3", "blocks.10", "head"),
+    "efficientnet_lite2": _layers("blocks.3", "blocks.10", "head"),
 }
 
 
