@@ -10,7 +10,8 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
-from snellen.train.head import fit_head, inputs_of
+from snellen.models.external import inputs_of
+from snellen.train.head import fit_head
 
 CLASSES, FEATURES = 3, 6
 

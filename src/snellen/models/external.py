@@ -5,11 +5,12 @@ Both libraries are optional (`snellen[timm]`, `snellen[torchvision]`) and are im
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from snellen.errors import InvalidSetting, MissingExtra, unknown_name
 
@@ -106,6 +107,17 @@ def last_linear(net: nn.Module) -> tuple[str, nn.Linear]:
     if not found:
         raise ValueError("it does not end in a linear layer")
     return found[-1]
+
+
+@contextmanager
+def inputs_of(layer: nn.Module) -> Iterator[list[Tensor]]:
+    """Inside, what goes into `layer` is put into the list, pass after pass: (B, D) float32 on the CPU."""
+    found: list[Tensor] = []
+    hook = layer.register_forward_pre_hook(lambda _, given: found.append(given[0].detach().flatten(1).float().cpu()))
+    try:
+        yield found
+    finally:
+        hook.remove()
 
 
 def _imported(library: str, module: str) -> Any:

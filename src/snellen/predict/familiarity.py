@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import RunError
-from snellen.models.external import last_linear
+from snellen.models.external import inputs_of, last_linear
 from snellen.models.normalized import Classifier
 from snellen.predict.predict import predict
 from snellen.runs.atomic import write_bytes
@@ -110,17 +110,13 @@ def features_heard(model: nn.Module) -> Iterator[list[Tensor]]:
 
     Nothing is put there for a network of another library that has no such layer.
     """
-    heard: list[Tensor] = []
     try:
         _, layer = last_linear(model)
     except ValueError:
-        yield heard
+        yield []
         return
-    hook = layer.register_forward_pre_hook(lambda _, given: heard.append(given[0].detach().flatten(1).float().cpu()))
-    try:
+    with inputs_of(layer) as heard:
         yield heard
-    finally:
-        hook.remove()
 
 
 def features_of(model: Classifier, images: LabeledImages, *, bf16: bool) -> NDArray[np.float32]:

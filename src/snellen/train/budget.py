@@ -122,24 +122,23 @@ def _seconds_per_image(setup: TrainingSetup) -> _Seconds:
     )
     assert training.kept is not None
     frozen = training.kept.seconds_per_image(few)
-    times = []
-    for batch in training.batches():
-        started = time.perf_counter()
-        training.step(batch)
-        setup.compute.synchronize()
-        times.append(time.perf_counter() - started)
-    return _Seconds(frozen, min(times[1:]) / training.batch_size)
+    return _Seconds(frozen, min(_step_seconds(training)) / training.batch_size)
 
 
 def _images_per_second(setup: TrainingSetup) -> float:
     """Training speed over a few real steps, spread over the training: images grow and layers freeze as they will."""
     whole = replace(setup, recipe=setup.recipe.replace(data_pruning=None))  # what is left out is counted apart
     training = Training(whole, steps=_MEASURED_STEPS + 1)
+    timed = _step_seconds(training)
+    return training.batch_size * len(timed) / sum(timed)
+
+
+def _step_seconds(training: Training) -> list[float]:
+    """Of each step but the first, which pays for warming up."""
     times = []
     for batch in training.batches():
         started = time.perf_counter()
         training.step(batch)
-        setup.compute.synchronize()
+        training.setup.compute.synchronize()
         times.append(time.perf_counter() - started)
-    timed = times[1:]  # the first step pays for warming up
-    return training.batch_size * len(timed) / sum(timed)
+    return times[1:]

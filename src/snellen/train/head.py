@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 _MOST_ITERATIONS = 100
 _LEAST_SPREAD = 1e-3  # a feature that hardly varies is not blown up
-
-
-@contextmanager
-def inputs_of(layer: nn.Module) -> Iterator[list[Tensor]]:
-    """Inside, what goes into `layer` is put into the list, batch after batch: (B, D) float32 on the CPU."""
-    found: list[Tensor] = []
-    handle = layer.register_forward_pre_hook(lambda _, given: found.append(given[0].detach().float().cpu()))
-    try:
-        yield found
-    finally:
-        handle.remove()
 
 
 def fit_head(head: nn.Linear, features: Tensor, labels: Tensor, penalty: float, class_weights: Tensor | None) -> None:

@@ -22,7 +22,7 @@ from snellen.augment.batched import resize_side, to_float
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import InvalidSetting, TrainingDiverged
 from snellen.models.device import return_freed_memory
-from snellen.models.external import is_external, last_linear
+from snellen.models.external import inputs_of, is_external, last_linear
 from snellen.models.normalized import Classifier
 from snellen.models.split import behind
 from snellen.predict.predict import predict
@@ -32,7 +32,7 @@ from snellen.recipes.recipe import Muon
 from snellen.train.batches import Batch, Batches
 from snellen.train.data_pruning import Pruning
 from snellen.train.ddp import ALONE, Workers
-from snellen.train.head import fit_head, inputs_of
+from snellen.train.head import fit_head
 from snellen.train.kept_activations import KeptActivations
 from snellen.train.optimizers import (
     Lookahead,
