@@ -52,16 +52,15 @@ def ours(folder: Path, seed: int, place: Path, *options: str) -> list[dict[str, 
     for again in (False, True):
         command = ["-m", "snellen", "train", str(folder), "--seed", str(seed), "--runs", str(place / "runs"), *options]
         row = measured([*command, "--json"], cache=place / "cache")
-        val = row["results"]["val"]
+        val = row["val"]
         rows.append(
             {
                 "who": "ours, again" if again else "ours",
                 "seed": seed,
                 "accuracy": val["accuracy"]["value"],
-                "with_tta": val["tta"]["accuracy"]["value"] if val.get("tta") else None,
-                "n": val["accuracy"]["n"],
-                "recipe": row["recipe"] if isinstance(row.get("recipe"), str) else None,
-                **{name: row[name] for name in ("seconds", "processor_seconds", "peak_mb")},
+                "with_tta": val["tta"]["accuracy"]["value"],
+                **{name: val["accuracy"][name] for name in ("low", "high", "n")},
+                **{name: row[name] for name in ("best_epoch", "precision", "seconds", "processor_seconds", "peak_mb")},
             }
         )
         print(rows[-1], flush=True)
