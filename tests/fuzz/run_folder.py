@@ -17,8 +17,7 @@ from tests.fuzz.edits import edited_array, edited_json, edited_lines, edited_ten
 from benchmarks.keep_record import evidence
 from snellen.data.eyechart import make_eyechart
 from snellen.data.ledger import Ledger
-from snellen.evaluate.val import headline
-from snellen.metrics.scorecard import score
+from snellen.metrics.scorecard import score, scorecard
 from snellen.models.weights import restore
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
@@ -68,7 +67,7 @@ def _look(run: Run, changed: str) -> None:
         stored = Predictions.load(run.folder / "predictions_val.npz")
         repr(stored)
         score(stored)
-        headline(stored)
+        scorecard(stored)
     if changed == "resume/state.safetensors":
         load_checkpoint(_TRAINING, run.folder / changed)
 
