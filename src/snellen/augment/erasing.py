@@ -66,9 +66,22 @@ def erase(batch: Tensor, rectangles: Rectangles[Tensor]) -> Tensor:
         (rectangles.down, height, rectangles.aspect),
         (rectangles.right, width, 1 / rectangles.aspect),
     ):
-        side = torch.round(torch.sqrt(rectangles.area * (height * width) * stretch)).clamp(1, size)  # (B,)
-        start = torch.minimum(torch.floor(place * (size - side + 1)), size - side)
+        start, side = span(rectangles.area, place, stretch, size, height * width)
         at = torch.arange(size, device=batch.device)[None]  # (1, size)
         sides.append((at >= start[:, None]) & (at < (start + side)[:, None]))  # (B, size)
     inside = sides[0][:, None, :, None] & sides[1][:, None, None, :] & rectangles.on[:, None, None, None]
     return torch.where(inside, batch.mean(dim=(2, 3), keepdim=True), batch)
+
+
+def span(area: Tensor, place: Tensor, stretch: Tensor, size: int, pixels: int) -> tuple[Tensor, Tensor]:
+    """First pixel and number of pixels, both (B,), of a rectangle along one axis of a picture; whole numbers.
+
+    Args:
+        area: (B,) float32, as a fraction of the picture.
+        place: (B,) float32 in [0, 1], between its first and its last possible place.
+        stretch: (B,) float32, its side along this axis divided by the other one.
+        size: pixels of the picture along this axis.
+        pixels: of the whole picture.
+    """
+    side = torch.round(torch.sqrt(area * pixels * stretch)).clamp(1, size)
+    return torch.minimum(torch.floor(place * (size - side + 1)), size - side), side

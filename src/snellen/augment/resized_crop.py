@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from snellen.augment.erasing import span
 from snellen.augment.random_streams import Kind, fractions
 
 _LOG_ASPECT = float(np.log(4 / 3))
@@ -66,8 +67,7 @@ def resize_windows(batch: Tensor, windows: Windows[Tensor]) -> Tensor:
 
 def _places(area: Tensor, place: Tensor, stretch: Tensor, size: int, pixels: int) -> Tensor:
     """(B, size) float32: where each new row, or column, lies between the first old one at -1 and the last at 1."""
-    side = torch.round(torch.sqrt(area * pixels * stretch)).clamp(1, size)[:, None]  # (B, 1)
-    start = torch.minimum(torch.floor(place[:, None] * (size - side + 1)), size - side)
+    start, side = (each[:, None] for each in span(area, place, stretch, size, pixels))
     new = torch.arange(size, device=place.device)
     inside = ((new + 0.5) * (side / size) - 0.5).clamp(min=0).minimum(side - 1)  # nothing from beyond the window's edge
     return 2 * (start + inside) / max(1, size - 1) - 1
