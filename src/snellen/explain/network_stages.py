@@ -29,8 +29,9 @@ from snellen.explain.stage import (
     show_signed,
     show_strongest,
 )
-from snellen.inspect.layers import Layer, head_of, layers_of
+from snellen.inspect.layers import Layer, layers_of
 from snellen.metrics.classification import hard_cross_entropy
+from snellen.models.external import last_linear
 from snellen.models.sprint_net import SprintNet
 from snellen.predict.own_pictures import most_probable
 from snellen.predict.predict import averaged_logits, evaluating
@@ -170,7 +171,7 @@ def _layer(image: TracedImage, seen: Seen, layer: Layer) -> Stage:
 
 def _logits(image: TracedImage, seen: Seen) -> Stage:
     model, names, logits = image.context.model, image.images.class_names, seen[""][1]
-    path = next(path for path, module in model.named_modules() if module is head_of(model))
+    path, _ = last_linear(model)
     made, again, facts = _again(image, path, seen)
     features = seen[path][0].size
     if isinstance(model.net, SprintNet):

@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from snellen.augment.batched import to_float
 from snellen.data.labeled_images import LabeledImages
-from snellen.inspect.layers import Layer, head_of
+from snellen.inspect.layers import Layer
+from snellen.models.external import last_linear
 from snellen.models.normalized import Classifier
 from snellen.predict.predict import evaluating
 
@@ -84,7 +85,7 @@ def recorded(model: Classifier, layers: Sequence[Layer]) -> Iterator[dict[str, T
         seen["last"] = inputs[0]
 
     handles = [model.get_submodule(layer.path).register_forward_hook(keep(layer)) for layer in layers]
-    handles.append(head_of(model).register_forward_pre_hook(keep_last))
+    handles.append(last_linear(model)[1].register_forward_pre_hook(keep_last))
     try:
         yield seen
     finally:

@@ -8,10 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import nn
-
-from snellen.models.normalized import Classifier
-
 
 @dataclass(frozen=True)
 class Layer:
@@ -49,10 +45,3 @@ _BY_MODEL: dict[str, tuple[Layer, ...]] = {
 def layers_of(model_name: str) -> tuple[Layer, ...]:
     """The layers to look at, from early to late; empty for a model without maps or one that is not listed here."""
     return _BY_MODEL.get(model_name, ())
-
-
-def head_of(model: Classifier) -> nn.Linear:
-    """The last linear layer: what comes in is the model's feature space, what goes out are the logits."""
-    linear = [module for module in model.net.modules() if isinstance(module, nn.Linear)]
-    assert linear, "every model of the catalog ends in a linear layer"
-    return linear[-1]
