@@ -43,7 +43,7 @@ def test_doubted_labels_are_listed_on_request(snellen: Snellen, own_run: Run) ->
     answer = snellen("evaluate", own_run.folder, "--label-issues", 3)
     assert "looks like" in answer.out
     for row in doubts[:3]:
-        assert f"{row['id']}  {row['given']}" in answer.out
+        assert f"{row['name']} " in answer.out
     assert snellen("evaluate", own_run.folder, "--label-issues", -1).code == 2
 
 

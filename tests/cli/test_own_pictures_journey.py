@@ -14,6 +14,7 @@ from PIL import Image
 
 from mixed_pictures import KINDS, write_folder
 from snellen.data.eyechart import make_eyechart
+from snellen.predict.predictions import Predictions
 
 Snellen = Callable[..., Any]
 QUICK = ("--set", "epochs=2", "widths=[24,24,24]", "--device", "cpu")
@@ -70,6 +71,16 @@ def test_from_a_folder_to_a_grade_on_record(snellen: Snellen, trained: str, lett
     assert val["plain"]["accuracy"] == info["val"]["accuracy"]
     again = snellen("evaluate", "runs/first", "--tta", "none", "--json").json  # predicts anew, from the cache
     assert again["plain"]["accuracy"] == info["val"]["accuracy"]
+
+    # Every picture is called by its file, below the folder, whatever shows it.
+    answers = Predictions.load(tmp_path / "runs/first/predictions_val.npz")
+    assert all((letters / name).is_file() for name in answers.names)
+    doubted, wrong = val["confidence"]["label_issues"]["first_issues"], val["confidence"]["groups"][2]
+    assert {*(row["name"] for row in doubted), *wrong["first_names"]} <= set(answers.names)
+    assert [answers.names[list(answers.ids).index(one)] for one in wrong["first_ids"]] == wrong["first_names"]
+    traced = snellen("explain", "runs/first", "--image", answers.names[3], "--json").json
+    assert (traced["name"], traced["image"]) == (answers.names[3], answers.ids[3])
+    assert "such as " + answers.names[0] in snellen("explain", "runs/first", "--image", "nowhere.png").err
 
     first = snellen("evaluate", "runs/first", "--split", "test", "--json").json
     repeated = snellen("evaluate", "runs/first", "--split", "test", "--json").json

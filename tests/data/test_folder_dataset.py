@@ -40,7 +40,7 @@ def by_file(folder: Path, **options: object) -> dict[str, tuple[str, str, np.nda
     assert parts.val is not None
     opened = [] if dataset.test is None else [dataset.test.open(lambda identity: None)]
     return {
-        dataset.files[place]: (images.role, images.class_names[label], pixels)
+        dataset.train.files[place]: (images.role, images.class_names[label], pixels)
         for images in (parts.train, parts.val, *opened)
         for place, label, pixels in zip(images.ids, images.labels, images.images, strict=True)
     }
@@ -188,7 +188,7 @@ def test_adding_pictures_moves_none_and_neither_does_another_size_or_fit(shades:
     assert len(moved) <= 1
     other = load_folder(shades, ImageOptions(40, "squash", 0.1))
     assert other.in_val is not None
-    in_val = {other.files[place] for place in other.train.ids[other.in_val]}
+    in_val = {other.train.files[place] for place in other.train.ids[other.in_val]}
     assert in_val == {name for name, part in after.items() if part == "val"}
 
 

@@ -162,7 +162,7 @@ def test_one_number_is_white_for_a_whole_folder_and_it_is_said(
     means = dataset.train.images.mean(axis=(1, 2, 3))
     assert means.max() > 1.8 * means.min() > 40  # the brightest is not stretched like the others
     form = PictureForm.of_run({"image_shape": [16, 16, 3], "loading": dataset.loading})
-    np.testing.assert_array_equal(form.pixels(tmp_path / "x" / dataset.files[0]), first_of(dataset))
+    np.testing.assert_array_equal(form.pixels(tmp_path / "x" / dataset.train.files[0]), first_of(dataset))
     brighter = Image.fromarray(np.full((20, 20), white * 2, dtype=np.float32))
     with pytest.raises(DataError, match="in the pictures learned from"):
         form.pixels(brighter)

@@ -21,17 +21,20 @@ def numbered(count: int = 12) -> LabeledImages:
     pixels = np.broadcast_to(np.arange(count, dtype=np.uint8)[:, None, None, None], (count, 4, 4, 3)).copy()
     labels = np.arange(count, dtype=np.int64) % 2
     hashes = np.arange(count, dtype=np.uint64) * np.uint64(7)
-    return LabeledImages(pixels, labels, ("a", "b"), np.arange(100, 100 + count), "all", "n", hashes)
+    files = ("left out",) * 100 + tuple(f"{'ab'[place % 2]}/{place}.png" for place in range(count))
+    return LabeledImages(pixels, labels, ("a", "b"), np.arange(100, 100 + count), "all", "n", hashes, files)
 
 
 @given(st.lists(st.integers(0, 11), max_size=12))
-def test_whatever_is_taken_pixels_labels_ids_and_hashes_stay_together(places: list[int]) -> None:
+def test_whatever_is_taken_pixels_labels_ids_names_and_hashes_stay_together(places: list[int]) -> None:
     images = numbered()
     taken = images.take(np.array(places, dtype=np.int64), "train")
     assert taken.images[:, 0, 0, 0].tolist() == places
     assert taken.labels.tolist() == [place % 2 for place in places]
     assert taken.ids.tolist() == [100 + place for place in places]
     assert taken.identities.tolist() == [7 * place for place in places]
+    assert taken.names == tuple(f"{'ab'[place % 2]}/{place}.png" for place in places)
+    assert replace(taken, files=()).names == tuple(f"#{100 + place}" for place in places)
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_shards_load_as_the_same_pictures_in_class_folders_do(tmp_path: Path, no
         if data.in_val is not None
     ]
     assert in_val[0] == in_val[1] != []
-    assert from_shards.files[35] == "000001.tar 000000035.jpg"
+    assert from_shards.train.files[35] == "000001.tar 000000035.jpg"
 
 
 def test_a_brace_pattern_names_shards_in_several_folders(tmp_path: Path, no_cache: None) -> None:
@@ -151,9 +151,7 @@ def test_a_copy_in_the_test_part_is_found(tmp_path: Path, no_cache: None) -> Non
     write_tar(tmp_path / "in" / "train-0.tar", samples(range(60), 20))
     write_tar(tmp_path / "in" / "test-0.tar", samples(range(58, 70), 20))
     dataset = load_folder(tmp_path / "in", OPTIONS)
-    (duplicates,) = (
-        verdict for verdict in check_duplicates(split(dataset), dataset.files) if verdict.name == "test-duplicates"
-    )
+    (duplicates,) = (verdict for verdict in check_duplicates(split(dataset)) if verdict.name == "test-duplicates")
     assert duplicates.passed is False
     assert "2 of 12 test pictures are in train or val to the pixel" in duplicates.evidence
 

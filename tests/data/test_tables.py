@@ -151,8 +151,8 @@ def test_parquet_shards_with_pictures_inside_load(tmp_path: Path, kind: str, no_
     assert dataset.test is not None
     assert dataset.test.count == 8
     for pixels, label, place in zip(dataset.train.images, dataset.train.labels, dataset.train.ids, strict=True):
-        assert dataset.files[place].startswith("train-0000")
-        number = int(dataset.files[place].rpartition(" ")[2]) + 20 * ("train-00001" in dataset.files[place])
+        assert dataset.train.files[place].startswith("train-0000")
+        number = int(dataset.train.files[place].rpartition(" ")[2]) + 20 * ("train-00001" in dataset.train.files[place])
         assert pixels[0, 0, 0] == number * 5
         assert label == (number + 1) % 2
 

@@ -105,7 +105,7 @@ def test_the_first_stop_of_a_folder_is_its_file_decoded_and_names_no_path(
     assert (first.title, first.production.name) == ("Decoded file", "PictureForm.pixels")
     file = traced.stages[1].facts["file"]
     assert first.says.startswith(f"{file} was decoded")
-    assert file == dataset.files[traced.image]
+    assert file == dataset.train.files[traced.image]
     assert "grey bars" in first.says
     assert str(tmp_path) not in str(to_json(traced))
     assert traced.passed

@@ -90,7 +90,7 @@ def test_every_step_comes_out_the_same_by_hand(contexts: Contexts, family: str) 
     context = contexts(family)
     assert context.images.val is not None
     for image_id in context.images.val.ids[:3].tolist():
-        traced = trace(context, image_id=image_id)
+        traced = trace(context, image=image_id)
         assert failed(traced) == set()
         keys = [key for key in [*_PIXELS, *_NETWORK, *_ANSWER] if key not in _LEFT_OUT.get(family, set())]
         assert [stage.key for stage in traced.stages] == keys
@@ -106,7 +106,7 @@ def test_a_training_picture_is_traced_as_well_and_has_no_stored_answer(contexts:
 
 def test_the_augmented_training_picture_is_the_one_that_training_saw(contexts: Contexts) -> None:
     context = contexts("plain_cnn")
-    traced = trace(context, image_id=int(context.images.train.ids[7]), split="train", epoch=1)
+    traced = trace(context, image=int(context.images.train.ids[7]), split="train", epoch=1)
     numbers = next(stage.array for stage in traced.stages if stage.key == "augmented")
     batches = Batches(context.images.train, context.recipe.replace(batch_size=1), seed=3, device=torch.device("cpu"))
     seen = [batch.images[0].double() for batch in batches.epoch(1)]
@@ -222,7 +222,7 @@ def test_arrays_in_memory_begin_at_the_picture_and_rare_classes_weigh_more_in_th
     context = context_of(run, images_of(run, dataset))
     assert context.images.val is not None
     rare = context.images.val.ids[context.images.val.labels == 2]
-    traced = trace(context, image_id=int(rare[0]))
+    traced = trace(context, image=int(rare[0]))
     assert traced.passed
     assert traced.stages[0].key == "picture"
     loss = next(stage for stage in traced.stages if stage.key == "loss")
@@ -247,7 +247,7 @@ def test_pictures_with_swapped_channels_are_not_those_it_was_trained_on(own_run:
 def test_what_is_not_there_is_refused_with_a_way_out(contexts: Contexts, own_run: Run, tiny_dataset: Dataset) -> None:
     context = contexts("mlp")
     with pytest.raises(InvalidSetting, match="--split val"):
-        trace(context, image_id=int(context.images.val.ids[0]), split="train")
+        trace(context, image=int(context.images.val.ids[0]), split="train")
     with pytest.raises(InvalidSetting, match="epochs 0 to 1"):
         trace(context, epoch=2)
     with pytest.raises(RunError, match="snellen evaluate"):
@@ -273,7 +273,7 @@ def test_a_final_run_is_traced_with_its_training_pictures_only(
 def test_the_json_is_json_without_pixels(contexts: Contexts) -> None:
     content = json.loads(json.dumps(to_json(trace(contexts("resnet18"))), allow_nan=False))
     assert content["passed"] is True
-    assert content["stages"][1]["pictures"] == [{"caption": f"id {content['image']}", "shape": [32, 32, 3]}]
+    assert content["stages"][1]["pictures"] == [{"caption": f"#{content['image']}", "shape": [32, 32, 3]}]
 
 
 @pytest.mark.cifar10
@@ -290,9 +290,9 @@ def test_a_cifar10_picture_begins_with_its_row_on_disk_and_another_row_is_found(
     run = create_run(tmp_path, "untrained", setup.recipe, {**setup.describe(), "status": "finished"}, {})
     save_weights(run, setup.new_model())
     context = context_of(run, images_of(run, dataset))
-    traced = trace(context, image_id=int(context.images.val.ids[-1]))
+    traced = trace(context, image=int(context.images.val.ids[-1]))
     assert traced.passed
     assert traced.stages[0].title == "Bytes on disk"
     real = picture_stages.stored_row
     monkeypatch.setattr(picture_stages, "stored_row", lambda folder, image_id: real(folder, image_id - 1))
-    assert failed(trace(context, image_id=int(context.images.val.ids[-1]))) == {"disk"}
+    assert failed(trace(context, image=int(context.images.val.ids[-1]))) == {"disk"}

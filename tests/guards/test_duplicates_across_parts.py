@@ -34,7 +34,7 @@ def smooth(count: int, first: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
 def part(pixels: np.ndarray[Any, Any], role: Any, first_id: int) -> LabeledImages:
     count = len(pixels)
     labels = np.arange(count, dtype=np.int64) % 2
-    return LabeledImages(pixels, labels, ("a", "b"), np.arange(first_id, first_id + count), role, "birds")
+    return LabeledImages(pixels, labels, ("a", "b"), np.arange(first_id, first_id + count), role, "birds", files=FILES)
 
 
 def sealed(pixels: np.ndarray[Any, Any]) -> SealedImages:
@@ -54,7 +54,7 @@ def by_name(found: Any) -> dict[str, Any]:
 
 
 def test_parts_without_copies_pass(splits: Splits) -> None:
-    found = by_name(check_duplicates(splits, FILES))
+    found = by_name(check_duplicates(splits))
     assert list(found) == ["exact-duplicates", "near-duplicates", "test-duplicates"]
     assert [result.passed for result in found.values()] == [True, True, True]
     assert found["test-duplicates"].evidence.startswith(
@@ -66,7 +66,7 @@ def test_parts_without_copies_pass(splits: Splits) -> None:
 def test_a_test_picture_that_is_in_train_or_val_is_found_and_named(splits: Splits, which: str, name: str) -> None:
     test = smooth(20, 3)
     test[4] = getattr(splits, which).images[7]
-    result = by_name(check_duplicates(replace(splits, test=sealed(test)), FILES))["test-duplicates"]
+    result = by_name(check_duplicates(replace(splits, test=sealed(test))))["test-duplicates"]
     assert (result.passed, result.severity) == (False, "error")
     assert "1 of 20 test pictures are in train or val to the pixel, 0 more nearly" in result.evidence
     assert name in result.evidence
@@ -75,7 +75,7 @@ def test_a_test_picture_that_is_in_train_or_val_is_found_and_named(splits: Split
 def test_a_brightened_copy_is_a_near_copy(splits: Splits) -> None:
     test = smooth(20, 3)
     test[4] = np.clip(splits.train.images[7].astype(int) + 12, 0, 255)
-    result = by_name(check_duplicates(replace(splits, test=sealed(test)), FILES))["test-duplicates"]
+    result = by_name(check_duplicates(replace(splits, test=sealed(test))))["test-duplicates"]
     assert (result.passed, result.severity) == (False, "warning")
     assert "0 of 20 test pictures are in train or val to the pixel, 1 more nearly" in result.evidence
     assert "bird7.jpg" in result.evidence
@@ -84,7 +84,7 @@ def test_a_brightened_copy_is_a_near_copy(splits: Splits) -> None:
 def test_copies_between_train_and_val_are_named_by_file(splits: Splits) -> None:
     assert splits.val is not None
     splits.val.images[3] = splits.train.images[9]
-    found = by_name(check_duplicates(splits, FILES))
+    found = by_name(check_duplicates(splits))
     assert not found["exact-duplicates"].passed
     assert "bird9.jpg" in found["exact-duplicates"].evidence
     assert "bird43.jpg~bird9.jpg" in found["near-duplicates"].evidence
@@ -92,7 +92,7 @@ def test_copies_between_train_and_val_are_named_by_file(splits: Splits) -> None:
 
 def test_a_picture_under_two_labels_is_named(splits: Splits) -> None:
     splits.train.images[1] = splits.train.images[0]
-    result = by_name(check_duplicates(splits, FILES))["exact-duplicates"]
+    result = by_name(check_duplicates(splits))["exact-duplicates"]
     assert "1 of them under another label" in result.evidence
     assert "bird1.jpg" in result.evidence or "bird0.jpg" in result.evidence
 
@@ -101,12 +101,12 @@ def test_a_final_training_is_compared_with_test(splits: Splits) -> None:
     test = smooth(20, 3)
     test[4] = splits.train.images[7]
     final = Splits(replace(splits.train, role="train+val"), None, sealed(test))
-    assert by_name(check_duplicates(final, FILES))["test-duplicates"].passed is False
+    assert by_name(check_duplicates(final))["test-duplicates"].passed is False
 
 
 def test_many_pictures_are_compared_to_the_pixel_only(splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(duplicates, "MOST_COMPARED", 79)
-    found = by_name(check_duplicates(splits, FILES))
+    found = by_name(check_duplicates(splits))
     assert found["near-duplicates"].passed is None
     assert "snellen doctor DATA" in found["near-duplicates"].evidence
     assert found["test-duplicates"].evidence == "0 of 20 test pictures are in train or val to the pixel."

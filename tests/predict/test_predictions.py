@@ -22,6 +22,8 @@ WHOLE: dict[str, Any] = {
     "tta_logits": np.ones((4, 3), dtype=np.float32),
     "labels": np.array([0, 1, 2, -1]),
     "ids": np.arange(4),
+    "names": np.array(["a/1.png", "a/2.png", "b/ä.png", "c/1.png"]),
+    "identities": np.array([5, 6, 7, 2**64 - 1], dtype=np.uint64),
 }
 
 
@@ -49,12 +51,28 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "whole.npz").write_bytes(packed(WHOLE))
     stored = Predictions.load(tmp_path / "whole.npz")
     np.testing.assert_array_equal(stored.logits, WHOLE["logits"])
+    assert (stored.names, stored.identities.tolist()) == (tuple(WHOLE["names"]), WHOLE["identities"].tolist())
+    stored.save(tmp_path / "again.npz")
+    again = Predictions.load(tmp_path / "again.npz").take(np.array([3, 1]))
+    assert (again.names, again.identities.tolist()) == (("c/1.png", "a/2.png"), [2**64 - 1, 6])
+    assert again.ids.tolist() == [3, 1]
     stored.logits[:] = 0  # as before: the reader of a file may change what it read
+
+
+def test_a_file_of_an_older_version_has_numbers_for_names_and_no_identities(tmp_path: Path) -> None:
+    older = {name: values for name, values in WHOLE.items() if name not in ("names", "identities")}
+    (tmp_path / "older.npz").write_bytes(packed(older))
+    stored = Predictions.load(tmp_path / "older.npz")
+    assert (stored.names, stored.identities) == (("#0", "#1", "#2", "#3"), None)
 
 
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
+        ({"names": np.array(["a/1.png"])}, "one label, id and name"),
+        ({"names": np.arange(4)}, "name cannot be printed"),
+        ({"names": np.array(["a/1.png", "a/2.png", "b/3.png", "\x1b[2J"])}, "name cannot be printed"),
+        ({"identities": np.array([1, 2, 3], dtype=np.uint64)}, "one identity per row"),
         ({"logits": np.zeros((4, 3))}, "logits is of float64; it must be float32"),
         ({"logits": np.zeros(4, dtype=np.float32)}, "not enough values"),
         ({"logits": np.zeros((4, 2), dtype=np.float32)}, "one name per logit"),
@@ -62,7 +80,7 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
         ({"labels": np.zeros((4, 1), dtype=np.int64)}, "not one row"),
         ({"labels": np.array([0, 1, 2, 3])}, "a label is of no class"),
         ({"labels": np.array([0, 1, 2, -2])}, "a label is of no class"),
-        ({"labels": np.arange(3)}, "one label and one id"),
+        ({"labels": np.arange(3)}, "one label, id and name"),
         ({"ids": np.zeros((4, 4), dtype=np.int64)}, "not one row"),
         ({"tta_logits": np.ones((4, 2), dtype=np.float32)}, "of another shape"),
         ({"tta_logits": np.ones((4, 3), dtype=np.complex64)}, "tta_logits is of complex64"),

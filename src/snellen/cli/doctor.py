@@ -64,7 +64,7 @@ def _judge(args: Args, subject: str) -> Sequence[GuardResult]:
     if args.ledger is not None:
         raise UsageError("--ledger has no effect on a data set; only runs are held against the ledger. Leave it out.")
     dataset = args.load(subject, Progress(quiet=True))
-    return check_data(split(dataset), data=args.data, files=dataset.files)
+    return check_data(split(dataset), data=args.data)
 
 
 def _judge_run(args: Args, folder: Path) -> Sequence[GuardResult]:

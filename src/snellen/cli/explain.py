@@ -28,8 +28,8 @@ class Args(AsJson):
 
     run: Annotated[Path, tyro.conf.Positional]
     """A run folder with weights."""
-    image: int | None = None
-    """The image's id, its position in the source file; by default the first of the split."""
+    image: str | None = None
+    """The image's file name, or its id, the position in the source file; by default the first of the split."""
     split: Literal["val", "train"] = "val"
     """Test images stay sealed."""
     epoch: int = 0
@@ -49,7 +49,8 @@ def run(args: Args) -> int:
 
     run = open_run(args.run)
     context = context_of(run, images_of(run, args.data))
-    traced = trace(context, image_id=args.image, split=args.split, epoch=args.epoch)
+    image = int(args.image) if args.image is not None and args.image.isdecimal() else args.image
+    traced = trace(context, image=image, split=args.split, epoch=args.epoch)
     if args.out is not None:
         write_png(args.out, traced)
     if args.json:
@@ -65,7 +66,7 @@ def _print(traced: Trace, out: Path | None) -> None:
     from snellen.show.text import new_console
 
     console = new_console()
-    console.print(Text(f"{traced.label}, {traced.split} {traced.image}", style="bold"))
+    console.print(Text(f"{traced.label}, {traced.split} {traced.name}", style="bold"))
     console.print(Text(f"{traced.run}, {traced.data}, epoch {traced.epoch}", style="dim"))
     for number, stage in enumerate(traced.stages, start=1):
         _print_stage(console, number, stage)

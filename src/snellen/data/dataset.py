@@ -25,7 +25,6 @@ class Dataset:
         loading: how the pictures were read, as `run.json` keeps it to read them so again; empty for data that can be
             read in one way only.
         about: sentences for people: what was found, what was left out and why.
-        files: the name of the file each id stands for; empty where there are no files.
     """
 
     name: str
@@ -35,7 +34,6 @@ class Dataset:
     in_val: NDArray[np.bool_] | None = None
     loading: dict[str, Any] = field(default_factory=dict)
     about: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         assert self.train.role == "all", "a loader hands out unsplit pictures"

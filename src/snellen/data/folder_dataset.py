@@ -204,10 +204,11 @@ def _dataset(path: Path, listing: Listing, stored: Stored, parts: NDArray[np.int
     learn = int((parts < 2).sum())  # rows are in the order train, val, test
     hashes = _numbers(stored.hashes)[stored.order]
     labels = np.array(listing.labels, dtype=np.int64)[stored.order]
+    files = tuple(one.name for one in listing.found)
 
     def images(rows: slice) -> LabeledImages:
         given = LabeledImages(
-            stored.pixels[rows], labels[rows], listing.class_names, stored.order[rows], "all", name, hashes[rows]
+            stored.pixels[rows], labels[rows], listing.class_names, stored.order[rows], "all", name, hashes[rows], files
         )
         given.__dict__["content_hashes"] = stored.content_hashes[rows]  # paid for when the pixels were opened
         return given
@@ -215,12 +216,12 @@ def _dataset(path: Path, listing: Listing, stored: Stored, parts: NDArray[np.int
     test = None
     if learn < len(parts):
         rest = slice(learn, len(parts))
-        files = sorted(f"{stored.hashes[at]} {listing.class_names[listing.labels[at]]}" for at in stored.order[rest])
+        contents = sorted(f"{stored.hashes[at]} {listing.class_names[listing.labels[at]]}" for at in stored.order[rest])
         test = SealedImages(
             lambda: images(rest),
             name=name,
-            count=len(files),
-            identity=hashlib.sha256("\n".join(files).encode()).hexdigest(),
+            count=len(contents),
+            identity=hashlib.sha256("\n".join(contents).encode()).hexdigest(),
             pixels=lambda: stored.pixels[rest],
         )
     return Dataset(
@@ -231,7 +232,6 @@ def _dataset(path: Path, listing: Listing, stored: Stored, parts: NDArray[np.int
         in_val=parts[:learn] == 1,
         loading=to_json(options),
         about=tuple(_about(listing, stored, parts, labels, options)),
-        files=tuple(one.name for one in listing.found),
     )
 
 

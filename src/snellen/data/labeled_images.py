@@ -8,6 +8,7 @@ model is fitted without selection), choices are made on `val`, and `test` images
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -33,6 +34,7 @@ class LabeledImages:
         role: what these pictures may be used for.
         name: the data set's name, for messages and reports.
         source_hashes: (N,) uint64 of the files the pictures were decoded from; None where the pixels are the source.
+        files: what each id stands for, below the data's folder: a file, or the row of a shard; empty where nothing is.
 
     Raises:
         DataError: shapes, dtypes, counts or label range do not fit together.
@@ -45,6 +47,7 @@ class LabeledImages:
     role: Role
     name: str
     source_hashes: NDArray[np.uint64] | None = None
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         images, labels, count = self.images, self.labels, len(self.labels)
@@ -81,6 +84,12 @@ class LabeledImages:
         """(H, W, C) in pixels."""
         height, width, channels = self.images.shape[1:]
         return height, width, channels
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What to call each of the N pictures: its file, or "#ID" where it is in none."""
+        numbers = self.ids.tolist()
+        return tuple(self.files[number] for number in numbers) if self.files else numbered(numbers)
 
     @cached_property
     def counts(self) -> NDArray[np.int64]:
@@ -135,6 +144,11 @@ class LabeledImages:
         if "content_hashes" in self.__dict__:
             renamed.__dict__["content_hashes"] = self.content_hashes
         return renamed
+
+
+def numbered(ids: Iterable[int]) -> tuple[str, ...]:
+    """What pictures without a file are called: ("#0", "#1", …)."""
+    return tuple(f"#{number}" for number in ids)
 
 
 def hash_pixels(images: NDArray[np.uint8]) -> NDArray[np.uint64]:

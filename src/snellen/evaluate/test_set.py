@@ -238,7 +238,7 @@ def _copies_in_test(images: RunImages) -> str:
     Raises:
         DataError: they are so many that the grade would be of what was learned by heart.
     """
-    found = duplicates_in_test(images.train, images.val, images.test, images.dataset.files, near=False)
+    found = duplicates_in_test(images.train, images.val, images.test, near=False)
     if found.passed is not False:
         return ""
     if found.severity == "error":

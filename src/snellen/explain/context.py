@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -84,6 +85,11 @@ class TracedImage:
         return int(self.alone.ids[0])
 
     @property
+    def name(self) -> str:
+        """What to call it: its file, or "#ID"."""
+        return self.alone.names[0]
+
+    @property
     def label(self) -> str:
         """Name of the class it is said to be."""
         return self.images.class_names[int(self.alone.labels[0])]
@@ -125,8 +131,7 @@ class TracedImage:
     @property
     def file(self) -> tuple[str, Path | None]:
         """Name and place of the file it was decoded from; without place if it lies in a shard, "" if there is none."""
-        files = self.context.images.dataset.files
-        name = files[self.image_id] if files else ""
+        name = self.name if self.images.files else ""
         path = (self.source if self.source.is_dir() else self.source.parent) / name
         return name, path if path.is_file() else None
 
@@ -144,8 +149,8 @@ def context_of(run: Run, images: RunImages) -> Context:
     return Context(run, restore(run), images, statistics, stored_predictions(run, "val"))
 
 
-def find(context: Context, *, image_id: int | None, split: Side, epoch: int) -> TracedImage:
-    """The image with this id; None takes the first of the split.
+def find(context: Context, *, image: int | str | None, split: Side, epoch: int) -> TracedImage:
+    """The image with this id or name; None takes the first of the split.
 
     Raises:
         RunError: the run kept no val images.
@@ -157,12 +162,13 @@ def find(context: Context, *, image_id: int | None, split: Side, epoch: int) -> 
     epochs = math.ceil(context.recipe.epochs_on(len(context.images.train)))
     if not 0 <= epoch < epochs:
         raise InvalidSetting(f"--epoch {epoch} is not possible: this training has epochs 0 to {epochs - 1}.")
-    at = np.flatnonzero(images.ids == (images.ids[0] if image_id is None else image_id))
-    if len(at) == 0:
-        shown = ", ".join(map(str, images.ids[:3].tolist()))
+    known: Sequence[int | str] = images.names if isinstance(image, str) else images.ids.tolist()
+    row = 0 if image is None else known.index(image) if image in known else None
+    if row is None:
+        shown = ", ".join(images.names[:3])
         other = "val" if split == "train" else "train"
         raise InvalidSetting(
-            f"--image {image_id} is not in {split}, which holds {len(images):,} images with ids such as {shown}. "
+            f"--image {image} is not in {split}, which holds {len(images):,} images such as {shown}. "
             f"It may be in the other split: --split {other}"
         )
-    return TracedImage(context, images, int(at[0]), epoch)
+    return TracedImage(context, images, row, epoch)

@@ -54,7 +54,7 @@ def network_stages(image: TracedImage) -> Iterator[Stage]:
         RunError: the run's file of val predictions does not hold this picture.
     """
     seen, one = _forward(image), image.alone
-    answer = Predictions(seen[""][1][None], one.labels, one.ids, one.class_names, one.role)
+    answer = Predictions.of(one, seen[""][1][None])
     yield _first_layer(image, seen)
     yield from (_layer(image, seen, layer) for layer in layers_of(image.context.recipe.model))
     yield (logits := _logits(image, seen))

@@ -22,6 +22,7 @@ from snellen.explain.by_hand import as_fractions, normalise, planes, side_by_sid
 from snellen.explain.context import TracedImage
 from snellen.explain.stage import Call, Picture, Pixels, Stage, call, show_bytes, show_fractions, show_signed
 from snellen.models.normalized import Normalized
+from snellen.show.text import shortened
 
 _ROUNDING = 1e-6  # float32 has seven digits, and a factor more or less moves the last one
 _OUTLINE = np.array([255, 70, 20], dtype=np.uint8)
@@ -115,7 +116,7 @@ def _picture(image: TracedImage, source: Stage | None) -> Stage:
         production=made,
         by_hand=call(unfold, row, image.pixels.shape, planes=image.is_cifar10),
         facts={"label": image.label, "id": str(image.image_id)} | ({"file": file} if file else {}),
-        pictures=(Picture(f"id {image.image_id}", show_bytes(image.pixels)),),
+        pictures=(Picture(shortened(image.name, 24), show_bytes(image.pixels)),),
     )
 
 

@@ -22,12 +22,13 @@ _MOST = 6  # pictures in a row of it
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """One picture's way: `image` is its id, the position in the source file; `epoch`, from 0, has the draws shown."""
+    """One picture's way: `image` is its id, `name` what to call it; `epoch`, from 0, has the draws shown."""
 
     run: str
     data: str
     split: Side
     image: int
+    name: str
     label: str
     epoch: int
     stages: tuple[Stage, ...]
@@ -44,12 +45,12 @@ class Trace:
         return not self.failed
 
 
-def trace(context: Context, *, image_id: int | None = None, split: Side = "val", epoch: int = 0) -> Trace:
+def trace(context: Context, *, image: int | str | None = None, split: Side = "val", epoch: int = 0) -> Trace:
     """Take one picture through all stops, on the CPU.
 
     Args:
         context: the run and its data.
-        image_id: as in `LabeledImages.ids`; None takes the first of the split.
+        image: its id or name, as in `LabeledImages`; None takes the first of the split.
         split: "val" or "train".
         epoch: of the training, from 0: which augmentation to show.
 
@@ -57,9 +58,10 @@ def trace(context: Context, *, image_id: int | None = None, split: Side = "val",
         InvalidSetting: there is no such image or epoch.
         RunError: the run kept no val images.
     """
-    image = find(context, image_id=image_id, split=split, epoch=epoch)
-    stages = (*picture_stages(image), *network_stages(image))
-    return Trace(context.run.name, image.images.name, split, image.image_id, image.label, epoch, stages)
+    found = find(context, image=image, split=split, epoch=epoch)
+    stages = (*picture_stages(found), *network_stages(found))
+    about = context.run.name, found.images.name, split, found.image_id, found.name, found.label, epoch
+    return Trace(*about, stages)
 
 
 def write_png(path: Path, traced: Trace) -> None:
@@ -72,7 +74,7 @@ def write_png(path: Path, traced: Trace) -> None:
     figure = figures.new_figure(width, height)
     axes = figure.add_subplot()
     axes.set_axis_off()
-    headline = f"{traced.label}, {traced.split} {traced.image}"
+    headline = f"{traced.label}, {traced.split} {traced.name}"
     axes.text(0, height - 0.2, headline, fontsize=13, fontweight="bold", color=figures.INK, va="center")
     axes.text(_WORDS, height - 0.2, f"{traced.run}, epoch {traced.epoch}", fontsize=9, color=figures.FAINT, va="center")
     for number, stage in enumerate(traced.stages):

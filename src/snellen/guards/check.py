@@ -33,34 +33,31 @@ from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
 
 
-def check_data(parts: Splits, *, data: Path | None = None, files: Sequence[str] = ()) -> tuple[GuardResult, ...]:
+def check_data(parts: Splits, *, data: Path | None = None) -> tuple[GuardResult, ...]:
     """What can be known before training. The search for near-duplicates takes seconds, the rest under one.
 
     Args:
         parts: after the split. A user's own test part is searched for copies while it stays sealed.
         data: folder given with --data, where the list of near-duplicates is looked for.
-        files: the name of the file each id stands for; empty where there are none, as for data known by name.
     """
     train, val = parts.train, parts.val
     return ask_guards(
         {
-            **_of_images(train, val, files),
-            "near-duplicates": partial(near_duplicates, train, val, files),
-            "test-duplicates": partial(duplicates_in_test, train, val, parts.test, files)
-            if files
+            **_of_images(train, val),
+            "near-duplicates": partial(near_duplicates, train, val),
+            "test-duplicates": partial(duplicates_in_test, train, val, parts.test)
+            if train.files
             else lambda: cifar10_test_duplicates(train.name, listed_near_duplicates(data), None),
         }
     )
 
 
-def _of_images(
-    train: LabeledImages, val: LabeledImages | None, files: Sequence[str] = ()
-) -> dict[str, Callable[[], GuardResult]]:
+def _of_images(train: LabeledImages, val: LabeledImages | None) -> dict[str, Callable[[], GuardResult]]:
     return {
         "pixel-order": partial(pixel_order, train),
         "class-balance": partial(class_balance, train),
         "labels-match-images": partial(labels_match_images, train),
-        "exact-duplicates": partial(exact_duplicates, train, val, files),
+        "exact-duplicates": partial(exact_duplicates, train, val),
     }
 
 

@@ -37,32 +37,26 @@ _TOLERATED = 0.01  # of val: bends an accuracy of 94 % by less than 0.1 points
 _QUERY_CHUNK = 250
 
 
-def check_duplicates(splits: Splits, files: Sequence[str] = ()) -> tuple[GuardResult, ...]:
-    """Copies and near-duplicates between train, val and the sealed test part.
-
-    Args:
-        splits: test may be sealed; it stays so.
-        files: the name of the file each id stands for, for the evidence; empty where there are none.
-    """
+def check_duplicates(splits: Splits) -> tuple[GuardResult, ...]:
+    """Copies and near-duplicates between train, val and the sealed test part, which stays sealed."""
     train, val, test = splits.train, splits.val, splits.test
     count = len(train) + (len(val) if val else 0) + (0 if test is None else test.count)
     near = count <= MOST_COMPARED
     too_many = f"{count:,} pictures are more than the {MOST_COMPARED:,} compared before a training: snellen doctor DATA"
     guards = {
-        "exact-duplicates": partial(exact_duplicates, train, val, files),
-        "near-duplicates": partial(near_duplicates, train, val, files),
-        "test-duplicates": partial(duplicates_in_test, train, val, test, files, near=near),
+        "exact-duplicates": partial(exact_duplicates, train, val),
+        "near-duplicates": partial(near_duplicates, train, val),
+        "test-duplicates": partial(duplicates_in_test, train, val, test, near=near),
     }
     return ask_guards(guards if near else guards | {"near-duplicates": partial(unjudged, "near-duplicates", too_many)})
 
 
-def exact_duplicates(train: LabeledImages, val: LabeledImages | None, files: Sequence[str] = ()) -> GuardResult:
+def exact_duplicates(train: LabeledImages, val: LabeledImages | None) -> GuardResult:
     """Whether a picture is in train under two labels, or in train and in val; equal means every pixel is equal.
 
     Args:
         train: the training images.
         val: None after a final training.
-        files: the name of the file each id stands for; empty where there are none.
     """
     name = "exact-duplicates"
     order = np.lexsort((train.labels, train.content_hashes))
@@ -75,11 +69,10 @@ def exact_duplicates(train: LabeledImages, val: LabeledImages | None, files: Seq
     )
     if not contradicting and not across:
         return GuardResult(name, True, evidence)
-    if files:
-        twice = order[1:][equal & (labels[1:] != labels[:-1])]
-        if val is not None and not contradicting:
-            twice = np.flatnonzero(np.isin(train.content_hashes, val.content_hashes))
-        evidence += f" For example {', '.join(named(place, files) for place in train.ids[twice[:3]].tolist())}."
+    twice = order[1:][equal & (labels[1:] != labels[:-1])]
+    if val is not None and not contradicting:
+        twice = np.flatnonzero(np.isin(train.content_hashes, val.content_hashes))
+    evidence += f" For example {', '.join(train.names[at] for at in twice[:_SHOWN_PAIRS])}."
     return GuardResult(
         name, False, evidence,
         "Remove the copies before the split; what is in train and in val is remembered, not recognised. Of a picture "
@@ -88,7 +81,7 @@ def exact_duplicates(train: LabeledImages, val: LabeledImages | None, files: Seq
     )  # fmt: skip
 
 
-def near_duplicates(train: LabeledImages, val: LabeledImages | None, files: Sequence[str] = ()) -> GuardResult:
+def near_duplicates(train: LabeledImages, val: LabeledImages | None) -> GuardResult:
     """Whether more than 1 % of the val images have a near-duplicate among the training images; as the above."""
     name = "near-duplicates"
     if val is None or len(train) == 0 or len(val) == 0:
@@ -96,14 +89,10 @@ def near_duplicates(train: LabeledImages, val: LabeledImages | None, files: Sequ
     found = find_near_duplicates(train.images, val.images)
     count, share = len(found.queries), len(found.queries) / len(val)
     same = int((train.labels[found.references] == val.labels[found.queries]).sum())
-    best = np.argsort(-found.cosines, kind="stable")[:3]
-    pairs = ", ".join(
-        f"{named(val.ids[found.queries[i]], files)}~{named(train.ids[found.references[i]], files)}" for i in best
-    )
+    best = np.argsort(-found.cosines, kind="stable")[:_SHOWN_PAIRS]
+    pairs = ", ".join(f"{val.names[found.queries[at]]}~{train.names[found.references[at]]}" for at in best)
     evidence = f"{count} of {len(val):,} val images ({100 * share:.1f} %) have a near-duplicate in train"
-    evidence += (
-        f", {same} of them with the same label; for example{'' if files else ', by id'}, {pairs}." if count else "."
-    )
+    evidence += f", {same} of them with the same label; for example {pairs}." if count else "."
     if share <= _TOLERATED:
         return GuardResult(name, True, evidence)
     points = 100 * share / (1 - share) * 0.1
@@ -119,7 +108,6 @@ def duplicates_in_test(
     train: LabeledImages,
     val: LabeledImages | None,
     test: SealedImages | None,
-    files: Sequence[str] = (),
     *,
     near: bool = True,
 ) -> GuardResult:
@@ -131,11 +119,10 @@ def duplicates_in_test(
     found = test.search_copies(partial(_search, learned, near=near))
     if found is None:
         return unjudged(name, "The test set cannot be searched for copies while it is sealed.")
-    exact, alike, pairs = found
+    exact, alike, copied = found
     evidence = f"{exact} of {test.count:,} test pictures are in train or val to the pixel"
     evidence += f", {alike} more nearly" if near else ""
-    shown = ", ".join(named(place, files) for place in pairs[:_SHOWN_PAIRS])
-    evidence += f"; for example copies of {shown}." if shown else "."
+    evidence += f"; for example copies of {', '.join(copied[:_SHOWN_PAIRS])}." if copied else "."
     return judged(
         name, not exact and alike <= 0.01 * test.count, evidence,
         "Test accuracy would flatter. Remove the copies, or put all pictures of one shot on one side, then train.",
@@ -143,21 +130,21 @@ def duplicates_in_test(
     )  # fmt: skip
 
 
-def _search(learned: Sequence[LabeledImages], pixels: NDArray[np.uint8], *, near: bool) -> tuple[int, int, list[int]]:
-    """Exact copies, further near-duplicates, and the ids in train or val that they are copies of."""
+def _search(learned: Sequence[LabeledImages], pixels: NDArray[np.uint8], *, near: bool) -> tuple[int, int, list[str]]:
+    """Exact copies, further near-duplicates, and the names in train or val of what they are copies of."""
     mine = hash_pixels(pixels)
     exact = np.zeros(len(pixels), dtype=bool)
     alike = np.zeros(len(pixels), dtype=bool)
-    ids: list[int] = []
+    copied: list[str] = []
     for images in learned:
         here = np.isin(mine, images.content_hashes)
-        ids += images.ids[np.isin(images.content_hashes, mine)].tolist()
+        copied += [images.names[at] for at in np.flatnonzero(np.isin(images.content_hashes, mine))]
         exact |= here
         if near and len(images):
             found = find_near_duplicates(images.images, pixels)
             alike[found.queries] = True
-            ids += images.ids[found.references].tolist()
-    return int(exact.sum()), int((alike & ~exact).sum()), list(dict.fromkeys(ids))
+            copied += [images.names[at] for at in found.references]
+    return int(exact.sum()), int((alike & ~exact).sum()), list(dict.fromkeys(copied))
 
 
 @dataclass(frozen=True)
@@ -192,11 +179,6 @@ def find_near_duplicates(references: NDArray[np.uint8], queries: NDArray[np.uint
     bits = np.where(better, other_bits, bits)
     alike = np.flatnonzero((cosines >= _LEAST_COSINE) & (bits <= _MOST_BITS))
     return NearDuplicates(alike.astype(np.int64), nearest[alike], cosines[alike])
-
-
-def named(image_id: int, files: Sequence[str]) -> str:
-    """An image for people: its file where there is one, else its id."""
-    return files[image_id] if image_id < len(files) else str(image_id)
 
 
 def directions(images: NDArray[np.uint8]) -> NDArray[np.float32]:

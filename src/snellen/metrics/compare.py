@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import ClassVar
 
@@ -166,10 +166,7 @@ def aligned(first: Predictions, second: Predictions) -> Predictions:
             "Grade both models on the same split: snellen evaluate RUN --split val"
         )
     order = np.argsort(second.ids)[np.argsort(np.argsort(first.ids))]
-    averaged = None if second.tta_logits is None else second.tta_logits[order]
-    second = replace(
-        second, logits=second.logits[order], labels=second.labels[order], ids=second.ids[order], tta_logits=averaged
-    )
+    second = second.take(order)
     differing = int((first.labels != second.labels).sum())
     if differing:
         raise UsageError(

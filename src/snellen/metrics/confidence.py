@@ -37,22 +37,29 @@ class ConfidenceGroup:
         order: how it is sorted, in words.
         index: (M,) int64 rows of the predictions, sorted.
         ids: (M,) int64 ids of the same images.
+        names: what to call them.
         share: M of all images.
     """
 
-    json_only: ClassVar[tuple[str, ...]] = ("name", "rule", "order", "share", "first_ids")
+    json_only: ClassVar[tuple[str, ...]] = ("name", "rule", "order", "share", "first_ids", "first_names")
 
     name: str
     rule: str
     order: str
     index: NDArray[np.int64]
     ids: NDArray[np.int64]
+    names: tuple[str, ...]
     share: Rate
 
     @property
     def first_ids(self) -> NDArray[np.int64]:
         """The ids that are written down; the rest follows from the predictions."""
         return self.ids[:_LISTED]
+
+    @property
+    def first_names(self) -> tuple[str, ...]:
+        """Their names."""
+        return self.names[:_LISTED]
 
 
 def margins(predictions: Predictions) -> NDArray[np.float64]:
@@ -75,7 +82,8 @@ def confidence_groups(predictions: Predictions) -> tuple[ConfidenceGroup, ...]:
     def group(name: str, rule: str, order: str, inside: NDArray[np.bool_], key: NDArray[np.float64]) -> ConfidenceGroup:
         rows = np.flatnonzero(inside)
         index = rows[np.argsort(key[rows], kind="stable")].astype(np.int64)
-        return ConfidenceGroup(name, rule, order, index, predictions.ids[index], Rate(len(index), len(predictions)))
+        own = predictions.take(index)
+        return ConfidenceGroup(name, rule, order, index, own.ids, own.names, Rate(len(index), len(predictions)))
 
     return (
         group("sure and right", f"right, and the answer {leads}", "surest first", sure & right, -margin),

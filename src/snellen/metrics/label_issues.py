@@ -26,6 +26,7 @@ class LabelIssue:
     """One suspected label error: an image labelled `given`, which the model takes for `suggested`; fractions."""
 
     id: int
+    name: str
     given: str
     suggested: str
     probability_given: float
@@ -113,7 +114,7 @@ def label_issues(predictions: Predictions) -> LabelIssues:
 def _issue(predictions: Predictions, row: int, suggested: int) -> LabelIssue:
     given, names = int(predictions.labels[row]), predictions.class_names
     own, other = (float(predictions.probabilities[row, label]) for label in (given, suggested))
-    return LabelIssue(int(predictions.ids[row]), names[given], names[suggested], own, other)
+    return LabelIssue(int(predictions.ids[row]), predictions.names[row], names[given], names[suggested], own, other)
 
 
 def self_confidence(predictions: Predictions) -> NDArray[np.float64]:

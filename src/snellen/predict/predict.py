@@ -82,16 +82,7 @@ def predict(
                 averaged[at.numpy()] = averaged_logits(model, _on(device, pixels[at]), tta, known).cpu().numpy()
     if finite and averaged is not None:
         _require_finite(averaged)
-    return Predictions(
-        logits=plain,
-        labels=images.labels,
-        ids=images.ids,
-        class_names=images.class_names,
-        split=images.role,
-        tta=tta,
-        tta_logits=averaged,
-        data=images.name,
-    )
+    return Predictions.of(images, plain, tta=tta, tta_logits=averaged)
 
 
 def _on(device: torch.device, batch: torch.Tensor) -> torch.Tensor:

@@ -16,12 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snellen.data.labeled_images import LabeledImages, numbered
 from snellen.errors import RunError
 from snellen.runs.atomic import write_bytes
 from snellen.runs.run import Run
 from snellen.serialize import read_arrays
 
-_KINDS = {"about": np.uint8, "logits": np.float32, "tta_logits": np.float32, "labels": np.int64, "ids": np.int64}
+_KINDS = {
+    "about": np.uint8, "logits": np.float32, "tta_logits": np.float32, "labels": np.int64, "ids": np.int64,
+    "names": None, "identities": np.uint64,
+}  # fmt: skip
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -43,6 +47,9 @@ class Predictions:
         tta: name of the test-time augmentation whose logits are in `tta_logits`; "none" where there are none.
         tta_logits: (N, K) float32, the raw logits averaged over the views, each view with its weight, or None.
         data: name of the data set.
+        names: what to call each image, as in `LabeledImages.names`; "#ID" each where none are given.
+        identities: (N,) uint64, as in `LabeledImages.identities`: which image it is, whatever it is called and wherever
+            it stands. None in files written by an older version.
     """
 
     logits: NDArray[np.float32]
@@ -53,11 +60,50 @@ class Predictions:
     tta: str = "none"
     tta_logits: NDArray[np.float32] | None = None
     data: str = ""
+    names: tuple[str, ...] = ()
+    identities: NDArray[np.uint64] | None = None
 
     def __post_init__(self) -> None:
         count, classes = self.logits.shape
-        assert len(self.labels) == len(self.ids) == count, "one label and one id per row of logits"
+        if not self.names:
+            object.__setattr__(self, "names", numbered(self.ids.tolist()))
+        assert len(self.labels) == len(self.ids) == len(self.names) == count, "one label, id and name per row of logits"
+        assert self.identities is None or len(self.identities) == count, "one identity per row of logits"
         assert len(self.class_names) == classes, "one name per logit"
+
+    @staticmethod
+    def of(
+        images: LabeledImages,
+        logits: NDArray[np.float32],
+        *,
+        tta: str = "none",
+        tta_logits: NDArray[np.float32] | None = None,
+    ) -> Predictions:
+        """What a model answered to `images`: (N, K) logits, row by row."""
+        return Predictions(
+            logits=logits,
+            labels=images.labels,
+            ids=images.ids,
+            class_names=images.class_names,
+            split=images.role,
+            tta=tta,
+            tta_logits=tta_logits,
+            data=images.name,
+            names=images.names,
+            identities=images.identities,
+        )
+
+    def take(self, rows: NDArray[np.int64]) -> Predictions:
+        """The answers in these rows, in that order."""
+        return replace(
+            self,
+            logits=self.logits[rows],
+            labels=self.labels[rows],
+            ids=self.ids[rows],
+            tta_logits=None if self.tta_logits is None else self.tta_logits[rows],
+            names=tuple(self.names[row] for row in rows.tolist()),
+            identities=None if self.identities is None else self.identities[rows],
+        )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -92,9 +138,9 @@ class Predictions:
     def save(self, path: Path) -> None:
         """Write as .npz without pickle, in one rename."""
         about = {"class_names": self.class_names, "split": self.split, "tta": self.tta, "data": self.data}
-        arrays: dict[str, Any] = {"logits": self.logits, "labels": self.labels, "ids": self.ids}
-        if self.tta_logits is not None:
-            arrays["tta_logits"] = self.tta_logits
+        arrays = {name: getattr(self, name) for name in ("logits", "labels", "ids", "tta_logits", "identities")}
+        arrays = {name: values for name, values in arrays.items() if values is not None}
+        arrays["names"] = np.array(self.names, dtype=np.str_)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, about=np.frombuffer(json.dumps(about).encode(), dtype=np.uint8), **arrays)
         write_bytes(path, buffer.getvalue())
@@ -126,6 +172,8 @@ class Predictions:
             tta=about["tta"],
             tta_logits=arrays.get("tta_logits"),
             data=about["data"],
+            names=tuple(arrays["names"].tolist()) if "names" in arrays else (),
+            identities=arrays.get("identities"),
         )
         _require_sound(found)
         return found
@@ -169,6 +217,7 @@ def _require_sound(stored: Predictions) -> None:
     averaged = stored.logits if stored.tta_logits is None else stored.tta_logits
     faults = {
         "a name in it is no text": not all(isinstance(text, str) for text in texts),
+        "a picture's name cannot be printed": not all(isinstance(n, str) and n.isprintable() for n in stored.names),
         "it has fewer than two classes": len(stored.class_names) < 2,
         "labels or ids are not one row": stored.labels.ndim != 1 or stored.ids.ndim != 1,
         "a label is of no class": bool(((stored.labels < -1) | (stored.labels >= len(stored.class_names))).any()),

@@ -29,7 +29,7 @@ def trace_some(run: Run, images: RunImages, predictions: Predictions) -> tuple[d
     """
     context = context_of(run, images)
     chosen = chosen_pictures(predictions, np.arange(len(predictions)), _TRACES)
-    traces = [trace(context, image_id=int(predictions.ids[row])) for row in chosen]
+    traces = [trace(context, image=int(predictions.ids[row])) for row in chosen]
     sheets = _Sheets()
     content = {"split": "val", "run": 0, "epoch": 0, "traces": [_trace_json(each, sheets) for each in traces]}
     return content, sheets.sprites()
@@ -58,4 +58,4 @@ def _trace_json(traced: Trace, sheets: _Sheets) -> dict[str, Any]:
     stages = [
         {**to_json(stage), "pictures": [sheets.add(picture) for picture in stage.pictures]} for stage in traced.stages
     ]
-    return {"id": traced.image, "passed": traced.passed, "stages": stages}
+    return {"id": traced.image, "name": traced.name, "passed": traced.passed, "stages": stages}

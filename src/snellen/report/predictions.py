@@ -67,7 +67,7 @@ def _rows_json(predictions: Predictions, rows: NDArray[np.int64]) -> dict[str, A
     for number, group in enumerate(confidence_groups(predictions)):
         group_of[group.index] = number
         place_in[group.index] = np.arange(len(group.index))
-        described.append({key: value for key, value in to_json(group).items() if key != "first_ids"})
+        described.append({key: value for key, value in to_json(group).items() if not key.startswith("first_")})
     return {
         "groups": described,
         "top_count": top.shape[1],

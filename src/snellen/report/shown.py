@@ -41,8 +41,12 @@ class Shown:
         return make_sprite(self.images.images[self.rows])
 
     def to_json(self) -> dict[str, Any]:
-        """Id and label of each of the M pictures."""
-        return {"ids": packed(self.images.ids[self.rows], "i4"), "labels": packed(self.images.labels[self.rows], "u2")}
+        """Id, label and, where it is in a file, name of each of the M pictures."""
+        return {
+            "ids": packed(self.images.ids[self.rows], "i4"),
+            "labels": packed(self.images.labels[self.rows], "u2"),
+            "names": [self.images.names[row] for row in self.rows] if self.images.files else None,
+        }
 
 
 def answered(runs: Sequence[Run], ledgers: Sequence[Ledger]) -> dict[str, dict[int, Predictions]]:

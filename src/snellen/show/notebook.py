@@ -121,7 +121,7 @@ def predictions_html(predictions: Predictions) -> str:
     for at, answer in enumerate(predictions.predicted[:_ROWS]):
         sure, label = float(predictions.probabilities[at, answer]), predictions.labels[at]
         known = names[label] if label >= 0 else "–"
-        rows.append((str(predictions.ids[at]), names[answer], bar(sure), f"{100 * sure:.1f} %", known))
+        rows.append((predictions.names[at], names[answer], bar(sure), f"{100 * sure:.1f} %", known))
     rest = len(predictions) - len(rows)
     return block(
         headline(repr(predictions)[1:-1]),

@@ -18,7 +18,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -174,7 +174,7 @@ class Workers:
         mine = self.share(np.arange(len(images)))
         answered = predict(model, images.take(mine, role=images.role), bf16=bf16, finite=False)
         logits = self.all_gather(torch.from_numpy(answered.logits), len(images))
-        return replace(answered, logits=logits.numpy(), labels=images.labels, ids=images.ids)
+        return Predictions.of(images, logits.numpy())
 
 
 ALONE = Workers()

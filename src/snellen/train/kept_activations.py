@@ -79,16 +79,7 @@ class KeptActivations:
         with evaluating(behind), self._setup.compute.autocast():
             for some in torch.split(at, 64):
                 logits.append(behind(self._seen(known, some, 0)).float().cpu())
-        return Predictions(
-            logits=torch.cat(logits).numpy(),
-            labels=images.labels,
-            ids=images.ids,
-            class_names=images.class_names,
-            split=images.role,
-            tta="none",
-            tta_logits=None,
-            data=images.name,
-        )
+        return Predictions.of(images, torch.cat(logits).numpy())
 
     def seconds_per_image(self, images: LabeledImages) -> float:
         """What the frozen part takes for one of these training pictures; nothing is kept."""

@@ -37,7 +37,6 @@ class TrainingSetup:
         compute: device and precision, with the reason.
         source: where the data came from, for people.
         loading: how a user's own pictures were read; empty for other data.
-        files: the file each id stands for; empty where there are none.
         weights: the .safetensors file to begin with, "pretrained" for the library's own, or None for random ones.
         load_report: what that file gave.
     """
@@ -49,7 +48,6 @@ class TrainingSetup:
     compute: DeviceAndPrecision
     source: str
     loading: dict[str, Any] = field(default_factory=dict)
-    files: tuple[str, ...] = ()
     weights: Path | Literal["pretrained"] | None = None
     load_report: LoadReport | None = None
 
@@ -116,7 +114,7 @@ def prepare(
     splits = split_final(dataset) if final else split(dataset)
     statistics = measure(splits.train)
     compute = DeviceAndPrecision()  # until the model is there that it is chosen for
-    setup = TrainingSetup(recipe, splits, statistics, seed, compute, dataset.source, dataset.loading, dataset.files)
+    setup = TrainingSetup(recipe, splits, statistics, seed, compute, dataset.source, dataset.loading)
     if recipe.weights == "pretrained":
         setup = begin_with(setup, "pretrained")
     model, image_shape = setup.new_model(), splits.train.image_shape
