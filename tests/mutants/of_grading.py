@@ -198,9 +198,9 @@ OF_GRADING = (
     ),
     Mutant(
         "compared-row-by-row-instead-of-image-by-image",
-        "metrics/compare.py",
-        "logits=second.logits[order],",
-        "logits=second.logits,",
+        "predict/predictions.py",
+        "logits=self.logits[rows],",
+        "logits=self.logits[np.sort(rows)],",
         ("metrics/test_compare.py::test_rows_in_another_order_give_the_same_difference",),
     ),
     Mutant(
