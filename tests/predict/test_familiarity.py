@@ -97,7 +97,8 @@ def test_the_choice_is_by_seed_and_the_same_of_every_class(finished_run: Run, ti
     model, parts = restore(finished_run), split(tiny_dataset)
     assert parts.val is not None
     many = parts.train.take(np.tile(np.arange(len(parts.train)), 4), role="train")
-    first, again, other = (measure_familiarity(model, many, parts.val, seed=seed, bf16=False) for seed in (0, 0, 1))
+    of_val = features_of(model, parts.val, bf16=False)
+    first, again, other = (measure_familiarity(model, many, of_val, seed=seed, bf16=False) for seed in (0, 0, 1))
     assert first is not None
     assert again is not None
     assert other is not None
@@ -109,7 +110,7 @@ def test_the_choice_is_by_seed_and_the_same_of_every_class(finished_run: Run, ti
 def test_few_val_pictures_say_nothing(finished_run: Run, tiny_dataset: Dataset) -> None:
     parts = split(tiny_dataset)
     assert parts.val is not None
-    few = parts.val.take(np.arange(19), role="val")
+    few = np.ones((19, 8), dtype=np.float32)
     assert measure_familiarity(restore(finished_run), parts.train, few, seed=0, bf16=False) is None
 
 
@@ -117,8 +118,9 @@ def test_a_network_without_a_linear_layer_has_none(finished_run: Run, tiny_datas
     model, parts = restore(finished_run), split(tiny_dataset)
     assert parts.val is not None
     model.net = torch.nn.Sequential(torch.nn.Conv2d(3, 10, 32), torch.nn.Flatten())
-    assert features_of(model, parts.val, bf16=False).shape == (0, 0)
-    assert measure_familiarity(model, parts.train, parts.val, seed=0, bf16=False) is None
+    of_val = features_of(model, parts.val, bf16=False)
+    assert of_val.shape == (0, 0)
+    assert measure_familiarity(model, parts.train, of_val, seed=0, bf16=False) is None
 
 
 def test_a_run_without_the_file_answers_without_it(own_run: Run) -> None:

@@ -11,7 +11,8 @@ from PIL import Image
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting, RunError
 from snellen.models.weights import restore
-from snellen.predict.own_pictures import predict_pictures
+from snellen.predict import own_pictures
+from snellen.predict.own_pictures import answer, form_of, predict_pictures, read_pictures
 from snellen.predict.predict import predict
 from snellen.runs.run import Run
 
@@ -76,6 +77,20 @@ def test_a_run_without_weights_is_refused(own_run: Run, letters: list[Path]) -> 
 def test_views_are_averaged_where_they_are_asked_for(finished_run: Run, letters: list[Path]) -> None:
     plain, averaged = (predict_pictures(finished_run, letters, top=10, tta=tta) for tta in (False, True))
     assert plain != averaged
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_run_that_was_graded_in_bf16_answers_in_it_where_the_device_has_it(
+    own_run: Run, letters: list[Path], monkeypatch: pytest.MonkeyPatch, native: bool
+) -> None:
+    own_run.update_info(precision="bf16")
+    monkeypatch.setattr(own_pictures, "computes_bf16", lambda device: native)
+    pixels = [each.pixels for each in read_pictures(letters, form_of(own_run, None)) if each.pixels is not None]
+    names = tuple(own_run.info["data"]["class_names"])
+    wanted, _ = answer(restore(own_run), pixels, names, bf16=native)
+    found = [row["top"][0]["probability"] for row in predict_pictures(own_run, letters, top=1)]
+    assert found == wanted.probabilities.max(axis=1).tolist()
+    assert found != answer(restore(own_run), pixels, names, bf16=not native)[0].probabilities.max(axis=1).tolist()
 
 
 def test_views_of_a_recipe_that_has_none_are_refused(own_run: Run, letters: list[Path]) -> None:

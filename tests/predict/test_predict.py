@@ -12,6 +12,7 @@ from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import RunError
 from snellen.models.catalog import ModelSpec, build
+from snellen.models.normalized import Classifier, Normalized
 from snellen.predict.predict import evaluating, predict, views
 from snellen.recipes.recipe import TTA
 
@@ -47,6 +48,37 @@ def test_each_image_is_answered_once_in_its_own_row(model: nn.Module, pictures: 
     np.testing.assert_array_equal(answers.labels, pictures.labels)
     assert (answers.class_names, answers.split, answers.data) == (pictures.class_names, "val", "eyechart")
     assert (answers.tta, answers.tta_logits) == ("none", None)
+
+
+def test_the_model_answers_in_its_fast_form_and_stays_as_it_is(model: nn.Module, pictures: LabeledImages) -> None:
+    heard: list[str] = []
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    hooks = [norm.register_forward_hook(lambda *_: heard.append("norm")) for norm in norms]
+    hooks.append(model.net.get_submodule("fc").register_forward_pre_hook(lambda *_: heard.append("last")))
+    predict(model, pictures, batch_size=70)
+    for hook in hooks:
+        hook.remove()
+    assert heard == ["last"]  # norms are folded away; what listens to other layers still hears them
+    assert norms == [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+
+
+class Forked(nn.Module):
+    """A network that no graph can stand for: its way depends on what it sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(3 * 32 * 32, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.last(x.flatten(1))
+        return logits if logits.sum() > 1e9 else -logits
+
+
+def test_a_network_that_cannot_be_traced_answers_all_the_same(pictures: LabeledImages) -> None:
+    model = Classifier(Normalized([0.5] * 3, [0.25] * 3), Forked()).eval()
+    with torch.inference_mode():
+        wanted = model(to_float(torch.from_numpy(pictures.images))).numpy()
+    np.testing.assert_allclose(predict(model, pictures).logits, wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize("tta", TTAS)

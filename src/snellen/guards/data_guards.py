@@ -16,7 +16,7 @@ from snellen.data.pixel_statistics import channel_moments
 from snellen.guards.duplicates import directions
 from snellen.guards.guard import GuardResult, judged, unjudged
 
-_SAMPLE = 1_000
+_SAMPLE, _LEAST_SAMPLE, _SAMPLE_PIXELS = 1_000, 50, 1_000 * 32 * 32
 _MOST_IMBALANCE = 3.0  # largest class over smallest; below it, plain and balanced accuracy say much the same
 _QUERIES, _REFERENCES = 600, 3_000
 _STATISTICS_SAMPLE = 5_000  # the mean of so many is good to 0.002, a tenth of what is tolerated
@@ -38,8 +38,8 @@ def pixel_order(images: LabeledImages) -> GuardResult:
     name = "pixel-order"
     if len(images) == 0:
         return unjudged(name, "There are no images.")
-    given = images.images[images.evenly(_SAMPLE)]
     height, width, channels = images.image_shape
+    given = images.images[images.evenly(min(_SAMPLE, max(_LEAST_SAMPLE, _SAMPLE_PIXELS // (height * width))))]
     here = _roughness(given)
     far = _distant_difference(given)
     if channels > 1:

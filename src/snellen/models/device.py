@@ -37,6 +37,14 @@ def choose_device(name: str) -> torch.device:
         raise InvalidSetting(f"--device {name} is not a device: {str(error).splitlines()[0]}") from error
 
 
+def computes_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies in bf16 itself; where that is put together from other formats, fp32 is faster."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    known: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # older PyTorch says nothing
+    return device.type == "cpu" and any(known.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
 def keep_freed_memory() -> bool:
     """Tell glibc's allocator to keep what is freed; returns whether this system has that switch."""
     if not _has_glibc():

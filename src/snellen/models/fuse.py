@@ -52,14 +52,29 @@ def optimize_for_inference(model: Classifier, *, bf16: bool) -> FastClassifier:
     return FastClassifier(fused.normalize, net, dtype).eval()
 
 
+def made_fast(model: nn.Module) -> nn.Module:
+    """A classifier as `optimize_for_inference` makes it, in fp32; what is none or cannot be traced, as it is."""
+    if not isinstance(model, Classifier):
+        return model
+    try:
+        return optimize_for_inference(model, bf16=False)
+    except Exception:  # whatever a network's own code raises when it meets a symbol instead of a tensor
+        return model
+
+
 def fuse_batch_norm(model: Classifier) -> Classifier:
+    """A copy in eval mode with `folded` batch norms."""
+    return Classifier(copy.deepcopy(model.normalize), folded(model.net)).eval().requires_grad_(False)
+
+
+def folded(net: nn.Module) -> fx.GraphModule:
     """A copy in eval mode whose batch norms are folded into the convolutions before them, where that is exact.
 
     Folded is a plain batch norm that follows a plain convolution directly, or through max pooling with positive scales.
     Others are left as they are, as are kinds of other libraries, which may do more than their name says. Values differ
-    from the model's by rounding only.
+    from the model's by rounding only. Hooks on what is not folded are copied too, and hear what the copy does.
     """
-    normalize, net = copy.deepcopy(model.normalize), copy.deepcopy(model.net).eval()
+    net = copy.deepcopy(net).eval()
     traced = fx.GraphModule(net, Tracer().trace(net))
     modules = dict(traced.named_modules())
     for node in list(traced.graph.nodes):
@@ -74,8 +89,7 @@ def fuse_batch_norm(model: Classifier) -> Classifier:
         traced.graph.erase_node(node)
     traced.delete_all_unused_submodules()
     traced.recompile()
-    fused = Classifier(normalize, traced)
-    return fused.eval().requires_grad_(False)
+    return traced.eval().requires_grad_(False)
 
 
 class Tracer(fx.Tracer):

@@ -123,11 +123,16 @@ def features_of(model: Classifier, images: LabeledImages, *, bf16: bool) -> NDAr
     """(N, D) float32: the input of the last linear layer for each picture; (0, 0) where the network has none."""
     with features_heard(model) as heard:
         predict(model, images, bf16=bf16)
-    return (torch.cat(heard) if heard else torch.zeros(0, 0)).numpy()
+    return first_heard(heard, len(images))
+
+
+def first_heard(heard: list[Tensor], count: int) -> NDArray[np.float32]:
+    """(N, D) of the first `count` pictures that were heard, whose plain views `predict` takes first; (0, 0) of none."""
+    return (torch.cat(heard)[:count] if heard else torch.zeros(0, 0)).numpy()
 
 
 def measure_familiarity(
-    model: Classifier, train: LabeledImages, val: LabeledImages, *, seed: int, bf16: bool
+    model: Classifier, train: LabeledImages, val: NDArray[np.float32], *, seed: int, bf16: bool
 ) -> Familiarity | None:
     """How far val's pictures are from some training pictures; None where they are too few, or the network has no
     last linear layer.
@@ -135,7 +140,7 @@ def measure_familiarity(
     Args:
         model: trained on `train`, on its device.
         train: of which at most 64 a class, and 2,000 in all, are kept, chosen by the seed.
-        val: none of which was trained on.
+        val: (V, D), the input of the last linear layer for pictures none of which was trained on; (0, 0) without one.
         seed: of the choice.
         bf16: as for `predict`.
     """
@@ -143,10 +148,8 @@ def measure_familiarity(
         return None
     kept = train.take(some_of_each(train.labels, seed), role=train.role)
     known = direction(torch.from_numpy(features_of(model, kept, bf16=bf16))).numpy().astype(np.float16)
-    if len(known) != len(kept):
-        return None
     found = Familiarity(known, np.zeros(0, dtype=np.float32))
-    return Familiarity(known, np.sort(found.distances(features_of(model, val, bf16=bf16))))
+    return Familiarity(known, np.sort(found.distances(val)))
 
 
 def stored_familiarity(run: Run) -> Familiarity | None:

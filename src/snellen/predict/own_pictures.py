@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -17,11 +16,11 @@ from snellen.data.image_folder import pictures_in
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pictures import Fit, Picture, PictureForm
 from snellen.errors import DataError, InvalidSetting
-from snellen.models.device import choose_device
+from snellen.models.device import choose_device, computes_bf16
 from snellen.models.normalized import Classifier
 from snellen.models.weights import restore
 from snellen.paths import user_path
-from snellen.predict.familiarity import Familiarity, features_heard, stored_familiarity
+from snellen.predict.familiarity import Familiarity, features_heard, first_heard, stored_familiarity
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import TTA
@@ -71,6 +70,8 @@ def answer(
     class_names: tuple[str, ...],
     tta: TTA = "none",
     familiarity: Familiarity | None = None,
+    *,
+    bf16: bool = False,
 ) -> tuple[Predictions, list[dict[str, Any] | None]]:
     """A model's answers to pictures (H, W, C) uint8 of its own form, averaged over views; no label is known (-1).
 
@@ -83,12 +84,12 @@ def answer(
     """
     images = unlabeled(pixels, class_names)
     with features_heard(model) as heard:
-        answers = predict(model, images, tta=tta).with_tta()
+        answers = predict(model, images, tta=tta, bf16=bf16).with_tta()
     answers = replace(answers, labels=np.full(len(pixels), -1, dtype=np.int64))
     if familiarity is None:
         return answers, [None] * len(pixels)
-    plain = torch.cat(heard)[: len(pixels)].numpy()  # `predict` gives all pictures the plain view first
-    return answers, [familiarity.told(float(distance)) for distance in familiarity.distances(plain)]
+    distances = familiarity.distances(first_heard(heard, len(pixels)))
+    return answers, [familiarity.told(float(distance)) for distance in distances]
 
 
 def predict_pictures(
@@ -121,8 +122,9 @@ def predict_pictures(
     names = tuple(run.info["data"]["class_names"])
     answered: Iterator[tuple[NDArray[np.float64], dict[str, Any] | None]] = iter(())
     if pixels:
-        model = restore(run, choose_device(device))
-        answers, told = answer(model, pixels, names, views, stored_familiarity(run))
+        where = choose_device(device)
+        bf16 = run.info["precision"] == "bf16" and computes_bf16(where)
+        answers, told = answer(restore(run, where), pixels, names, views, stored_familiarity(run), bf16=bf16)
         answered = iter(zip(answers.probabilities, told, strict=True))
     entries: list[dict[str, Any]] = []
     for each in read:

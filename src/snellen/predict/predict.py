@@ -23,6 +23,7 @@ from torch.nn import functional
 from snellen.augment.batched import to_float
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import RunError
+from snellen.models.fuse import made_fast
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import TTA
 
@@ -66,11 +67,11 @@ def predict(
     Raises:
         RunError: the model answers an image with something that is no finite number.
     """
-    device = next(model.parameters()).device
-    pixels = torch.from_numpy(images.images)
+    device, pixels = next(model.parameters()).device, torch.from_numpy(images.images)
     batch_size = batch_size or min(500, max(1, _BATCH_PIXELS // max(1, pixels[:1, ..., 0].numel())))
     with evaluating(model), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         assert not model.training
+        model = made_fast(model)
         plain = _joined(model(_on(device, batch)).float() for batch in torch.split(pixels, batch_size))
         if finite:
             _require_finite(plain)

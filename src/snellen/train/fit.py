@@ -20,7 +20,7 @@ from snellen.guards.duplicates import check_duplicates
 from snellen.guards.guard import GuardResult
 from snellen.metrics.learning_curves import curve_of
 from snellen.models.weights import restore
-from snellen.predict.familiarity import measure_familiarity
+from snellen.predict.familiarity import features_heard, first_heard, measure_familiarity
 from snellen.predict.predictions import stored_predictions
 from snellen.recipes.recipe import Recipe
 from snellen.runs.environment import describe_environment
@@ -233,10 +233,12 @@ def _grade(training: Training, run: Run, copies: Sequence[GuardResult], progress
     results: dict[str, Any] = {"best_epoch": training.best_epoch, "seconds": round(training.seconds, 3)}
     if setup.splits.val is not None:
         model, val = restore(run, compute.device), setup.splits.val
-        results["val"] = grade(
-            model, val, run.folder, tta=recipe.tta, tta_fraction=recipe.tta_fraction, bf16=compute.bf16
-        )
-        if familiar := measure_familiarity(model, setup.splits.train, val, seed=setup.seed, bf16=compute.bf16):
+        with features_heard(model) as heard:
+            results["val"] = grade(
+                model, val, run.folder, tta=recipe.tta, tta_fraction=recipe.tta_fraction, bf16=compute.bf16
+            )
+        features = first_heard(heard, len(val))
+        if familiar := measure_familiarity(model, setup.splits.train, features, seed=setup.seed, bf16=compute.bf16):
             familiar.save(run)
         _compare_with_expectation(setup, results["val"]["accuracy"], progress)
     run.update_info(**results)

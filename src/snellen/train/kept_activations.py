@@ -26,6 +26,7 @@ from snellen.augment.batched import augment_batch, to_device
 from snellen.augment.draws import draw
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import StorageError
+from snellen.models.fuse import folded
 from snellen.models.normalized import Classifier
 from snellen.models.split import before
 from snellen.models.weights import model_hash
@@ -77,8 +78,9 @@ class KeptActivations:
         known, at = self._rows(images)
         logits = []
         with evaluating(behind), self._setup.compute.autocast():
+            fast = folded(behind)
             for some in torch.split(at, 64):
-                logits.append(behind(self._seen(known, some, 0)).float().cpu())
+                logits.append(fast(self._seen(known, some, 0)).float().cpu())
         return Predictions.of(images, torch.cat(logits).numpy())
 
     def seconds_per_image(self, images: LabeledImages) -> float:

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from snellen.errors import InvalidSetting
-from snellen.models.device import choose_device
+from snellen.models.device import choose_device, computes_bf16
 from snellen.train.small_maps import small_map_products
 
 Precision = Literal["fp32", "bf16"]
@@ -81,7 +81,7 @@ def choose_compute(
     if precision != "auto":
         raise InvalidSetting(f"--precision {precision} is not possible: auto, fp32 or bf16.")
     if where.type == "cuda":
-        if torch.cuda.is_bf16_supported(including_emulation=False):
+        if computes_bf16(where):
             return DeviceAndPrecision(where, "bf16", f"{torch.cuda.get_device_name(where)} has bf16 tensor cores")
         return DeviceAndPrecision(where, "fp32", f"{torch.cuda.get_device_name(where)} has no bf16")
     return _measure(model, image_shape, where)
