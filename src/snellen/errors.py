@@ -97,10 +97,6 @@ class StorageError(SnellenError):
     """Something could not be written: disk full, folder read-only."""
 
 
-class UnfinishedRun(UserWarning):
-    """What answers are weights kept so far, not those of a finished training."""
-
-
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that was probably meant, or None, since a wrong hint is worse than none.
 

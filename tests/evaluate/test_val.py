@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from snellen.api.trained_run import TrainedRun
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
-from snellen.errors import DataError, RunError, UnfinishedRun
+from snellen.errors import DataError, RunError
 from snellen.evaluate.robustness import measure_robustness
 from snellen.evaluate.val import evaluate_on_val
+from snellen.explain.context import context_of
+from snellen.metrics.classification import accuracy
+from snellen.predict.own_pictures import predict_pictures
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
 
@@ -31,6 +36,18 @@ def test_val_with_other_views_is_computed_and_the_plain_answers_agree(own_run: R
     stored = Predictions.load(own_run.folder / "predictions_val.npz")
     np.testing.assert_array_equal(answers.logits, stored.logits)
     assert sorted(path.name for path in own_run.folder.iterdir()) == before
+
+
+@pytest.mark.usefixtures("small_eyechart")
+def test_val_says_of_how_many_epochs_it_is_the_best_stored_or_asked_again(own_run: Run) -> None:
+    looks = len(own_run.val_looks)
+    assert looks > 1
+    stored, again = evaluate_on_val(own_run), evaluate_on_val(own_run, device="cpu", tta="ten_crop")
+    assert stored.best_of == again.best_of == own_run.info["val"]["best_of"] == looks
+    told = accuracy(stored)
+    assert f"best of {looks} epochs" in str(told)
+    assert told.low < replace(told, best_of=1).low
+    assert own_run.info["val"]["accuracy"]["low"] == told.low
 
 
 def test_a_final_run_has_no_val_to_be_judged_by(own_run: Run) -> None:
@@ -51,17 +68,21 @@ def test_data_that_are_given_are_held_against_the_run_also_where_the_answer_is_s
     assert not (own_run.folder / "robustness.json").exists()
 
 
-def test_the_kept_weights_of_an_unfinished_run_are_graded_on_val_with_a_warning(
-    own_run: Run, tiny_dataset: Dataset
-) -> None:
-    stored = evaluate_on_val(own_run)
-    own_run.update_info(status="diverged", best_epoch=1)
-    (own_run.folder / "predictions_val.npz").unlink()
-    with pytest.warns(UnfinishedRun, match="the weights of epoch 1. Its loss became NaN or infinite"):
-        again = evaluate_on_val(own_run, data=tiny_dataset, device="cpu")
-    np.testing.assert_array_equal(again.logits, stored.logits)
+@pytest.mark.parametrize(
+    "ask",
+    [
+        evaluate_on_val,
+        measure_robustness,
+        lambda run: predict_pictures(run, []),
+        lambda run: context_of(run, None),  # type: ignore[arg-type]
+        lambda run: TrainedRun(run).model(),
+    ],
+    ids=["evaluate", "robustness", "predict", "explain", "api"],
+)
+def test_a_run_that_is_not_finished_answers_nothing(own_run: Run, ask: Callable[[Run], object]) -> None:
+    own_run.update_info(status="diverged")
     with pytest.raises(RunError, match=r"not finished \(status diverged\)"):
-        measure_robustness(own_run)
+        ask(own_run)
 
 
 def _classes_in_another_order(answers: Predictions) -> Predictions:

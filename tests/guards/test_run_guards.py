@@ -55,6 +55,17 @@ def test_chance_is_the_largest_class_not_one_in_k():
     assert stuck_at_chance([row(1, val=0.8)], val_per_class=[800, 200], recipe=RESNET18).passed is False
 
 
+def test_few_val_images_are_said_to_be_too_few_and_not_that_nothing_was_learnt():
+    # The run of a user: 34 of 41 at best of 40 epochs, where the largest class has 27.
+    rows = [row(epoch, train=0.99, val=(34 if epoch == 17 else 32) / 41) for epoch in range(1, 41)]
+    found = stuck_at_chance(rows, val_per_class=[27, 14], recipe=RESNET18)
+    assert found.passed is None
+    assert "best of 40 epochs" in found.evidence
+    assert "41 val images are too few" in found.evidence
+    never = [row(epoch, train=0.99, val=27 / 41) for epoch in range(1, 41)]
+    assert stuck_at_chance(never, val_per_class=[27, 14], recipe=RESNET18).passed is False
+
+
 def test_a_falling_loss_at_chance_points_to_labels_and_pixels_a_still_one_to_the_learning_rate():
     memorised = [row(1, loss=2.3, train=0.3, val=0.1), row(2, loss=0.5, train=0.9, val=0.1)]
     assert "labels shuffled" in stuck_at_chance(memorised, val_per_class=TEN, recipe=RESNET18).remedy

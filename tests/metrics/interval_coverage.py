@@ -72,6 +72,11 @@ def coverages(sets: int = SETS) -> list[Coverage]:
     return [
         *(_row("Rate.interval", f"accuracy {p:g}", n, sets, _rate(p, n)) for p, n in rates),
         _row("level_among", "the best of 5 models of 0.94", 10_000, sets, _best_of(5, 0.94, 10_000)),
+        *(
+            _row("Rate.best_of", f"best of {epochs} epochs, {alike:.0%} alike, accuracy {p:g}", n, sets, chosen)
+            for epochs, alike, p, n in ((40, 0.0, 0.8, 41), (40, 0.8, 0.8, 41), (12, 0.9, 0.94, 1_000))
+            for chosen in (_best_epoch(epochs, alike, p, n),)
+        ),
         *(_row("mean_over_seeds", "0.94, sd 0.0015", n, sets, _seeds(n)) for n in (2, 3, 5, 10)),
         *(_row("paired_difference_over_seeds", "0.002, sd 0.0015", n, sets, _paired_seeds(n)) for n in (3, 5)),
         *(_row("paired_difference", "0.94 and 0.95, 5 % differ", n, few, _pair(n)) for n in (500, 1_000, 5_000)),
@@ -103,6 +108,17 @@ def _rate(p: float, n: int) -> Callable[[int], bool]:
 def _best_of(models: int, p: float, n: int) -> Callable[[int], bool]:
     rng = np.random.default_rng(2)
     return lambda _: _within(Rate(int(rng.binomial(n, p, models).max()), n).interval(level_among(models)), p)
+
+
+def _best_epoch(epochs: int, alike: float, p: float, n: int) -> Callable[[int], bool]:
+    """Epochs that differ by nothing but chance; of `alike` of the images all of them have the same right."""
+    rng, shared = np.random.default_rng(7), round(alike * n)
+
+    def holds(_: int) -> bool:
+        hits = rng.binomial(shared, p) + rng.binomial(n - shared, p, epochs).max()
+        return _within(Rate(int(hits), n, epochs).interval(), p)
+
+    return holds
 
 
 def _seeds(n: int) -> Callable[[int], bool]:

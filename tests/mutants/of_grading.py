@@ -136,16 +136,23 @@ OF_GRADING = (
     Mutant(
         "wilson-with-a-one-sided-z",
         "metrics/intervals.py",
-        "z2 = normal_quantile(0.5 + level / 2) ** 2",
-        "z2 = normal_quantile(level) ** 2",
+        "tail = (1 - level) / 2\n        # Both",
+        "tail = 1 - level\n        # Both",
         ("metrics/test_intervals.py::test_wilson_interval_equals_scipys",),
     ),
     Mutant(
         "wilson-centred-on-the-rate",
         "metrics/intervals.py",
-        "centre = (p + z2 / (2 * n)) / (1 + z2 / n)",
-        "centre = p",
+        "return (p + z * z / (2 * n) + z",
+        "return (p + z",
         ("metrics/test_intervals.py::test_wilson_interval_equals_scipys",),
+    ),
+    Mutant(
+        "best-epoch-with-the-interval-of-any",
+        "metrics/intervals.py",
+        "normal_quantile(tail / self.best_of)",
+        "normal_quantile(tail)",
+        ("metrics/test_interval_coverage.py",),
     ),
     Mutant(
         "student-t-with-a-degree-too-many",

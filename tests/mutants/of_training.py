@@ -292,8 +292,8 @@ OF_TRAINING = (
     Mutant(
         "val-graded-in-bf16",
         "train/fit.py",
-        "tta_fraction=recipe.tta_fraction, bf16=compute.bf16",
-        "tta_fraction=recipe.tta_fraction, bf16=True",
+        "grade(run, model, val, bf16=compute.bf16)",
+        "grade(run, model, val, bf16=True)",
         ("models/test_weights.py::test_the_restored_model_gives_the_answers_the_run_was_graded_by",),
     ),
     Mutant(

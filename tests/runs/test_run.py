@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from snellen.errors import RunError, StorageError, UnfinishedRun
+from snellen.errors import RunError, StorageError
 from snellen.recipes.catalog import RECIPES
 from snellen.runs.run import Run, create_run, open_run, require_place
 
@@ -106,23 +106,14 @@ def test_a_run_is_read_once_until_something_is_written_or_it_is_refreshed(tmp_pa
         ("diverged", "train again with half the learning rate"),
     ],
 )
-def test_a_run_that_is_not_finished_says_what_to_do_and_its_kept_weights_answer(
-    tmp_path: Path, status: str, way_out: str
-) -> None:
+def test_a_run_that_is_not_finished_says_what_to_do(tmp_path: Path, status: str, way_out: str) -> None:
     run = create(tmp_path)
     run.update_info(status=status)
     with pytest.raises(RunError, match=rf"is not finished \(status {status}\)\. .*{way_out}") as refused:
         run.require_finished()
-    with pytest.raises(RunError, match=rf"has no weights yet \(status {status}\)\. .*{way_out}"):
-        run.require_weights()
     assert ("--resume" in str(refused.value)) == (status != "diverged")
-    (run.folder / "weights.safetensors").write_bytes(b"of the best epoch")
-    run.update_info(best_epoch=3)
-    with pytest.warns(UnfinishedRun, match=rf"\(status {status}\); it answers with the weights of epoch 3\. "):
-        run.require_weights()
     run.update_info(status="finished")
     run.require_finished()
-    run.require_weights()
 
 
 def test_a_missing_run_is_named_with_those_beside_it(tmp_path: Path) -> None:

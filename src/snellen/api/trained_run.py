@@ -76,13 +76,13 @@ class TrainedRun:
     def accuracy(self) -> Rate | None:
         """Plain val accuracy with n and interval; None after a final training."""
         stored = self.info.get("val")
-        return stored and Rate(stored["accuracy"]["hits"], stored["accuracy"]["n"])
+        return stored and Rate(stored["accuracy"]["hits"], stored["accuracy"]["n"], stored.get("best_of", 1))
 
     def predictions(self) -> Predictions:
         """Logits, labels and ids of the val images.
 
         Raises:
-            RunError: it has no weights yet, or was a final training, which keeps no val images.
+            RunError: it is not finished, or was a final training, which keeps no val images.
         """
         return evaluate_on_val(self._run)
 
@@ -108,7 +108,7 @@ class TrainedRun:
             device: "auto", "cpu", "cuda" or "mps".
 
         Raises:
-            RunError: it has no weights yet; or for test, it is not finished.
+            RunError: it is not finished.
             DataError: the data are not its own.
             UsageError: an argument has no effect on this split, or test was asked for without a reason.
             SealError: the ledger cannot be written; test stays closed.
@@ -147,7 +147,7 @@ class TrainedRun:
             DataError: a picture that was named cannot be read, or is none.
             InvalidSetting: `tta` was asked for and the recipe has none.
         """
-        self._run.require_weights()
+        self._run.require_finished()
         views = views_of(self._run, tta=tta)
         return answers(
             self.model(device),
@@ -161,7 +161,7 @@ class TrainedRun:
     @checked
     def model(self, device: str = "auto") -> Classifier:
         """The trained network, in eval mode: (N, C, H, W) float32 in [0, 1] in, logits out."""
-        self._run.require_weights()
+        self._run.require_finished()
         return restore(self._run, choose_device(device))
 
     def guards(self) -> tuple[GuardResult, ...]:

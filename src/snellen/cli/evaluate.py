@@ -86,7 +86,7 @@ def _val(args: Args, run: Run) -> dict[str, Any]:
     card, sure = scorecard(predictions), confidence(predictions, val=predictions)
     found = {"run": str(run.folder), "split": "val", **to_json(card), "confidence": to_json(sure)}
     console = new_console(quiet=args.json)
-    show_grades(console, sure)
+    show_grades(console, sure, run)
     if args.per_class:
         console.print()
         console.print(class_table(card))

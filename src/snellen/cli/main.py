@@ -15,12 +15,11 @@ import json
 import os
 import signal
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from snellen.errors import SnellenError, UnfinishedRun
+from snellen.errors import SnellenError
 from snellen.paths import user_path
 from snellen.version import VERSION
 
@@ -98,8 +97,7 @@ def main(arguments: Sequence[str]) -> int:
         module = importlib.import_module(f"snellen.cli.{verb}")
         words = getattr(module, "completed", list)(rest)
         arguments = _parse(module.Args, words, verb)
-        with _warnings_as_sentences():
-            return int(module.run(arguments))
+        return int(module.run(arguments))
     except SnellenError as error:
         return _fail(str(error), error.exit_code, as_json)
     except KeyboardInterrupt as stopped:
@@ -110,24 +108,6 @@ def main(arguments: Sequence[str]) -> int:
         return _fail(f"Stopped by {stopped}; the run is saved and can be resumed.", exit_code, as_json)
     except Exception as error:
         return _outside_error(error, verb, as_json)
-
-
-@contextlib.contextmanager
-def _warnings_as_sentences() -> Iterator[None]:
-    """What the product warns of is said on stderr in one sentence, once; others' warnings look as ever."""
-    with warnings.catch_warnings():
-        others, said = warnings.showwarning, set[str]()
-
-        def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
-            if not issubclass(category, UnfinishedRun):
-                others(message, category, *where, **more)
-            elif str(message) not in said:
-                said.add(str(message))
-                _say(str(message))
-
-        warnings.showwarning = show
-        warnings.simplefilter("always", UnfinishedRun)
-        yield
 
 
 def _outside_error(error: Exception, verb: str, as_json: bool) -> int:

@@ -163,7 +163,11 @@ class RobustnessCard:
 
 
 def robustness_card(
-    images: Images, labels: NDArray[np.int64], logits_of: Callable[[Images], NDArray[np.float32]]
+    images: Images,
+    labels: NDArray[np.int64],
+    logits_of: Callable[[Images], NDArray[np.float32]],
+    *,
+    best_of: int = 1,
 ) -> RobustnessCard:
     """Grade a model on clean images and under every corruption in `CORRUPTIONS`.
 
@@ -171,6 +175,7 @@ def robustness_card(
         images: (N, H, W, C) uint8.
         labels: (N,) int64.
         logits_of: from (N, H, W, C) uint8 to logits (N, K), plain view; called once per severity.
+        best_of: how many epochs were compared on the clean images, of which this model is the best.
     """
     clean = logits_of(images).argmax(axis=1) == labels
     rows = tuple(
@@ -178,7 +183,7 @@ def robustness_card(
         for name, severities in CORRUPTIONS.items()
         for severity, corrupt in severities.items()
     )
-    return RobustnessCard(clean=Rate(int(clean.sum()), len(clean)), rows=rows)
+    return RobustnessCard(clean=Rate(int(clean.sum()), len(clean), best_of), rows=rows)
 
 
 def measure_robustness(
@@ -212,6 +217,6 @@ def measure_robustness(
         graded(next(done))
         return answers
 
-    card = robustness_card(val.images, val.labels, logits_of)
+    card = robustness_card(val.images, val.labels, logits_of, best_of=max(1, len(run.val_looks)))
     run.write("robustness.json", {"split": "val", "view": "plain", **to_json(card)})
     return card

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +30,16 @@ def evaluate_on_val(
     """The run's predictions on its val images: the stored ones, or new ones where other views are asked for.
 
     Args:
-        run: with weights and a val split; one that is not finished answers with a warning.
+        run: finished, with a val split.
         data: where the data are, or they themselves; where given, they are held against the run in any case.
         device: "auto", "cpu", "cuda" or "mps".
         tta: the views; None takes those of the recipe.
 
     Raises:
-        RunError: the run has no weights yet, or kept no val split.
+        RunError: the run is not finished, or kept no val split.
         DataError: the data are not the run's own.
     """
-    run.require_weights()
+    run.require_finished()
     if run.info["final"]:
         raise RunError(f"{run.folder} was trained with --final on train + val; no val images are left to judge it by.")
     stored = stored_predictions(run, "val") if tta in (None, run.recipe.tta) else None
@@ -53,27 +54,29 @@ def evaluate_on_val(
 
 def predict_run(run: Run, images: LabeledImages, *, device: str, tta: TTA) -> Predictions:
     """The run's predictions for these images, in the precision and with the views it was graded with."""
-    return predict(
+    answered = predict(
         restore(run, choose_device(device)),
         images,
         tta=tta,
         tta_fraction=run.recipe.tta_fraction if tta == run.recipe.tta else 1.0,
         bf16=run.info["precision"] == "bf16",
     )
+    return replace(answered, best_of=max(1, len(run.val_looks)) if images.role == "val" else 1)
 
 
-def grade(
-    model: Classifier, images: LabeledImages, folder: Path, *, tta: TTA, tta_fraction: float, bf16: bool
-) -> dict[str, Any]:
-    """Predict `images` and write predictions, scorecard and confusion matrix of their role into `folder`.
+def grade(run: Run, model: Classifier, val: LabeledImages, *, bf16: bool) -> dict[str, Any]:
+    """Predict val and write predictions, scorecard, confusion matrix and confidence into the run's folder.
 
     Returns:
-        The headline, JSON-able: plain accuracy and the one with test-time augmentation, each with n and interval.
+        The headline, JSON-able: plain accuracy and the one with test-time augmentation, each with n and interval, and
+        of how many epochs it is the best.
     """
-    predictions = predict(model, images, tta=tta, tta_fraction=tta_fraction, bf16=bf16)
-    write_grades(predictions, folder)
+    recipe = run.recipe
+    predictions = predict(model, val, tta=recipe.tta, tta_fraction=recipe.tta_fraction, bf16=bf16)
+    predictions = replace(predictions, best_of=max(1, len(run.val_looks)))
+    write_grades(predictions, run.folder)
     card = scorecard(predictions)
-    headline: dict[str, Any] = {"accuracy": to_json(card.plain.accuracy)}
+    headline: dict[str, Any] = {"accuracy": to_json(card.plain.accuracy), "best_of": card.best_of}
     if card.with_tta is not None:
         headline["tta"] = {"name": card.tta, "accuracy": to_json(card.with_tta.accuracy)}
     return headline

@@ -140,9 +140,9 @@ def context_of(run: Run, images: RunImages) -> Context:
     """Measure the run's images again, and restore its model.
 
     Raises:
-        RunError: the run has no weights yet.
+        RunError: the run is not finished.
     """
-    run.require_weights()
+    run.require_finished()
     said = run.info["statistics"]
     published = PixelStatistics(tuple(said["mean"]), tuple(said["std"]), "published")
     statistics = published if said.get("measured_on") == "published" else measure(images.train)

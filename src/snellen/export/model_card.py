@@ -123,14 +123,18 @@ def _val(run: Run, predictions: Predictions) -> list[str]:
         lines.append(f"with test-time augmentation ({card.tta}) {card.with_tta.accuracy.text(2)}; not in the files")
     lines.append(f"always answering {card.majority_class} would give {card.majority.text(1)}")
     lines.append(str(calibration(predictions)))
-    chosen = (
-        f"Brackets are 95 % intervals over images. Epoch {run.info['best_epoch']} was chosen on these same images, "
-        "so the number is optimistic by a little."
-    )
+    chosen = "Brackets are 95 % intervals over images."
+    if predictions.best_of > 1:
+        chosen += (
+            f" Epoch {run.info['best_epoch']} was chosen on these same images as the best of {predictions.best_of}, "
+            f"which the lower ends allow for; the last of them has {100 * run.val_looks[-1]:.2f} %."
+        )
     return [markdown_list(lines), chosen]
 
 
 def _test(facts: dict[str, Any], run: Run, ledger: Ledger) -> str:
+    if run.info["data"]["test"] is None:
+        return "There is no test set; these are all the pictures it was graded on."
     tta, unsure = run.recipe.tta, run.recipe.tta_fraction
     line = ledger.result_for(facts["weights_sha256"], tta=tta, tta_fraction=unsure, data=facts["data"])
     if line is None:

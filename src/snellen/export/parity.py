@@ -109,6 +109,6 @@ def parity(file: str, runtime: str, expected: Predictions, found: NDArray[np.flo
         largest_gap=float(gaps.max()),
         mean_gap=float(gaps.mean()),
         same_answer=Rate(int((answers.predicted == expected.predicted).sum()), len(expected)),
-        accuracy=paired_difference(expected.correct, answers.correct),
+        accuracy=paired_difference(expected.correct, answers.correct, best_of=(expected.best_of, answers.best_of)),
         finite=finite,
     )

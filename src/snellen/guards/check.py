@@ -110,14 +110,15 @@ def _journal_results(run: Run, ledger: Ledger, data: Path | None) -> tuple[Guard
         ),
         "overfit-gap": lambda: overfit_gap(rows, best_epoch=info.get("best_epoch"), recipe=run.recipe),
         "class-answers": lambda: class_answers(stored) if stored else unjudged("class-answers", _NO_VAL),
-        "test-once": lambda: used_once(
+    }
+    if info["data"]["test"] is not None:
+        guards["test-once"] = lambda: used_once(
             ledger,
             data=name,
             recipe=run.recipe,
             started=str(run.read("environment.json").get("started", "")),
             runs=run.folder.resolve().parent,
-        ),
-    }
+        )
     if tested is not None and name == "cifar10":
         guards["test-duplicates"] = lambda: cifar10_test_duplicates(name, listed_near_duplicates(data), tested)
     return ask_guards(guards)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from math import isfinite, sqrt
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from snellen.data.ledger import Ledger
 from snellen.errors import SnellenError
 from snellen.guards.guard import GuardResult, judged, unjudged
 from snellen.metrics.classification import accuracy, balanced_accuracy, class_scores, majority_baseline
+from snellen.metrics.intervals import Rate
 from snellen.predict.predictions import Predictions
 from snellen.recipes.json_form import rates_times, read_recipe, recipe_hash
 from snellen.recipes.recipe import Recipe
@@ -20,6 +21,7 @@ from snellen.runs.run import Row
 _GAP = 0.05
 _LEAST_STEPS = 100
 _RISING = 1.1  # val loss this far above its lowest value is more than its noise
+_NEAR_CHANCE = 0.25  # of the way from chance to 100 %
 _LEAST_PER_CLASS = 10  # val images; a class with fewer may go unanswered by chance
 
 
@@ -42,7 +44,11 @@ def finite_loss(rows: Sequence[Row], *, status: str, recipe: Recipe, logits_fini
 
 
 def stuck_at_chance(rows: Sequence[Row], *, val_per_class: Sequence[int], recipe: Recipe) -> GuardResult:
-    """Whether val accuracy is above what always naming the largest class gives, by three standard errors."""
+    """Whether val accuracy is above what always naming the largest class gives, as far as so many images can tell.
+
+    It is where the whole interval of the best epoch is, which allows for the choice among them. It is not where no
+    epoch is above chance, or the whole interval stays within a quarter of the way from chance to 100 %.
+    """
     name = "stuck-at-chance"
     graded = [row for row in rows if "val/accuracy" in row]
     count = sum(val_per_class)
@@ -51,16 +57,18 @@ def stuck_at_chance(rows: Sequence[Row], *, val_per_class: Sequence[int], recipe
     if graded[-1]["step"] < _LEAST_STEPS:
         return unjudged(name, f"{graded[-1]['step']} steps are too few to ask for more than chance; {_LEAST_STEPS} do.")
     chance = max(val_per_class) / count
-    best = max(row["val/accuracy"] for row in graded)
+    best = Rate(round(count * max(row["val/accuracy"] for row in graded)), count, len(graded))
     last = graded[-1]
     losses = [row["train/loss"] for row in rows]
     evidence = (
-        f"val accuracy {100 * best:.1f} % at best (n={count:,}); the largest class alone gives {100 * chance:.1f} %. "
+        f"val accuracy {best}; the largest class alone gives {100 * chance:.1f} %. "
         f"Clean train accuracy {100 * last['train/accuracy']:.1f} %, training loss {losses[0]:.2f} to {losses[-1]:.2f}."
     )
+    if best.low <= chance < best.value and best.high > chance + _NEAR_CHANCE * (1 - chance):
+        return unjudged(name, f"{evidence} {count:,} val images are too few to tell the two apart.")
     learnt = losses[-1] < 0.9 * losses[0] or last["train/accuracy"] > chance + 0.1
     return judged(
-        name, best > chance + 3 * sqrt(chance * (1 - chance) / count), evidence,
+        name, best.low > chance, evidence,
         "The loss falls and val learns nothing: labels shuffled against images, or pixels in the wrong order. "
         "snellen doctor DATA looks for both."
         if learnt else
@@ -132,8 +140,11 @@ def class_answers(predictions: Predictions) -> GuardResult:
         f"Accuracy {plain}, mean over classes {100 * balanced:.1f} %, always '{largest}' {100 * share.value:.1f} %; "
         + (f"never answered: {', '.join(silent)}." if silent else "every class is answered.")
     )
+    uneven = bool(silent) or plain.value <= share.value or plain.value - balanced > _GAP
+    if not uneven and plain.low <= share.value:
+        return unjudged(name, f"{evidence} {plain.n:,} val images are too few to tell accuracy from that share.")
     return judged(
-        name, not silent and plain.low > share.value and plain.value - balanced <= _GAP, evidence,
+        name, not uneven, evidence,
         "Quote the mean over classes, not accuracy, and look at the rare ones: snellen evaluate RUN --per-class. "
         "Then train longer (--set epochs=…), or collect more pictures of them.",
     )  # fmt: skip

@@ -237,11 +237,11 @@ def _val_predictions(run: Run) -> Predictions:
 def _seed_result(run: Run) -> SeedResult:
     info = run.info
     graded = info["val"]["accuracy"] if _finished(run) else None
-    looks = [row["val/accuracy"] for row in run.journal.rows() if row.get("val/accuracy") is not None]
+    looks = run.val_looks
     return SeedResult(
         run=run.name,
         seed=info["seed"],
-        accuracy=None if graded is None else Rate(graded["hits"], graded["n"]),
+        accuracy=None if graded is None else Rate(graded["hits"], graded["n"], max(1, len(looks))),
         last_accuracy=looks[-1] if looks and graded is not None else None,
         best_epoch=info.get("best_epoch", 0),
         initial_weights=info.get("initial_weights_sha256", "not recorded"),

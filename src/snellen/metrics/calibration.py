@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snellen.errors import UsageError
-from snellen.metrics.classification import brier_score, hard_cross_entropy, require_labels
+from snellen.metrics.classification import accuracy, brier_score, hard_cross_entropy, require_labels
 from snellen.metrics.intervals import Rate, bootstrap_interval
 from snellen.predict.predictions import Predictions
 
@@ -184,7 +184,7 @@ def calibration(predictions: Predictions, *, draws: int = 1000) -> Calibration:
         null=null,
         adaptive_ece=adaptive_calibration_error(predictions),
         mean_confidence=float(confidence.mean()),
-        accuracy=Rate(int(predictions.correct.sum()), n),
+        accuracy=accuracy(predictions),
         nll=hard_cross_entropy(predictions),
         brier=brier_score(predictions),
         bins=reliability_bins(predictions),

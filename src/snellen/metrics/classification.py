@@ -59,9 +59,9 @@ def require_labels(predictions: Predictions) -> None:
 
 
 def accuracy(predictions: Predictions) -> Rate:
-    """Share of images whose label is the class with the largest plain logit."""
+    """Share of images whose label is the class with the largest plain logit, as the best of `predictions.best_of`."""
     require_labels(predictions)
-    return Rate(int(predictions.correct.sum()), len(predictions))
+    return Rate(int(predictions.correct.sum()), len(predictions), predictions.best_of)
 
 
 def top_k_accuracy(predictions: Predictions, k: int = 5) -> Rate:

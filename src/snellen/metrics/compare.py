@@ -101,13 +101,16 @@ def compare(first: Predictions, second: Predictions) -> PairedDifference:
     Raises:
         UsageError: the two do not hold the same images with the same labels and classes.
     """
-    return paired_difference(first.correct, aligned(first, second).correct)
+    return paired_difference(first.correct, aligned(first, second).correct, best_of=(first.best_of, second.best_of))
 
 
-def paired_difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedDifference:
+def paired_difference(
+    first: NDArray[np.bool_], second: NDArray[np.bool_], *, best_of: tuple[int, int] = (1, 1)
+) -> PairedDifference:
     """As `compare`, from what each model had right: two (N,) bool arrays over the same images in the same order.
 
-    The interval is over 10,000 bootstrap resamples of the images, the same each time.
+    The interval is over 10,000 bootstrap resamples of the images, the same each time. `best_of` says of how many epochs
+    each of the two is the best on these images.
     """
     assert first.shape == second.shape, "the same images on both sides"
     n = len(first)
@@ -117,8 +120,8 @@ def paired_difference(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Pa
     resampled = np.random.default_rng(0).multinomial(n, shares, size=10_000)
     low, high = np.quantile((resampled[:, 1] - resampled[:, 0]) / n, (0.025, 0.975))
     return PairedDifference(
-        first=Rate(int(first.sum()), n),
-        second=Rate(int(second.sum()), n),
+        first=Rate(int(first.sum()), n, best_of[0]),
+        second=Rate(int(second.sum()), n, best_of[1]),
         low=float(low),
         high=float(high),
         only_first=only_first,

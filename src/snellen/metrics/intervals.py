@@ -39,6 +39,8 @@ class Rate:
     Attributes:
         hits: how many, 0 to n.
         n: of how many, at least 1; a share of nothing is not 0 and must be None at the caller.
+        best_of: how many models, such as the epochs of a training, had these images to be chosen by, of which this one
+            had the most hits; 1 where nothing was chosen by them.
 
     Raises:
         UsageError: n is below 1 or hits lies outside 0..n.
@@ -48,8 +50,10 @@ class Rate:
 
     hits: int
     n: int
+    best_of: int = 1
 
     def __post_init__(self) -> None:
+        assert self.best_of >= 1, "the one that was chosen is among them"
         if self.n < 1:
             raise UsageError(f"A rate needs at least one image, got n={self.n}. Is the split empty?")
         if not 0 <= self.hits <= self.n:
@@ -71,22 +75,29 @@ class Rate:
         return self.interval()[1]
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Wilson's score interval, fractions in [0, 1]; stays inside them and is never empty, also at 0 and n.
+        """The (low, high) of the Wilson interval, in [0, 1]; stays inside them and is never empty, also at 0 and n.
+
+        The best of k looks better than it is. So its low end is where all k low ends hold together (Bonferroni: a k-th
+        of the tail). The high end stays: it is at least that of the model that is truly best, which had no more hits.
+        Nothing is assumed about how alike the k are.
 
         Source: Wilson 1927; recommended over the textbook interval by Brown, Cai and DasGupta 2001.
         """
-        z2 = normal_quantile(0.5 + level / 2) ** 2
-        p, n = self.value, self.n
-        centre = (p + z2 / (2 * n)) / (1 + z2 / n)
-        half = math.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n * n))) / (1 + z2 / n)
+        tail = (1 - level) / 2
         # Both ends are exact there; rounding would otherwise leave 1e-18 or 1 - 1e-16.
-        low = 0.0 if self.hits == 0 else centre - half
-        high = 1.0 if self.hits == n else centre + half
+        low = 0.0 if self.hits == 0 else self._wilson(normal_quantile(tail / self.best_of))
+        high = 1.0 if self.hits == self.n else self._wilson(normal_quantile(1 - tail))
         return low, high
 
+    def _wilson(self, z: float) -> float:
+        """One end of the interval, `z` standard errors from the middle, below it where negative."""
+        p, n = self.value, self.n
+        return (p + z * z / (2 * n) + z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / (1 + z * z / n)
+
     def text(self, decimals: int = 1, level: float = 0.95) -> str:
-        """As percent with its interval and n: `94.1 % (93.6-94.5, n=10000)`."""
-        return f"{self.share(decimals, level)[:-1]}, n={self.n})"
+        """As percent with its interval and n: `94.1 % (93.6-94.5, n=10000)`; and of how many it is the best."""
+        chosen = f", best of {self.best_of} epochs" if self.best_of > 1 else ""
+        return f"{self.share(decimals, level)[:-1]}, n={self.n}{chosen})"
 
     def share(self, decimals: int = 1, level: float = 0.95) -> str:
         """As percent with its interval, where n stands beside it: `94.1 % (93.6-94.5)`."""

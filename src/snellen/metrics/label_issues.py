@@ -1,9 +1,8 @@
 """Which labels are probably wrong: confident learning.
 
-A label is doubted where the model is as sure of another class as it usually is of that class. On ten published
-test sets about half of such doubts were confirmed by people (Northcutt, Athalye and Mueller 2021): this is a list
-to look at, never a list to delete. The model must not have been trained on the images it doubts, for it would
-have learned their labels by heart.
+A label is doubted where the model is as sure of another class as it usually is of that class. How many of the doubts
+hold depends on the data and the model, so this is a list to look at, never a list to delete. The model must not have
+been trained on the images it doubts, for it would have learned their labels by heart.
 """
 
 from __future__ import annotations

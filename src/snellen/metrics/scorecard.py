@@ -62,7 +62,7 @@ class Scorecard:
         worst_pairs: the ten pairs of classes most often mixed up, plain.
     """
 
-    json_also: ClassVar[tuple[str, ...]] = ("n",)
+    json_also: ClassVar[tuple[str, ...]] = ("n", "best_of")
 
     data: str
     split: str
@@ -80,6 +80,11 @@ class Scorecard:
     def n(self) -> int:
         """Images graded."""
         return self.plain.accuracy.n
+
+    @property
+    def best_of(self) -> int:
+        """How many epochs were compared on these images, of which this is the best; 1 where none was chosen by them."""
+        return self.plain.accuracy.best_of
 
     def __str__(self) -> str:
         plain = f"{self.split} accuracy {self.plain.accuracy.text(2)}"

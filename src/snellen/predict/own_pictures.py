@@ -98,7 +98,7 @@ def predict_pictures(
     """The `top` most probable classes of each picture, in the order given.
 
     Args:
-        run: with weights; one that is not finished answers with a warning.
+        run: finished.
         pictures: files, or folders of them.
         fit: how a picture becomes square; None is as in training.
         top: classes per picture.
@@ -111,11 +111,11 @@ def predict_pictures(
         cannot be read; the others are not lost to it.
 
     Raises:
-        RunError: the run has no weights yet.
+        RunError: the run is not finished.
         InvalidSetting: `tta` was asked for and the recipe has none.
         DataError: a folder holds no pictures.
     """
-    run.require_weights()
+    run.require_finished()
     views = views_of(run, tta=tta)
     read = read_pictures(pictures, form_of(run, fit))
     pixels = [each.pixels for each in read if each.pixels is not None]

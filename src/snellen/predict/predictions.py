@@ -26,6 +26,7 @@ _KINDS = {
     "about": np.uint8, "logits": np.float32, "tta_logits": np.float32, "labels": np.int64, "ids": np.int64,
     "names": None, "identities": np.uint64,
 }  # fmt: skip
+_MOST_EPOCHS = 10_000  # of any recipe
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -50,6 +51,7 @@ class Predictions:
         names: what to call each image, as in `LabeledImages.names`; "#ID" each where none are given.
         identities: (N,) uint64, as in `LabeledImages.identities`: which image it is, whatever it is called and wherever
             it stands. None in files written by an older version.
+        best_of: how many epochs had these images to be chosen by, of which these answers are the best; 1: none.
     """
 
     logits: NDArray[np.float32]
@@ -62,6 +64,7 @@ class Predictions:
     data: str = ""
     names: tuple[str, ...] = ()
     identities: NDArray[np.uint64] | None = None
+    best_of: int = 1
 
     def __post_init__(self) -> None:
         count, classes = self.logits.shape
@@ -137,7 +140,13 @@ class Predictions:
 
     def save(self, path: Path) -> None:
         """Write as .npz without pickle, in one rename."""
-        about = {"class_names": self.class_names, "split": self.split, "tta": self.tta, "data": self.data}
+        about = {
+            "class_names": self.class_names,
+            "split": self.split,
+            "tta": self.tta,
+            "data": self.data,
+            "best_of": self.best_of,
+        }
         arrays = {name: getattr(self, name) for name in ("logits", "labels", "ids", "tta_logits", "identities")}
         arrays = {name: values for name, values in arrays.items() if values is not None}
         arrays["names"] = np.array(self.names, dtype=np.str_)
@@ -174,6 +183,7 @@ class Predictions:
             data=about["data"],
             names=tuple(arrays["names"].tolist()) if "names" in arrays else (),
             identities=arrays.get("identities"),
+            best_of=about.get("best_of", 1),
         )
         _require_sound(found)
         return found
@@ -218,6 +228,8 @@ def _require_sound(stored: Predictions) -> None:
     faults = {
         "a name in it is no text": not all(isinstance(text, str) for text in texts),
         "a picture's name cannot be printed": not all(isinstance(n, str) and n.isprintable() for n in stored.names),
+        "what it is the best of is no number of epochs": type(stored.best_of) is not int
+        or not 1 <= stored.best_of <= _MOST_EPOCHS,
         "it has fewer than two classes": len(stored.class_names) < 2,
         "labels or ids are not one row": stored.labels.ndim != 1 or stored.ids.ndim != 1,
         "a label is of no class": bool(((stored.labels < -1) | (stored.labels >= len(stored.class_names))).any()),

@@ -26,7 +26,6 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from snellen.errors import RunError, UnfinishedRun
+from snellen.errors import RunError
 from snellen.recipes.json_form import read_recipe
 from snellen.recipes.recipe import Recipe
 from snellen.runs.atomic import (
@@ -126,6 +125,11 @@ class Run:
         """The rows of numbers, one per epoch."""
         return Journal(self.folder)
 
+    @property
+    def val_looks(self) -> list[float]:
+        """Val accuracy, a fraction, of each epoch that was looked at; the weights kept are those of the best."""
+        return [row["val/accuracy"] for row in self.journal.rows() if row.get("val/accuracy") is not None]
+
     @cached_property
     def info(self) -> dict[str, Any]:
         """`run.json`: data, split, seed, precision, status, results. Read once; `refresh` reads what changed since."""
@@ -150,7 +154,7 @@ class Run:
         return f"Go on with it: snellen train --resume {self.typed}"
 
     def require_finished(self) -> None:
-        """The rule for test and for what is handed on (report, export, robustness): its weights are those chosen.
+        """The rule of every verb that asks a run for answers: its weights are those chosen at the end.
 
         Raises:
             RunError: it is still in training, or was stopped, or diverged.
@@ -158,26 +162,6 @@ class Run:
         status = self.info["status"]
         if status != "finished":
             raise RunError(f"{self.folder} is not finished (status {status}). {self.way_out}")
-
-    def require_weights(self) -> None:
-        """The rule for questions about val and about one's own pictures: the weights kept so far answer as well.
-
-        Where the training has not come to its end, a warning says so, and whose weights these are.
-
-        Raises:
-            RunError: none are kept yet.
-        """
-        status, epoch = self.info["status"], self.info.get("best_epoch")
-        if status == "finished":
-            return
-        if not (self.folder / WEIGHTS).exists():
-            raise RunError(f"{self.folder} has no weights yet (status {status}). {self.way_out}")
-        whose = f"the weights of epoch {epoch}" if epoch else "the weights kept so far"
-        warnings.warn(
-            f"{self.folder} is not finished (status {status}); it answers with {whose}. {self.way_out}",
-            UnfinishedRun,
-            stacklevel=2,
-        )
 
     def read(self, name: str) -> dict[str, Any]:
         """One JSON file of the folder.

@@ -35,9 +35,8 @@ def draw_grades(predictions: Predictions, folder: Path, *, val: Predictions | No
     """Draw both pictures of a split into a run folder; `val` fits the temperature, None where the run kept no val."""
     split, title = predictions.split, f"{folder.name}, {predictions.split}"
     ending = "" if split == "val" else f"_{split}"
-    confusion_png(
-        folder / f"confusion{ending}.png", confusion_matrix(predictions), predictions.class_names, title=title
-    )
+    matrix, names = confusion_matrix(predictions), predictions.class_names
+    confusion_png(folder / f"confusion{ending}.png", matrix, names, title=title, best_of=predictions.best_of)
     after = None if val is None else rescaled(predictions, fit_temperature(val).temperature)
     reliability_png(folder / f"reliability{ending}.png", predictions, after=after, title=title)
 
@@ -50,10 +49,12 @@ def complete_pictures(runs: Sequence[Run], evaluation: TestEvaluation) -> None:
                 draw_grades(predictions, run.folder, val=stored_predictions(run, "val"))
 
 
-def confusion_png(path: Path, matrix: NDArray[np.int64], class_names: Sequence[str], *, title: str = "") -> None:
+def confusion_png(
+    path: Path, matrix: NDArray[np.int64], class_names: Sequence[str], *, title: str = "", best_of: int = 1
+) -> None:
     """The matrix as a picture: errors in orange on a logarithmic scale, the diagonal muted, counts printed.
 
-    The title says what was graded, such as "resnet18, val"; the accuracy is added below it.
+    The title says what was graded, such as "resnet18, val"; the accuracy, as the best of so many epochs, stands below.
     """
     classes = len(matrix)
     side = min(max(5.0, 2.0 + 0.58 * classes), 15.0)
@@ -64,7 +65,7 @@ def confusion_png(path: Path, matrix: NDArray[np.int64], class_names: Sequence[s
     if classes <= 40:
         _print_counts(axes, matrix)
     errors, n = int(matrix.sum() - np.trace(matrix)), int(matrix.sum())
-    rate = f"{Rate(n - errors, n)} right" if n else "no images"
+    rate = f"{Rate(n - errors, n, best_of)} right" if n else "no images"
     figures.title(axes, title, rate)
     lines = [figures.drawn(str(pair), 150) for pair in worst_pairs(matrix, class_names, limit=2)]
     if lines:

@@ -19,7 +19,7 @@ from snellen.guards.cifar10_near_duplicates import cifar10_test_duplicates, with
 from snellen.guards.guard import GuardResult, read_guards, summary
 from snellen.metrics.confidence import Confidence, confidence
 from snellen.metrics.confusion import confusion_matrix, worst_pairs
-from snellen.metrics.intervals import mean_over_seeds
+from snellen.metrics.intervals import Rate, mean_over_seeds
 from snellen.metrics.label_issues import LabelIssue
 from snellen.metrics.scorecard import Scorecard, scorecard
 from snellen.predict.predictions import Predictions, stored_predictions
@@ -46,16 +46,19 @@ def show_run(folder: Path, *, as_json: bool) -> None:
         console.print(Text(f"run    {folder}\nnext   snellen {ask.format(run.typed)}"), soft_wrap=True)
         return
     val = Predictions.load(folder / "predictions_val.npz")
-    show_grades(console, confidence(val, val=val))
-    show_guards(console, run)
+    show_grades(console, confidence(val, val=val), run)
     show_next(console, run)
 
 
-def show_grades(console: Console, found: Confidence) -> None:
-    """Print val's grades: the matrix, accuracy, the two worst pairs, and how far the model may be believed."""
+def show_grades(console: Console, found: Confidence, run: Run) -> None:
+    """Print val's grades: the matrix, accuracy, failed guards, the two worst pairs, how far it may be believed."""
     predictions = found.predictions
     show_matrix(console, predictions)
     show_accuracy(console, scorecard(predictions), predictions.split)
+    if predictions.best_of > 1:
+        last = Rate(round(run.val_looks[-1] * len(predictions)), len(predictions))
+        console.print(Text(f"{'':<9}{last}  after the last epoch, chosen or not"))
+    show_guards(console, run)
     show_mixed_up(console, predictions)
     show_confidence(console, found)
 
@@ -83,8 +86,7 @@ def show_confidence(console: Console, found: Confidence) -> None:
     show_line(console, "groups", ", ".join(f"{group.share.hits:,} {group.name}" for group in found.groups))
     count = found.label_issues.count
     if count:
-        about = f"{count:,} of {found.n:,} are doubted; of such doubts about half hold, so look before you act"
-        show_line(console, "labels", about)
+        show_line(console, "labels", f"{count:,} of {found.n:,} are doubted: a list to look at, none to delete")
 
 
 def show_label_issues(console: Console, issues: Sequence[LabelIssue]) -> None:

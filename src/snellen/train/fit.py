@@ -229,14 +229,12 @@ def _lead(setup: TrainingSetup, run: Run, progress: Progress, followers: Sequenc
 
 def _grade(training: Training, run: Run, copies: Sequence[GuardResult], progress: Progress) -> None:
     """Write grades, results and pictures into the folder of a run whose training has ended."""
-    setup, recipe, compute = training.setup, training.setup.recipe, training.setup.compute
+    setup, compute = training.setup, training.setup.compute
     results: dict[str, Any] = {"best_epoch": training.best_epoch, "seconds": round(training.seconds, 3)}
     if setup.splits.val is not None:
         model, val = restore(run, compute.device), setup.splits.val
         with features_heard(model) as heard:
-            results["val"] = grade(
-                model, val, run.folder, tta=recipe.tta, tta_fraction=recipe.tta_fraction, bf16=compute.bf16
-            )
+            results["val"] = grade(run, model, val, bf16=compute.bf16)
         features = first_heard(heard, len(val))
         if familiar := measure_familiarity(model, setup.splits.train, features, seed=setup.seed, bf16=compute.bf16):
             familiar.save(run)
