@@ -58,10 +58,9 @@ def test_the_robustness_card_is_shown_and_written(snellen: Snellen, own_run: Run
     assert answer.out.count(f"{100 * card['clean']['value']:.1f} %") >= 2
 
 
-def test_several_runs_are_listed_and_compared(snellen: Snellen, own_run: Run) -> None:
-    found = snellen("evaluate", own_run.folder, own_run.folder, "--json").json
-    assert [entry["run"] for entry in found["runs"]] == [str(own_run.folder)] * 2
-    assert found["comparison"]["value"] == 0
+def test_several_runs_are_compared_by_a_verb_of_their_own(snellen: Snellen, own_run: Run) -> None:
+    answer = snellen("evaluate", own_run.folder, own_run.folder)
+    assert (answer.code, f"snellen compare {own_run.folder} {own_run.folder}" in answer.sentence) == (2, True)
 
 
 def test_test_is_opened_once_and_then_answered_from_the_store(snellen: Snellen, own_run: Run) -> None:

@@ -177,7 +177,7 @@ def test_a_mistake_of_ours_keeps_its_traceback(verb_that_raises: Callable[[BaseE
         ("ledger",),
         ("evaluate", "runs/tiny"),
         ("evaluate", "runs/tiny", "--split", "test"),
-        ("evaluate", "runs/tiny", "runs/tiny"),
+        ("compare", "runs/tiny", "runs/tiny"),
         ("predict", "runs/tiny", "runs/tiny/confusion.png"),
         ("doctor", "runs/tiny"),
         ("train", "eyechart", "--dry-run"),

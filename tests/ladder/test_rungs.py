@@ -11,7 +11,6 @@ from snellen.errors import InvalidSetting, UnknownName, UsageError
 from snellen.ladder.rungs import (
     PRESETS,
     Rung,
-    changes,
     one_model,
     preset,
     rungs_of,
@@ -20,6 +19,7 @@ from snellen.ladder.rungs import (
     with_shared_settings,
 )
 from snellen.recipes.cifar10 import SMALL_CNN, SMALL_CNN_BASELINE, SPRINT
+from snellen.recipes.json_form import changes
 from snellen.serialize import to_json
 
 

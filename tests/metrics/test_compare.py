@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -13,13 +13,14 @@ from snellen.errors import UsageError
 from snellen.metrics.compare import (
     PairedDifference,
     compare,
-    compare_all,
     holm,
     mcnemar_p_value,
     paired_difference,
     seeds_needed,
+    shared,
 )
 from snellen.metrics.intervals import Rate, bootstrap_interval
+from snellen.predict.predictions import Predictions
 from snellen.serialize import to_json
 
 
@@ -84,11 +85,11 @@ def test_rows_in_another_order_give_the_same_difference(simulated):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"ids": np.array([0, 1, 7])}, "share 2 image ids"),
-        ({"labels": np.array([0, 1, 1])}, "1 of 3 images carry different labels"),
+        ({"ids": np.array([0, 1, 7])}, "are other images, or come from a version that did not keep which"),
+        ({"labels": np.array([0, 1, 1])}, "share 3 images, 1 of them under another label"),
         ({"class_names": ("x", "y", "z")}, "different classes"),
-        ({"split": "test"}, "made val .3 images. and made test"),
-        ({"ids": np.array([0, 1, 1])}, "the second holds an image id twice"),
+        ({"split": "test"}, "made val .3 images. and made test .* no picture in common"),
+        ({"ids": np.array([0, 1, 1])}, "hold an image id twice"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_with_the_reason(votes, change, sentence):
@@ -153,20 +154,38 @@ def test_holm_never_lowers_a_p_value_and_keeps_their_ranking(p_values):
     assert ranked == sorted(ranked)
 
 
-def test_three_models_give_three_pairs_with_raised_p_values(votes):
-    labels = [0] * 30
-    named = {
-        "good": votes([0] * 30, labels, 2),
-        "bad": votes([1] * 12 + [0] * 18, labels, 2),
-        "fair": votes([1] * 5 + [0] * 25, labels, 2),
-    }
-    pairs = compare_all(named)
-    assert [(p.first, p.second) for p in pairs] == [("good", "bad"), ("good", "fair"), ("bad", "fair")]
-    assert [p.decided for p in pairs] == [True, False, True]
-    assert pairs[0].holm_p_value == pytest.approx(3 * pairs[0].difference.p_value)
-    assert json.loads(json.dumps(to_json(pairs[0])))["decided"] is True
+def kept(name: str, identities: list[int], labels: list[int]) -> Predictions:
+    """Answers whose logits say which picture they are of, with names and places that differ from file to file."""
+    count = len(identities)
+    logits = np.stack([identities, np.zeros(count)], axis=1).astype(np.float32)
+    return Predictions(
+        logits, np.array(labels, dtype=np.int64), np.arange(count), ("a", "b"), "val", data=name,
+        names=tuple(f"{name}/{place}.png" for place in range(count)), identities=np.array(identities, dtype=np.uint64),
+    )  # fmt: skip
 
 
-def test_one_model_is_no_comparison(votes):
-    with pytest.raises(UsageError, match="at least two"):
-        compare_all({"alone": votes([0], [0], 2)})
+@given(st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=12), min_size=2, max_size=4))
+@settings(max_examples=150, deadline=None)
+def test_models_are_held_together_on_the_pictures_that_all_have_however_often(contents):
+    sides = [kept(f"folder {at}", own, [0] * len(own)) for at, own in enumerate(contents)]
+    expected = Counter(contents[0])
+    for own in contents[1:]:
+        expected &= Counter(own)
+    if not expected:
+        with pytest.raises(UsageError, match="no picture in common"):
+            shared(sides)
+        return
+    found = shared(sides)
+    for one in found.predictions:
+        assert Counter(one.logits[:, 0].astype(int).tolist()) == expected
+        np.testing.assert_array_equal(one.logits, found.predictions[0].logits)
+    assert (found.asked, found.relabelled) == (tuple(map(len, contents)), 0)
+
+
+def test_where_a_picture_was_relabelled_the_label_that_counts_is_everybodys_and_it_is_counted():
+    old, new = kept("old", [5, 6, 7], [0, 0, 1]), kept("new", [7, 5, 9], [1, 1, 0])
+    found = shared([old, new])
+    assert [one.labels.tolist() for one in found.predictions] == [[1, 1], [1, 1]]
+    assert found.relabelled == 1
+    assert shared([old, new], labels_of=0).predictions[1].labels.tolist() == [0, 1]
+    assert [one.names for one in found.predictions] == [("old/0.png", "old/2.png"), ("new/1.png", "new/0.png")]

@@ -13,14 +13,13 @@ from snellen.data.dataset import Dataset
 from snellen.data.default_recipe import default_recipe
 from snellen.data.folder_dataset import ImageOptions
 from snellen.data.pictures import PictureForm
-from snellen.errors import UsageError, checked
-from snellen.evaluate.compare_runs import compare_runs
+from snellen.errors import checked
+from snellen.evaluate.compare_runs import Comparison, compare_runs
 from snellen.paths import user_path
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.json_form import with_values
 from snellen.recipes.recipe import Recipe
 from snellen.runs import run as runs_on_disk
-from snellen.show import notebook
 from snellen.show.progress import Progress
 from snellen.train.fit import FitOptions
 from snellen.train.fit import fit as fit_run
@@ -117,38 +116,16 @@ def open_run(path: str | Path) -> TrainedRun:
     return TrainedRun(runs_on_disk.open_run(user_path(path)))
 
 
-class Comparison:
-    """What several runs say about each other on the same val images.
-
-    Attributes:
-        content: the figures, JSON-able.
-        sentences: the same in words.
-    """
-
-    def __init__(self, content: dict[str, Any], sentences: list[str]) -> None:
-        self.content, self.sentences = content, sentences
-
-    def __repr__(self) -> str:
-        return "\n".join(self.sentences)
-
-    def _repr_html_(self) -> str:
-        """For notebooks: the verdict first, then how it was reached."""
-        first, *others = self.sentences
-        return notebook.block(notebook.headline(first), *map(notebook.line, others))
-
-
 @checked
 def compare(*runs: TrainedRun | str | Path) -> Comparison:
-    """Is one better? Two models image by image, two recipes seed by seed, on the val images of both.
+    """Is one better? Models picture by picture, recipes seed by seed, on the val pictures that all of them have.
 
     Args:
-        runs: two or more, opened or by the paths of their folders.
+        runs: two or more, opened or by the paths of their folders; all are held against the first.
 
     Raises:
         RunError: a path is that of no run.
-        UsageError: fewer than two runs, or runs that were not graded on the same images.
+        UsageError: fewer than two runs, or runs that have no val picture in common.
     """
-    if len(runs) < 2:
-        raise UsageError(f"A comparison needs at least two runs, got {len(runs)}.")
     opened = [one if isinstance(one, TrainedRun) else open_run(one) for one in runs]
-    return Comparison(*compare_runs([one._run for one in opened], [one.predictions() for one in opened]))
+    return compare_runs([one._run for one in opened], [one.predictions() for one in opened])

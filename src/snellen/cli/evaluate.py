@@ -24,7 +24,7 @@ class Args(AboutRuns):
     """What `snellen evaluate` takes."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """One run, or several: on val they are compared, on test several seeds of one recipe are one look."""
+    """One run; on test several seeds of one recipe are one look."""
     split: Literal["val", "test"] = "val"
     """test is opened through the ledger, which writes before it opens."""
     tta: Literal["none", "flip", "shift", "ten_crop"] | None = None
@@ -52,27 +52,13 @@ def run(args: Args) -> int:
         return _test(args, runs)
     if args.ledger is not None or args.reason != Args.reason:
         raise UsageError("--ledger and --reason have no effect on val, which may be looked at freely. Leave them out.")
-    entries = [_val(args, one) for one in runs]
-    found = entries[0] if len(runs) == 1 else {"runs": entries, "comparison": _compare(args, runs)}
+    if len(runs) > 1:
+        several = " ".join(one.typed for one in runs)
+        raise UsageError(f"On val one run is graded at a time. Several are compared: snellen compare {several}")
+    found = _val(args, runs[0])
     if args.json:
         print_json(found)
     return 0
-
-
-def _compare(args: Args, runs: list[Run]) -> dict[str, Any]:
-    from rich.text import Text
-
-    from snellen.evaluate.compare_runs import compare_runs
-    from snellen.evaluate.val import evaluate_on_val
-    from snellen.show.text import new_console
-
-    found, sentences = compare_runs(runs, [evaluate_on_val(one, data=args.data, device=args.device) for one in runs])
-    if not args.json:
-        console = new_console()
-        console.print()
-        for sentence in sentences:
-            console.print(Text(sentence), soft_wrap=True)
-    return found
 
 
 def _val(args: Args, run: Run) -> dict[str, Any]:

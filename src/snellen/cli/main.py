@@ -29,6 +29,7 @@ VERBS = {
     "train": "train a recipe on a data set",
     "lr": "which learning rates train a recipe, found in a hundred steps",
     "evaluate": "grade a run on val, or once on the sealed test set",
+    "compare": "is one run better? one table on the val pictures that all of them have",
     "predict": "name what is in your own pictures",
     "explain": "one image at every step of the pipeline, each done again in NumPy",
     "report": "see what a run does: one page of pictures, mistakes, curves and what it looks at",

@@ -1,105 +1,326 @@
-"""Runs held against each other: is one better, and if that stays open, what would decide it?
+"""Runs held against each other on the val pictures that all of them have: is one better, and what would decide it?
 
-Two runs are two models, compared image by image. Two recipes with the same seeds are compared seed by seed, because
-a difference between two models is partly luck of the seed.
+Two runs are two models, compared picture by picture. Recipes trained with the same seeds are compared seed by seed,
+because a difference between two models is partly luck of the seed. A picture is known by its content, so runs on data
+that were mended in between are compared as well, on what they share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
-from snellen.metrics.compare import NamedComparison, PairedDifference, compare, compare_all, seeds_needed
-from snellen.metrics.intervals import mean_over_seeds, paired_difference_over_seeds
+from snellen.errors import UsageError
+from snellen.metrics.compare import PairedDifference, Shared, holm, paired_difference, seeds_needed, shared
+from snellen.metrics.intervals import (
+    Rate,
+    SeedDifference,
+    SeedSummary,
+    mean_over_seeds,
+    paired_difference_over_seeds,
+)
 from snellen.predict.predictions import Predictions
+from snellen.recipes.json_form import Change, changes, recipe_hash
 from snellen.runs.run import Run
-from snellen.serialize import to_json
+
+_ABOUT_DATA = {"side": "size", "fit": "fit", "test_fraction": "test_fraction", "white": "white"}
+"""What a run keeps of how its pictures were read, and how the command line spells it."""
+_SHOWN_CHANGES = 4
 
 
-def compare_runs(runs: Sequence[Run], predictions: Sequence[Predictions]) -> tuple[dict[str, Any], list[str]]:
-    """What two or more runs say about each other on the same val images, plain, as JSON and as sentences.
+@dataclass(frozen=True)
+class ComparedRow:
+    """One line of the table: a run, or the runs of one recipe and data over seeds; the first is the reference.
+
+    Attributes:
+        name: of the run or recipe.
+        runs: the folders' names.
+        seeds: of these runs.
+        changes: in what it differs from the reference.
+        accuracy: plain, on the shared pictures: of the run, or the mean over seeds.
+        difference: to the reference, paired by picture or by seed; None for the reference itself.
+        p_value: McNemar's, raised by Holm's method where several are compared; None over seeds.
+        decided: whether the two differ, all comparisons of the table together at 5 %.
+    """
+
+    json_also: ClassVar[tuple[str, ...]] = ("differs_by",)
+
+    name: str
+    runs: tuple[str, ...]
+    seeds: tuple[int, ...]
+    changes: tuple[Change, ...]
+    accuracy: Rate | SeedSummary
+    difference: PairedDifference | SeedDifference | None
+    p_value: float | None
+    decided: bool
+
+    @property
+    def differs_by(self) -> str:
+        """The changes in words, the first few of many."""
+        more = len(self.changes) - _SHOWN_CHANGES
+        words = [str(change) for change in self.changes[:_SHOWN_CHANGES]] + [f"{more} more"] * (more > 0)
+        return "; ".join(words)
+
+    @property
+    def points(self) -> tuple[float, float | None, float | None]:
+        """Difference to the reference with the ends of its interval, in points."""
+        found = self.difference
+        assert found is not None, "the reference differs from nothing"
+        value = found.value if isinstance(found, PairedDifference) else found.mean
+        ends = (None if end is None else 100 * end for end in (found.low, found.high))
+        return 100 * value, *ends  # type: ignore[return-value]
+
+    @property
+    def points_text(self) -> str:
+        """Such as "+1.90 (+0.41 to +3.39)"."""
+        value, low, high = self.points
+        return f"{value:+.2f}" if low is None else f"{value:+.2f} ({low:+.2f} to {high:+.2f})"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What several runs say about each other on the same val pictures, plain.
+
+    Attributes:
+        kind: models, compared picture by picture; recipes, seed by seed; or the seeds of one recipe.
+        verdict: one sentence.
+        rows: the reference first, then the others in the order given.
+        shared: the answers to the pictures that all have.
+        notes: what a reader must know about the numbers.
+    """
+
+    json_also: ClassVar[tuple[str, ...]] = ("decided",)
+
+    kind: Literal["models", "recipes", "seeds"]
+    verdict: str
+    rows: tuple[ComparedRow, ...]
+    shared: Shared
+    notes: tuple[str, ...]
+
+    @property
+    def decided(self) -> bool:
+        """Whether any row differs from the reference."""
+        return any(row.decided for row in self.rows)
+
+    def __repr__(self) -> str:
+        lines = [self.verdict]
+        for row in self.rows:
+            against = f", {row.points_text} points" if row.difference else ""
+            lines.append(f"  {_label(row)}: {_accuracy_text(row.accuracy)}{against}")
+        return "\n".join([*lines, *self.notes])
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Header and rows in words, for any medium."""
+        several = sum(row.p_value is not None for row in self.rows) > 1
+        over = "95 % over seeds" if self.kind != "models" else "95 %"
+        header = ["", "val", f"points ({over})"] + [["p", "p, Holm"][several]] * (self.kind == "models")
+        rows = []
+        for row in self.rows:
+            cells = [_label(row), _accuracy_text(row.accuracy), row.points_text if row.difference else ""]
+            if self.kind == "models":
+                cells.append("" if row.p_value is None else f"{row.p_value:.2g}")
+            rows.append(cells)
+        return header, rows
+
+
+def compare_runs(runs: Sequence[Run], predictions: Sequence[Predictions]) -> Comparison:
+    """Hold runs against the first of them.
+
+    Where a picture was relabelled in between, the label of the newest run counts.
+
+    Args:
+        runs: two or more.
+        predictions: of each, on val.
 
     Raises:
-        UsageError: the runs were not graded on the same images with the same classes.
+        UsageError: fewer than two runs, or they have no val picture, or not their classes, in common.
     """
+    if len(runs) < 2:
+        raise UsageError(f"A comparison needs at least two runs, got {len(runs)}.")
+    newest = max(range(len(runs)), key=lambda at: (_started(runs[at]), at))
+    common = shared(predictions, labels_of=newest)
     families = _families(runs)
-    seeds = [sorted(runs[at].info["seed"] for at in family) for family in families]
-    if len(families) == 2 and len(seeds[0]) > 1 and seeds[0] == seeds[1] and len(set(seeds[0])) == len(seeds[0]):
-        return _two_recipes(runs, predictions, families)
-    if len(runs) == 2:
-        return _two_models(runs, compare(*predictions))
-    if len(families) == 1 and len(set(seeds[0])) == len(seeds[0]):
-        summary = mean_over_seeds([float(one.correct.mean()) for one in predictions])
-        return {"kind": "seeds of one recipe", **to_json(summary)}, [f"{runs[0].recipe.name} over seeds: {summary}"]
-    names = _names(runs)
-    pairs = compare_all(dict(zip(names, predictions, strict=True)))
-    return {"kind": "many models", "pairs": to_json(pairs)}, [_one_of_many(pair) for pair in pairs]
+    seeds = [tuple(sorted(runs[at].info["seed"] for at in family)) for family in families]
+    repeated = len(runs) > 2 and len(seeds[0]) > 1 and all(len(set(own)) == len(own) for own in seeds)
+    notes = list(_about_pictures(runs, common, newest))
+    if repeated and len(families) == 1:
+        rows = [_over_seeds(runs, common, families[0])]
+        verdict = f"One recipe over {len(runs)} seeds: {rows[0].accuracy}. What differs is the luck of the seed."
+        return Comparison("seeds", verdict, tuple(rows), common, tuple(notes))
+    if repeated and len(set(seeds)) == 1:
+        level = 1 - 0.05 / (len(families) - 1)
+        rows = [_over_seeds(runs, common, family, families[0], level) for family in families]
+        if len(rows) > 2:
+            notes.append(f"Each interval is one of {100 * level:.4g} %, so that all of them hold together at 95 %.")
+        return Comparison("recipes", _verdict_over_seeds(rows), tuple(rows), common, tuple(notes))
+    rows = _models(runs, common)
+    notes += _about_models(runs, families)
+    return Comparison("models", _verdict(rows), tuple(rows), common, tuple(notes))
 
 
-def _two_models(runs: Sequence[Run], difference: PairedDifference) -> tuple[dict[str, Any], list[str]]:
-    first, second = _names(runs)
-    interval = f"{_points(difference.low)} to {_points(difference.high)}, 95 % over {difference.first.n:,} images"
-    if difference.decided:
-        verdict = "so the two models differ"
-    elif difference.images_needed is None:
-        verdict = "undecided, and no number of images would tell two equally good models apart"
-    else:
-        verdict = (
-            f"undecided; about {difference.images_needed:,} images would decide, if they go on differing like this"
-        )
-    lines = [
-        f"{second} minus {first}: {_points(difference.value)} points ({interval}), plain.",
-        f"{difference.only_first} images only {first} has right, {difference.only_second} only {second}: "
-        f"McNemar p = {difference.p_value:.2g}, {verdict}.",
+def _label(row: ComparedRow) -> str:
+    return f"{row.name}: {row.differs_by}" if row.changes else row.name
+
+
+def _accuracy_text(accuracy: Rate | SeedSummary) -> str:
+    return accuracy.share() if isinstance(accuracy, Rate) else f"{accuracy}".partition(" (sd")[0]
+
+
+def _models(runs: Sequence[Run], common: Shared) -> list[ComparedRow]:
+    right = [one.correct for one in common.predictions]
+    best_of = [one.best_of for one in common.predictions]
+    differences = [
+        paired_difference(right[0], other, best_of=(best_of[0], chosen))
+        for other, chosen in zip(right[1:], best_of[1:], strict=True)
     ]
-    one_recipe = len(_families(runs)) == 1
-    if one_recipe:
-        lines.append("Both are runs of one recipe: what differs is the luck of the seed.")
-    else:
-        recipes = " ".join(str(run.folder / "recipe.json") for run in runs)
-        lines.append("These are two models, not yet two recipes: another seed may differ by more. Over seeds:")
-        lines.append(f"  snellen ladder {runs[0].info['data']['name']} --rungs {recipes}")
-    return {"kind": "two models", "names": [first, second], "one_recipe": one_recipe, **to_json(difference)}, lines
+    p_values = holm([difference.p_value for difference in differences])
+    rows = []
+    for run, name, own, chosen, difference, p_value in zip(
+        runs, _names(runs), right, best_of, [None, *differences], [None, *p_values], strict=True
+    ):
+        accuracy, decided = Rate(int(own.sum()), common.n, chosen), p_value is not None and p_value < 0.05
+        about = (name, (run.name,), (int(run.info["seed"]),), _differs(runs[0], run))
+        rows.append(ComparedRow(*about, accuracy, difference, p_value, decided))
+    return rows
 
 
-def _two_recipes(
-    runs: Sequence[Run], predictions: Sequence[Predictions], families: Sequence[Sequence[int]]
-) -> tuple[dict[str, Any], list[str]]:
-    sides = [sorted(family, key=lambda at: int(runs[at].info["seed"])) for family in families]
-    for before, after in zip(*sides, strict=True):
-        compare(predictions[before], predictions[after])  # refuses other images
-    scores = [[float(predictions[at].correct.mean()) for at in side] for side in sides]
-    difference = paired_difference_over_seeds(*scores)
-    first, second = (runs[side[0]].recipe.name for side in sides)
-    needed = None
-    if difference.excludes_zero:
-        verdict = "decided: the whole 95 % interval lies on one side of 0"
-    else:
-        needed = seeds_needed(difference.mean, difference.sd or 0.0)
-        verdict = "undecided, and no number of seeds in sight would decide"
-        if needed is not None:
-            verdict = f"undecided; about {needed:,} seeds would decide, if the difference is what it seems"
-    lines = [f"{second} minus {first}, seed by seed: {difference}; {verdict}."]
-    content = {"kind": "two recipes", "names": [first, second], **to_json(difference), "seeds_needed": needed}
-    return {**content, "decided": difference.excludes_zero}, lines
+def _over_seeds(
+    runs: Sequence[Run],
+    common: Shared,
+    family: Sequence[int],
+    reference: Sequence[int] | None = None,
+    level: float = 0.95,
+) -> ComparedRow:
+    """A recipe's runs as one row; `reference` are the runs of the first recipe."""
+
+    def scores(members: Sequence[int]) -> list[float]:
+        return [float(common.predictions[at].correct.mean()) for at in _by_seed(runs, members)]
+
+    first, own = runs[reference[0]] if reference else runs[family[0]], runs[family[0]]
+    difference = None
+    if reference is not None and reference != family:
+        difference = paired_difference_over_seeds(scores(reference), scores(family), level=level)
+    differs = tuple(change for change in _differs(first, own) if change.field != "seed")
+    members = [runs[at] for at in _by_seed(runs, family)]
+    return ComparedRow(
+        own.recipe.name, tuple(run.name for run in members), tuple(int(run.info["seed"]) for run in members), differs,
+        mean_over_seeds(scores(family)), difference, None, difference is not None and difference.excludes_zero,
+    )  # fmt: skip
 
 
-def _one_of_many(pair: NamedComparison) -> str:
-    found = pair.difference
-    interval = f"{_points(found.low)} to {_points(found.high)}"
-    verdict = "decided" if pair.decided else "undecided"
-    return (
-        f"{pair.second} minus {pair.first}: {_points(found.value)} points ({interval}); "
-        f"p = {pair.holm_p_value:.2g} after Holm, {verdict}."
+def _by_seed(runs: Sequence[Run], members: Sequence[int]) -> list[int]:
+    return sorted(members, key=lambda at: int(runs[at].info["seed"]))
+
+
+def _verdict(rows: Sequence[ComparedRow]) -> str:
+    first, others = rows[0], rows[1:]
+    decided = [row for row in others if row.decided]
+    if len(others) > 1:
+        which = "; ".join(f"{row.name} is {_better(row)} by {abs(row.points[0]):.2f} points" for row in decided)
+        return f"{len(decided)} of {len(others)} differ from {first.name} after Holm" + (
+            f": {which}." if which else "."
+        )
+    (row,) = others
+    found = row.difference
+    assert isinstance(found, PairedDifference)
+    said = (
+        f"{row.points_text} points; {found.only_first} pictures only {first.name} has right, {found.only_second} only "
+        f"{row.name}; McNemar p = {found.p_value:.2g}"
     )
+    if row.decided:
+        return f"{row.name} is {_better(row)} than {first.name}: {said}."
+    if found.images_needed is None:
+        way = "No number of pictures would tell two equally good models apart"
+    else:
+        way = f"About {found.images_needed:,} pictures would decide, if they go on differing like this"
+    return f"Undecided between {first.name} and {row.name}: {said}. {way}."
+
+
+def _verdict_over_seeds(rows: Sequence[ComparedRow]) -> str:
+    first, others = rows[0], rows[1:]
+    sentences = []
+    for row in others:
+        found = row.difference
+        assert isinstance(found, SeedDifference)
+        name = row.name if row.name != first.name else f"{row.name} with {row.differs_by}"
+        if row.decided:
+            sentences.append(f"{name} is {_better(row)} than {first.name}, seed by seed: {found}.")
+            continue
+        needed = seeds_needed(found.mean, found.sd or 0.0)
+        way = "no number of seeds in sight would decide"
+        if needed is not None:
+            way = f"about {needed:,} seeds would decide, if the difference is what it seems"
+        sentences.append(f"Undecided between {first.name} and {name}, seed by seed: {found}; {way}.")
+    return " ".join(sentences)
+
+
+def _better(row: ComparedRow) -> str:
+    return "better" if row.points[0] > 0 else "worse"
+
+
+def _about_pictures(runs: Sequence[Run], common: Shared, newest: int) -> Iterator[str]:
+    if common.all_of_them:
+        yield f"Graded on the same {common.n:,} val pictures."
+    else:
+        asked = ", ".join(f"{name} {count:,}" for name, count in zip(_names(runs), common.asked, strict=True))
+        yield f"Graded on the {common.n:,} val pictures that all of them have, known by content: {asked}."
+    if common.relabelled:
+        carry = "carries another label" if common.relabelled == 1 else "carry other labels"
+        yield (
+            f"{common.relabelled:,} of these {carry} in one of them; the labels of {_names(runs)[newest]}, the newest, "
+            "count."
+        )
+
+
+def _about_models(runs: Sequence[Run], families: Sequence[Sequence[int]]) -> Iterator[str]:
+    if len(families) == 1:
+        yield "They are runs of one recipe on the same data: what differs is the luck of the seed."
+    elif len({recipe_hash(run.recipe) for run in runs}) > 1 and len({_learned(run) for run in runs}) == 1:
+        recipes = " ".join(str(run.folder / "recipe.json") for run in runs)
+        yield (
+            "One run each: another seed may differ by more. Over seeds: snellen ladder "
+            f"{runs[0].info['data']['name']} --rungs {recipes}"
+        )
+    else:
+        yield "One run each: another seed may differ by more. Train each with --seed 1 and --seed 2, and compare all."
 
 
 def _families(runs: Sequence[Run]) -> list[list[int]]:
-    """Positions of the runs that share a recipe, whatever it is called, in order of appearance."""
+    """Positions of the runs that share recipe, data and start, whatever they are called, in order of appearance."""
     found: dict[Any, list[int]] = {}
     for at, run in enumerate(runs):
-        found.setdefault(run.recipe.replace(name="", note="", expect=None), []).append(at)
+        differs = [change for change in _differs(runs[0], run) if change.field not in ("seed", "precision")]
+        found.setdefault(str([(change.field, str(change.after)) for change in differs]), []).append(at)
     return list(found.values())
+
+
+def _differs(first: Run, other: Run) -> tuple[Change, ...]:
+    """All in which a run differs from the first: recipe, data and how they were read, start, seed, precision."""
+    before, after = _beside_recipe(first.info), _beside_recipe(other.info)
+    beside = (Change(name, before[name], after[name]) for name in before if before[name] != after[name])
+    return (*changes(first.recipe, other.recipe), *beside)
+
+
+def _beside_recipe(info: Mapping[str, Any]) -> dict[str, Any]:
+    data, loading = info["data"], info["data"].get("loading", {})
+    train, start = data.get("train", {}), info.get("start", {})
+    return {
+        "corrections": data.get("corrections"),
+        "train": f"{train.get('count', 0):,} pictures ({train.get('fingerprint', '')[:6]})",
+        **{spelled: loading.get(name) for name, spelled in _ABOUT_DATA.items()},
+        "weights": f"{start['file']} ({str(start.get('sha256', ''))[:6]})" if "file" in start else None,
+        "seed": info["seed"],
+        "precision": info.get("precision"),
+    }
+
+
+def _learned(run: Run) -> str:
+    return str(run.info["data"].get("train", {}).get("fingerprint"))
+
+
+def _started(run: Run) -> str:
+    return str(run.read("environment.json").get("started", ""))
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
@@ -108,7 +329,3 @@ def _names(runs: Sequence[Run]) -> list[str]:
         if len(set(names)) == len(runs):
             return names
     return [f"{run.name} ({at})" for at, run in enumerate(runs, start=1)]
-
-
-def _points(fraction: float) -> str:
-    return f"{100 * fraction:+.2f}"

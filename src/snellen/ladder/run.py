@@ -22,8 +22,8 @@ from snellen.data.splits import split
 from snellen.errors import RunError, SnellenError
 from snellen.ladder.engines import EngineName, engine
 from snellen.ladder.one_run import Trained, is_done
-from snellen.ladder.rungs import PLAN_FILE, Ladder, Plan, Rung, changes, require_seeds
-from snellen.recipes.json_form import from_json
+from snellen.ladder.rungs import PLAN_FILE, Ladder, Plan, Rung, require_seeds
+from snellen.recipes.json_form import changes, from_json
 from snellen.runs.atomic import make_folder, write_json
 from snellen.runs.run import Run
 from snellen.serialize import to_json

@@ -10,18 +10,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from snellen.errors import InvalidSetting, UsageError, unknown_name
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.cifar10 import SMALL_CNN, SMALL_CNN_AUGMENTED, SMALL_CNN_BASELINE
-from snellen.recipes.json_form import with_settings
+from snellen.recipes.json_form import changes, with_settings
 from snellen.recipes.recipe import Recipe
-from snellen.serialize import flat, to_json
 
 PLAN_FILE = "ladder.json"
 _MOST_SEEDS = 1_000
-_TITLES = ("name", "note", "expect")  # what a recipe says about itself, not what it does
 
 
 @dataclass(frozen=True)
@@ -44,18 +41,6 @@ class Rung:
     def slug(self) -> str:
         """The name as part of a folder's name: letters, digits and hyphens."""
         return slug(self.name)
-
-
-@dataclass(frozen=True)
-class Change:
-    """One field in which a rung differs from its baseline: the field as `--set` spells it, and both values."""
-
-    field: str
-    before: Any
-    after: Any
-
-    def __str__(self) -> str:
-        return f"{self.field} {_short(self.before)} → {_short(self.after)}"
 
 
 @dataclass(frozen=True)
@@ -178,13 +163,6 @@ def require_one_test_view(rungs: Sequence[Rung]) -> None:
         )
 
 
-def changes(before: Recipe, after: Recipe) -> tuple[Change, ...]:
-    """Every field in which two recipes differ, names and notes aside; empty if they train the same way."""
-    old, new = flat(to_json(before)), flat(to_json(after))
-    fields = [field for field in dict.fromkeys((*old, *new)) if field not in _TITLES]
-    return tuple(Change(field, old.get(field), new.get(field)) for field in fields if old.get(field) != new.get(field))
-
-
 def top_of(rungs: Sequence[Rung]) -> int:
     """Position of the rung the ladder leads to: the last one, or the full recipe where the others leave things out."""
     return 0 if any(rung.removes for rung in rungs) else len(rungs) - 1
@@ -203,12 +181,6 @@ def slug(text: str, longest: int = 60) -> str:
 def _with(recipe: Recipe, suffix: str, *settings: str) -> Recipe:
     """A changed recipe under a name of its own: the ledger and a run folder tell recipes apart by it."""
     return with_settings(recipe, settings).replace(name=f"{recipe.name}_{suffix.replace('-', '_')}", note="")
-
-
-def _short(value: Any) -> str:
-    if value is None:
-        return "–"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 _LESSON_BEGINS = (Rung("baseline", SMALL_CNN_BASELINE), Rung("+ crop and flip", SMALL_CNN_AUGMENTED, 0))

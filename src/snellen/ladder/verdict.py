@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from snellen.errors import RunError
-from snellen.ladder.rungs import Change, Rung, changes, one_model
+from snellen.ladder.rungs import Rung, one_model
 from snellen.metrics.compare import PairedDifference, compare, seeds_needed
 from snellen.metrics.intervals import Rate, SeedDifference, SeedSummary, mean_over_seeds, paired_difference_over_seeds
 from snellen.predict.predictions import Predictions
+from snellen.recipes.json_form import Change, changes
 
 Word = Literal["kept", "dropped", "undecided"]
 

@@ -7,9 +7,9 @@ This compares two *models* on the same images. Two *recipes* are compared over s
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -79,20 +79,30 @@ class PairedDifference:
 
 
 @dataclass(frozen=True)
-class NamedComparison:
-    """One pair out of several models, its p-value raised for the number of looks."""
+class Shared:
+    """What several models answered to the pictures that all of them were asked, row by row the same picture.
 
-    json_also: ClassVar[tuple[str, ...]] = ("decided",)
+    Attributes:
+        predictions: the answers of each, in the order of the first; all carry the labels that count.
+        asked: how many pictures each was asked.
+        relabelled: how many of the shared pictures have another label in one of the others than the one that counts.
+    """
 
-    first: str
-    second: str
-    difference: PairedDifference
-    holm_p_value: float
+    json_only: ClassVar[tuple[str, ...]] = ("n", "asked", "relabelled")
+
+    predictions: tuple[Predictions, ...]
+    asked: tuple[int, ...]
+    relabelled: int
 
     @property
-    def decided(self) -> bool:
-        """Whether the pair differs at 5 % over all pairs together."""
-        return self.holm_p_value < 0.05
+    def n(self) -> int:
+        """Pictures that all were asked."""
+        return len(self.predictions[0])
+
+    @property
+    def all_of_them(self) -> bool:
+        """Whether none was asked a picture that another was not."""
+        return set(self.asked) == {self.n}
 
 
 def compare(first: Predictions, second: Predictions) -> PairedDifference:
@@ -101,7 +111,14 @@ def compare(first: Predictions, second: Predictions) -> PairedDifference:
     Raises:
         UsageError: the two do not hold the same images with the same labels and classes.
     """
-    return paired_difference(first.correct, aligned(first, second).correct, best_of=(first.best_of, second.best_of))
+    both = shared([first, second])
+    if both.relabelled or not both.all_of_them:
+        raise UsageError(
+            f"These predictions cannot be compared: {_described(first)} and {_described(second)} share {both.n} "
+            f"images, {both.relabelled} of them under another label. Grade both models on the same data."
+        )
+    right = (one.correct for one in both.predictions)
+    return paired_difference(*right, best_of=(first.best_of, second.best_of))
 
 
 def paired_difference(
@@ -130,53 +147,75 @@ def paired_difference(
     )
 
 
-def compare_all(named: Mapping[str, Predictions]) -> tuple[NamedComparison, ...]:
-    """Every pair of several models, p-values raised by Holm's method; in the order given.
+def shared(predictions: Sequence[Predictions], *, labels_of: int = -1) -> Shared:
+    """The answers of several models to the pictures that all of them were asked, whatever these are called there.
+
+    A picture is known by its identity. One that is several times in each counts as often as it is in all of them.
+
+    Args:
+        predictions: of one split.
+        labels_of: position of the one whose labels count where a picture was relabelled.
 
     Raises:
-        UsageError: fewer than two models, or models graded on different images.
+        UsageError: other classes, another split, no picture in common; or, from files of an older version, which keep
+            no identities, other images or an id twice.
     """
-    if len(named) < 2:
-        raise UsageError(f"A comparison needs at least two models, got {len(named)}.")
-    pairs = list(combinations(named, 2))
-    differences = [compare(named[first], named[second]) for first, second in pairs]
-    raised = holm([difference.p_value for difference in differences])
-    return tuple(
-        NamedComparison(first, second, difference, p_value)
-        for (first, second), difference, p_value in zip(pairs, differences, raised, strict=True)
+    first = predictions[0]
+    for one in predictions:
+        require_labels(one)
+        if one.class_names != first.class_names:
+            raise UsageError("These predictions cannot be compared: the two models know different classes.")
+    keys = _identities(predictions)
+    common = set(keys[0]).intersection(*keys[1:])
+    if not common or any(one.split != first.split for one in predictions):
+        raise UsageError(
+            f"These predictions cannot be compared: {' and '.join(map(_described, predictions))} have no picture in "
+            "common. Grade the models on one split of one data set."
+        )
+    order = [key for key in keys[0] if key in common]
+    rows = []
+    for own in keys:
+        place = {key: row for row, key in enumerate(own)}
+        rows.append(np.array([place[key] for key in order], dtype=np.int64))
+    taken = [one.take(at) for one, at in zip(predictions, rows, strict=True)]
+    labels = taken[labels_of].labels
+    differing = np.any([one.labels != labels for one in taken], axis=0)
+    return Shared(
+        tuple(replace(one, labels=labels) for one in taken), tuple(map(len, predictions)), int(differing.sum())
     )
 
 
-def aligned(first: Predictions, second: Predictions) -> Predictions:
-    """`second` with its rows in the order of `first`.
+def _identities(predictions: Sequence[Predictions]) -> list[list[tuple[int, int]]]:
+    """For each of them what each row's picture is: its identity, and how often that came before."""
+    kept = [one.identities.tolist() for one in predictions if one.identities is not None]
+    if len(kept) < len(predictions):
+        _require_same_ids(predictions)
+        kept = [one.ids.tolist() for one in predictions]
+    found = []
+    for own in kept:
+        before: Counter[int] = Counter()
+        for place, each in enumerate(own):
+            own[place] = each, before[each]
+            before[each] += 1
+        found.append(own)
+    return found
 
-    Raises:
-        UsageError: other classes, other images, other labels, or an id that occurs twice.
-    """
-    require_labels(first)
-    require_labels(second)
-    if first.class_names != second.class_names:
-        raise UsageError("These predictions cannot be compared: the two models know different classes.")
-    for name, side in (("first", first), ("second", second)):
-        if len(np.unique(side.ids)) != len(side):
-            raise UsageError(f"These predictions cannot be compared: the {name} holds an image id twice.")
-    same_source = (first.data, first.split) == (second.data, second.split)
-    if not (same_source and np.array_equal(np.sort(first.ids), np.sort(second.ids))):
-        shared = len(np.intersect1d(first.ids, second.ids))
-        raise UsageError(
-            f"These predictions cannot be compared: {first.data or 'unnamed'} {first.split} ({len(first)} images) and "
-            f"{second.data or 'unnamed'} {second.split} ({len(second)} images) share {shared} image ids. "
-            "Grade both models on the same split: snellen evaluate RUN --split val"
-        )
-    order = np.argsort(second.ids)[np.argsort(np.argsort(first.ids))]
-    second = second.take(order)
-    differing = int((first.labels != second.labels).sum())
-    if differing:
-        raise UsageError(
-            f"These predictions cannot be compared: {differing} of {len(first)} images carry different labels. "
-            "Were the labels changed between the two? Grade both models again."
-        )
-    return second
+
+def _require_same_ids(predictions: Sequence[Predictions]) -> None:
+    """Files of an older version say only where a picture stood: enough where all of them name the same places."""
+    first = predictions[0]
+    for one in predictions:
+        if len(np.unique(one.ids)) != len(one):
+            raise UsageError(f"These predictions cannot be compared: {_described(one)} hold an image id twice.")
+        if one.data != first.data or not np.array_equal(np.sort(one.ids), np.sort(first.ids)):
+            raise UsageError(
+                f"These predictions cannot be compared: {_described(first)} and {_described(one)} are other images, or "
+                "come from a version that did not keep which. Train again what is older."
+            )
+
+
+def _described(predictions: Predictions) -> str:
+    return f"{predictions.data or 'unnamed'} {predictions.split} ({len(predictions)} images)"
 
 
 def mcnemar_p_value(only_first: int, only_second: int) -> float:

@@ -20,6 +20,7 @@ from snellen.errors import SHORT, InvalidSetting, UsageError, nearest
 from snellen.recipes.recipe import Recipe
 from snellen.serialize import flat, to_json
 
+_TITLES = ("name", "note", "expect")  # what a recipe says about itself, not what it does
 _MAX_BYTES = 1_000_000  # a recipe is a page of text; anything larger is something else
 
 
@@ -53,6 +54,31 @@ def _chosen(value: Any) -> Any:
     return {"kind": getattr(type(value), "kind", None)} | {
         field.name: _chosen(each) for field, each in found if each != field.default
     }
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """One field in which two recipes differ: the field as `--set` spells it, and both values."""
+
+    field: str
+    before: Any
+    after: Any
+
+    def __str__(self) -> str:
+        return f"{self.field} {_short(self.before)} → {_short(self.after)}"
+
+
+def changes(before: Recipe, after: Recipe) -> tuple[Change, ...]:
+    """Every field in which two recipes differ, names and notes aside; empty if they train the same way."""
+    old, new = flat(to_json(before)), flat(to_json(after))
+    fields = [field for field in dict.fromkeys((*old, *new)) if field not in _TITLES]
+    return tuple(Change(field, old.get(field), new.get(field)) for field in fields if old.get(field) != new.get(field))
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def read_recipe(path: Path) -> Recipe:

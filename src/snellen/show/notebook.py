@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from snellen.evaluate.compare_runs import Comparison
 from snellen.metrics.compare import PairedDifference
 from snellen.metrics.scorecard import Scorecard
 from snellen.predict.predictions import Predictions
@@ -114,6 +115,11 @@ def difference_html(difference: PairedDifference) -> str:
     return block(headline(str(difference)), table(("", "accuracy"), rows))
 
 
+def comparison_html(found: Comparison) -> str:
+    """The verdict, then the table, then what belongs to the numbers."""
+    return block(headline(found.verdict), table(*found.table()), *map(line, found.notes))
+
+
 def predictions_html(predictions: Predictions) -> str:
     """The first images, each with its answer, how sure it is, and its label where one is known."""
     names = predictions.class_names
@@ -131,5 +137,6 @@ def predictions_html(predictions: Predictions) -> str:
 
 
 Scorecard._repr_html_ = scorecard_html  # type: ignore[attr-defined]
+Comparison._repr_html_ = comparison_html  # type: ignore[attr-defined]
 PairedDifference._repr_html_ = difference_html  # type: ignore[attr-defined]
 Predictions._repr_html_ = predictions_html  # type: ignore[attr-defined]

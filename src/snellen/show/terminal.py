@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from snellen.evaluate.compare_runs import Comparison
 from snellen.evaluate.robustness import RobustnessCard
 from snellen.evaluate.test_set import TestEvaluation
 from snellen.guards.cifar10_near_duplicates import cifar10_test_duplicates, without_listed_duplicates
@@ -140,6 +141,16 @@ def show_accuracy(console: Console, card: Scorecard, label: str) -> None:
     )
     if card.with_tta is not None:
         console.print(Text(f"{'':<9}{card.with_tta.accuracy}  with test-time augmentation: {card.tta}"))
+
+
+def show_comparison(console: Console, found: Comparison) -> None:
+    """Print the verdict, then one table of the runs, then what a reader must know about the numbers."""
+    show_paragraph(console, found.verdict, style="bold")
+    console.print()
+    show_rows(console, *found.table())
+    console.print()
+    for sentence in found.notes:
+        show_paragraph(console, sentence)
 
 
 def show_guards(console: Console, run: Run) -> None:
