@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -21,12 +23,15 @@ def pictures(count: int, height: int, width: int, channels: int = 3) -> np.ndarr
     return np.random.default_rng(0).integers(0, 256, (count, height, width, channels), dtype=np.uint8)
 
 
+@pytest.mark.parametrize("side", [1.0, 0.7])
 @pytest.mark.parametrize("shape", [(32, 32, 3), (24, 40, 1), (17, 16, 3)])
-def test_every_image_is_cropped_as_the_reference_does_it(shape: tuple[int, int, int]) -> None:
+def test_every_image_is_cropped_as_the_reference_does_it(shape: tuple[int, int, int], side: float) -> None:
     images = pictures(60, *shape)
-    draws = draw(Augment(resized_crop=0.1, flip="random", brightness=0.2), seed=2, epoch=1, count=60)
+    augment = Augment(resized_crop=0.1, resized_crop_side=side, flip="random", brightness=0.2)
+    draws = draw(augment, seed=2, epoch=1, count=60)
     batch = augment_batch(torch.from_numpy(images), to_device(draws, "cpu")).permute(0, 2, 3, 1).numpy()
     one_by_one = np.stack([augment_one(image, draws[number]) for number, image in enumerate(images)])
+    assert batch.shape == (60, round(side * shape[0]), round(side * shape[1]), shape[2])
     np.testing.assert_allclose(batch, one_by_one, rtol=0, atol=2e-5)
 
 
@@ -36,8 +41,10 @@ def test_a_window_is_enlarged_as_torch_enlarges_a_crop() -> None:
     windows = Windows(*(torch.tensor([value], dtype=torch.float32) for value in (area, aspect, 0.5, 0.999)))
     top, left = int(0.5 * (40 - 18 + 1)), 48 - 24
     crop = batch[:, :, top : top + 18, left : left + 24]
-    expected = functional.interpolate(crop, size=(40, 48), mode="bilinear", antialias=True)
-    torch.testing.assert_close(resize_windows(batch, windows), expected, atol=2e-5, rtol=0)
+    for side, size in ((1.0, (40, 48)), (0.75, (30, 36))):
+        expected = functional.interpolate(crop, size=size, mode="bilinear", antialias=True)
+        windows = replace(windows, side=side)
+        torch.testing.assert_close(resize_windows(batch, windows), expected, atol=2e-5, rtol=0)
 
 
 def test_area_and_shape_are_drawn_as_asked_for_and_all_places_occur() -> None:
@@ -61,3 +68,8 @@ def test_the_whole_picture_is_left_as_it_is() -> None:
 def test_two_ways_to_crop_are_one_too_many() -> None:
     with pytest.raises(InvalidSetting, match="crop_pixels crops already"):
         Augment(resized_crop=0.5, crop_pixels=4)
+
+
+def test_a_side_without_a_window_is_refused() -> None:
+    with pytest.raises(InvalidSetting, match=r"augment\.resized_crop=0 makes no window"):
+        Augment(resized_crop_side=0.9)

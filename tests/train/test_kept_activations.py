@@ -93,7 +93,7 @@ def test_what_does_not_fit_is_computed_anew_and_is_the_same(
     looked = training.look(val).logits
     for path in cache.iterdir():
         path.unlink()
-    one = kept._bytes(setup.splits.train)
+    one = kept._bytes(setup.splits.train, 0)
     for limit, files in ((0, 0), (one, 2)):  # nothing; train and val plain
         monkeypatch.setattr(kept_activations, "_MOST_BYTES", limit)
         fresh = kept_of(setup)

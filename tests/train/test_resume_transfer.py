@@ -24,7 +24,7 @@ from snellen.train.fit import FitOptions, fit, resume
 from snellen.train.training import Training
 
 EVERYTHING: dict[str, Any] = {
-    "augment": Augment(resized_crop=0.25, flip="random", mixup=0.2, cutmix=1.0),
+    "augment": Augment(resized_crop=0.25, resized_crop_side=0.75, flip="random", mixup=0.2, cutmix=1.0),
     "average": Average(after=0.4, every_steps=2),
     "ema_decay": 0.8,
     "class_weights": "balanced",

@@ -37,6 +37,6 @@ def transfer_of(tiny_recipe: Recipe) -> Recipe:
         epochs=2.5,
         batch_size=64,
         optimizer=AdamW(lr=1e-2, weight_decay=0.05),
-        augment=Augment(resized_crop=0.25, flip="random"),
+        augment=Augment(resized_crop=0.25, resized_crop_side=0.75, flip="random"),
         finetune=FINETUNE,
     )

@@ -35,7 +35,7 @@ class OneDraw(NamedTuple):
         operations: RandAugment's operations with their signs, and their magnitude; None where off.
         rectangle: area, aspect, down and right of what is painted over, as in `Rectangles`; None where nothing is.
         mix: own, cut, down and right as in `Mixes`; None where off. Not applied by `augment_one`, which has one image.
-        window: area, aspect, down and right of what is enlarged to the whole size, as in `Windows`; None where off.
+        window: area, aspect, down, right and side of what is cut out and enlarged, as in `Windows`; None where off.
     """
 
     pad: int
@@ -48,7 +48,7 @@ class OneDraw(NamedTuple):
     operations: tuple[tuple[tuple[int, float], ...], int] | None = None
     rectangle: tuple[np.float32, np.float32, np.float32, np.float32] | None = None
     mix: tuple[np.float32, bool, np.float32, np.float32] | None = None
-    window: tuple[np.float32, np.float32, np.float32, np.float32] | None = None
+    window: tuple[np.float32, np.float32, np.float32, np.float32, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ class Draws(Generic[Array]):
         if (mixed := self.mixes) is not None:
             one = one._replace(mix=(mixed.own[index], bool(mixed.cut[index]), mixed.down[index], mixed.right[index]))
         if (seen := self.windows) is not None:
-            one = one._replace(window=(seen.area[index], seen.aspect[index], seen.down[index], seen.right[index]))
+            area, aspect = seen.area[index], seen.aspect[index]
+            one = one._replace(window=(area, aspect, seen.down[index], seen.right[index], seen.side))
         return one
 
     def at(self, positions: Array) -> Draws[Array]:
@@ -112,7 +113,7 @@ def taken(draws: Any, function: Callable[[Any], Any]) -> Any:
         value = getattr(draws, field.name)
         if dataclasses.is_dataclass(value):
             changed[field.name] = taken(value, function)
-        elif value is not None and not isinstance(value, int):
+        elif value is not None and not isinstance(value, int | float):
             changed[field.name] = function(value)
     return dataclasses.replace(draws, **changed)
 
@@ -147,7 +148,9 @@ def draw(augment: Augment, *, seed: int, epoch: int, count: int) -> Draws[NDArra
         operations=draw_operations(rounds, magnitude, **stream) if rounds else None,
         rectangles=draw_rectangles(augment.erase, **stream) if augment.erase else None,
         mixes=draw_mixes(augment.mixup, augment.cutmix, **stream) if mixing else None,
-        windows=draw_windows(augment.resized_crop, **stream) if augment.resized_crop else None,
+        windows=draw_windows(augment.resized_crop, augment.resized_crop_side, **stream)
+        if augment.resized_crop
+        else None,
     )
 
 

@@ -85,18 +85,24 @@ def augment_one(image: NDArray[np.uint8], draw: OneDraw) -> NDArray[np.float32]:
 
 
 def enlarge_window(
-    image: NDArray[np.float32], area: np.float32, aspect: np.float32, down: np.float32, right: np.float32
+    image: NDArray[np.float32],
+    area: np.float32,
+    aspect: np.float32,
+    down: np.float32,
+    right: np.float32,
+    share: float = 1.0,
 ) -> NDArray[np.float32]:
-    """(H, W, C) float32: a window at the size of the image; the numbers mean what `resized_crop.Windows` says."""
+    """(H', W', C) float32: a window at that share of the image's size; `resized_crop.Windows` says what is drawn."""
+    pixels = np.float32(image.shape[0] * image.shape[1])
     for axis, place, stretch in ((0, down, aspect), (1, right, np.float32(1) / aspect)):
-        size, pixels = image.shape[axis], np.float32(image.shape[0] * image.shape[1])
+        size, new = image.shape[axis], max(1, round(share * image.shape[axis]))
         side = int(np.clip(np.round(np.sqrt(area * pixels * stretch)), 1, size))
         start = min(int(place * np.float32(size - side + 1)), size - side)
-        at = np.clip((np.arange(size) + 0.5) * side / size - 0.5, 0, side - 1)  # middles of the new pixels, in old ones
+        at = np.clip((np.arange(new) + 0.5) * side / new - 0.5, 0, side - 1)  # middles of the new pixels, in old ones
         before = np.floor(at).astype(int)
         after = np.minimum(before + 1, side - 1)
-        share = (at - before).astype(np.float32).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
-        image = (1 - share) * image.take(start + before, axis) + share * image.take(start + after, axis)
+        nearer = (at - before).astype(np.float32).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
+        image = (1 - nearer) * image.take(start + before, axis) + nearer * image.take(start + after, axis)
     return image
 
 

@@ -223,7 +223,7 @@ def _drawn(image: TracedImage, own: OneDraw) -> dict[str, str]:
     if own.pad:
         facts["window"] = f"row {own.down}, column {own.right} (each 0 to {2 * own.pad}; {own.pad} is the middle)"
     if own.window is not None:
-        facts["cut out"] = f"{100 * own.window[0]:.0f} % of the picture, enlarged to the whole"
+        facts["cut out"] = f"{100 * own.window[0]:.0f} % of the picture, enlarged to {own.window[4]:.4g} of its side"
     if image.context.recipe.augment.flip != "none":
         facts["mirrored"] = "yes" if own.flip else "no"
     if own.operations is not None:

@@ -33,6 +33,8 @@ class Augment:
         resized_crop: cut out a window of a random share of the area, from this one to all of it, and of a random shape
             between 3:4 and 4:3, and enlarge it to the whole size (Szegedy et al. 2015, as in torchvision's
             RandomResizedCrop); 0 is off.
+        resized_crop_side: of what the window is enlarged to, as a fraction of the picture's side. Below 1 the network
+            learns from smaller pictures than it is graded on, in which things are about as large (Touvron et al. 2019).
         flip: horizontal mirror: "none", "random" (a coin per image and epoch) or "alternate" (a coin per image
             in the first epoch, then mirrored every other epoch, so that both sides are seen equally often).
         brightness: factor drawn from [1 - b, 1 + b]; 0 is off.
@@ -49,6 +51,7 @@ class Augment:
 
     crop_pixels: int = 0
     resized_crop: float = 0.0
+    resized_crop_side: float = 1.0
     flip: Flip = "none"
     brightness: float = 0.0
     contrast: float = 0.0
@@ -67,6 +70,9 @@ class Augment:
         require(
             not (area and self.crop_pixels), "augment.resized_crop", area, "augment.crop_pixels crops already; set it 0"
         )
+        side = self.resized_crop_side
+        require(0.25 <= side <= 1, "augment.resized_crop_side", side, "a fraction of the picture's side in [0.25, 1]")
+        require(side == 1 or area > 0, "augment.resized_crop_side", side, "augment.resized_crop=0 makes no window")
         for name in ("brightness", "contrast", "saturation"):
             value = getattr(self, name)
             require(0 <= value < 1, f"augment.{name}", value, "a fraction in [0, 1)")

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from snellen.augment.batched import augment_batch, to_device
 from snellen.augment.draws import draw
+from snellen.augment.resized_crop import new_sides
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import StorageError
 from snellen.models.fuse import folded
@@ -66,6 +67,7 @@ class KeptActivations:
         self._dtype = torch.bfloat16 if setup.compute.bf16 else torch.float32
         self._who = hashlib.sha256(f"{model_hash(self._frozen)} {torch.__version__}".encode()).hexdigest()
         self._opened: dict[str, Tensor] = {}
+        self._shapes: dict[tuple[int, int], tuple[int, int, int]] = {}
         # Mixing pictures is done behind the cut, with what the two look like there.
         self._augment = replace(setup.recipe.augment, mixup=0.0, cutmix=0.0)
 
@@ -102,7 +104,8 @@ class KeptActivations:
 
     def _seen(self, images: LabeledImages, at: Tensor, number: int) -> Tensor:
         """(B, C, h, w) on the device, in memory of its own: a network may write into what it is given."""
-        if (number + 1) * self._bytes(images) <= _MOST_BYTES:  # the first versions, as many as there is room for
+        with_those_before = sum(self._bytes(images, each) for each in range(number + 1))
+        if with_those_before <= _MOST_BYTES:  # the first versions, as many as there is room for
             kept = self._version(images, number)
             return kept.index_select(0, at.to(kept.device)).to(self._device).permute(0, 3, 1, 2)
         return torch.cat(list(self._made(images, number, at)))
@@ -112,34 +115,34 @@ class KeptActivations:
         key = self._key(images, number)
         if key not in self._opened:
             path = cache_folder() / "activations" / f"{key}.bin"
-            while (mapped := self._mapped(path, images)) is None:
+            while (mapped := self._mapped(path, images, number)) is None:
                 self._write(path, images, number)
             self._opened[key] = mapped
         return self._opened[key]
 
-    def _mapped(self, path: Path, images: LabeledImages) -> Tensor | None:
+    def _mapped(self, path: Path, images: LabeledImages, number: int) -> Tensor | None:
         """What the file holds, or None where it is not there or not whole; another process may delete it any time."""
         as_numpy = np.uint16 if self._dtype == torch.bfloat16 else np.float32
         try:
-            if path.stat().st_size != self._bytes(images):
+            if path.stat().st_size != self._bytes(images, number):
                 return None
             with contextlib.suppress(PermissionError):  # a cache that is only lent
                 os.utime(path)  # used now
-            mapped = np.memmap(path, dtype=as_numpy, mode="c", shape=(len(images), *self._shape))
+            mapped = np.memmap(path, dtype=as_numpy, mode="c", shape=(len(images), *self._shape(number)))
         except (FileNotFoundError, ValueError):  # the latter: shorter by now
             return None
         return torch.from_numpy(mapped).view(self._dtype)
 
     def _write(self, path: Path, images: LabeledImages, number: int) -> None:
-        _make_room(path.parent, self._bytes(images))
+        _make_room(path.parent, self._bytes(images, number))
         try:
             write_parts(path, self._rows_of_bytes(images, number))
         except StorageError as error:
             reason = str(error).partition(". What was there before")[0]
             raise StorageError(
                 f"What the frozen part of the network makes of the pictures cannot be kept ({reason}). It takes "
-                f"{self._bytes(images) / 1e6:,.0f} MB; make room in {path.parent}, or set XDG_CACHE_HOME to a folder "
-                "with more."
+                f"{self._bytes(images, number) / 1e6:,.0f} MB; make room in {path.parent}, or set XDG_CACHE_HOME to a "
+                "folder with more."
             ) from error
 
     def _rows_of_bytes(self, images: LabeledImages, number: int) -> Iterator[memoryview]:
@@ -162,18 +165,18 @@ class KeptActivations:
     def _augmented(self, version: int) -> Augment:
         return self._augment if version else Augment()  # the first version is the picture itself
 
-    @property
-    def _shape(self) -> tuple[int, int, int]:
+    def _shape(self, version: int) -> tuple[int, int, int]:
         """(h, w, C) of one picture."""
-        if not hasattr(self, "_known_shape"):
-            height, width, channels = self._setup.splits.train.image_shape
+        height, width, channels = self._setup.splits.train.image_shape
+        seen = new_sides(height, width, self._augmented(version).resized_crop_side)
+        if seen not in self._shapes:
             with torch.inference_mode():
-                one = self._frozen.activations(torch.zeros(1, channels, height, width, device=self._device))
-            self._known_shape: tuple[int, int, int] = (one.shape[2], one.shape[3], one.shape[1])
-        return self._known_shape
+                one = self._frozen.activations(torch.zeros(1, channels, *seen, device=self._device))
+            self._shapes[seen] = one.shape[2], one.shape[3], one.shape[1]
+        return self._shapes[seen]
 
-    def _bytes(self, images: LabeledImages) -> int:
-        return len(images) * int(np.prod(self._shape)) * self._dtype.itemsize
+    def _bytes(self, images: LabeledImages, version: int) -> int:
+        return len(images) * int(np.prod(self._shape(version))) * self._dtype.itemsize
 
     def _key(self, images: LabeledImages, number: int) -> str:
         pictures = f"{images.fingerprint} {hashlib.sha256(images.ids.tobytes()).hexdigest()}"
