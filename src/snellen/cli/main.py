@@ -30,6 +30,7 @@ VERBS = {
     "lr": "which learning rates train a recipe, found in a hundred steps",
     "evaluate": "grade a run on val, or once on the sealed test set",
     "compare": "is one run better? one table on the val pictures that all of them have",
+    "runs": "which runs there are: data, recipe, what was changed, val, minutes",
     "predict": "name what is in your own pictures",
     "explain": "one image at every step of the pipeline, each done again in NumPy",
     "report": "see what a run does: one page of pictures, mistakes, curves and what it looks at",
