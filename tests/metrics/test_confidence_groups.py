@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,6 +38,16 @@ def test_a_margin_at_the_threshold_counts_as_sure(votes, monkeypatch):
     monkeypatch.setattr(confidence_file, "_SURE", float(margins(votes([0], [0], 2))[0]))
     kept = confidence_groups(votes([0], [0], 2))
     assert kept[0].share.hits == 1
+
+
+def test_where_most_leads_are_small_the_larger_half_of_them_is_sure(simulated):
+    predictions = simulated(201, classes=64, seed=0)
+    timid = replace(predictions, logits=predictions.logits * np.float32(0.2))
+    assert margins(timid).max() < 0.5
+    kept = confidence_groups(timid)
+    assert kept[0].share.hits + kept[3].share.hits == 101
+    assert kept[3].share.hits > 0
+    assert f"the median of {100 * np.median(margins(timid)):.1f} points" in kept[3].rule
 
 
 @given(st.integers(0, 10**6), st.integers(1, 60))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
+from snellen.report import encoding
 from snellen.report.encoding import Sprite, json_for_html, make_sprite, packed, packed_fractions, packed_map
 
 
@@ -48,7 +49,8 @@ def test_json_in_html_holds_the_text_and_none_of_its_dangerous_characters(text: 
 
 def tile(sprite: Sprite, index: int) -> np.ndarray:
     """Cut as the page does."""
-    sheet = np.asarray(Image.open(io.BytesIO(sprite.content)).convert("RGB"))
+    part, index = divmod(index, sprite.per)
+    sheet = np.asarray(Image.open(io.BytesIO(sprite.sheets[part])).convert("RGB"))
     height, width = sprite.tile
     top, left = index // sprite.columns * height, index % sprite.columns * width
     return sheet[top : top + height, left : left + width]
@@ -78,5 +80,23 @@ def test_pictures_that_need_not_be_exact_take_less_room() -> None:
     noise = np.random.default_rng(0).integers(0, 9, (50, 32, 32, 3), dtype=np.uint8)
     images = np.minimum(image[None] // 2 + noise, 255).astype(np.uint8)
     exact, near = make_sprite(images), make_sprite(images, lossless=False)
-    assert len(near.content) < len(exact.content) / 2
+    assert near.bytes < exact.bytes / 2
     assert abs(tile(near, 7).astype(int) - images[7]).mean() < 8
+
+
+def test_photographs_are_shrunk_where_asked_and_spread_over_sheets_that_a_phone_decodes(
+    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    monkeypatch.setattr(encoding, "_SHEET_PIXELS", 5 * 64 * 32)
+    colours = rng.integers(0, 256, (12, 1, 1, 3), dtype=np.uint8)
+    sprite = make_sprite(np.broadcast_to(colours, (12, 128, 64, 3)).copy(), most=64)
+    assert (sprite.tile, sprite.per, len(sprite.sheets)) == ((64, 32), 5, 3)
+    assert Image.open(io.BytesIO(sprite.sheets[0])).info.get("lossless") is None
+    for index in range(12):
+        assert abs(tile(sprite, index).astype(int) - colours[index]).mean() < 4
+
+
+def test_photographs_cost_a_fraction_of_what_they_would_to_the_pixel(rng: np.random.Generator) -> None:
+    coarse = rng.integers(0, 256, (8, 12, 12, 3), dtype=np.uint8)
+    images = np.stack([np.asarray(Image.fromarray(each).resize((96, 96))) for each in coarse])
+    assert make_sprite(images).bytes < make_sprite(images, lossless=True).bytes / 4

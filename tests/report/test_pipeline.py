@@ -28,7 +28,7 @@ def test_every_picture_named_is_on_a_sheet(page: Page) -> None:
 
 
 def test_the_traces_make_the_page_less_than_half_a_megabyte_larger(page: Page) -> None:
-    sheets = sum(len(sprite.base64) for name, sprite in page.sprites.items() if name.startswith("pipeline-"))
+    sheets = sum(sprite.bytes for name, sprite in page.sprites.items() if name.startswith("pipeline-"))
     assert 10_000 < sheets + len(json.dumps(page.content["pipeline"])) < 500_000
 
 

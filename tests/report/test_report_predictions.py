@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -27,14 +28,14 @@ def column(content: dict[str, Any], name: str) -> np.ndarray:
 
 
 def test_all_rows_are_shown_where_they_fit() -> None:
-    assert chosen_rows(some_predictions(), 300).tolist() == list(range(300))
+    assert chosen_rows([some_predictions()], 300).tolist() == list(range(300))
 
 
 def test_where_they_do_not_fit_every_mistake_and_every_close_call_is_kept() -> None:
     predictions = some_predictions()
     _, *others = confidence_groups(predictions)
     needed = {row for group in others for row in group.index.tolist()}
-    rows = chosen_rows(predictions, 250)
+    rows = chosen_rows([predictions], 250)
     assert needed <= set(rows.tolist())
     assert len(needed) < len(rows) <= 250
     assert (np.diff(rows) > 0).all()
@@ -43,7 +44,16 @@ def test_where_they_do_not_fit_every_mistake_and_every_close_call_is_kept() -> N
 def test_where_not_even_the_mistakes_fit_the_surest_of_them_are_kept() -> None:
     predictions = some_predictions()
     worst = confidence_groups(predictions)[3].index[:4]
-    assert set(chosen_rows(predictions, 4).tolist()) == set(worst.tolist())
+    assert set(chosen_rows([predictions], 4).tolist()) == set(worst.tolist())
+
+
+def test_mistakes_of_every_run_come_before_what_is_right() -> None:
+    first, other = some_predictions(), some_predictions(seed=1)
+    other = dataclasses.replace(other, labels=first.labels)  # as good as guessed
+    mistakes = np.flatnonzero(~first.correct | ~other.correct)
+    assert set(mistakes.tolist()) <= set(chosen_rows([first, other], len(mistakes) + 5).tolist())
+    own = set(np.flatnonzero(~first.correct).tolist())
+    assert own <= set(chosen_rows([first, other], len(own) + 1).tolist())
 
 
 def test_columns_are_over_the_rows_shown_and_figures_over_all() -> None:

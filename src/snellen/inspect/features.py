@@ -23,7 +23,8 @@ from snellen.models.external import last_linear
 from snellen.models.normalized import Classifier
 from snellen.predict.predict import evaluating
 
-_PIXELS_PER_PASS = 2**19  # of all its images together: the activations of large pictures would fill gigabytes
+_PIXELS_PER_PASS = 2**18  # of all its images together: the activations of large pictures would fill gigabytes
+_LEARNING = 4  # times as much is kept of each picture where gradients are wanted
 _GRID = 2  # positions a side that maps are averaged down to before two pictures are compared
 
 
@@ -57,9 +58,10 @@ class Features:
     peaks: dict[str, Peaks]
 
 
-def images_per_pass(image_shape: tuple[int, int, int]) -> int:
+def images_per_pass(image_shape: tuple[int, int, int], *, gradients: bool = False) -> int:
     """How many images (H, W, C) to show a model at once, so that memory does not grow with their size."""
-    return max(1, _PIXELS_PER_PASS // (image_shape[0] * image_shape[1]))
+    most = _PIXELS_PER_PASS // _LEARNING if gradients else _PIXELS_PER_PASS
+    return max(1, most // (image_shape[0] * image_shape[1]))
 
 
 @contextmanager
@@ -93,18 +95,21 @@ def recorded(model: Classifier, layers: Sequence[Layer]) -> Iterator[dict[str, T
             handle.remove()
 
 
-def features_of(model: Classifier, images: LabeledImages, layers: Sequence[Layer] = ()) -> Features:
-    """Features of every image, in order, in eval mode and full precision.
+def features_of(
+    model: Classifier, images: LabeledImages, layers: Sequence[Layer] = (), *, bf16: bool = False
+) -> Features:
+    """Features of every image, in order, in eval mode.
 
     Args:
         model: on its device; its mode is left as it was.
         images: N pictures, at least one.
         layers: where to read maps besides the last layer's input.
+        bf16: whether convolutions and matrix products are in bf16, for runs that were trained so.
     """
     device = next(model.parameters()).device
     parts: list[dict[str, Tensor]] = []
     shapes: dict[str, tuple[int, int]] = {}
-    with evaluating(model), recorded(model, layers) as seen:
+    with evaluating(model), recorded(model, layers) as seen, torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         for batch in torch.split(torch.from_numpy(images.images), images_per_pass(images.image_shape)):
             model(to_float(batch.to(device)))
             parts.append(_summaries(seen, layers))

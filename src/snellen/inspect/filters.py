@@ -22,7 +22,7 @@ from snellen.models.normalized import Classifier
 from snellen.predict.predict import evaluating
 
 _MASS = 0.9  # share of the gradient that the patch holds
-_PROBES = 64
+_PROBES, _PASSES = 64, 6  # pictures at most, and passes: large pictures cost much, and say more each
 _FILTERS, _CHANNELS, _PATCHES = 64, 8, 9  # shown at most, per layer, per layer and per channel
 
 
@@ -74,9 +74,9 @@ def patch_side(model: Classifier, images: LabeledImages, layer: Layer) -> int:
     Measured on the middle unit of the layer's maps, all channels together, over a few of the images; 3 at least.
     """
     device = next(model.parameters()).device
-    mass = np.zeros(images.image_shape[:2])
+    mass, at_once = np.zeros(images.image_shape[:2]), images_per_pass(images.image_shape, gradients=True)
     with evaluating(model, gradients=True), recorded(model, (layer,)) as seen:
-        for batch in torch.split(torch.from_numpy(images.images[:_PROBES]), images_per_pass(images.image_shape)):
+        for batch in torch.split(torch.from_numpy(images.images[: min(_PROBES, _PASSES * at_once)]), at_once):
             pictures = to_float(batch.to(device)).requires_grad_(True)
             model(pictures)
             maps = seen[layer.key]

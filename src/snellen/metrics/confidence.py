@@ -1,8 +1,9 @@
 """How sure the answers are, and where that misleads.
 
 Four groups: was it right, and was it sure? Sure means that the best answer leads the second best by at least
-half of all probability. The margin is used instead of the bare confidence because 45 % against 44 % is a toss-up,
-45 % against ten others at 6 % is not.
+half of all probability; or, where most leads are smaller than that, as with many classes or smoothed labels, by at
+least the median lead: else such a model would never be sure, and none of its mistakes would stand out. The margin is
+used instead of the bare confidence because 45 % against 44 % is a toss-up, 45 % against ten others at 6 % is not.
 
 And if the model may stay silent when it is unsure: how often is it wrong on the share that it answers? Calibration asks
 whether confidences are true, this asks whether they rank: label smoothing can mend the first and harm the second
@@ -23,7 +24,7 @@ from snellen.metrics.intervals import Rate
 from snellen.metrics.label_issues import LabelIssues, label_issues
 from snellen.predict.predictions import Predictions
 
-_SURE = 0.5  # lead in probability from which an answer is sure: the best class then has more than half
+_SURE = 0.5  # lead in probability from which an answer is sure at the latest: the best class then has more than half
 _LISTED = 100
 
 
@@ -76,8 +77,11 @@ def confidence_groups(predictions: Predictions) -> tuple[ConfidenceGroup, ...]:
     """
     require_labels(predictions)
     margin, loss, right = margins(predictions), image_losses(predictions), predictions.correct
-    sure = margin >= _SURE
-    leads, close = (f"leads by {how} {100 * _SURE:.0f} points" for how in ("at least", "less than"))
+    usual = float(np.median(margin)) if len(margin) else _SURE
+    least = min(_SURE, usual)
+    sure = margin >= least
+    lead = f"{100 * least:.0f} points" if least == _SURE else f"the median of {100 * least:.1f} points"
+    leads, close = (f"leads by {how} {lead}" for how in ("at least", "less than"))
 
     def group(name: str, rule: str, order: str, inside: NDArray[np.bool_], key: NDArray[np.float64]) -> ConfidenceGroup:
         rows = np.flatnonzero(inside)

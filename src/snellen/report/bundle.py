@@ -42,8 +42,9 @@ def bundle_html(title: str, page: Any, sprites: Mapping[str, Sprite], *, entry: 
     """
     # Sheets stand last, so that the page is drawn before they are read.
     sheets = "\n".join(
-        f'<script type="text/plain" id="sprite-{html.escape(name)}" data-mime="{sprite.mime}">{sprite.base64}</script>'
+        f'<script type="text/plain" id="sprite-{html.escape(name)}-{part}" data-mime="{sprite.mime}">{text}</script>'
         for name, sprite in sprites.items()
+        for part, text in enumerate(sprite.texts)
     )
     blanks = {
         "title": html.escape(title),

@@ -26,6 +26,8 @@ from snellen.report.encoding import Sprite, make_sprite, packed_map
 _NEIGHBOURS = 5
 _MAPS = 6  # channels shown per picture and layer
 _MAP_SIDE = 16  # positions a side; they are shown as large as a thumb
+_CAM_SIDE = 28  # of the maps that lie over a picture: the page smoothes them
+_NEAR_SIDE = 96  # pixels of a neighbour or patch: there may be hundreds
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class InspectedModel:
         features: of the split's pictures, with all layers.
         learned: some training pictures.
         learned_features: theirs, with all layers.
+        bf16: whether the model computes in bf16, as it was trained.
     """
 
     model: Classifier
@@ -57,6 +60,7 @@ class InspectedModel:
     features: Features
     learned: LabeledImages
     learned_features: Features
+    bf16: bool = False
 
 
 def chosen_pictures(predictions: Predictions, rows: NDArray[np.int64], count: int) -> list[int]:
@@ -85,7 +89,7 @@ def layer_views(inspected: InspectedModel, chosen: list[int]) -> LayerViews:
 def views_of_pictures(inspected: InspectedModel, chosen: list[int]) -> tuple[list[dict[str, Any]], Sprite]:
     """For each chosen row its maps, Grad-CAM and nearest training pictures; and the sheet of those pictures."""
     neighbours, sheet = _neighbours(inspected, chosen)
-    length = images_per_pass(inspected.images.image_shape)
+    length = images_per_pass(inspected.images.image_shape, gradients=True)
     maps = [each for at in range(0, len(chosen), length) for each in _maps(inspected, chosen[at : at + length])]
     each = zip(chosen, maps, neighbours, strict=True)
     return [{"row": row, **own, "neighbours": near} for row, own, near in each], sheet
@@ -104,7 +108,7 @@ def _channels(inspected: InspectedModel, layer: Layer) -> tuple[dict[str, Any], 
         "units": [{"channel": channel.number, "labels": learned.labels[channel.rows].tolist()} for channel in channels],
     }
     patches = [cut(learned.images, channel) for channel in channels]
-    return about, make_sprite(np.concatenate(patches)) if patches else None
+    return about, make_sprite(np.concatenate(patches), most=_NEAR_SIDE) if patches else None
 
 
 def _maps(inspected: InspectedModel, chosen: list[int]) -> list[dict[str, Any]]:
@@ -114,24 +118,28 @@ def _maps(inspected: InspectedModel, chosen: list[int]) -> list[dict[str, Any]]:
         return [{"cams": [], "activations": []} for _ in chosen]
     pixels = to_float(torch.from_numpy(inspected.images.images[chosen]).to(next(model.parameters()).device))
     answers, labels = inspected.predictions.predicted[chosen], inspected.predictions.labels[chosen]
-    for_answer = grad_cam(model, pixels, torch.from_numpy(answers), layers)
-    for_label = grad_cam(model, pixels, torch.from_numpy(labels), layers)
-    with torch.inference_mode(), recorded(model, layers) as seen:
-        model(pixels)
-        activations = {layer.key: seen[layer.key].float().cpu().numpy() for layer in layers}
-    described = []
-    for n, (answer, label) in enumerate(zip(answers.tolist(), labels.tolist(), strict=True)):
-        targets = [(answer, for_answer)] + ([(label, for_label)] if label != answer else [])
-        described.append(
-            {
-                "cams": [
-                    {"class": target, "maps": [packed_map(maps[layer.key][n]) for layer in layers]}
-                    for target, maps in targets
-                ],
-                "activations": [_strongest(activations[layer.key][n]) for layer in layers],
-            }
-        )
+    wrong = np.flatnonzero(answers != labels)
+    with torch.autocast(pixels.device.type, torch.bfloat16, enabled=inspected.bf16):
+        for_answer = grad_cam(model, pixels, torch.from_numpy(answers), layers)
+        for_label = grad_cam(model, pixels[wrong], torch.from_numpy(labels[wrong]), layers) if len(wrong) else {}
+        with torch.inference_mode(), recorded(model, layers) as seen:
+            model(pixels)
+            activations = {layer.key: seen[layer.key].float().cpu().numpy() for layer in layers}
+    described: list[dict[str, Any]] = [
+        {
+            "cams": [{"class": int(answer), "maps": [_cam(for_answer[layer.key][n]) for layer in layers]}],
+            "activations": [_strongest(activations[layer.key][n]) for layer in layers],
+        }
+        for n, answer in enumerate(answers)
+    ]
+    for at, n in enumerate(wrong.tolist()):
+        maps = [_cam(for_label[layer.key][at]) for layer in layers]
+        described[n]["cams"].append({"class": int(labels[n]), "maps": maps})
     return described
+
+
+def _cam(values: NDArray[np.float32]) -> dict[str, Any]:
+    return packed_map(_shrunk(values, math.ceil(values.shape[0] / _CAM_SIDE)))
 
 
 def _strongest(maps: NDArray[np.float32]) -> list[dict[str, Any]]:
@@ -157,7 +165,7 @@ def _neighbours(inspected: InspectedModel, chosen: list[int]) -> tuple[list[list
     used = np.unique(np.concatenate([rows.ravel() for rows, _ in found])).astype(np.int64)
     tile_of = {row: tile for tile, row in enumerate(used.tolist())}
     listed = [[_listed(rows[n], near[n], tile_of, labels) for rows, near in found] for n in range(len(chosen))]
-    return listed, make_sprite(inspected.learned.images[used], lossless=False)
+    return listed, make_sprite(inspected.learned.images[used], most=_NEAR_SIDE, lossless=False)
 
 
 def _listed(

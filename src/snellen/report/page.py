@@ -20,6 +20,7 @@ from snellen.inspect.feature_space import METHODS, Method, require_library, spre
 from snellen.inspect.features import features_of
 from snellen.inspect.layers import layers_of
 from snellen.models.device import choose_device
+from snellen.models.normalized import Classifier
 from snellen.models.weights import restore
 from snellen.predict.predictions import Predictions
 from snellen.report.bundle import bundle_html
@@ -34,7 +35,10 @@ from snellen.runs.environment import redact_paths
 from snellen.runs.run import Run
 from snellen.version import VERSION
 
-_LEARNED = 5_000  # training pictures among which neighbours and patches are sought: a tenth of CIFAR-10, seconds
+_LEARNED, _FEWEST_LEARNED = 5_000, 500
+"""Training pictures among which neighbours and patches are sought: a tenth of CIFAR-10, and fewer the larger they are,
+for these cost most of the time."""
+_LEARNED_PIXELS = 5_000 * 64 * 64
 LAYER_VIEWS = 60
 
 
@@ -152,7 +156,14 @@ def _require_one_data_set(runs: Sequence[Run]) -> None:
 
 def learned_pictures(train: LabeledImages) -> LabeledImages:
     """Some of the training pictures, as many of each class: among these the nearest are sought."""
-    return train.take(spread_over_classes(train, _LEARNED), train.role)
+    height, width, _ = train.image_shape
+    most = min(_LEARNED, max(_FEWEST_LEARNED, _LEARNED_PIXELS // (height * width)))
+    return train.take(spread_over_classes(train, most), train.role)
+
+
+def computes_in_bf16(run: Run, model: Classifier) -> bool:
+    """Whether to look inside in bf16: the run was trained so, on the kind of device that is here."""
+    return run.info["precision"] == "bf16" and run.info["device"] == next(model.parameters()).device.type
 
 
 def _inside(
@@ -162,7 +173,8 @@ def _inside(
     options.say(f"{run.name}: features of {len(shown.images):,} pictures")
     model = restore(run, choose_device(options.device))
     layers = layers_of(run.recipe.model) if learned else ()
-    features = features_of(model, shown.images, layers)
+    bf16 = computes_in_bf16(run, model)
+    features = features_of(model, shown.images, layers, bf16=bf16)
     if options.map:
         options.say(f"{run.name}: the map of {len(shown.rows):,} pictures by {METHODS[options.map]}")
     geometry = geometry_json(features.last, predictions, shown.rows, options.map)
@@ -170,8 +182,9 @@ def _inside(
         return geometry, None
     options.say(f"{run.name}: layer views, {len(learned):,} training pictures")
     chosen = chosen_pictures(predictions, shown.rows, options.layer_views)
-    known = features_of(model, learned, layers)
-    seen = layer_views(InspectedModel(model, layers, shown.images, predictions, features, learned, known), chosen)
+    known = features_of(model, learned, layers, bf16=bf16)
+    inspected = InspectedModel(model, layers, shown.images, predictions, features, learned, known, bf16)
+    seen = layer_views(inspected, chosen)
     place = {row: at for at, row in enumerate(shown.rows.tolist())}
     pictures = [{**each, "row": place[each["row"]]} for each in seen.content["pictures"]]
     return geometry, LayerViews({**seen.content, "pictures": pictures}, seen.sprites)

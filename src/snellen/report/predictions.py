@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,20 +23,28 @@ _TOP = 5
 _PAIRS = 40
 
 
-def chosen_rows(predictions: Predictions, limit: int) -> NDArray[np.int64]:
+def chosen_rows(answers: Sequence[Predictions], limit: int) -> NDArray[np.int64]:
     """Rows whose pictures go into the page, ascending: all, or `limit` of them.
 
-    Where there are too many, mistakes come first, then close calls; the rest is spread evenly over the sure and right.
+    Where there are too many, mistakes of the first run come first, then those of the others, then close calls; the rest
+    is spread evenly over the sure and right.
+
+    Args:
+        answers: of one run or more, row for row on the same pictures.
+        limit: at least 1.
     """
-    if len(predictions) <= limit:
-        return np.arange(len(predictions), dtype=np.int64)
-    sure, nervous_right, nervous_wrong, wrong = (group.index for group in confidence_groups(predictions))
-    first = np.concatenate([wrong, nervous_wrong, nervous_right])[:limit]
-    spare = limit - len(first)
+    first = answers[0]
+    if len(first) <= limit:
+        return np.arange(len(first), dtype=np.int64)
+    sure, nervous_right, nervous_wrong, wrong = (group.index for group in confidence_groups(first))
+    others = [np.flatnonzero(~other.correct) for other in answers[1:]]
+    in_order = np.concatenate([wrong, nervous_wrong, *others, nervous_right])
+    _, places = np.unique(in_order, return_index=True)
+    chosen = in_order[np.sort(places)][:limit]
+    spare, left = limit - len(chosen), np.setdiff1d(sure, chosen)
     # Repeated places, where there are fewer than asked for, fall together in `unique`.
-    evenly = np.linspace(0, len(sure) - 1, spare).round().astype(np.int64) if len(sure) else sure
-    rest = np.sort(sure)[evenly]
-    return np.unique(np.concatenate([first, rest])).astype(np.int64)
+    evenly = np.linspace(0, len(left) - 1, spare).round().astype(np.int64) if len(left) else left
+    return np.unique(np.concatenate([chosen, left[evenly]])).astype(np.int64)
 
 
 def predictions_json(predictions: Predictions, rows: NDArray[np.int64]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +21,12 @@ from snellen.report.predictions import chosen_rows
 from snellen.report.record import graded_on_test
 from snellen.runs.run import Run
 
-_PIXELS = 5_000 * 32 * 32
-"""Pixels of one split's pictures in a file: all CIFAR-10 val images, about 12 MB as text."""
+_BYTES = 10_000_000
+"""Of one split's pictures in a file, a third more as text: all of CIFAR-10's val, or 800 photographs of 224 pixels."""
+_LIVE_PIXELS = 48_000_000
+"""Of one split's pictures where a viewer has them at hand in full: all are shown, the more there are the smaller."""
+_SMALLEST = 48  # pixels a side; of fewer nothing is seen
+_SAMPLE = 256  # pictures that tell how many bytes one takes
 
 
 @dataclass(frozen=True)
@@ -31,14 +36,16 @@ class Shown:
     Attributes:
         images: all N, row for row with the predictions.
         rows: (M,) int64, the rows whose pictures go into the page, ascending.
+        most: pixels of the longer side of what is shown; None: all there are.
     """
 
     images: LabeledImages
     rows: NDArray[np.int64]
+    most: int | None = None
 
     def sprite(self) -> Sprite:
-        """The M pictures as one sheet."""
-        return make_sprite(self.images.images[self.rows])
+        """The M pictures on sheets."""
+        return make_sprite(self.images.take(self.rows, self.images.role).images, most=self.most)
 
     def to_json(self) -> dict[str, Any]:
         """Id, label and, where it is in a file, name of each of the M pictures."""
@@ -71,8 +78,10 @@ def shown_split(
     by_run: Mapping[int, Predictions],
     runs: Sequence[Run],
     ledgers: Sequence[Ledger],
+    *,
+    every: bool = False,
 ) -> Shown:
-    """The pictures of "val" or "test", out of each run's own images, with the rows to show.
+    """The pictures of "val" or "test", out of each run's own images, with the rows to show: `every` one, or what fits.
 
     Raises:
         DataError: they are not those that the runs were graded on.
@@ -85,8 +94,12 @@ def shown_split(
         if not np.array_equal(predictions.ids, pictures.ids) or not np.array_equal(predictions.labels, pictures.labels):
             folder = runs[number].folder
             raise DataError(f"{folder}: its {name} predictions are not of these pictures of {pictures.name}.")
-    height, width, _ = pictures.image_shape
-    return Shown(pictures, chosen_rows(by_run[first], max(1, _PIXELS // (height * width))))
+    if every:
+        side = max(_SMALLEST, math.isqrt(_LIVE_PIXELS // len(pictures)))
+        return Shown(pictures, np.arange(len(pictures), dtype=np.int64), side)
+    some = pictures.take(pictures.evenly(_SAMPLE), pictures.role)
+    each = make_sprite(some.images).bytes / len(some)
+    return Shown(pictures, chosen_rows(list(by_run.values()), max(1, int(_BYTES / each))))
 
 
 def _test(test: SealedImages | None, run: Run, ledger: Ledger) -> LabeledImages:

@@ -160,7 +160,7 @@ def explain(loaded: Loaded, content: bytes) -> dict[str, Any]:
         {"key": layer.key, "path": layer.path.removeprefix("net."), "map": list(own.peaks[layer.key].map_shape)}
         for layer in loaded.layers
     ]
-    return {**seen, "layers": layers, "learned": {**near.about(), "data": near.base64}}
+    return {**seen, "layers": layers, "learned": {**near.about(), "data": near.texts[0]}}
 
 
 def _sheet(pixels: NDArray[np.uint8]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 // A grid of thousands of pictures of which only the visible ones exist. It is one stop for the Tab key; arrows move inside.
 
 import { h, replace } from "./dom.js";
-import { piece, sheetAddress } from "./pictures.js";
+import { piece } from "./pictures.js";
 
 const SPARE_ROWS = 3;
 
@@ -56,12 +56,10 @@ export function pictureGrid({ label, answers, onPick, describe }) {
     else element.removeAttribute("aria-activedescendant");
   };
 
-  sheetAddress(answers.sprite).then((address) => board.style.setProperty("--sheet", `url(${address})`));
-
   // A tile that left the view is used again.
   const tile = (row, at) => {
     const node = spare.pop() ?? h("div", { role: "option" });
-    piece(node, answers.sprite, row, pitch - 4);
+    piece(node, board, answers.sprite, row, pitch - 4);
     node.className = answers.right(row) ? "tile" : "tile is-wrong";
     node.id = `tile-${row}`;
     node.dataset.row = row;

@@ -1,26 +1,28 @@
-// Cutting pictures out of their sheets. Pixels are kept as they are: enlarged pictures show squares, not a blur.
+// Cutting pictures out of their sheets. Small ones keep their pixels: enlarged they show squares, not a blur.
 
 import { bytesOf } from "./data.js";
 import { h } from "./dom.js";
 
-const sheets = new Map();
+const PHOTOGRAPH = 64; // pixels a side from which on nobody wants to see the single ones
+
+const sheets = new Map(); // "name part" -> promise of the decoded sheet
 let about = {};
 
-/** Say what sheets there are: name -> {columns, tile: [h, w], count, url?}. */
+/** Say what sprites there are: name -> {columns, per, tile: [h, w], count}; `per` pictures stand on each sheet. */
 export function describeSheets(described) {
   about = described;
 }
 
-/** One more sheet, from packed bytes instead of the page: {mime, columns, tile, count, data}. */
+/** One more sprite of one sheet, from packed bytes instead of the page: {mime, columns, tile, count, data}. */
 export function addSheet(name, { data, ...described }) {
-  about[name] = described;
-  sheets.set(name, createImageBitmap(new Blob([bytesOf(data)], { type: described.mime })));
+  about[name] = { per: described.count, ...described };
+  sheets.set(`${name} 0`, createImageBitmap(new Blob([bytesOf(data)], { type: described.mime })));
 }
 
-/** Forget a sheet that was added. */
+/** Forget a sprite that was added. */
 export function dropSheet(name) {
   delete about[name];
-  sheets.delete(name);
+  sheets.delete(`${name} 0`);
 }
 
 /** [height, width] in pixels of one picture of a sheet. */
@@ -38,10 +40,11 @@ export function hasSheet(name) {
   return name in about && about[name].count > 0;
 }
 
-/** The decoded sheet. Decoding happens once, beside the page's own work. */
-export function sheet(name) {
-  if (!sheets.has(name)) sheets.set(name, decode(name));
-  return sheets.get(name);
+/** The decoded sheet with this number. Decoding happens once, beside the page's own work. */
+function sheet(name, part) {
+  const key = `${name} ${part}`;
+  if (!sheets.has(key)) sheets.set(key, file(name, part).then((blob) => createImageBitmap(blob)));
+  return sheets.get(key);
 }
 
 // The sheets stand behind this script, so that the page can be drawn while they are still being read.
@@ -52,50 +55,61 @@ const arrived = new Promise((done) => {
 
 const files = new Map();
 
-/** The sheet's file. Its text is removed from the page: twelve megabytes that nobody needs again. */
-function file(name) {
-  if (!files.has(name)) {
+/** A sheet's file. Its text is removed from the page: twelve megabytes that nobody needs again. */
+function file(name, part) {
+  const key = `${name}-${part}`;
+  if (!files.has(key)) {
     files.set(
-      name,
+      key,
       arrived.then(() => {
-        const element = document.getElementById(`sprite-${name}`);
+        const element = document.getElementById(`sprite-${key}`);
         const bytes = bytesOf(element.textContent);
         element.remove();
         return new Blob([bytes], { type: element.dataset.mime });
       }),
     );
   }
-  return files.get(name);
-}
-
-async function decode(name) {
-  return createImageBitmap(await file(name));
+  return files.get(key);
 }
 
 const addresses = new Map();
 
-/** An address of the sheet for styles, promised. Hundreds of small pictures scroll well as pieces of one background. */
-export function sheetAddress(name) {
+/** A promised address of a sheet for styles. Hundreds of small pictures scroll well as pieces of one background. */
+function sheetAddress(name, part) {
+  const key = `${name} ${part}`;
   // After the decoding that the large picture waits for: both at once would make both late.
-  if (!addresses.has(name)) addresses.set(name, sheet(name).then(() => file(name)).then((blob) => URL.createObjectURL(blob)));
-  return addresses.get(name);
+  if (!addresses.has(key)) addresses.set(key, sheet(name, part).then(() => file(name, part)).then((blob) => URL.createObjectURL(blob)));
+  return addresses.get(key);
 }
 
-/** Show picture `index` as the background of an element `width` pixels wide; the sheet itself comes from a style above it. */
-export function piece(element, name, index, width) {
-  const { columns, count, tile } = about[name];
+/** The name of the style that holds a picture's sheet, for `piece`; once it is there, `board` has it. */
+function sheetStyle(board, name, part) {
+  const style = `--sheet-${part}`;
+  if (!board.style.getPropertyValue(style)) {
+    board.style.setProperty(style, "none");
+    sheetAddress(name, part).then((address) => board.style.setProperty(style, `url(${address})`));
+  }
+  return style;
+}
+
+/** Show picture `index` as the background of an element `width` pixels wide that lies in `board`. */
+export function piece(element, board, name, index, width) {
+  const { columns, count, per, tile } = about[name];
   const height = (width * tile[0]) / tile[1];
+  const [part, at] = [Math.floor(index / per), index % per];
+  const rows = Math.ceil(Math.min(per, count - part * per) / columns);
+  element.style.setProperty("background-image", `var(${sheetStyle(board, name, part)})`);
   element.style.setProperty("width", `${width}px`);
   element.style.setProperty("height", `${height}px`);
-  element.style.setProperty("background-size", `${columns * width}px ${Math.ceil(count / columns) * height}px`);
-  element.style.setProperty("background-position", `${-(index % columns) * width}px ${-Math.floor(index / columns) * height}px`);
+  element.style.setProperty("background-size", `${columns * width}px ${rows * height}px`);
+  element.style.setProperty("background-position", `${-(at % columns) * width}px ${-Math.floor(at / columns) * height}px`);
 }
 
 /** A canvas that shows one picture; `label` is what a screen reader says, none for decoration. */
 export function picture(name, index, label, className = "") {
   const [height, width] = tileSize(name);
   const canvas = h("canvas", {
-    class: `pixels ${className}`,
+    class: `pixels ${Math.max(height, width) < PHOTOGRAPH ? "" : "photograph"} ${className}`,
     width,
     height,
     role: "img",
@@ -109,21 +123,21 @@ export function picture(name, index, label, className = "") {
 /** Draw a picture into a canvas of its size; the last call wins, whenever the sheet is ready. */
 export function draw(canvas, name, index) {
   canvas.dataset.tile = `${name} ${index}`;
+  const { columns, per, tile } = about[name];
+  const [height, width] = tile;
+  const [part, at] = [Math.floor(index / per), index % per];
   const paint = (bitmap) => {
     if (canvas.dataset.tile !== `${name} ${index}`) return;
-    const { columns, tile } = about[name];
-    const [height, width] = tile;
-    const [left, top] = [(index % columns) * width, Math.floor(index / columns) * height];
     const context = canvas.getContext("2d");
     context.clearRect(0, 0, width, height);
-    context.drawImage(bitmap, left, top, width, height, 0, 0, width, height);
+    context.drawImage(bitmap, (at % columns) * width, Math.floor(at / columns) * height, width, height, 0, 0, width, height);
     canvas.dataset.drawn = canvas.dataset.tile;
   };
-  const ready = sheets.get(name)?.bitmap;
-  if (ready) paint(ready);
+  const decoded = sheet(name, part);
+  if (decoded.bitmap) paint(decoded.bitmap);
   else {
-    sheet(name).then((bitmap) => {
-      sheets.get(name).bitmap = bitmap;
+    decoded.then((bitmap) => {
+      decoded.bitmap = bitmap;
       paint(bitmap);
     });
   }
