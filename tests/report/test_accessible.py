@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.browser
 
 Open = Callable[..., Any]
-VIEWS = ("overview", "gallery", "confusions", "curves", "inside", "pipeline", "classes", "map", "record")
+VIEWS = ("overview", "gallery", "confusions", "versus", "curves", "inside", "pipeline", "classes", "map", "record")
 
 # WCAG 2.2, 1.4.3: text against what lies behind it, opacity of all ancestors counted; large text needs 3, not 4.5.
 FAINT_TEXT = """() => {

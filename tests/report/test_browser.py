@@ -18,7 +18,7 @@ from snellen.report.page import Page
 pytestmark = pytest.mark.browser
 
 EVIL = '<img src=x onerror="document.title=1">'
-VIEWS = ("overview", "gallery", "confusions", "curves", "inside", "pipeline", "classes", "map", "record")
+VIEWS = ("overview", "gallery", "confusions", "versus", "curves", "inside", "pipeline", "classes", "map", "record")
 
 
 def turn_to(tab: Any, address: str) -> None:

@@ -88,7 +88,7 @@ def test_a_chosen_picture_is_answered_and_explained(
     assert tab.locator(".tried .layer").count() == 3
     assert tab.locator(".tried .cams figure").count() == 6
     assert tab.locator(".tried .near figure").count() == 15
-    assert "PNG, 96×32 pixels" in tab.locator(".original figcaption").inner_text()
+    assert "PNG, 96×32 pixels" in tab.locator(".upload figcaption").inner_text()
     assert (
         tab.evaluate("getComputedStyle(document.querySelector('.network-sees canvas')).imageRendering") == "pixelated"
     )

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
 
-_TYPES = ("u1", "u2", "u4", "i4", "f4")
+_TYPES = ("u1", "u2", "u4", "u8", "i4", "f4")
 _STEPS = 65_535
 _LONGEST_SIDE = 16_383  # pixels; WebP can hold no more
 _SHEET_PIXELS = 4096 * 4096  # more is not decoded by every phone
@@ -33,7 +33,7 @@ def packed(values: NDArray[Any], kind: str) -> dict[str, str]:
 
     Args:
         values: of any shape; the page knows the shape from what it is.
-        kind: "u1", "u2", "u4", "i4" or "f4".
+        kind: "u1", "u2", "u4", "u8", "i4" or "f4".
     """
     assert kind in _TYPES, f"the page has no {kind}"
     if kind[0] in "ui":
@@ -119,7 +119,8 @@ def make_sprite(images: NDArray[np.uint8], *, most: int | None = None, lossless:
     per = max(1, min(len(images), _SHEET_PIXELS // (height * width)))
     columns = max(1, math.ceil(math.sqrt(per * height / max(width, 1))))
     lossless = max(height, width) < _PHOTOGRAPH if lossless is None else lossless
-    webp = features.check("webp") and max(columns * width, math.ceil(per / columns) * height) <= _LONGEST_SIDE
+    fits = max(columns * width, math.ceil(per / columns) * height) <= _LONGEST_SIDE
+    webp = bool(features.check("webp")) and fits
     sheets = [
         _file(_sheet(images[start : start + per], columns, (height, width)), webp, lossless)
         for start in range(0, max(1, len(images)), per)

@@ -27,7 +27,7 @@ from snellen.report.bundle import bundle_html
 from snellen.report.encoding import Sprite
 from snellen.report.layer_views import InspectedModel, LayerViews, chosen_pictures, layer_views
 from snellen.report.pipeline import trace_some
-from snellen.report.predictions import geometry_json, predictions_json
+from snellen.report.predictions import geometry_json, predictions_json, versus_json
 from snellen.report.record import record_json
 from snellen.report.shown import Shown, answered, shown_split
 from snellen.runs.atomic import write_text
@@ -112,7 +112,7 @@ def build_page(runs: Sequence[Run], options: Options, images: Sequence[RunImages
         options.say(f"{name}: {len(shown.rows):,} pictures")
         sprites[name] = shown.sprite()
         about = {str(number): predictions_json(predictions, shown.rows) for number, predictions in by_run.items()}
-        splits[name] = {**shown.to_json(), "runs": about}
+        splits[name] = {**shown.to_json(), "runs": about, "versus": versus_json(by_run)}
         for number, predictions in by_run.items() if options.layer_views else ():
             # One run is looked at closely, on val where there is one: more would not fit into the file.
             learned = learned_pictures(images[0].train) if views is None and number == 0 else None
@@ -133,6 +133,7 @@ def build_page(runs: Sequence[Run], options: Options, images: Sequence[RunImages
             "source": redact_paths(images[0].dataset.source),
             "classes": list(info["class_names"]),
             "fit": PictureForm.of_run(info).fit,
+            "has_test": info["test"] is not None,
         },
         "runs": [record_json(run, ledger) for run, ledger in zip(runs, ledgers, strict=True)],
         "splits": splits,
@@ -163,7 +164,7 @@ def learned_pictures(train: LabeledImages) -> LabeledImages:
 
 def computes_in_bf16(run: Run, model: Classifier) -> bool:
     """Whether to look inside in bf16: the run was trained so, on the kind of device that is here."""
-    return run.info["precision"] == "bf16" and run.info["device"] == next(model.parameters()).device.type
+    return bool(run.info["precision"] == "bf16" and run.info["device"] == next(model.parameters()).device.type)
 
 
 def _inside(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snellen.inspect.feature_space import METHODS, Method, embed, principal_components
-from snellen.metrics.calibration import calibration
-from snellen.metrics.confidence import confidence_groups
+from snellen.metrics.calibration import calibration, confidences, fit_temperature
+from snellen.metrics.compare import compare
+from snellen.metrics.confidence import confidence_groups, risk_coverage
 from snellen.metrics.confusion import confusion_matrix, worst_pairs
 from snellen.metrics.feature_geometry import feature_geometry, unit_rows
 from snellen.metrics.label_issues import label_issues
@@ -21,6 +23,7 @@ from snellen.serialize import to_json
 
 _TOP = 5
 _PAIRS = 40
+_POINTS = 101  # of a curve
 
 
 def chosen_rows(answers: Sequence[Predictions], limit: int) -> NDArray[np.int64]:
@@ -63,7 +66,29 @@ def predictions_json(predictions: Predictions, rows: NDArray[np.int64]) -> dict[
             for pair in worst_pairs(matrix, names, limit=_PAIRS)
         ],
         "calibration": to_json(calibration(predictions, draws=300)),
+        "temperature": fit_temperature(predictions).temperature if predictions.split == "val" else None,
+        "coverage": _coverage_json(predictions),
         **_rows_json(predictions, rows),
+    }
+
+
+def versus_json(by_run: Mapping[int, Predictions]) -> list[dict[str, Any]]:
+    """Each two runs on the same pictures, in both directions: the second against the first."""
+    return [
+        {"first": first, "second": second, "difference": to_json(compare(by_run[first], by_run[second]))}
+        for first, second in permutations(by_run, 2)
+    ]
+
+
+def _coverage_json(predictions: Predictions) -> dict[str, list[float]]:
+    """If it answers only where it is most sure: share answered, accuracy on those, and the confidence asked for."""
+    kept = risk_coverage(predictions)
+    index = np.unique(np.linspace(0, kept.n - 1, _POINTS).round().astype(np.int64))
+    sure = np.sort(-confidences(predictions))
+    return {
+        "share": kept.coverage[index].round(5).tolist(),
+        "accuracy": (1 - kept.risk[index]).round(5).tolist(),
+        "least": (-sure[index]).round(5).tolist(),
     }
 
 

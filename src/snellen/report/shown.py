@@ -48,10 +48,11 @@ class Shown:
         return make_sprite(self.images.take(self.rows, self.images.role).images, most=self.most)
 
     def to_json(self) -> dict[str, Any]:
-        """Id, label and, where it is in a file, name of each of the M pictures."""
+        """Id, label, content's hash and, where it is in a file, name of each of the M pictures."""
         return {
             "ids": packed(self.images.ids[self.rows], "i4"),
             "labels": packed(self.images.labels[self.rows], "u2"),
+            "hashes": packed(self.images.identities[self.rows], "u8"),
             "names": [self.images.names[row] for row in self.rows] if self.images.files else None,
         }
 

@@ -66,7 +66,7 @@ def build_app(
     """The viewer as an ASGI application; `loaded` are the page's runs in its order, other limits are for tests."""
     limits = limits or Limits()
     uploads, own_page = _Uploads(limits), OwnPage(tokens, port=port)
-    live = {"max_bytes": limits.body_bytes, "max_pixels": MAX_PIXELS, "formats": UPLOADED}
+    live = {"max_bytes": limits.body_bytes, "max_pixels": MAX_PIXELS, "formats": UPLOADED, "originals": []}
     html = bundle_html(page.title, {**page.content, "live": live}, page.sprites, entry=LIVE).encode()
     policy = f"{content_policy(LIVE)}; frame-ancestors 'none'"
     headers = {"content-security-policy": policy, "content-length": str(len(html))}

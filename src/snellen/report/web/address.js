@@ -1,10 +1,10 @@
 // The address bar is the page's memory: #i=123 or #view=confusions&true=3&said=5 can be sent to somebody.
 
 const NUMBERS = ["i", "run", "group", "true", "said"];
-const WORDS = ["view", "split", "q", "layers", "pair"];
+const WORDS = ["view", "split", "q", "layers", "pair", "sort", "sure", "marked", "versus"];
 
 /** No filter at all: what a link to a picture begins with, so that it does not inherit the filter of another place. */
-export const UNFILTERED = { group: null, true: null, said: null, pair: null, q: null, layers: null };
+export const UNFILTERED = { group: null, true: null, said: null, pair: null, q: null, layers: null, sort: null, sure: null, marked: null, versus: null };
 
 /** What the address asks for; a missing entry is null. A picture without a view means the gallery. */
 export function readAddress() {

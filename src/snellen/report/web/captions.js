@@ -29,14 +29,19 @@ function judged(run) {
   return run.rows.filter((row) => row["val/accuracy"] != null);
 }
 
+/** The row whose weights were kept: the best on val, the first of equals; the last where the run does not say. */
+export function keptRow(run) {
+  const rows = judged(run);
+  return rows.find((row) => row.epoch === run.best_epoch) ?? rows.at(-1) ?? null;
+}
+
 function onRun(run, page) {
   const rows = judged(run);
   if (!rows.length) return `${run.name}: nothing was held out, so there is no val curve.`;
-  const [first, last] = [rows[0], rows.at(-1)];
-  const best = rows.reduce((most, row) => (row["val/accuracy"] > most["val/accuracy"] ? row : most));
-  const parts = [`${run.name}: val ${percent(last["val/accuracy"])} after ${plural(Number(last.epoch.toFixed(2)), "epoch")}`];
-  if (best !== last) parts.push(`best ${percent(best["val/accuracy"])} at epoch ${best.epoch}, whose weights were kept`);
-  const gap = last["train/accuracy"] == null ? null : last["train/accuracy"] - last["val/accuracy"];
+  const [kept, last] = [keptRow(run), rows.at(-1)];
+  const parts = [`${run.name}: val ${percent(kept["val/accuracy"])} with the weights that were kept, of epoch ${short(kept.epoch)} of ${short(last.epoch)}`];
+  if (kept !== last) parts.push(`${percent(last["val/accuracy"])} at the end`);
+  const gap = kept["train/accuracy"] == null ? null : kept["train/accuracy"] - kept["val/accuracy"];
   if (gap != null) {
     parts.push(
       gap > OVERFIT
@@ -44,7 +49,7 @@ function onRun(run, page) {
         : `train is ${Math.abs(100 * gap).toFixed(1)} points ${gap < 0 ? "below" : "above"} val, within the five that are taken as a warning`,
     );
   }
-  const trend = slope(rows);
+  const trend = slope(rows, page.splits.val?.runs[run.number]?.n);
   if (trend) parts.push(trend);
   const rising = lossRises(rows);
   if (rising) parts.push(rising);
@@ -52,22 +57,23 @@ function onRun(run, page) {
   if (run.loss_floor > 0 && end != null) parts.push(`its smoothed loss ended ${(end - run.loss_floor).toFixed(2)} above the floor of ${run.loss_floor.toFixed(2)} that label smoothing sets`);
   const ece = page.splits.val?.runs[run.number]?.calibration?.ece;
   if (ece != null) parts.push(`ECE ${percent(ece)}`);
-  return `${parts.join("; ")}.${rows.length === 1 && first === last ? " One point is no curve yet." : ""}`;
+  return `${parts.join("; ")}.${rows.length === 1 ? " One point is no curve yet." : ""}`;
 }
 
-/** Whether val was still rising over the last fifth of the training. */
-function slope(rows) {
+function short(epoch) {
+  return Number(epoch.toFixed(2));
+}
+
+/** Whether val was still rising over the last fifth of the training, by more than chance does on so many pictures. */
+function slope(rows, pictures) {
   if (rows.length < 2) return null;
-  if (rows.length < 5) {
-    const [before, end] = rows.slice(-2);
-    const points = 100 * (end["val/accuracy"] - before["val/accuracy"]);
-    return `val ${points < 0 ? "fell" : "rose"} by ${Math.abs(points).toFixed(1)} points between the last two looks`;
-  }
-  const tail = rows.slice(-Math.max(3, Math.ceil(rows.length / 5)));
-  const per = (tail.at(-1)["val/accuracy"] - tail[0]["val/accuracy"]) / (tail.at(-1).epoch - tail[0].epoch);
-  if (per > 0.002) return `still rising by ${(100 * per).toFixed(1)} points an epoch at the end`;
-  if (per < -0.002) return `falling by ${(-100 * per).toFixed(1)} points an epoch at the end`;
-  return "flat at the end";
+  const tail = rows.length < 5 ? rows.slice(-2) : rows.slice(-Math.max(3, Math.ceil(rows.length / 5)));
+  const [from, to] = [tail[0]["val/accuracy"], tail.at(-1)["val/accuracy"]];
+  const points = Math.abs(100 * (to - from)).toFixed(1);
+  const over = rows.length < 5 ? "between the last two looks" : `over the last ${short(tail.at(-1).epoch - tail[0].epoch)} epochs`;
+  const noise = pictures ? 2 * Math.sqrt((to * (1 - to)) / pictures) : 0; // two standard errors
+  if (Math.abs(to - from) <= noise) return `val moved by ${points} points ${over}, no more than chance does on ${plural(pictures, "picture")}`;
+  return `val ${to < from ? "fell" : "rose"} by ${points} points ${over}`;
 }
 
 function lossRises(rows) {
@@ -79,17 +85,18 @@ function lossRises(rows) {
 }
 
 function onSeeds(runs) {
-  const values = runs.map((run) => judged(run).at(-1)?.["val/accuracy"]).filter((value) => value != null);
+  const values = runs.map((run) => keptRow(run)?.["val/accuracy"]).filter((value) => value != null);
   if (values.length < 2) return `${plural(runs.length, "seed")} of ${runs[0].recipe.name}.`;
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   return `${plural(values.length, "seed")} of ${runs[0].recipe.name}: val ${percent(mean)} on average, from ${percent(Math.min(...values))} to ${percent(Math.max(...values))}; the band spans them.`;
 }
 
 function against(first, other) {
-  const [a, b] = [judged(first).at(-1), judged(other).at(-1)];
+  const [a, b] = [keptRow(first), keptRow(other)];
   if (!a || !b) return null;
   const points = 100 * (b["val/accuracy"] - a["val/accuracy"]);
   const gaps = [a, b].map((row) => (row["train/accuracy"] == null ? null : 100 * (row["train/accuracy"] - row["val/accuracy"])));
   const narrowed = gaps.includes(null) ? "" : `, gap ${signed(gaps[0], 1)} → ${signed(gaps[1], 1)} points`;
-  return `${other.name} ends ${Math.abs(points).toFixed(1)} points ${points < 0 ? "below" : "above"} ${first.name} on val${narrowed}. One run each is an impression, not a comparison.`;
+  const where = points === 0 ? "is level with" : `is ${Math.abs(points).toFixed(1)} points ${points < 0 ? "below" : "above"}`;
+  return `${other.name} ${where} ${first.name} on val, the kept weights of each${narrowed}. Picture by picture: “Two runs”.`;
 }

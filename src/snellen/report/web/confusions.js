@@ -38,8 +38,9 @@ export function confusions(context) {
     element,
     update(state) {
       const [worst] = answers.pairs;
-      const label = state.true ?? worst?.first;
-      const said = state.said ?? worst?.second;
+      const forth = !worst || worst.first_as_second >= worst.second_as_first;
+      const label = state.true ?? (forth ? worst?.first : worst?.second);
+      const said = state.said ?? (forth ? worst?.second : worst?.first);
       const exists = label < answers.classes.length && said < answers.classes.length;
       table.select(exists ? label : null, exists ? said : null);
       replace(evidence, exists ? cell(answers, label, said, go) : h("p", { class: "empty" }, "No mistakes to show."));

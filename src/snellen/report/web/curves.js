@@ -2,7 +2,7 @@
 
 import { COLOURS, distinct, frame, path, responsive, ticks } from "./chart.js";
 import { h, replace, svg } from "./dom.js";
-import { captionsOn, seedGroups } from "./captions.js";
+import { captionsOn, keptRow, seedGroups } from "./captions.js";
 import { percent, signed } from "./words.js";
 
 const MEASURES = {
@@ -37,12 +37,14 @@ export function curves({ page }) {
     draw();
   };
   const draw = () => {
+    const focused = document.activeElement?.dataset.run; // the table is made anew: its checkbox gets the focus back
     tabs.forEach((tab, n) => tab.setAttribute("aria-pressed", Object.keys(MEASURES)[n] === measure));
     at.textContent = `epoch ${epoch} of ${Math.ceil(last)}`;
     slider.setAttribute("aria-valuetext", at.textContent);
     replace(legend, key(measure));
     plot.redraw();
-    replace(readout, table(runs, groups, epoch, hidden, (number) => (hidden.has(number) ? hidden.delete(number) : hidden.add(number), draw())));
+    replace(readout, table(runs, epoch, hidden, (number) => (hidden.has(number) ? hidden.delete(number) : hidden.add(number), draw())));
+    if (focused) readout.querySelector(`[data-run="${focused}"]`)?.focus();
   };
 
   const element = h(
@@ -63,15 +65,14 @@ export function curves({ page }) {
 /** What solid and dashed mean under a measure. */
 function key(measure) {
   const entry = (kind, text) => h("span", { class: "legend-entry" }, h("span", { class: kind, "aria-hidden": "true" }), text);
-  if (measure === "gap") return entry("dashed", "train accuracy minus val accuracy");
+  if (measure === "gap") return [entry("dashed", "train accuracy minus val accuracy"), entry("kept-key", "whose weights were kept")];
   if (measure === "trained") return [entry("solid", "train, as the optimizer saw it"), entry("floor-key", "as low as smoothed labels let it go")];
-  return [entry("solid", "train, without augmentation"), entry("dashed", "val")];
+  return [entry("solid", "train, without augmentation"), entry("dashed", "val"), entry("kept-key", "whose weights were kept")];
 }
 
-/** One colour for each recipe; where all runs are seeds of one recipe, one for each run. */
-function colourOf(number, groups) {
-  const at = groups.length > 1 ? groups.findIndex((group) => group.members.includes(number)) : number;
-  return COLOURS[at % COLOURS.length];
+/** One colour for each run: two seeds of one recipe are two lines, and their band says that they belong together. */
+function colourOf(number) {
+  return COLOURS[number % COLOURS.length];
 }
 
 /** A run's line in words: where it begins and where it ends. */
@@ -119,19 +120,26 @@ function drawing(runs, groups, measure, name, epoch, last, width) {
   content.append(svg("line", { class: "cursor", x1: toX(epoch), x2: toX(epoch), y1: inner.top, y2: inner.bottom }));
   for (const group of groups) {
     const d = band(group, runs, measure, name, toX, toY);
-    if (d) content.append(svg("path", { class: "band", d, style: { "--colour": groups.length > 1 ? colourOf(group.members[0], groups) : "var(--soft)" } }));
+    if (d) content.append(svg("path", { class: "band", d, style: { "--colour": groups.length > 1 ? colourOf(group.members[0]) : "var(--soft)" } }));
   }
   runs.forEach((run, n) => {
-    const style = { "--colour": colourOf(run.number, groups) };
+    const style = { "--colour": colourOf(run.number) };
     for (const part of ["train", "val"]) {
       const line = points[n].filter((point) => point[part] != null);
       if (!line.length) continue;
       content.append(svg("path", { class: `line ${part}`, style, d: path(line.map((point) => [toX(point.epoch), toY(point[part])])) }));
+      const kept = keptRow(run);
+      if (part === "val" && kept) content.append(svg("path", { class: "kept", style, d: star(toX(kept.epoch), toY(valuesOf(kept, measure, name).val)) }, svg("title", {}, `${run.name}: the weights of epoch ${kept.epoch} were kept`)));
       const here = line.findLast((point) => point.epoch <= epoch + 1e-9) ?? (line.length === 1 ? line[0] : null);
       if (here) content.append(svg("circle", { class: `bead ${part}`, style, cx: toX(here.epoch), cy: toY(here[part]), r: 4.5 }, svg("title", {}, `${run.name}, ${part}: ${measure.text(here[part])}`)));
     }
   });
   return element;
+}
+
+/** A diamond round a point: where the weights come from. */
+function star(x, y) {
+  return `M${x} ${y - 9}L${x + 9} ${y}L${x} ${y + 9}L${x - 9} ${y}Z`;
 }
 
 /** The area between the lowest and the highest val value of several seeds of one recipe. */
@@ -152,7 +160,7 @@ function band(group, runs, measure, name, toX, toY) {
   return `${path([...upper, ...lower])}Z`;
 }
 
-function table(runs, groups, epoch, hidden, toggle) {
+function table(runs, epoch, hidden, toggle) {
   return h(
     "table",
     { class: "figures" },
@@ -176,7 +184,7 @@ function table(runs, groups, epoch, hidden, toggle) {
           h(
             "th",
             { scope: "row" },
-            h("label", { class: "run-key" }, h("input", { type: "checkbox", checked: !hidden.has(run.number), onchange: () => toggle(run.number) }), h("span", { class: "swatch", "aria-hidden": "true", style: { "--colour": colourOf(run.number, groups) } }), run.name),
+            h("label", { class: "run-key" }, h("input", { type: "checkbox", "data-run": run.number, checked: !hidden.has(run.number), onchange: () => toggle(run.number) }), h("span", { class: "swatch", "aria-hidden": "true", style: { "--colour": colourOf(run.number) } }), run.name),
           ),
           figures.map((text) => h("td", { class: "number" }, text)),
         );

@@ -1,15 +1,20 @@
 // The gallery (the line-up): one picture after another, what was said of it, and how sure.
 
 import { UNFILTERED } from "./address.js";
-import { filterRows, readPair } from "./data.js";
+import { answersCsv, save } from "./csv.js";
+import { filterRows, readPair, readRange, SORTS, sortOf } from "./data.js";
 import { h, replace, unseen } from "./dom.js";
 import { filters } from "./filters.js";
 import { pictureGrid } from "./grid.js";
 import { LAYERS, spotlight } from "./heatmaps.js";
-import { picture } from "./pictures.js";
+import { markButtons, markOfKey, markTray, signOf } from "./marking.js";
+import { KINDS } from "./marks.js";
+import { enlargeable } from "./original.js";
+import { OUTCOMES, readVersus } from "./versus.js";
 import { asideOn, count, noteOn, percent, plural } from "./words.js";
 
-export function gallery({ answers, go, layerViews }) {
+export function gallery(context) {
+  const { answers, go, layerViews, marks } = context;
   const { classes } = answers;
   let state = {};
   let rows = [];
@@ -19,17 +24,34 @@ export function gallery({ answers, go, layerViews }) {
     label: "Pictures that fit the filter",
     answers,
     onPick: (row) => go({ i: answers.ids[row] }),
-    describe: (row) => sentence(answers, row),
+    describe: (row) => sentence(answers, row, marks.of(answers, row)),
+    signOf: (row) => signOf(marks.of(answers, row)),
   });
-  const controls = filters(answers, layerViews, (changes) => go({ ...changes, i: null }));
+  const controls = filters(answers, layerViews, (changes, options) => go({ ...changes, i: null }, options));
   const found = h("p", { class: "found", role: "status" });
-  const suspect = h("article", { class: "suspect", "aria-live": "polite" });
+  const suspect = h("article", { class: "suspect" });
+  const told = unseen("");
+  told.setAttribute("aria-live", "polite"); // one sentence for each picture, not all that stands beside it
+  const tray = markTray({ marks, go, state: () => state });
   const element = h(
     "section",
     { class: "gallery" },
-    h("h2", { class: "unseen" }, "Gallery, the line-up"),
+    h("h2", {}, "Gallery", h("span", { class: "soft" }, " the line-up: every picture, what its label says and what the network says")),
     controls.element,
-    h("div", { class: "gallery-columns" }, h("div", { class: "gallery-grid" }, found, grid.element), suspect),
+    h(
+      "div",
+      { class: "gallery-columns" },
+      h(
+        "div",
+        { class: "gallery-grid" },
+        found,
+        grid.element,
+        tray.element,
+        h("button", { type: "button", class: "link", onclick: () => save(`answers-${answers.split}.csv`, answersCsv(answers)) }, "Save all answers as a table (.csv)"),
+      ),
+      suspect,
+    ),
+    told,
   );
 
   const show = (row) => {
@@ -39,11 +61,22 @@ export function gallery({ answers, go, layerViews }) {
       replace(suspect, h("p", { class: "empty" }, "No picture fits. Loosen the filter, or clear the search."));
       return;
     }
+    replace(told, sentence(answers, row, marks.of(answers, row)));
     const step = (by) => () => move(by);
-    replace(
-      suspect,
-      portrait(answers, row, step, rows.indexOf(row), rows.length),
-      h("div", { class: "testimony" }, verdict(answers, row), bars(answers, row), notes(answers, row), looks(answers, row, layerViews, go)),
+    keepFocus(suspect, () =>
+      replace(
+        suspect,
+        h("div", {}, portrait(context, row, step, rows.indexOf(row), rows.length), markButtons(context, row, (kind, right) => marks.set(answers, row, kind, right))),
+        h(
+          "div",
+          { class: "testimony" },
+          verdict(answers, row),
+          otherRuns(context, row),
+          bars(answers, row),
+          notes(answers, row),
+          looks(answers, row, layerViews, go),
+        ),
+      ),
     );
   };
 
@@ -51,17 +84,27 @@ export function gallery({ answers, go, layerViews }) {
     const row = grid.step(by);
     if (row != null && row !== current) go({ i: answers.ids[row] }, { quiet: true });
   };
+  marks.listen(() => {
+    tray.update();
+    if (!element.isConnected) return;
+    grid.refresh();
+    if (current != null) show(current);
+  });
 
   return {
     element,
+    /** The id of the picture shown, which stays when the run changes. */
+    shown: () => (current == null ? null : answers.ids[current]),
     update(next) {
       const wanted = filterRows(answers, {
         group: next.group,
         label: next.true,
         said: next.said,
         pair: readPair(next.pair, classes),
+        sure: readRange(next.sure),
         query: next.q,
-        among: next.layers ? layerViews.rows : null,
+        among: amongOf(context, next),
+        sort: sortOf(next),
       });
       const changed = wanted.length !== rows.length || wanted.some((row, at) => row !== rows[at]);
       state = next;
@@ -70,9 +113,10 @@ export function gallery({ answers, go, layerViews }) {
         grid.show(rows);
       }
       controls.update(state);
+      tray.update();
       const asked = answers.rowOf.get(state.i);
       const unknown = state.i != null && asked == null;
-      replace(found, unknown ? `Picture ${state.i} is not in this page. ` : "", `${plural(rows.length, `${answers.split} picture`)}, ${orderOf(answers, state)}`);
+      replace(found, unknown ? `Picture ${state.i} is not in this page. ` : "", `${plural(rows.length, `${answers.split} picture`)}, ${orderOf(answers, state)}${against(context, state)}`);
       show(asked ?? (rows.includes(current) ? current : (rows[0] ?? null)));
     },
     key(event) {
@@ -86,27 +130,97 @@ export function gallery({ answers, go, layerViews }) {
         controls.search.select();
         return true;
       }
-      return false;
+      const mark = current == null ? null : markOfKey(answers, current, event.key);
+      if (!mark) return false;
+      marks.set(answers, current, mark.kind, mark.right);
+      move(1);
+      return true;
     },
   };
 }
 
+/** Whether a row may be shown at all: with layer views, marked, or one on which two runs differ; null where nothing is asked. */
+function amongOf(context, { layers, marked, versus }) {
+  const { answers, layerViews, marks } = context;
+  const tests = [];
+  if (layers) tests.push((row) => layerViews?.rows.has(row) ?? false);
+  if (marked) tests.push((row) => (KINDS.includes(marked) ? marks.of(answers, row)?.kind === marked : marks.of(answers, row) !== null));
+  const compared = readVersus(versus, context.runs);
+  if (compared) {
+    const before = context.answersOf(compared.run);
+    tests.push((row) => OUTCOMES[compared.outcome].test(before, answers, row));
+  }
+  return tests.length ? (row) => tests.every((test) => test(row)) : null;
+}
+
+/** What the filter by two runs says. */
+function against({ page, runs, answers }, { versus }) {
+  const compared = readVersus(versus, runs);
+  if (!compared) return "";
+  const before = page.runs[compared.run].name;
+  return { fixed: `: wrong in ${before}, right in ${answers.run.name}`, broken: `: right in ${before}, wrong in ${answers.run.name}`, both: `: wrong in ${before} and in ${answers.run.name}` }[compared.outcome];
+}
+
+/** What the other runs of the page say of the same picture. */
+function otherRuns({ runs, run, page, answersOf }, row) {
+  const others = runs.filter((number) => number !== run).slice(0, 5);
+  if (!others.length) return null;
+  return h(
+    "ul",
+    { class: "other-runs" },
+    others.map((number) => {
+      const other = answersOf(number);
+      const right = other.right(row);
+      return h("li", { class: right ? "right" : "wrong" }, h("span", { class: "small" }, `${page.runs[number].name}: `), `${right ? "✓" : "✗"} ${other.classes[other.top(row, 0)]}, ${percent(other.confidence(row), 0)}`);
+    }),
+  );
+}
+
+/** Draw anew, and give the focus back to the control of the same name: else it would fall to the page. */
+function keepFocus(place, redraw) {
+  const focused = place.contains(document.activeElement) ? document.activeElement : null;
+  const name = focused && (focused.getAttribute("aria-label") ?? focused.textContent);
+  redraw();
+  if (focused) [...place.querySelectorAll("button, select")].find((each) => (each.getAttribute("aria-label") ?? each.textContent) === name)?.focus();
+}
+
 /** One picture in one sentence. */
-function sentence(answers, row) {
+function sentence(answers, row, mark = null) {
   const [label, said] = [answers.classes[answers.labels[row]], answers.classes[answers.top(row, 0)]];
   const sure = percent(answers.confidence(row), 0);
-  return answers.right(row) ? `${label}, recognised, ${sure}` : `${label}, taken for ${said}, ${sure}`;
+  const marked = mark ? `; marked ${mark.kind}${mark.kind === "wrong" ? `: ${mark.new}` : ""}` : "";
+  return `${answers.right(row) ? `${label}, recognised, ${sure}` : `${label}, taken for ${said}, ${sure}`}${marked}`;
 }
 
 function orderOf(answers, state) {
-  return state.group == null ? "the most telling mistakes first" : answers.groups[state.group].order;
+  const sort = sortOf(state);
+  return sort === "telling" && state.group != null ? answers.groups[state.group].order : SORTS[sort].order;
 }
 
-function portrait(answers, row, step, at, of) {
+/** The picture's name, which one click copies. */
+function nameOf(answers, row) {
+  const name = answers.name(row);
+  if (!answers.named) return null;
+  const button = h("button", { type: "button", class: "file-name", title: "Copy the name" }, h("code", {}, name));
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(name);
+      button.dataset.told = "copied";
+    } catch {
+      getSelection().selectAllChildren(button); // a page opened from a disk may not write the clipboard
+      button.dataset.told = "selected";
+    }
+  });
+  return button;
+}
+
+function portrait(context, row, step, at, of) {
+  const { answers } = context;
   return h(
     "figure",
     { class: "portrait" },
-    picture(answers.sprite, row, sentence(answers, row), "large"),
+    enlargeable(context, row, sentence(answers, row)),
+    nameOf(answers, row),
     h(
       "figcaption",
       {},

@@ -11,9 +11,10 @@ const SPARE_ROWS = 3;
  * @param options.answers whose pictures
  * @param options.onPick called with a row when a picture is clicked
  * @param options.describe row -> what a screen reader says
- * @returns {element, show(rows), select(row), step(by) -> row or null, columns()}
+ * @param options.signOf row -> one character in the corner of its picture, or none
+ * @returns {element, show(rows), select(row), refresh(), step(by) -> row or null, columns()}
  */
-export function pictureGrid({ label, answers, onPick, describe }) {
+export function pictureGrid({ label, answers, onPick, describe, signOf = () => "" }) {
   const board = h("div", { class: "grid-sheet", role: "presentation" });
   const element = h("div", { class: "grid", role: "listbox", tabindex: "0", "aria-label": label }, board);
   let rows = [];
@@ -56,6 +57,11 @@ export function pictureGrid({ label, answers, onPick, describe }) {
     else element.removeAttribute("aria-activedescendant");
   };
 
+  const dress = (node, row) => {
+    node.setAttribute("aria-label", describe(row));
+    node.dataset.sign = signOf(row);
+  };
+
   // A tile that left the view is used again.
   const tile = (row, at) => {
     const node = spare.pop() ?? h("div", { role: "option" });
@@ -63,7 +69,7 @@ export function pictureGrid({ label, answers, onPick, describe }) {
     node.className = answers.right(row) ? "tile" : "tile is-wrong";
     node.id = `tile-${row}`;
     node.dataset.row = row;
-    node.setAttribute("aria-label", describe(row));
+    dress(node, row);
     node.setAttribute("aria-setsize", rows.length);
     node.setAttribute("aria-posinset", at + 1);
     node.setAttribute("aria-selected", row === selected);
@@ -111,6 +117,10 @@ export function pictureGrid({ label, answers, onPick, describe }) {
         else if (top + pitch > element.scrollTop + element.clientHeight) element.scrollTop = top + pitch - element.clientHeight;
       }
       render();
+    },
+    /** What `describe` and `signOf` say has changed. */
+    refresh() {
+      for (const [row, node] of drawn) dress(node, row);
     },
     step(by) {
       const at = rows.indexOf(selected);

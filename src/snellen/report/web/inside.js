@@ -8,12 +8,6 @@ import { count, percent, plural } from "./words.js";
 
 const SMALL = 10; // pixels; patches up to this side can be seen at half the size
 
-const STORY = {
-  early: "Usually edges and colours.",
-  middle: "Usually textures and parts.",
-  late: "Usually large parts or whole things: what the last layer decides by.",
-};
-
 /** What the page knows about the insides of this run on this split, by row; null where it knows nothing. */
 export function layerViewsOf(page, split, run) {
   const { layer_views: found } = page;
@@ -154,7 +148,6 @@ function filtersCard(layer, classes) {
     "section",
     { class: "card" },
     h("h3", {}, LAYERS[layer.key], h("span", { class: "soft" }, ` ${layer.path}: ${layer.units.length} of ${plural(layer.channels, "channel")}, patches of ${layer.side}×${layer.side} pixels`)),
-    h("p", { class: "soft" }, STORY[layer.key]),
     h(
       "div",
       { class: layer.side > SMALL ? "units" : "units small" },

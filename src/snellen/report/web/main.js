@@ -8,6 +8,8 @@ import { gallery } from "./gallery.js";
 import { overview } from "./overview.js";
 import { confusions } from "./confusions.js";
 import { curves } from "./curves.js";
+import { versus } from "./versus.js";
+import { openMarks } from "./marks.js";
 import { inside, layerViewsOf } from "./inside.js";
 import { perClass } from "./perclass.js";
 import { featureMap } from "./featuremap.js";
@@ -22,6 +24,7 @@ const VIEWS = [
   { name: "overview", title: "Overview", make: overview },
   { name: "gallery", title: "Gallery", make: gallery },
   { name: "confusions", title: "Confusions", make: confusions },
+  { name: "versus", title: "Two runs", make: versus, when: (context) => context.runs.length > 1 },
   { name: "curves", title: "Curves", make: curves },
   { name: "inside", title: "Inside", make: inside, when: (context) => context.layerViews !== null },
   { name: "pipeline", title: "Pipeline", make: pipeline, when: (context) => tracesOf(context) !== null },
@@ -30,14 +33,15 @@ const VIEWS = [
   { name: "record", title: "Record", make: record },
 ];
 
-/** Draw the page. `live`: views that only a server can answer; `colophon`: what the page does with what it is given. */
-export function start({ live = [], colophon }) {
+/** Draw the page. `live`: views that only a server can answer; `original(split, id)`: where it has pictures as they lie on the disk; `colophon`: what the page does with what it is given. */
+export function start({ live = [], original = null, colophon }) {
   const [first, ...others] = VIEWS;
   const views = [first, ...live, ...others];
   const page = readPage();
   describeSheets(page.sprites);
   document.title = `${page.runs[0].name} · Snellen`;
   const content = document.getElementById("content");
+  const marks = openMarks(page.runs[0]);
   let state = readAddress();
   let scene = null;
 
@@ -54,17 +58,22 @@ export function start({ live = [], colophon }) {
     const before = state.view;
     state = readAddress();
     const { split, run } = existing(page, state);
-    if (!scene || scene.split !== split || scene.run !== run) scene = stage(page, views, split, run, go);
+    if (!scene || scene.split !== split || scene.run !== run) scene = stage(page, views, split, run, { go, marks, original });
     const view = scene.views.find((each) => each.name === (state.view ?? "overview")) ?? scene.views[0];
     view.made ??= view.make(scene.context);
     if (content.firstChild !== view.made.element) replace(content, view.made.element);
-    masthead(page, scene, view, go);
+    keepPlace(() => masthead(page, scene, view, go));
     view.made.update(state);
     scene.current = view;
-    if (before !== state.view) window.scrollTo(0, 0);
+    if (before !== state.view) {
+      window.scrollTo(0, 0);
+      // Whoever came by a link inside a view that is gone reads on at the top of the new one.
+      if (document.activeElement === document.body && document.documentElement.dataset.ready) content.focus({ preventScroll: true });
+    }
     document.documentElement.dataset.shown = location.hash; // drawn: what waits for the page can wait for this
   };
 
+  document.querySelector(".skip").addEventListener("click", () => content.focus());
   addEventListener("hashchange", arrive);
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, select, textarea, .keeps-keys")) return;
@@ -75,6 +84,15 @@ export function start({ live = [], colophon }) {
   document.documentElement.dataset.ready = "yes";
 }
 
+/** Draw the masthead anew, and give the focus back to the link or choice that had it. */
+function keepPlace(redraw) {
+  const head = document.getElementById("masthead");
+  const focused = head.contains(document.activeElement) ? document.activeElement : null;
+  const name = focused && (focused.getAttribute("aria-label") ?? focused.textContent);
+  redraw();
+  if (focused) [...head.querySelectorAll("a, select, button")].find((each) => (each.getAttribute("aria-label") ?? each.textContent) === name)?.focus();
+}
+
 /** The split and run asked for, or the first there are. */
 function existing(page, state) {
   const split = page.splits[state.split] ? state.split : Object.keys(page.splits)[0];
@@ -82,9 +100,13 @@ function existing(page, state) {
   return { split, run: runs.includes(String(state.run)) ? String(state.run) : runs[0] };
 }
 
-function stage(page, views, split, run, go) {
-  const answers = openAnswers(page, split, run);
-  const context = { page, answers, go, layerViews: layerViewsOf(page, split, run) };
+function stage(page, views, split, run, given) {
+  const opened = new Map();
+  const answersOf = (number) => {
+    if (!opened.has(number)) opened.set(number, openAnswers(page, split, number));
+    return opened.get(number);
+  };
+  const context = { page, answers: answersOf(run), answersOf, run, runs: Object.keys(page.splits[split].runs), ...given, layerViews: layerViewsOf(page, split, run) };
   return { split, run, context, views: views.filter((view) => view.when?.(context) ?? true).map((view) => ({ ...view })) };
 }
 
@@ -105,12 +127,12 @@ function masthead(page, scene, current, go) {
     h(
       "div",
       { class: "brand" },
-      h("a", { class: "mark", href: "#", "aria-label": "Snellen: overview" }, optotype(), h("span", {}, "Snellen")),
+      h("h1", {}, h("a", { class: "mark", href: "#", "aria-label": "Snellen: overview" }, optotype(), h("span", {}, "Snellen"))),
       h(
         "div",
         { class: "about" },
-        choice("Run", scene.run, runs, (value) => go({ run: Number(value), i: null })) ?? h("span", { class: "run-name" }, answers.run.name),
-        h("span", { class: "split" }, page.data.name, " ", choice("Split", scene.split, splits, (value) => go({ split: value, i: null })) ?? scene.split),
+        choice("Run", scene.run, runs, (value) => go({ run: Number(value), i: current.made.shown?.() ?? null, versus: null })) ?? h("span", { class: "run-name" }, answers.run.name),
+        h("span", { class: "split" }, page.data.name, " ", choice("Split", scene.split, splits, (value) => go({ split: value, i: null, versus: null })) ?? scene.split),
         h("span", { class: "accuracy" }, percent(answers.card.plain.accuracy.value)),
       ),
       themeButton(),

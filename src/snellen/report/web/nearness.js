@@ -5,6 +5,7 @@ import { h, svg, unseen } from "./dom.js";
 import { chance, count, percent, signed } from "./words.js";
 
 const DEEP = 0.83; // from here on the other ink is the one that can be read; the colours are chosen so that both themes agree
+const ENOUGH = 6; // classes; of fewer a rank correlation says nothing
 const NAMED = 4;
 const REACH = 130; // pixels, about the longest name
 const LINE = 16; // pixels between two names
@@ -21,14 +22,16 @@ export function nearness(answers, shown) {
       if (all && cosine != null) pairs.push({ a, b, cosine, rate: (matrix[a][b] + matrix[b][a]) / all });
     }
   }
-  const said = finding(geometry, pairs, classes);
+  const mistaken = pairs.some((pair) => pair.rate > 0);
+  const told = classes.length >= ENOUGH && mistaken;
+  const said = told ? finding(geometry, pairs, classes) : mistaken ? `With ${classes.length} classes there are too few pairs to say whether close ones are mixed up.` : "No two classes were mixed up here.";
   return h(
     "aside",
     { class: "card nearness" },
     h("h3", {}, "Neighbours in feature space"),
     h("p", {}, said),
     closeness(geometry.cosine, classes, shown),
-    pairs.length ? responsive((width) => scatter(pairs, classes, said, width), "small-chart").element : null,
+    told ? responsive((width) => scatter(pairs, classes, said, width), "small-chart").element : null,
     h("p", { class: "soft" }, `Cosine of the class centroids, seen from their common mean, in the ${count(geometry.dimensions)} features before the last layer.`),
   );
 }

@@ -27,6 +27,7 @@ export function overview({ page, answers, go, layerViews }) {
         h("p", { class: "soft" }, `${rate(card.plain.accuracy, 1)}, one view per picture.`),
         card.with_tta ? h("p", { class: "soft" }, ttaSentence(card)) : null,
         h("p", { class: "soft" }, splitSentence(page, answers)),
+        warnings(answers, go),
       ),
     ),
     h(
@@ -53,15 +54,39 @@ function ttaSentence(card) {
   return `With test-time augmentation (${card.tta}): ${percent(card.with_tta.accuracy.value, 1)}.`;
 }
 
+/** What speaks against the number above: classes never answered, uneven recall, guards that found something. */
+function warnings(answers, go) {
+  const { card, run } = answers;
+  const { accuracy, balanced_accuracy: balanced } = card.plain;
+  const told = [];
+  if (card.never_predicted.length) told.push([h("b", {}, card.never_predicted.slice(0, 5).join(", ")), card.never_predicted.length > 5 ? ` and ${count(card.never_predicted.length - 5)} more classes` : "", card.never_predicted.length > 1 ? " are never answered." : " is never answered."]);
+  if (balanced < accuracy.low) told.push([`The classes are not found alike: on average ${percent(balanced)} of a class.`]);
+  const failed = (run.guards ?? []).filter((verdict) => verdict.passed === false);
+  const grave = failed.filter((verdict) => verdict.severity !== "note");
+  for (const verdict of grave) told.push([h("b", {}, verdict.name), ": ", verdict.evidence]);
+  const notes = failed.length - grave.length;
+  if (notes) told.push([`${plural(notes, "note")} of the guards: ${failed.filter((verdict) => verdict.severity === "note").map((verdict) => verdict.name).join(", ")}.`]);
+  if (!told.length) return null;
+  return h(
+    "section",
+    { class: "warnings", "aria-label": "What speaks against this number" },
+    h("ul", {}, told.map((line) => h("li", {}, line))),
+    h("button", { type: "button", class: "link", onclick: () => go({ view: "record" }) }, "All guards with their evidence →"),
+  );
+}
+
 function splitSentence(page, answers) {
-  const kept = answers.shown < answers.n ? ` This page holds ${count(answers.shown)} of the pictures, every mistake first.` : "";
+  const errors = answers.n - answers.card.plain.accuracy.hits;
+  const all = answers.mistakes === errors ? "every mistake among them" : `${count(answers.mistakes)} of the ${count(errors)} mistakes among them`;
+  const kept = answers.shown < answers.n ? ` This page holds ${count(answers.shown)} of the pictures, ${errors ? all : "there being no mistake"}.` : "";
   if (answers.split === "test") {
     const look = answers.run.ledger.at(-1);
     return `The test set was opened on the record${look ? `: look ${look.look}, ${look.time.slice(0, 10)}` : ""}.${kept}`;
   }
-  return page.splits.test
-    ? `Choices were made on val; the test pictures are under “test” above.${kept}`
-    : `Every choice was made on these; the test set is not in this page.${kept}`;
+  if (page.splits.test) return `Choices were made on val; the test pictures are under “test” above.${kept}`;
+  return page.data.has_test
+    ? `Every choice was made on these; the test set is not in this page.${kept}`
+    : `Every choice was made on these, and the data have no test set that would say how much that flatters.${kept}`;
 }
 
 function pairs(answers, go) {
@@ -81,8 +106,7 @@ function pairs(answers, go) {
 
 function confident(answers, go) {
   const rows = answers.inOrder.filter((row) => answers.group[row] === 3);
-  const total = answers.groups[3].share.hits;
-  if (!rows.length) return [h("p", {}, "Not once: where it is wrong, it is not sure.")];
+  if (!rows.length) return [h("p", {}, answers.groups[3].share.hits ? "The pictures are not in this page." : `Not once: ${answers.groups[3].rule.replace("wrong, though the answer", "no wrong answer")}.`)];
   return [
     h(
       "div",
@@ -96,7 +120,7 @@ function confident(answers, go) {
         ),
       ),
     ),
-    h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, view: "gallery", group: 3, i: null }) }, `All ${count(total)} of them →`),
+    h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, view: "gallery", group: 3, i: null }) }, `All ${count(rows.length)} of them →`),
   ];
 }
 
@@ -126,7 +150,9 @@ export function strip(answers, rows, go, filter = {}) {
     "div",
     { class: "strip" },
     rows.map((row) => {
-      const text = `${answers.classes[answers.labels[row]]} taken for ${answers.classes[answers.top(row, 0)]}, ${percent(answers.confidence(row), 0)}`;
+      const text = answers.right(row)
+        ? `${answers.classes[answers.labels[row]]}, recognised, ${percent(answers.confidence(row), 0)}`
+        : `${answers.classes[answers.labels[row]]} taken for ${answers.classes[answers.top(row, 0)]}, ${percent(answers.confidence(row), 0)}`;
       return h("button", { type: "button", title: text, "aria-label": text, onclick: () => go({ ...UNFILTERED, ...filter, view: "gallery", i: answers.ids[row] }) }, picture(answers.sprite, row, ""));
     }),
   );

@@ -44,6 +44,7 @@ function guards(verdicts) {
 }
 
 function ledger(run, page) {
+  if (!page.data.has_test) return card("Test set", h("p", {}, "The data have no test part, so every number in this page is of pictures by which choices were made."), h("p", { class: "soft" }, h("code", {}, "--test-fraction 0.1"), " seals a tenth of a folder’s pictures as one."));
   const sealed = h("p", {}, "Nobody has looked at the test set with these weights, as far as the ledger knows.");
   return card(
     "Test set",

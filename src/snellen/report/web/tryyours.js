@@ -3,7 +3,9 @@
 import { bytesOf } from "./data.js";
 import { h, replace, unseen } from "./dom.js";
 import { layerCards } from "./inside.js";
+import { framed } from "./original.js";
 import { addSheet, dropSheet, picture } from "./pictures.js";
+import { ask } from "./server.js";
 import { percent } from "./words.js";
 
 const FITS = [
@@ -16,7 +18,6 @@ const GIVEN = {
   pad: "The network was given all of it, and the bars.",
   squash: "The network was given all of it, bent into a square.",
 };
-const TRIES = 4; // while others are asked for; a second apart
 
 export function tryYours({ page, answers }) {
   const { classes, run } = answers;
@@ -84,8 +85,8 @@ export function tryYours({ page, answers }) {
   const original = ({ picture: read, square }, sheet) =>
     h(
       "figure",
-      { class: "original" },
-      framed(sheet, square),
+      { class: "upload" },
+      framed(sheet, 0, square, "The picture as it was read"),
       h("figcaption", {}, h("b", {}, `${read.format}, ${read.size.join("×")} pixels.`), ` ${GIVEN[fit]}`),
       read.notes.length ? h("ul", { class: "small" }, read.notes.map((note) => h("li", {}, note))) : null,
     );
@@ -188,38 +189,4 @@ function whileShown(element, door, take) {
     take(event.dataTransfer.files[0]);
   });
   on("paste", (event) => take([...event.clipboardData.files].find((file) => file.type.startsWith("image/"))));
-}
-
-/** The picture with what the network was given of it framed and the rest in shade; fractions of the picture. */
-function framed(sheet, [left, top, right, bottom]) {
-  const part = (value, from, length) => `${(100 * (value - from)) / length}%`;
-  // The frame of a padded picture reaches beyond it: the place is as large as both together.
-  const [x, y] = [Math.min(0, left), Math.min(0, top)];
-  const [width, height] = [Math.max(1, right) - x, Math.max(1, bottom) - y];
-  const canvas = picture(sheet, 0, "The picture as it was read");
-  const place = h("div", { class: "framed" }, h("span", { class: "bars-around" }), canvas, h("span", { class: left > 0 || top > 0 ? "frame" : "frame whole", "aria-hidden": "true" }));
-  place.style.setProperty("aspect-ratio", `${canvas.width * width} / ${canvas.height * height}`);
-  place.style.setProperty("--shape", (canvas.width * width) / (canvas.height * height));
-  const at = (element, [l, t, r, b]) => {
-    const box = { left: part(l, x, width), top: part(t, y, height), width: part(r - l, 0, width), height: part(b - t, 0, height) };
-    for (const [property, to] of Object.entries(box)) element.style.setProperty(property, to);
-  };
-  at(canvas, [0, 0, 1, 1]);
-  at(place.lastChild, [left, top, right, bottom]);
-  return place;
-}
-
-/** The server's answer to a picture; an Error with its sentence where it has none. */
-async function ask(path, body, wanted) {
-  for (let left = TRIES; ; left -= 1) {
-    let response;
-    try {
-      response = await fetch(path, { method: "POST", body });
-    } catch {
-      throw new Error("The viewer does not answer. Is `snellen view` still running?");
-    }
-    if (response.ok) return response.json();
-    if (response.status !== 429 || left === 1 || !wanted()) throw new Error(await response.text());
-    await new Promise((done) => setTimeout(done, 1000 * Number(response.headers.get("retry-after") ?? 1)));
-  }
 }
