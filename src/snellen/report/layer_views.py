@@ -26,7 +26,7 @@ from snellen.report.encoding import Sprite, make_sprite, packed_map
 _NEIGHBOURS = 5
 _MAPS = 6  # channels shown per picture and layer
 _MAP_SIDE = 16  # positions a side; they are shown as large as a thumb
-_CAM_SIDE = 28  # of the maps that lie over a picture: the page smoothes them
+_CAM_SIDE = 32  # of the maps that lie over a picture: the page smoothes them
 _NEAR_SIDE = 96  # pixels of a neighbour or patch: there may be hundreds
 
 
