@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import csv
 import json
+import shutil
 
 import pytest
 
+from mixed_pictures import write_folder
 from snellen.cli.main import main
+from snellen.data.eyechart import make_eyechart
 from snellen.guards.guard import read_guards
 
 
@@ -18,6 +22,27 @@ def test_a_data_set_is_judged_before_anything_is_trained(capsys):
     report = printed(capsys)
     assert report["subject"] == "eyechart"
     assert {result["name"]: result["passed"] for result in report["results"]}["pixel-order"] is True
+
+
+def test_every_pair_of_copies_is_named_on_the_screen_in_json_and_as_a_table(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    letters = make_eyechart(0, train=60, test=0).train
+    write_folder(letters, tmp_path / "letters")
+    first = min((tmp_path / "letters" / "C").iterdir())
+    for number in range(6):
+        shutil.copy(first, tmp_path / "letters" / "D" / f"copy{number}{first.suffix}")
+    assert main(["doctor", str(tmp_path / "letters"), "--csv", str(tmp_path / "copies.csv"), "--json"]) == 1
+    report = printed(capsys)
+    pairs = [pair for pair in report["copies"]["pairs"] if pair["kind"] == "exact"]
+    of_six = {f"C/{first.name}", *(f"D/copy{number}{first.suffix}" for number in range(6))}
+    assert len(pairs) == 6
+    assert {name for pair in pairs for name in (pair["first"], pair["second"])} == of_six
+    rows = list(csv.DictReader((tmp_path / "copies.csv").read_text().splitlines()))
+    assert [{**row, "likeness": float(row["likeness"])} for row in rows] == report["copies"]["pairs"]
+    main(["doctor", str(tmp_path / "letters")])
+    out = capsys.readouterr().out
+    assert f"copies   {pairs[0]['first_part']} {pairs[0]['first']} = {pairs[0]['second_part']} " in out
+    assert f"and {len(rows) - 5} more: all are in --csv PATH" in out
 
 
 @pytest.mark.usefixtures("small_eyechart")

@@ -23,6 +23,7 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import Candidate, Ledger, TestSet
 from snellen.data.splits import split
 from snellen.guards.cifar10_near_duplicates import cifar10_test_duplicates
+from snellen.guards.copies import find_copies
 from snellen.guards.data_guards import (
     class_balance,
     labels_match_images,
@@ -78,14 +79,14 @@ def _shuffled(images: LabeledImages) -> LabeledImages:
 
 def _copied() -> GuardResult:
     train, val = _letters()
-    return exact_duplicates(train, _with_first(val, train.images[:30], train.labels[:30]))
+    return exact_duplicates(find_copies(train, _with_first(val, train.images[:30], train.labels[:30])))
 
 
 def _nearly_copied() -> GuardResult:
     train, val = _letters()
     moved = np.roll(train.images[:30], 1, axis=2).astype(np.int16) + 12
     copies = np.clip(moved, 0, 255).astype(np.uint8)
-    return near_duplicates(train, _with_first(val, copies, train.labels[:30]))
+    return near_duplicates(find_copies(train, _with_first(val, copies, train.labels[:30])))
 
 
 def _with_first(images: LabeledImages, first: NDArray[np.uint8], labels: NDArray[np.int64]) -> LabeledImages:

@@ -7,6 +7,7 @@ import torch
 from snellen.data.ledger import Ledger
 from snellen.data.splits import Splits, split
 from snellen.guards.check import check_data, check_run
+from snellen.guards.copies import find_copies
 from snellen.guards.guard import GUARDS, read_guards
 
 CPU = torch.device("cpu")
@@ -18,12 +19,17 @@ def by_name(results):
 
 
 def test_together_the_two_checks_ask_every_guard(letters, finished_run):
-    asked = {result.name for result in (*check_data(Splits(*letters, None)), *read_guards(finished_run))}
+    asked = {
+        result.name
+        for result in (*check_data(Splits(*letters, None), find_copies(*letters)), *read_guards(finished_run))
+    }
     assert asked == set(GUARDS)
 
 
 def test_a_sound_data_set_fails_nothing(letters):
-    assert not [result for result in check_data(Splits(*letters, None)) if result.passed is False]
+    assert not [
+        result for result in check_data(Splits(*letters, None), find_copies(*letters)) if result.passed is False
+    ]
 
 
 def test_training_leaves_its_verdicts_in_the_run_folder_and_none_accuses_the_machinery(finished_run):

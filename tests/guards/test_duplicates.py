@@ -7,7 +7,8 @@ import pytest
 
 from snellen.data.cifar10 import read
 from snellen.data.splits import split
-from snellen.guards.duplicates import directions, find_near_duplicates, near_duplicates
+from snellen.guards.copies import directions, find_copies, find_near_duplicates
+from snellen.guards.duplicates import near_duplicates
 
 
 def brighter(images):
@@ -41,16 +42,16 @@ def test_mirror_images_are_found(train):
 
 
 def test_different_letters_pass_and_a_tenth_of_copies_does_not(train, val):
-    assert near_duplicates(train, val).passed
+    assert near_duplicates(find_copies(train, val)).passed
     copied = replace(val, images=np.concatenate([brighter(train.images[:30]), val.images[30:]]))
-    result = near_duplicates(train, copied)
+    result = near_duplicates(find_copies(train, copied))
     assert result.passed is False
     assert "30 of 300 val images (10.0 %)" in result.evidence
     assert result.severity == "warning"
 
 
 def test_without_val_there_is_nothing_to_compare(train):
-    assert near_duplicates(train, None).passed is None
+    assert near_duplicates(find_copies(train, None)).passed is None
 
 
 def test_blank_pictures_have_no_direction_and_no_near_duplicates():

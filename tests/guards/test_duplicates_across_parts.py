@@ -12,6 +12,7 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.data.sealed_images import SealedImages
 from snellen.data.splits import Splits
 from snellen.guards import duplicates
+from snellen.guards.copies import CopyPair, find_copies
 from snellen.guards.duplicates import check_duplicates, duplicates_in_test
 
 FILES = tuple(f"bird{number}.jpg" for number in range(100))
@@ -86,15 +87,19 @@ def test_copies_between_train_and_val_are_named_by_file(splits: Splits) -> None:
     splits.val.images[3] = splits.train.images[9]
     found = by_name(check_duplicates(splits))
     assert not found["exact-duplicates"].passed
-    assert "bird9.jpg" in found["exact-duplicates"].evidence
-    assert "bird43.jpg~bird9.jpg" in found["near-duplicates"].evidence
+    assert "For example train bird9.jpg = val bird43.jpg." in found["exact-duplicates"].evidence
+    assert found["near-duplicates"].passed  # a copy to the pixel is told once
+    assert splits.val is not None
+    splits.val.images[3, 5:9] //= 2
+    splits.val.__dict__.pop("content_hashes")
+    assert "train bird9.jpg ~ val bird43.jpg" in by_name(check_duplicates(splits))["near-duplicates"].evidence
 
 
 def test_a_picture_under_two_labels_is_named(splits: Splits) -> None:
     splits.train.images[1] = splits.train.images[0]
     result = by_name(check_duplicates(splits))["exact-duplicates"]
     assert "1 of them under another label" in result.evidence
-    assert "bird1.jpg" in result.evidence or "bird0.jpg" in result.evidence
+    assert "train bird0.jpg = train bird1.jpg" in result.evidence
 
 
 def test_a_final_training_is_compared_with_test(splits: Splits) -> None:
@@ -114,5 +119,42 @@ def test_many_pictures_are_compared_to_the_pixel_only(splits: Splits, monkeypatc
 
 def test_a_test_set_that_does_not_allow_it_is_not_searched(splits: Splits) -> None:
     closed = SealedImages(lambda: splits.train, name="birds", count=40, identity="made")
-    assert duplicates_in_test(splits.train, splits.val, closed).passed is None
-    assert duplicates_in_test(splits.train, splits.val, None).passed is None
+    assert duplicates_in_test(find_copies(splits.train, splits.val, closed)).passed is None
+    assert duplicates_in_test(find_copies(splits.train, splits.val)).passed is None
+
+
+def brighter(pixels: np.ndarray[Any, Any], by: int) -> np.ndarray[Any, Any]:
+    return np.clip(pixels.astype(int) + by, 0, 255).astype(np.uint8)
+
+
+def test_all_pairs_are_named_with_part_and_label_once_each(splits: Splits) -> None:
+    """An exact copy and a burst of three within train, a mirror image in val, and all of that in test."""
+    train, val, test = splits.train, splits.val, smooth(20, 3)
+    assert val is not None
+    train.images[1] = train.images[0]
+    train.images[11], train.images[12] = brighter(train.images[10], 9), brighter(train.images[10], 15)
+    val.images[5] = brighter(train.images[20], 9)[:, ::-1]
+    val.images[6], val.images[7] = val.images[8], brighter(val.images[8], 9)
+    test[3], test[4] = train.images[0], brighter(val.images[8], 20)
+    sealed_test = SealedImages(
+        lambda: splits.train, name="birds", count=20, identity="made", pixels=lambda: test,
+        files=tuple(f"test{number}.jpg" for number in range(20)),
+    )  # fmt: skip
+    found = find_copies(train, val, sealed_test, within_train=True)
+    assert [str(pair) for pair in found.pairs if pair.kind == "exact"] == [
+        "train bird0.jpg = train bird1.jpg", "val bird46.jpg = val bird48.jpg", "train bird0.jpg = test test3.jpg",
+    ]  # fmt: skip
+    burst = {"train bird10.jpg ~ train bird11.jpg", "train bird11.jpg ~ train bird12.jpg"}
+    near = [str(pair) for pair in found.pairs if pair.kind == "near"]
+    assert len(near) == len(set(near))
+    assert set(near) - burst - {"train bird10.jpg ~ train bird12.jpg"} == {
+        "train bird20.jpg ~ val bird45.jpg", "val bird46.jpg ~ val bird47.jpg", "val bird46.jpg ~ test test4.jpg",
+    }  # fmt: skip
+    assert {name for name in ("bird10", "bird11", "bird12") if name in " ".join(near)} == {"bird10", "bird11", "bird12"}
+    by_second = {pair.second: pair for pair in found.pairs}
+    assert by_second["bird1.jpg"].contradicts
+    assert by_second["test3.jpg"] == CopyPair("exact", "bird0.jpg", "train", "a", "test3.jpg", "test", None, 1.0)
+    likeness = [pair.likeness for pair in found.pairs if pair.kind == "near"]
+    assert likeness == sorted(likeness, reverse=True)
+    without = find_copies(train, val, sealed_test)
+    assert not burst & {str(pair) for pair in without.pairs}

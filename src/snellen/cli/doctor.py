@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import dataclasses
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +18,12 @@ from snellen.paths import user_path
 from snellen.show.text import print_json
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from snellen.guards.copies import Copies
     from snellen.guards.guard import GuardResult
+
+_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +34,8 @@ class Args(AboutData):
     """A data set (cifar10, eyechart, a folder of your own pictures) or the folder of a run."""
     ledger: Path | None = None
     """The ledger's file; else $SNELLEN_LEDGER, else ledger.jsonl beside the run."""
+    csv: Path | None = None
+    """Write every pair of copies in a data set as a table: names, parts, labels, likeness."""
     device: str = "cpu"
     """Where a run's model answers a few images: cpu, auto, cuda or mps."""
 
@@ -35,36 +45,71 @@ def run(args: Args) -> int:
     if args.subject is None:
         raise UsageError("Whose doctor? snellen doctor cifar10, or snellen doctor runs/NAME")
     from snellen.guards.guard import summary
+    from snellen.runs.atomic import write_text
     from snellen.serialize import to_json
     from snellen.show.terminal import show_guard_results
     from snellen.show.text import new_console
 
-    results = _judge(args, args.subject)
+    results, copies = _judge(args, args.subject)
+    if args.csv is not None:
+        write_text(user_path(args.csv), _table(copies))
     if args.json:
-        print_json({"subject": args.subject, "summary": summary(results), "results": to_json(results)})
+        found = {"subject": args.subject, "summary": summary(results), "results": to_json(results)}
+        print_json(found if copies is None else found | {"copies": to_json(copies)})
     else:
-        show_guard_results(new_console(), results, passed=True)
+        console = new_console()
+        show_guard_results(console, results, passed=True)
+        _show_copies(console, copies)
     return int(any(result.passed is False and result.severity != "note" for result in results))
 
 
-def _judge(args: Args, subject: str) -> Sequence[GuardResult]:
+def _table(copies: Copies | None) -> str:
+    """Every pair as CSV."""
+    from snellen.guards.copies import CopyPair
+    from snellen.serialize import to_json
+
+    text = io.StringIO()
+    rows = csv.DictWriter(text, [field.name for field in dataclasses.fields(CopyPair)], lineterminator="\n")
+    rows.writeheader()
+    rows.writerows(to_json(pair) for pair in (copies.pairs if copies else ()))
+    return text.getvalue()
+
+
+def _show_copies(console: Console, copies: Copies | None) -> None:
+    from snellen.show.terminal import show_line
+
+    pairs = copies.pairs if copies else ()
+    for number, pair in enumerate(pairs[:_SHOWN]):
+        show_line(console, "copies" if number == 0 else "", str(pair))
+    if len(pairs) > _SHOWN:
+        show_line(console, "", f"and {len(pairs) - _SHOWN:,} more: all are in --csv PATH and --json")
+
+
+def _judge(args: Args, subject: str) -> tuple[Sequence[GuardResult], Copies | None]:
+    """The results; and for a data set the copies in it."""
     from snellen.data.catalog import NAMES
 
     folder = user_path(subject)
     if (folder / "run.json").is_file():
-        return _judge_run(args, folder)
+        if args.csv is not None:
+            raise UsageError("--csv writes the copies in a data set: snellen doctor DATA --csv PATH")
+        return _judge_run(args, folder), None
     if subject not in NAMES and not folder.exists() and ("/" in subject or "\\" in subject):
         from snellen.runs.run import open_run
 
         open_run(folder)  # says which runs there are
     from snellen.data.splits import split
     from snellen.guards.check import check_data
+    from snellen.guards.copies import find_copies
+    from snellen.guards.duplicates import MOST_COMPARED
     from snellen.show.progress import Progress
 
     if args.ledger is not None:
         raise UsageError("--ledger has no effect on a data set; only runs are held against the ledger. Leave it out.")
-    dataset = args.load(subject, Progress(quiet=True))
-    return check_data(split(dataset), data=args.data)
+    parts = split(args.load(subject, Progress(quiet=True)))
+    few = len(parts.train) <= MOST_COMPARED
+    copies = find_copies(parts.train, parts.val, parts.test, within_train=few or args.csv is not None)
+    return check_data(parts, copies, data=args.data), copies
 
 
 def _judge_run(args: Args, folder: Path) -> Sequence[GuardResult]:

@@ -223,6 +223,7 @@ def _dataset(path: Path, listing: Listing, stored: Stored, parts: NDArray[np.int
             count=len(contents),
             identity=hashlib.sha256("\n".join(contents).encode()).hexdigest(),
             pixels=lambda: stored.pixels[rest],
+            files=tuple(files[at] for at in stored.order[rest]),
         )
     return Dataset(
         name,

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from snellen.data.labeled_images import LabeledImages
+from snellen.data.labeled_images import LabeledImages, numbered
 from snellen.data.ledger import TestSet
 from snellen.errors import DataError, SealError
 
@@ -30,9 +30,10 @@ class SealedImages:
         identity: tells this test set from every other one without opening it: from the hashes of its files, a published
             sum, or the seed it is made from. A run keeps it, and is graded on no other.
         pixels: gives the pixels alone, without labels, where they may be searched for copies of training images.
+        files: what to call each picture in such a search; empty: by its number.
     """
 
-    __slots__ = ("_load", "_pixels", "count", "identity", "name")
+    __slots__ = ("_files", "_load", "_pixels", "count", "identity", "name")
 
     def __init__(
         self,
@@ -42,9 +43,11 @@ class SealedImages:
         count: int,
         identity: str,
         pixels: Callable[[], NDArray[np.uint8]] | None = None,
+        files: tuple[str, ...] = (),
     ) -> None:
         self._load = load
         self._pixels = pixels
+        self._files = files
         self.name = name
         self.count = count
         self.identity = identity
@@ -67,7 +70,14 @@ class SealedImages:
 
     def named(self, name: str) -> SealedImages:
         """The same test set under another name of its data set."""
-        return SealedImages(self._load, name=name, count=self.count, identity=self.identity, pixels=self._pixels)
+        return SealedImages(
+            self._load, name=name, count=self.count, identity=self.identity, pixels=self._pixels, files=self._files
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What to call each picture: its file, or "#ID"; whoever may remove a copy has to find it."""
+        return self._files or numbered(range(self.count))
 
     def describe(self) -> dict[str, Any]:
         """What a run keeps of it, JSON-able."""

@@ -16,6 +16,7 @@ from snellen.data.ledger import Candidate, Ledger, TestSet
 from snellen.data.run_images import RunImages, images_of_each
 from snellen.errors import DataError, RunError, SnellenError, UsageError
 from snellen.evaluate.val import predict_run, write_grades
+from snellen.guards.copies import find_copies
 from snellen.guards.duplicates import duplicates_in_test
 from snellen.metrics.classification import accuracy
 from snellen.metrics.intervals import Rate, SeedSummary, level_among, mean_over_seeds
@@ -238,7 +239,7 @@ def _copies_in_test(images: RunImages) -> str:
     Raises:
         DataError: they are so many that the grade would be of what was learned by heart.
     """
-    found = duplicates_in_test(images.train, images.val, images.test, near=False)
+    found = duplicates_in_test(find_copies(images.train, images.val, images.test, near=False))
     if found.passed is not False:
         return ""
     if found.severity == "error":

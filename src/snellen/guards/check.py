@@ -16,6 +16,7 @@ from snellen.data.run_images import RunImages
 from snellen.data.splits import Splits
 from snellen.errors import RunError
 from snellen.guards.cifar10_near_duplicates import cifar10_test_duplicates, listed_near_duplicates
+from snellen.guards.copies import Copies, find_copies
 from snellen.guards.data_guards import class_balance, labels_match_images, pixel_order, pixel_statistics
 from snellen.guards.duplicates import duplicates_in_test, exact_duplicates, near_duplicates
 from snellen.guards.guard import GuardResult, ask_guards, unjudged, write_guards
@@ -33,31 +34,32 @@ from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
 
 
-def check_data(parts: Splits, *, data: Path | None = None) -> tuple[GuardResult, ...]:
-    """What can be known before training. The search for near-duplicates takes seconds, the rest under one.
+def check_data(parts: Splits, copies: Copies, *, data: Path | None = None) -> tuple[GuardResult, ...]:
+    """What can be known before training; under a second once the copies are found.
 
     Args:
-        parts: after the split. A user's own test part is searched for copies while it stays sealed.
+        parts: after the split.
+        copies: found in them. A user's own test part is searched while it stays sealed.
         data: folder given with --data, where the list of near-duplicates is looked for.
     """
-    train, val = parts.train, parts.val
+    train = parts.train
     return ask_guards(
         {
-            **_of_images(train, val),
-            "near-duplicates": partial(near_duplicates, train, val),
-            "test-duplicates": partial(duplicates_in_test, train, val, parts.test)
+            **_of_images(train),
+            "exact-duplicates": partial(exact_duplicates, copies),
+            "near-duplicates": partial(near_duplicates, copies),
+            "test-duplicates": partial(duplicates_in_test, copies)
             if train.files
             else lambda: cifar10_test_duplicates(train.name, listed_near_duplicates(data), None),
         }
     )
 
 
-def _of_images(train: LabeledImages, val: LabeledImages | None) -> dict[str, Callable[[], GuardResult]]:
+def _of_images(train: LabeledImages) -> dict[str, Callable[[], GuardResult]]:
     return {
         "pixel-order": partial(pixel_order, train),
         "class-balance": partial(class_balance, train),
         "labels-match-images": partial(labels_match_images, train),
-        "exact-duplicates": partial(exact_duplicates, train, val),
     }
 
 
@@ -156,7 +158,8 @@ def _image_results(run: Run, images: Splits | RunImages | None, device: torch.de
         {
             "small-image-stem": lambda: small_image_stem(fresh(), train.image_shape),
             "initial-loss": lambda: initial_loss(fresh().to(device), val or train),
-            **_of_images(train, val),
+            **_of_images(train),
+            "exact-duplicates": lambda: exact_duplicates(find_copies(train, val, near=False)),
         }
     )
 

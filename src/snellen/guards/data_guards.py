@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pixel_statistics import channel_moments
-from snellen.guards.duplicates import directions
+from snellen.guards.copies import directions
 from snellen.guards.guard import GuardResult, judged, unjudged
 
 _SAMPLE, _LEAST_SAMPLE, _SAMPLE_PIXELS = 1_000, 50, 1_000 * 32 * 32
