@@ -198,3 +198,25 @@ def test_each_verb_refuses_a_way_of_reading_that_has_no_effect(snellen: Snellen,
 def test_a_runs_pictures_are_read_as_they_were(snellen: Snellen, trained: str) -> None:
     answer = snellen("doctor", "runs/first", "--size", "32")
     assert (answer.code, "read as they were for its training" in answer.sentence) == (2, True)
+
+
+def test_corrections_reach_the_training_the_run_and_what_is_asked_of_it(
+    snellen: Snellen, letters: Path, tmp_path: Path
+) -> None:
+    wrong = next(path for path in sorted((letters / "C").iterdir()) if path.suffix == ".png")
+    (tmp_path / "mine.csv").write_text(f"file,new\nC/{wrong.name},K\nC/gone.png,K\n")
+    size, mine = ("--size", "16"), ("--corrections", "mine.csv")
+    plain = snellen("data", "info", letters, *size, "--json").json["splits"]
+    info = snellen("data", "info", letters, *size, *mine, "--json").json
+    counts = [sum(parts[part]["per_class"]["K"] for part in ("train", "val")) for parts in (plain, info["splits"])]
+    assert counts[1] == counts[0] + 1
+    assert "corrected 1 labels changed, 0 pictures left out, by 1 of 2 rows of mine.csv" in info["found"]
+    assert snellen("doctor", letters, *size, *mine, "--json").code in (0, 1)
+    trained = snellen("train", letters, *size, *mine, "--name", "first", *QUICK)
+    assert "1 rows no longer fit: C/gone.png is not there" in trained.err
+    (tmp_path / "mine.csv").unlink()  # the run knows what it was trained on
+    kept = json.loads((tmp_path / "runs/first/run.json").read_text())["data"]
+    assert kept["corrections"]["rows"][0] == [f"C/{wrong.name}", "", "", "K", ""]
+    assert snellen("evaluate", "runs/first", "--tta", "none", "--json").code == 0
+    refused = snellen("doctor", "runs/first", *mine)
+    assert "--corrections have no effect on" in refused.sentence

@@ -12,6 +12,7 @@ from PIL import Image
 
 from snellen.data.arrays import from_arrays
 from snellen.data.catalog import load
+from snellen.data.corrections import Correction, Corrections, corrected
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
 from snellen.data.folder_dataset import ImageOptions
@@ -51,6 +52,27 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(pictures: Path, tiny_recipe: Recipe, tmp_path: Path) -> Run:
     """A run on a folder with a test part."""
     return run_of(load(str(pictures), options=ImageOptions(32)), tiny_recipe, tmp_path / "run")
+
+
+def test_a_run_on_corrected_labels_gets_them_again_from_data_that_were_never_changed(
+    pictures: Path, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    plain = load(str(pictures), options=ImageOptions(32))
+    wrong, out = plain.train.names[3], plain.train.names[5]
+    old = plain.train.class_names[plain.train.labels[3]]
+    new = next(name for name in plain.train.class_names if name != old)
+    said = Corrections("mine.csv", (Correction(wrong, "", old, new), Correction(out, "", "", "-")))
+    mended = corrected(plain, said)
+    run = run_of(mended, tiny_recipe, tmp_path / "run")
+    before = run_of(plain, tiny_recipe, tmp_path / "before")
+    for again in (images_of(run), images_of(run, pictures), images_of(run, plain), images_of(run, mended)):
+        everything = again.dataset.train
+        assert len(everything) == 149
+        assert everything.class_names[everything.labels[everything.names.index(wrong)]] == new
+        assert out not in everything.names
+    assert len(images_of(before).dataset.train) == 150
+    with pytest.raises(DataError, match="The (train|val) images of .* are not those of"):
+        images_of(before, mended)
 
 
 def test_a_run_gets_the_pictures_it_was_begun_on_wherever_they_are_now(run: Run, pictures: Path) -> None:

@@ -191,7 +191,7 @@ def test_a_stop_makes_the_workers_save_and_the_same_call_goes_on(
 
 
 def in_worker(plan: Plan, letters: Dataset, **changes: Any) -> Any:
-    about = (letters.name, letters.source, tuple(sorted(letters.loading.items())))
+    about = json.dumps(letters.read_as)
     return engines._train_in_worker(replace(plan, **changes), plan.rungs[0], 0, about, (), ["snellen"])
 
 

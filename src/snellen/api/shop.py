@@ -9,6 +9,7 @@ from typing import Any
 from snellen.api.trained_run import TrainedRun
 from snellen.data import catalog
 from snellen.data.arrays import from_arrays as from_arrays
+from snellen.data.corrections import corrected, read_corrections
 from snellen.data.dataset import Dataset
 from snellen.data.default_recipe import default_recipe
 from snellen.data.folder_dataset import ImageOptions
@@ -27,7 +28,12 @@ from snellen.train.fit import fit as fit_run
 
 @checked
 def load(
-    name_or_path: str | Path, *, data: str | Path | None = None, download: bool = False, size: int | None = None
+    name_or_path: str | Path,
+    *,
+    data: str | Path | None = None,
+    download: bool = False,
+    size: int | None = None,
+    corrections: str | Path | None = None,
 ) -> Dataset:
     """A data set, its test half sealed.
 
@@ -36,6 +42,7 @@ def load(
         data: the folder to look in; None looks in $SNELLEN_DATA, ./data and the cache.
         download: fetch it where it is nowhere found.
         size: pixels of the square that each of your own pictures becomes; None: as their usual recipe takes them.
+        corrections: a .csv file of labels to change and pictures to leave out; the data stay as they are.
 
     Raises:
         UnknownName: there is no such data set.
@@ -44,7 +51,9 @@ def load(
     name, place = str(name_or_path), None if data is None else user_path(data)
     options = None if size is None else ImageOptions(size)
     side = PictureForm.side if name in catalog.NAMES else size or default_recipe(name).recipe.side
-    return catalog.load(name, data=place, download=download, options=options, side=side)
+    given = None if corrections is None else read_corrections(user_path(corrections))
+    dataset = catalog.load(name, data=place, download=download, options=options, side=side)
+    return dataset if given is None else corrected(dataset, given)
 
 
 @checked

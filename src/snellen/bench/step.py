@@ -79,7 +79,12 @@ class TrainingStep:
         channels = images.image_shape[2]
         statistics = PixelStatistics(MEAN[:channels], STD[:channels], "train", "noise", len(images))
         setup = TrainingSetup(
-            recipe.replace(data_pruning=None), Splits(images, None, None), statistics, 0, compute, "noise"
+            recipe.replace(data_pruning=None),
+            Splits(images, None, None),
+            statistics,
+            0,
+            compute,
+            {"name": "noise", "source": "noise"},
         )
         self.training = Training(setup, steps=sys.maxsize, schedule=lambda step: _SMALL_LR, held_at=stage.middle)
         self.batch_size = self.training.batch_size

@@ -51,6 +51,10 @@ def run(args: Args) -> int:
 
     if args.sheet is not None and args.action != "info":
         raise UsageError(f"--sheet has no effect on snellen data {args.action}; it belongs to info. Leave it out.")
+    if args.corrections is not None and args.action != "info":
+        raise UsageError(
+            f"--corrections has no effect on snellen data {args.action}; it belongs to info. Leave it out."
+        )
     if args.action == "list" and (args.name is not None or args.data is not None):
         raise UsageError("snellen data list takes no name and no --data. About one of them: snellen data info NAME")
     if args.action == "list":

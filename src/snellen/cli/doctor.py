@@ -113,10 +113,10 @@ def _judge(args: Args, subject: str) -> tuple[Sequence[GuardResult], Copies | No
 
 
 def _judge_run(args: Args, folder: Path) -> Sequence[GuardResult]:
-    if args.own_pictures != OwnPictures():
+    if args.own_pictures != OwnPictures() or args.corrections is not None:
         raise UsageError(
-            f"--size, --fit, --test-fraction and --strict have no effect on {folder}, whose pictures are read as they "
-            "were for its training. Leave them out."
+            f"--size, --fit, --test-fraction, --strict and --corrections have no effect on {folder}: its pictures are "
+            "read as they were for its training. Leave them out."
         )
     from snellen.data.run_images import images_of
     from snellen.evaluate.test_set import ledger_of

@@ -70,7 +70,7 @@ def _print(ledger: Ledger, problems: list[str]) -> None:
                 str(sum(name == recipe for name in recipe_of.values())),
                 _accuracy(graded, "hits", level_among(look)),
                 _accuracy(graded, "hits_tta", level_among(look)),
-                Text(line.content["reason"]),
+                Text("; ".join(filter(None, (line.content["reason"], line.content.get("note"))))),
             )
     if lines:
         console.print(table)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from snellen.errors import InvalidSetting, UsageError
+from snellen.paths import user_path
 
 if TYPE_CHECKING:
     from snellen.data.dataset import Dataset
@@ -89,6 +90,8 @@ class AboutData(AsJson):
 
     data: Path | None = None
     """Where the files are; else $SNELLEN_DATA, ./data and the cache are searched."""
+    corrections: Path | None = None
+    """A .csv file of labels to change and pictures to leave out; the data stay as they are (docs/corrections.md)."""
     own_pictures: OwnPictures = field(default_factory=OwnPictures)
     """How your own pictures are read; for other data without effect, and refused."""
 
@@ -99,10 +102,11 @@ class AboutData(AsJson):
         theirs where none is named, so that what is decoded for a look at them is what a training needs.
 
         Raises:
-            DataError: they are nowhere, or cannot be read.
+            DataError: they are nowhere, or cannot be read, or the corrections are not theirs.
             InvalidSetting: a size or share that cannot be.
         """
         from snellen.data.catalog import load
+        from snellen.data.corrections import corrected, read_corrections
         from snellen.data.default_recipe import default_recipe
         from snellen.data.folder_dataset import ImageOptions
 
@@ -111,9 +115,11 @@ class AboutData(AsJson):
             side = own.size or default_recipe(name).recipe.side
         options = ImageOptions(own.size, own.fit, own.test_fraction, own.strict)
         shown, decoding = progress.download, progress.decoding
-        return load(
+        corrections = None if self.corrections is None else read_corrections(user_path(self.corrections))
+        dataset = load(
             name, data=self.data, download=download, progress=shown, options=options, side=side, decoding=decoding
         )
+        return dataset if corrections is None else corrected(dataset, corrections)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,7 +62,12 @@ def from_arrays(
         name=name,
         train=train,
         test=SealedImages(
-            lambda: sealed, name=name, count=len(sealed), identity=sealed.fingerprint, pixels=lambda: sealed.images
+            lambda: sealed,
+            name=name,
+            count=len(sealed),
+            identity=sealed.fingerprint,
+            pixels=lambda: sealed.images,
+            identities=sealed.identities,
         ),
         source=IN_MEMORY,
     )

@@ -24,6 +24,7 @@ class Dataset:
         in_val: (N,) bool, the pictures of `train` that are val; None leaves the choice to `splits.split`.
         loading: how the pictures were read, as `run.json` keeps it to read them so again; empty for data that can be
             read in one way only.
+        corrections: what changed labels after they were read, as `run.json` keeps it to do it again; empty for nothing.
         about: sentences for people: what was found, what was left out and why.
     """
 
@@ -33,11 +34,18 @@ class Dataset:
     source: str
     in_val: NDArray[np.bool_] | None = None
     loading: dict[str, Any] = field(default_factory=dict)
+    corrections: dict[str, Any] = field(default_factory=dict)
     about: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         assert self.train.role == "all", "a loader hands out unsplit pictures"
         assert self.in_val is None or len(self.in_val) == len(self.train)
+
+    @property
+    def read_as(self) -> dict[str, Any]:
+        """What `run.json` keeps of where the data came from, and `run_images.load_as_before` takes."""
+        chosen = {"loading": self.loading, "corrections": self.corrections}
+        return {"name": self.name, "source": self.source, **{key: value for key, value in chosen.items() if value}}
 
     def named(self, name: str) -> Dataset:
         """The same data set under another name."""

@@ -224,6 +224,7 @@ def _dataset(path: Path, listing: Listing, stored: Stored, parts: NDArray[np.int
             identity=hashlib.sha256("\n".join(contents).encode()).hexdigest(),
             pixels=lambda: stored.pixels[rest],
             files=tuple(files[at] for at in stored.order[rest]),
+            identities=hashes[rest],
         )
     return Dataset(
         name,

@@ -122,6 +122,7 @@ class Ledger:
         tta_fraction: float = 1.0,
         reason: str,
         version: str,
+        note: str = "",
     ) -> str:
         """Write the intent to grade `candidates` on a test set; returns the line's hash.
 
@@ -132,6 +133,7 @@ class Ledger:
             tta_fraction: fraction of the images that get the further views.
             reason: why, in the words of whoever looks.
             version: of Snellen.
+            note: what is to be known of the labels: that some were corrected, and by what.
 
         Raises:
             SealError: the line could not be written, so the test set stays closed.
@@ -146,6 +148,7 @@ class Ledger:
                 "tta": tta,
                 "tta_fraction": tta_fraction,
                 "reason": reason,
+                **({"note": note} if note else {}),
             }
         )
 
@@ -299,7 +302,14 @@ def _require_shape(content: Any) -> None:
     texts = [content["hash"], content["time"], "" if content["previous"] is None else content["previous"]]
     if content["kind"] == "intent":
         test_set = content["test_set"]
-        texts += [content["tta"], content["reason"], test_set["name"], test_set["fingerprint"], *test_set["sketch"]]
+        texts += [
+            content["tta"],
+            content["reason"],
+            content.get("note", ""),
+            test_set["name"],
+            test_set["fingerprint"],
+            *test_set["sketch"],
+        ]
         texts += [candidate[key] for candidate in content["candidates"] for key in ("weights", "recipe")]
         whole = set(test_set) == {"name", "count", "fingerprint", "sketch"} and bool(content["candidates"])
     else:

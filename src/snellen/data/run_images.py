@@ -13,6 +13,7 @@ from typing import Any
 
 from snellen.data.arrays import ARRAYS_ENDING, IN_MEMORY, load_arrays
 from snellen.data.catalog import load
+from snellen.data.corrections import Corrections, corrected
 from snellen.data.dataset import Dataset
 from snellen.data.folder_dataset import ImageOptions, load_folder
 from snellen.data.labeled_images import LabeledImages
@@ -62,7 +63,8 @@ def images_of_each(
 ) -> tuple[RunImages, ...]:
     """The same for several runs on one data set, which is read once and split once; raises as `images_of`."""
     about = runs[0].info["data"]
-    loaded = data if isinstance(data, Dataset) else load_as_before(about, data=data, decoding=decoding)
+    loaded = data if isinstance(data, Dataset) else _read_as_before(about, data, decoding)
+    loaded = _corrected_as_before(loaded, about)
     dataset = loaded.named(about["name"])
     splits: dict[bool, Splits] = {}
     for run in runs:
@@ -78,10 +80,21 @@ def load_as_before(about: dict[str, Any], *, data: Path | None = None, decoding:
     """Data read as they were read before, not yet held against anything.
 
     Args:
-        about: `name` and `source`, and `loading` where there is a choice: the entry "data" of a `run.json`.
+        about: as `Dataset.read_as`: the entry "data" of a `run.json`.
         data: where they are now.
         decoding: as `images_of`.
     """
+    return _corrected_as_before(_read_as_before(about, data, decoding), about)
+
+
+def _corrected_as_before(dataset: Dataset, about: dict[str, Any]) -> Dataset:
+    """With the labels that a run had corrected; a data set that is handed over may have them already."""
+    if "corrections" not in about or dataset.corrections:
+        return dataset
+    return corrected(dataset, Corrections.from_json(about["corrections"]))
+
+
+def _read_as_before(about: dict[str, Any], data: Path | None, decoding: Decoding | None) -> Dataset:
     source = Path(about["source"])
     where = data or source
     if where.suffix == ARRAYS_ENDING:

@@ -6,6 +6,7 @@ the ledger has written down that they are about to be looked at. A seal in Pytho
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
@@ -31,9 +32,11 @@ class SealedImages:
             sum, or the seed it is made from. A run keeps it, and is graded on no other.
         pixels: gives the pixels alone, without labels, where they may be searched for copies of training images.
         files: what to call each picture in such a search; empty: by its number.
+        identities: (N,) uint64, which pictures they are, where that is known without opening them.
+        note: what the ledger is to say of their labels.
     """
 
-    __slots__ = ("_files", "_load", "_pixels", "count", "identity", "name")
+    __slots__ = ("_files", "_load", "_pixels", "count", "identities", "identity", "name", "note")
 
     def __init__(
         self,
@@ -44,6 +47,8 @@ class SealedImages:
         identity: str,
         pixels: Callable[[], NDArray[np.uint8]] | None = None,
         files: tuple[str, ...] = (),
+        identities: NDArray[np.uint64] | None = None,
+        note: str = "",
     ) -> None:
         self._load = load
         self._pixels = pixels
@@ -51,6 +56,8 @@ class SealedImages:
         self.name = name
         self.count = count
         self.identity = identity
+        self.identities = np.zeros(0, dtype=np.uint64) if identities is None else identities
+        self.note = note
 
     def open(self, write_intent: Callable[[TestSet], None]) -> LabeledImages:
         """The pictures, in the role "test", once the intent to look at them is on disk.
@@ -70,8 +77,23 @@ class SealedImages:
 
     def named(self, name: str) -> SealedImages:
         """The same test set under another name of its data set."""
+        return self._with(self._load, name, self.identity, self.note)
+
+    def corrected(self, correct: Callable[[LabeledImages], LabeledImages], note: str) -> SealedImages:
+        """The same pictures, some of them with other labels once they are opened; `note` tells the ledger."""
+        identity = hashlib.sha256(f"{self.identity} {note}".encode()).hexdigest()
+        return self._with(lambda: correct(self._load()), self.name, identity, note)
+
+    def _with(self, load: Callable[[], LabeledImages], name: str, identity: str, note: str) -> SealedImages:
         return SealedImages(
-            self._load, name=name, count=self.count, identity=self.identity, pixels=self._pixels, files=self._files
+            load,
+            name=name,
+            count=self.count,
+            identity=identity,
+            pixels=self._pixels,
+            identities=self.identities,
+            files=self._files,
+            note=note,
         )
 
     @property

@@ -49,18 +49,23 @@ def split(dataset: Dataset, *, val_fraction: float = VAL_FRACTION) -> Splits:
     Raises:
         BadSplit: a class has fewer than two pictures, or val is too small for one of each class.
     """
-    images = dataset.train
-    in_val = dataset.in_val
-    if in_val is None:
-        wanted = round(val_fraction * len(images))
-        _require_room(images, wanted)
-        quota = _share(images.counts, wanted)
-        in_val = _rank_in_class(images) < quota[images.labels]
+    images, chosen = dataset.train, in_val(dataset, val_fraction=val_fraction)
     return Splits(
-        train=images.take(np.flatnonzero(~in_val), "train"),
-        val=images.take(np.flatnonzero(in_val), "val"),
+        train=images.take(np.flatnonzero(~chosen), "train"),
+        val=images.take(np.flatnonzero(chosen), "val"),
         test=dataset.test,
     )
+
+
+def in_val(dataset: Dataset, *, val_fraction: float = VAL_FRACTION) -> NDArray[np.bool_]:
+    """(N,) bool: which pictures of `dataset.train` are val; arguments and errors as of `split`."""
+    if dataset.in_val is not None:
+        return dataset.in_val
+    images = dataset.train
+    wanted = round(val_fraction * len(images))
+    _require_room(images, wanted)
+    quota = _share(images.counts, wanted)
+    return np.asarray(_rank_in_class(images) < quota[images.labels])
 
 
 def parts_by_hash(

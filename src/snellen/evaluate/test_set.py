@@ -222,7 +222,7 @@ def _open_and_predict(
 
     def write_intent(test_set: TestSet) -> None:
         protocol: dict[str, Any] = {"tta": recipe.tta, "tta_fraction": recipe.tta_fraction}
-        intents.append(ledger.intend(test_set, candidates, **protocol, reason=reason, version=VERSION))
+        intents.append(ledger.intend(test_set, candidates, **protocol, reason=reason, version=VERSION, note=test.note))
 
     opened = test.open(write_intent)
     predictions = [predict_run(run, opened, device=device, tta=recipe.tta) for run in runs]

@@ -14,6 +14,7 @@ must be seen under the same path by all machines; where they are not, the worker
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import secrets
@@ -125,7 +126,7 @@ def train_on_ray(
         num_cpus=1, num_gpus=1 if plan.device == "cuda" else 0, max_retries=_RETRIES, retry_exceptions=[_TakenAway]
     )
     shared = replace(plan, folder=plan.folder.resolve())
-    about = (dataset.name, dataset.source, tuple(sorted(dataset.loading.items())))
+    about = json.dumps(dataset.read_as)
     others = tuple(path.resolve() for path in reuse)
     waiting = {task.remote(shared, *unit, about, others, sys.argv): unit for unit in ahead}
     with StopRequest() as stop:
@@ -173,7 +174,7 @@ class _TakenAway(Exception):
 
 
 def _train_in_worker(
-    plan: Plan, rung: Rung, seed: int, about: tuple[Any, ...], reuse: tuple[Path, ...], command: list[str]
+    plan: Plan, rung: Rung, seed: int, about: str, reuse: tuple[Path, ...], command: list[str]
 ) -> bool | SnellenError:
     """Train one run; returns whether it was done before, or why it cannot be."""
     sys.argv = command  # what environment.json keeps
@@ -196,15 +197,14 @@ def _train_in_worker(
 
 
 @cache
-def _dataset(about: tuple[str, str, tuple[tuple[str, Any], ...]], fingerprints: tuple[str, str]) -> Dataset:
+def _dataset(about: str, fingerprints: tuple[str, str]) -> Dataset:
     """The ladder's data, loaded once per worker."""
-    name, source, loading = about
-    dataset = load_as_before({"name": name, "source": source, **({"loading": dict(loading)} if loading else {})})
+    dataset = load_as_before(json.loads(about))
     parts = split(dataset)
     if (parts.train.fingerprint, parts.val and parts.val.fingerprint) != fingerprints:
         raise DataError(
-            f"The machine {platform.node()} has other images of {name} than the one the ladder was begun on. "
-            f"Copy the same data to all machines: {source}."
+            f"The machine {platform.node()} has other images of {dataset.name} than the one the ladder was begun on. "
+            f"Copy the same data to all machines: {dataset.source}."
         )
     return dataset
 

@@ -272,8 +272,8 @@ def require_same(setup: TrainingSetup, run: Run) -> None:
     first, here = run.info["data"]["train"]["fingerprint"], setup.splits.train.fingerprint
     if first != here:
         raise DataError(
-            f"On {platform.node()} {setup.source} holds {here[:12]}…, and where the first worker is {first[:12]}…. "
-            "Give all machines the same data."
+            f"On {platform.node()} {setup.read_as['source']} holds {here[:12]}…, and where the first worker is "
+            f"{first[:12]}…. Give all machines the same data."
         )
     if (run.recipe, run.info["seed"]) != (setup.recipe, setup.seed):
         raise RunError(

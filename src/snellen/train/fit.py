@@ -204,7 +204,7 @@ def _lead(setup: TrainingSetup, run: Run, progress: Progress, followers: Sequenc
         run.update_info(status="training", **workers.describe())
         try:
             with stop.at_once():  # the loop, which has something to save, does otherwise
-                copies = check_duplicates(setup.splits) if setup.loading else ()
+                copies = check_duplicates(setup.splits) if "loading" in setup.read_as else ()
                 _warn(copies, progress)
                 hand_out(run, workers)
                 training = Training(setup, workers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,8 +35,7 @@ class TrainingSetup:
         statistics: mean and std of the training images only, or those that pretrained weights came with.
         seed: of initialisation, order and augmentation.
         compute: device and precision, with the reason.
-        source: where the data came from, for people.
-        loading: how a user's own pictures were read; empty for other data.
+        read_as: where the data came from, how own pictures were read and their labels corrected, as `Dataset.read_as`.
         weights: the .safetensors file to begin with, "pretrained" for the library's own, or None for random ones.
         load_report: what that file gave.
     """
@@ -46,8 +45,7 @@ class TrainingSetup:
     statistics: PixelStatistics
     seed: int
     compute: DeviceAndPrecision
-    source: str
-    loading: dict[str, Any] = field(default_factory=dict)
+    read_as: dict[str, Any]
     weights: Path | Literal["pretrained"] | None = None
     load_report: LoadReport | None = None
 
@@ -75,9 +73,7 @@ class TrainingSetup:
             start |= published_source(self.recipe.model)
         return {
             "data": {
-                "name": train.name,
-                "source": self.source,
-                **({"loading": self.loading} if self.loading else {}),
+                **self.read_as,
                 "image_shape": list(train.image_shape),
                 "class_names": list(train.class_names),
                 "train": {"count": len(train), "per_class": train.counts.tolist(), "fingerprint": train.fingerprint},
@@ -114,7 +110,7 @@ def prepare(
     splits = split_final(dataset) if final else split(dataset)
     statistics = measure(splits.train)
     compute = DeviceAndPrecision()  # until the model is there that it is chosen for
-    setup = TrainingSetup(recipe, splits, statistics, seed, compute, dataset.source, dataset.loading)
+    setup = TrainingSetup(recipe, splits, statistics, seed, compute, dataset.read_as)
     if recipe.weights == "pretrained":
         setup = begin_with(setup, "pretrained")
     model, image_shape = setup.new_model(), splits.train.image_shape
