@@ -137,8 +137,8 @@ def _correction(path: Path, line: int, row: Mapping[str, Any]) -> Correction:
         raise DataError(f"{path}, line {line}, names no picture: it takes a file or a hash.")
     if not re.fullmatch(_HASH, digest.lower()):
         raise DataError(
-            f"{path}, line {line}: {shown(digest[:40])} is no hash of 16 hexadecimal digits; a spreadsheet may have made "
-            "a number of it. Empty the cell, and the file's name decides."
+            f"{path}, line {line}: {shown(digest[:40])} is no hash of 16 hexadecimal digits; a spreadsheet may have "
+            "made a number of it. Empty the cell, and the file's name decides."
         )
     return Correction(shown(file), digest.lower(), class_name(old), class_name(new), shown(why), line)
 
