@@ -63,7 +63,7 @@ def test_it_names_every_route_with_its_method_and_no_other(viewer: Any, document
         for method in methods:
             response = viewer.client.request(method, path, headers={"origin": viewer.origin})
             assert (response.status_code == 405) == (method not in described), (method, path)
-    assert list(document["paths"]) == ["/", "/openapi.json", "/answer", "/explain"]
+    assert list(document["paths"]) == ["/", "/openapi.json", "/original", "/answer", "/explain"]
 
 
 def test_it_is_shown_only_to_who_has_come_in(viewer: Any) -> None:

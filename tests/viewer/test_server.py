@@ -1,4 +1,4 @@
-"""The three routes: what they answer, and the many things that are none of them."""
+"""The routes: what they answer, and the many things that are none of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import io
 import struct
 import zlib
 from base64 import b64decode
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,9 +18,12 @@ from PIL import Image
 
 from snellen.data import catalog
 from snellen.data.dataset import Dataset
+from snellen.data.pictures import PictureForm
 from snellen.errors import InvalidSetting
-from snellen.report.page import Options
+from snellen.report.originals import Originals
+from snellen.report.page import Options, Page
 from snellen.runs.run import Run
+from snellen.viewer.live import Loaded
 from snellen.viewer.server import listen, port_of, prepare
 
 
@@ -218,3 +223,26 @@ def test_a_mistake_of_ours_is_500_and_the_page_lives(viewer: Any, monkeypatch: p
     response: httpx.Response = viewer.post("/answer", b"x")
     assert (response.status_code, response.text) == (500, "Internal Server Error")
     assert viewer.client.get("/").status_code == 200
+
+
+def test_an_original_is_given_by_number_to_who_has_come_in_and_nothing_else_is(
+    start: Any, prepared: tuple[Page, list[Loaded]], tmp_path: Path
+) -> None:
+    Image.new("RGB", (90, 60), (200, 0, 0)).save(tmp_path / "a.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    files = Originals(tmp_path, {3: "a.png", 4: "broken.png", 5: "gone.png"}, PictureForm(32))
+    page = replace(prepared[0], originals={"val": files})
+    with start(page=page) as viewer:
+        found = viewer.client.get("/original?split=val&id=3").json()
+        assert found["size"] == [90, 60]
+        assert found["square"] == pytest.approx([1 / 6, 0, 5 / 6, 1])
+        sheet = Image.open(io.BytesIO(b64decode(found["shown"]["data"])))
+        assert sheet.size == (90, 60)
+        for asked, status in (
+            ("split=val&id=6", 400), ("split=val&id=a.png", 400), ("split=val&id=-1", 400), ("split=val", 400),
+            ("split=test&id=3", 400), ("split=../val&id=3", 400), ("split=val&id=4", 415), ("split=val&id=5", 422),
+        ):  # fmt: skip
+            refused = viewer.client.get(f"/original?{asked}")
+            assert refused.status_code == status, asked
+            assert str(tmp_path) not in refused.text
+        assert httpx.get(f"{viewer.origin}/original?split=val&id=3", trust_env=False).status_code == 401

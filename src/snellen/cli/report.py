@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,8 @@ class Args(OfPage):
     """Where to write; by default report.html in the first run's folder."""
     map: Literal["tsne", "umap"] | None = None
     """A second map of feature space beside the principal components; needs pip install 'snellen[map]'."""
+    originals: bool = False
+    """Put the mistakes into the page as they lie on the disk too, 640 pixels wide, with what the network saw framed."""
 
 
 def run(args: Args) -> int:
@@ -28,7 +30,7 @@ def run(args: Args) -> int:
     from snellen.report.page import write_report
     from snellen.runs.run import open_run
 
-    options = args.page_options("report", map=args.map)
+    options = replace(args.page_options("report", map=args.map), originals=args.originals)
     path = write_report([open_run(path) for path in args.runs], out=args.out, options=options)
     size = path.stat().st_size
     if args.json:

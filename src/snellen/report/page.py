@@ -5,13 +5,16 @@ Report and viewer show the same page from the same data; only the live parts dif
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
+from snellen.data.ledger import Ledger
 from snellen.data.pictures import PictureForm
 from snellen.data.run_images import RunImages, images_of_each
 from snellen.errors import RunError, UsageError
@@ -26,6 +29,7 @@ from snellen.predict.predictions import Predictions
 from snellen.report.bundle import bundle_html
 from snellen.report.encoding import Sprite
 from snellen.report.layer_views import InspectedModel, LayerViews, chosen_pictures, layer_views
+from snellen.report.originals import Originals, originals_of
 from snellen.report.pipeline import trace_some
 from snellen.report.predictions import geometry_json, predictions_json, versus_json
 from snellen.report.record import record_json
@@ -40,6 +44,7 @@ _LEARNED, _FEWEST_LEARNED = 5_000, 500
 for these cost most of the time."""
 _LEARNED_PIXELS = 5_000 * 64 * 64
 LAYER_VIEWS = 60
+_ORIGINAL = 640  # pixels of the longer side of an original that is put into a file
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ class Options:
         map: a second map of feature space beside the principal components, or None.
         ledger: the ledger's file, if not the usual one.
         say: told what is being done.
+        live: for a viewer, which has the originals at hand: every picture, and small where they are many.
+        originals: put the mistakes' own files into the page, made smaller.
     """
 
     data: Path | Dataset | None = None
@@ -61,15 +68,18 @@ class Options:
     map: Method | None = None
     ledger: Path | None = None
     say: Callable[[str], None] = lambda _: None
+    live: bool = False
+    originals: bool = False
 
 
 @dataclass(frozen=True)
 class Page:
-    """Everything the front end shows: JSON-able content and sheets of pictures by name."""
+    """Everything the front end shows: JSON-able content, sheets of pictures by name, the files behind each split."""
 
     title: str
     content: dict[str, Any]
     sprites: dict[str, Sprite]
+    originals: dict[str, Originals] = field(default_factory=dict)
 
 
 def write_report(runs: Sequence[Run], *, out: Path | None = None, options: Options | None = None) -> Path:
@@ -104,27 +114,13 @@ def build_page(runs: Sequence[Run], options: Options, images: Sequence[RunImages
         first = runs[0]
         raise RunError(f"{first.folder} has no predictions to show. Grade it first: snellen evaluate {first.typed}")
     images = images or images_of_each(runs, options.data)
-    splits: dict[str, Any] = {}
-    sprites: dict[str, Sprite] = {}
-    views: dict[str, Any] | None = None
+    found = _Gathered(runs, images, ledgers, options)
     for name, by_run in by_split.items():
-        shown = shown_split(name, images, by_run, runs, ledgers)
-        options.say(f"{name}: {len(shown.rows):,} pictures")
-        sprites[name] = shown.sprite()
-        about = {str(number): predictions_json(predictions, shown.rows) for number, predictions in by_run.items()}
-        splits[name] = {**shown.to_json(), "runs": about, "versus": versus_json(by_run)}
-        for number, predictions in by_run.items() if options.layer_views else ():
-            # One run is looked at closely, on val where there is one: more would not fit into the file.
-            learned = learned_pictures(images[0].train) if views is None and number == 0 else None
-            geometry, looked = _inside(runs[number], predictions, shown, learned, options)
-            about[str(number)]["geometry"] = geometry
-            if looked is not None:
-                views = {"split": name, "run": number, **looked.content}
-                sprites |= looked.sprites
+        found.add(name, by_run)
     on_val, pipeline = by_split.get("val", {}).get(0), None
     if options.layer_views and on_val is not None:
         pipeline, sheets = trace_some(runs[0], images[0], on_val)
-        sprites |= sheets
+        found.sprites |= sheets
     content = {
         "format": 1,
         "snellen": VERSION,
@@ -136,12 +132,74 @@ def build_page(runs: Sequence[Run], options: Options, images: Sequence[RunImages
             "has_test": info["test"] is not None,
         },
         "runs": [record_json(run, ledger) for run, ledger in zip(runs, ledgers, strict=True)],
-        "splits": splits,
-        "layer_views": views,
+        "splits": found.splits,
+        "originals": found.originals,
+        "layer_views": found.views,
         "pipeline": pipeline,
-        "sprites": {name: sprite.about() for name, sprite in sprites.items()},
+        "sprites": {name: sprite.about() for name, sprite in found.sprites.items()},
     }
-    return Page(f"{runs[0].name} · Snellen", content, sprites)
+    return Page(f"{runs[0].name} · Snellen", content, found.sprites, found.files)
+
+
+@dataclass
+class _Gathered:
+    """What the page shows of each split, as far as it was gathered; attributes as the page's content calls them."""
+
+    runs: Sequence[Run]
+    images: Sequence[RunImages]
+    ledgers: Sequence[Ledger]
+    options: Options
+    splits: dict[str, Any] = field(default_factory=dict)
+    sprites: dict[str, Sprite] = field(default_factory=dict)
+    views: dict[str, Any] | None = None
+    files: dict[str, Originals] = field(default_factory=dict)
+    originals: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, name: str, by_run: Mapping[int, Predictions]) -> None:
+        """One split: its pictures, what each run says of them, and what is inside the runs."""
+        options, runs = self.options, self.runs
+        shown = shown_split(name, self.images, by_run, runs, self.ledgers, every=options.live)
+        options.say(f"{name}: {len(shown.rows):,} pictures")
+        self.sprites[name] = shown.sprite()
+        form = PictureForm.of_run(runs[0].info["data"])
+        behind = originals_of(self.images[0].dataset.source, shown.names_of_files(), form)
+        if behind is not None:
+            self.files[name] = behind
+        if options.originals:
+            self.originals[name], sheets = _mistakes(name, behind, shown, by_run.values(), options)
+            self.sprites |= sheets
+        about = {str(number): predictions_json(predictions, shown.rows) for number, predictions in by_run.items()}
+        self.splits[name] = {**shown.to_json(), "runs": about, "versus": versus_json(by_run)}
+        for number, predictions in by_run.items() if options.layer_views else ():
+            # One run is looked at closely, on val where there is one: more would not fit into the file.
+            learned = learned_pictures(self.images[0].train) if self.views is None and number == 0 else None
+            geometry, looked = _inside(runs[number], predictions, shown, learned, options)
+            about[str(number)]["geometry"] = geometry
+            if looked is not None:
+                self.views = {"split": name, "run": number, **looked.content}
+                self.sprites |= looked.sprites
+
+
+def _mistakes(
+    split: str, behind: Originals | None, shown: Shown, answers: Iterable[Predictions], options: Options
+) -> tuple[dict[str, Any], dict[str, Sprite]]:
+    """The originals of what any run has wrong, as far as they are in the page: what is said of each by id, and sheets.
+
+    Raises:
+        UsageError: the data are not files.
+    """
+    if behind is None:
+        raise UsageError("--originals has no effect: these pictures are not files of their own. Leave it out.")
+    wrong = np.logical_or.reduce([~each.correct for each in answers])[shown.rows]
+    ids = [number for number in shown.images.ids[shown.rows[wrong]].tolist() if number in behind.names]
+    options.say(f"{split}: {len(ids):,} originals")
+    about: dict[str, Any] = {}
+    sheets = {}
+    for number in ids:
+        original, sheet = behind.of(number, _ORIGINAL), f"original-{split}-{number}"
+        sheets[sheet] = original.sprite()
+        about[str(number)] = {"sheet": sheet, **original.about()}
+    return about, sheets
 
 
 def _require_one_data_set(runs: Sequence[Run]) -> None:

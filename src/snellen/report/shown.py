@@ -47,6 +47,10 @@ class Shown:
         """The M pictures on sheets."""
         return make_sprite(self.images.take(self.rows, self.images.role).images, most=self.most)
 
+    def names_of_files(self) -> dict[int, str]:
+        """Id -> name of each of the M pictures, as far as they have files."""
+        return {int(self.images.ids[row]): self.images.names[row] for row in self.rows} if self.images.files else {}
+
     def to_json(self) -> dict[str, Any]:
         """Id, label, content's hash and, where it is in a file, name of each of the M pictures."""
         return {

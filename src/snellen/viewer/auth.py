@@ -1,4 +1,4 @@
-"""Who may ask, and how much: what stands before the four routes.
+"""Who may ask, and how much: what stands before the five routes.
 
 A server on one's own machine is open to every page in one's browser. So nobody is answered who
 

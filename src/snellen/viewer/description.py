@@ -19,6 +19,12 @@ _FOR_ALL = {
     413: "more bytes or pixels than are read",
     505: "another version than HTTP/1.0 and 1.1",
 }
+_FOR_ORIGINALS = _FOR_ALL | {
+    400: "as for all; or no such split, no such picture, or one without a file",
+    415: "its file is no picture any more",
+    422: "its file is gone, or broken",
+    429: "other pictures are being looked at; ask again after `Retry-After` seconds",
+}
 _FOR_UPLOADS = _FOR_ALL | {
     400: "as for all; or no such run, no such fit, a picture of another size than /explain takes",
     403: "not from the viewer's own page",
@@ -43,11 +49,18 @@ def description(*, port: int, runs: int, limits: Limits) -> dict[str, Any]:
 
     def upload(summary: str, answer: dict[str, Any], formats: list[str], *parameters: dict[str, Any]) -> dict[str, Any]:
         responses = _responses("application/json", answer, _FOR_UPLOADS)
-        responses["429"]["headers"] = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}}
+        responses["429"]["headers"] = _RETRY
         body = {"required": True, "content": dict.fromkeys(formats, file)}
         asked = {"parameters": [run, *parameters, origin, site], "requestBody": body}
         return {"post": {"summary": summary, **asked, "responses": responses}}
 
+    def taken(summary: str, schema: dict[str, Any], *parameters: dict[str, Any]) -> dict[str, Any]:
+        responses = _responses("application/json", schema, _FOR_ORIGINALS)
+        responses["429"]["headers"] = _RETRY
+        return {"get": {"summary": summary, "parameters": list(parameters), "responses": responses}}
+
+    split = {**_parameter("split", "query", {"enum": ["val", "test"]}), "required": True}
+    number = {**_parameter("id", "query", {"type": "integer", "minimum": 0, "maximum": 10**9 - 1}), "required": True}
     formats = [f"image/{name.lower()}" for name in UPLOADED]
     return {
         "openapi": "3.1.0",
@@ -58,12 +71,16 @@ def description(*, port: int, runs: int, limits: Limits) -> dict[str, Any]:
         "paths": {
             "/": shown("the page", "text/html", {"type": "string"}),
             "/openapi.json": shown("this document", "application/json", {"type": "object"}),
+            "/original": taken("a picture of the page as it lies on the disk", _ORIGINAL, split, number),
             "/answer": upload("what the network says about a picture", _ANSWER, formats, fit),
             "/explain": upload(
                 "where it looks, and what it has seen like it, for `input` of /answer", _EXPLANATION, ["image/png"]
             ),
         },
     }
+
+
+_RETRY = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}}
 
 
 def _parameter(name: str, place: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -86,6 +103,11 @@ def _array(items: dict[str, Any], length: int | None = None) -> dict[str, Any]:
 
 _COUNT, _NUMBER, _STRING = {"type": "integer", "minimum": 0}, {"type": "number"}, {"type": "string"}
 _SHEET = _object(mime={"const": "image/png"}, columns=_COUNT, tile=_array(_COUNT, 2), count=_COUNT, data=_STRING)
+_ORIGINAL = _object(
+    shown=_object(mime=_STRING, columns=_COUNT, per=_COUNT, tile=_array(_COUNT, 2), count=_COUNT, data=_STRING),
+    square=_array(_NUMBER, 4),
+    size=_array(_COUNT, 2),
+)
 _ANSWER = _object(
     picture=_object(format=_STRING, mode=_STRING, size=_array(_COUNT, 2), notes=_array(_STRING)),
     shown=_SHEET,

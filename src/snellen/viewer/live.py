@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snellen.data.labeled_images import LabeledImages
-from snellen.data.pictures import FORMATS, Fit, PictureForm, read_with_notes, square_of
+from snellen.data.pictures import FORMATS, Fit, PictureForm, read_with_notes
 from snellen.errors import InvalidSetting
 from snellen.inspect.features import Features, features_of
 from snellen.inspect.layers import Layer, layers_of
@@ -28,6 +28,7 @@ from snellen.predict.own_pictures import most_probable, unlabeled
 from snellen.predict.predict import predict
 from snellen.report.encoding import png
 from snellen.report.layer_views import InspectedModel, views_of_pictures
+from snellen.report.originals import Originals, framed
 from snellen.report.page import learned_pictures
 from snellen.runs.run import Run
 
@@ -35,6 +36,7 @@ UPLOADED = tuple(name for name in FORMATS if name not in ("TIFF", "PPM"))
 """Formats taken from a browser, where none writes PPM; TIFF, which may hold almost anything, is read from disk only."""
 MAX_PIXELS = 16_000_000
 _TOP = 5
+_WHOLE_SCREEN = 2_048  # pixels of the longer side of an original
 _PREVIEW = 480  # pixels of the longer side of what the page shows again
 
 
@@ -117,18 +119,26 @@ def answer(loaded: Loaded, content: bytes, fit: Fit | None = None) -> dict[str, 
             loaded.model, [pixels], loaded.class_names, familiarity=loaded.familiarity
         )
     probabilities = answers.probabilities[0]
-    (width, height), aspect = read.image.size, form.shape[1] / form.shape[0]
-    square = square_of(read.image.size, form.fit, aspect=aspect)
-    small = read.image
-    small.thumbnail((_PREVIEW, _PREVIEW), reducing_gap=2.0)
+    small = framed(read.image, form, _PREVIEW)
     return {
         "picture": {"format": read.format, "mode": read.mode, "size": list(read.size), "notes": list(read.notes)},
-        "shown": _sheet(np.asarray(small)),
-        "square": [edge / length for edge, length in zip(square, (width, height, width, height), strict=True)],
+        "shown": _sheet(small.pixels),
+        "square": list(small.square),
         "input": _sheet(pixels),
         "top": [[name, float(probabilities[name])] for name in most_probable(probabilities, _TOP)],
         "unlike": told and told["words"],
     }
+
+
+def original(originals: Originals, image_id: int) -> dict[str, Any]:
+    """A picture of the run's own data as it lies on the disk: `shown`, a sheet of it alone, `square` and `size`.
+
+    Raises:
+        InvalidSetting, DataError, TooLarge: as `Originals.of`.
+    """
+    found = originals.of(image_id, _WHOLE_SCREEN)
+    sprite = found.sprite()
+    return {"shown": {**sprite.about(), "data": sprite.texts[0]}, **found.about()}
 
 
 def explain(loaded: Loaded, content: bytes) -> dict[str, Any]:

@@ -1,19 +1,23 @@
-"""The viewer's four routes and its start on the loopback interface.
+"""The viewer's five routes and its start on the loopback interface.
 
     GET  /               the page, made once
     GET  /openapi.json   these routes, for scripts
+    GET  /original       a picture of the page by split and number -> as it lies on the disk
     POST /answer         a picture file -> what the network says
     POST /explain        the network's own small picture -> where it looks, and what it has seen like it
 
-There is no route that takes a path, a name or an address, so there is nothing to climb out of and nobody to be sent to.
+There is no route that takes a path, a name or an address, only numbers of pictures that the page shows, so there is
+nothing to climb out of and nobody to be sent to.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import Any, cast, get_args
 
 import h11
@@ -35,11 +39,12 @@ from snellen.data.run_images import images_of_each
 from snellen.errors import DataError, InvalidSetting, NotAPicture, SnellenError, TooLarge
 from snellen.models.device import return_freed_memory
 from snellen.report.bundle import LIVE, bundle_html, content_policy
+from snellen.report.originals import Originals
 from snellen.report.page import Options, Page, build_page
 from snellen.runs.run import Run
 from snellen.viewer.auth import Door, Limits, OwnPage, Tokens
 from snellen.viewer.description import description
-from snellen.viewer.live import MAX_PIXELS, UPLOADED, Loaded, answer, explain, load_run
+from snellen.viewer.live import MAX_PIXELS, UPLOADED, Loaded, answer, explain, load_run, original
 
 _HOST = "127.0.0.1"
 _NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -52,7 +57,7 @@ _STATUS: dict[type[SnellenError], int] = {NotAPicture: 415, TooLarge: 413, DataE
 def prepare(runs: Sequence[Run], options: Options) -> tuple[Page, list[Loaded]]:
     """The page of the runs, and their models ready to answer; raises as `build_page`."""
     images = images_of_each(runs, options.data)
-    page = build_page(runs, options, images)
+    page = build_page(runs, replace(options, live=True), images)
     loaded = []
     for run, own in zip(runs, images, strict=True):
         options.say(f"{run.name}: ready to answer")
@@ -66,7 +71,8 @@ def build_app(
     """The viewer as an ASGI application; `loaded` are the page's runs in its order, other limits are for tests."""
     limits = limits or Limits()
     uploads, own_page = _Uploads(limits), OwnPage(tokens, port=port)
-    live = {"max_bytes": limits.body_bytes, "max_pixels": MAX_PIXELS, "formats": UPLOADED, "originals": []}
+    live = {"max_bytes": limits.body_bytes, "max_pixels": MAX_PIXELS, "formats": UPLOADED}
+    live["originals"] = list(page.originals)
     html = bundle_html(page.title, {**page.content, "live": live}, page.sprites, entry=LIVE).encode()
     policy = f"{content_policy(LIVE)}; frame-ancestors 'none'"
     headers = {"content-security-policy": policy, "content-length": str(len(html))}
@@ -79,6 +85,9 @@ def build_app(
     async def describe(_: Request) -> Response:
         return JSONResponse(description(port=port, runs=len(loaded), limits=limits))
 
+    async def on_original(request: Request) -> Response:
+        return await uploads.answered(request, lambda _: original(*_asked(request, page)))
+
     async def on_answer(request: Request) -> Response:
         return await uploads.answered(request, lambda body: answer(_chosen(request, loaded), body, _fit(request)))
 
@@ -89,6 +98,7 @@ def build_app(
         routes=[
             Route("/", show, methods=["GET"]),
             Route("/openapi.json", describe, methods=["GET"]),
+            Route("/original", on_original, methods=["GET"]),
             Route("/answer", on_answer, methods=["POST"]),
             Route("/explain", on_explain, methods=["POST"]),
         ],
@@ -262,6 +272,15 @@ def _chosen(request: Request, loaded: Sequence[Loaded]) -> Loaded:
     if number not in known:
         raise InvalidSetting(f"run={number[:20]} is not possible: 0 to {len(loaded) - 1}.")
     return known[number]
+
+
+def _asked(request: Request, page: Page) -> tuple[Originals, int]:
+    split, number = request.query_params.get("split", ""), request.query_params.get("id", "")
+    if split not in page.originals:
+        raise InvalidSetting(f"split={split[:20]} is not possible: {', '.join(page.originals) or 'none has files'}.")
+    if not re.fullmatch(r"[0-9]{1,9}", number):
+        raise InvalidSetting(f"id={number[:20]} is not possible: a picture's number.")
+    return page.originals[split], int(number)
 
 
 def _fit(request: Request) -> Fit | None:
