@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from mixed_pictures import write_folder
+from snellen.data.eyechart import make_eyechart
 from snellen.data.ledger import Ledger
 from snellen.runs.run import Run
 
@@ -56,6 +58,18 @@ def test_the_robustness_card_is_shown_and_written(snellen: Snellen, own_run: Run
     for row in card["rows"]:
         assert row["severity"] in answer.out
     assert answer.out.count(f"{100 * card['clean']['value']:.1f} %") >= 2
+
+
+def test_any_labelled_folder_is_graded_as_a_new_set(snellen: Snellen, own_run: Run, tmp_path: Path) -> None:
+    write_folder(make_eyechart(7, train=40, test=0).train, tmp_path / "others")
+    answer = snellen("evaluate", own_run.folder, "--on", "others", "--per-class", "--label-issues", 2)
+    assert (answer.code, "n=40" in answer.out) == (0, True)
+    assert "others is graded as a new set: neither val nor the sealed test set of this run." in answer.out
+    found = snellen("evaluate", own_run.folder, "--on", "others", "--json").json
+    assert (found["split"], found["n"], found["best_of"], found["new_set"]["seen"]) == ("new", 40, 1, {})
+    assert not (own_run.folder / "predictions_new.npz").exists()
+    assert "--split test" in snellen("evaluate", own_run.folder, "--on", "others", "--split", "test").sentence
+    assert "nowhere is not there" in snellen("evaluate", own_run.folder, "--on", "nowhere").sentence
 
 
 def test_several_runs_are_compared_by_a_verb_of_their_own(snellen: Snellen, own_run: Run) -> None:

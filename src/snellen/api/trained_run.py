@@ -10,6 +10,7 @@ from snellen.api.answers import Answers, answers
 from snellen.data.dataset import Dataset
 from snellen.data.pictures import Fit
 from snellen.errors import RunError, UsageError, checked
+from snellen.evaluate.new_set import NewEvaluation, evaluate_on_new
 from snellen.evaluate.robustness import RobustnessCard, measure_robustness
 from snellen.evaluate.test_set import evaluate_on_test, ledger_of
 from snellen.evaluate.val import evaluate_on_val
@@ -128,6 +129,17 @@ class TrainedRun:
         evaluation = evaluate_on_test([self._run], opened, reason=reason, data=where, device=device)
         complete_pictures([self._run], evaluation)
         return scorecard(evaluation.predictions[0])
+
+    @checked
+    def evaluate_on(
+        self, path: str | Path, *, data: str | Path | Dataset | None = None, device: str = "auto"
+    ) -> NewEvaluation:
+        """Grades on any labelled folder, table or shards as a new set, as `snellen evaluate --on` does.
+
+        Raises:
+            DataError: no class is the run's, no picture can be read, or none is new to it.
+        """
+        return evaluate_on_new(self._run, user_path(path), data=self._where(data), device=device)
 
     @checked
     def predict(

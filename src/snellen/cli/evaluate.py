@@ -27,6 +27,8 @@ class Args(AboutRuns):
     """One run; on test several seeds of one recipe are one look."""
     split: Literal["val", "test"] = "val"
     """test is opened through the ledger, which writes before it opens."""
+    on: Path | None = None
+    """Grade any labelled folder, table or shards as a new set, neither val nor test; classes are matched by name."""
     tta: Literal["none", "flip", "shift", "ten_crop"] | None = None
     """Grade val with other test-time views than the recipe's."""
     per_class: bool = False
@@ -48,6 +50,10 @@ def run(args: Args) -> int:
     runs = [open_run(path) for path in args.runs]
     if args.label_issues < 0:
         raise InvalidSetting(f"--label-issues {args.label_issues} is not possible: 0 or more images.")
+    if args.on is not None and (args.split == "test" or args.robustness):
+        raise UsageError(
+            "--on grades a new set; --split test and --robustness are of the run's own data. Leave them out."
+        )
     if args.split == "test":
         return _test(args, runs)
     if args.ledger is not None or args.reason != Args.reason:
@@ -55,22 +61,32 @@ def run(args: Args) -> int:
     if len(runs) > 1:
         several = " ".join(one.typed for one in runs)
         raise UsageError(f"On val one run is graded at a time. Several are compared: snellen compare {several}")
-    found = _val(args, runs[0])
+    found = _graded(args, runs[0])
     if args.json:
         print_json(found)
     return 0
 
 
-def _val(args: Args, run: Run) -> dict[str, Any]:
+def _graded(args: Args, run: Run) -> dict[str, Any]:
+    """Grade on val, or on a new set."""
+    from snellen.evaluate.new_set import evaluate_on_new
     from snellen.evaluate.val import evaluate_on_val
     from snellen.metrics.confidence import confidence
     from snellen.metrics.scorecard import scorecard
-    from snellen.show.terminal import class_table, robustness_table, show_grades, show_label_issues
+    from snellen.predict.predictions import stored_predictions
+    from snellen.show.progress import Progress
+    from snellen.show.terminal import class_table, robustness_table, show_grades, show_label_issues, show_paragraph
     from snellen.show.text import new_console
 
-    predictions = evaluate_on_val(run, data=args.data, device=args.device, tta=args.tta)
-    card, sure = scorecard(predictions), confidence(predictions, val=predictions)
-    found = {"run": str(run.folder), "split": "val", **to_json(card), "confidence": to_json(sure)}
+    new = None
+    if args.on is not None:
+        decoding = Progress(quiet=args.json).decoding
+        new = evaluate_on_new(run, args.on, data=args.data, device=args.device, tta=args.tta, decoding=decoding)
+        predictions, val = new.predictions, stored_predictions(run, "val")
+    else:
+        predictions = val = evaluate_on_val(run, data=args.data, device=args.device, tta=args.tta)
+    card, sure = scorecard(predictions), confidence(predictions, val=val)
+    found = {"run": str(run.folder), "split": predictions.split, **to_json(card), "confidence": to_json(sure)}
     console = new_console(quiet=args.json)
     show_grades(console, sure, run)
     if args.per_class:
@@ -84,6 +100,11 @@ def _val(args: Args, run: Run) -> dict[str, Any]:
         console.print()
         console.print(robustness_table(robust))
         found["robustness"] = to_json(robust)
+    if new is not None:
+        found["new_set"] = to_json(new)
+        console.print()
+        for sentence in new.sentences():
+            show_paragraph(console, sentence)
     return found
 
 

@@ -202,7 +202,7 @@ def _require_enough(listing: Listing, stored: Stored, parts: NDArray[np.int64]) 
 def _dataset(path: Path, listing: Listing, stored: Stored, parts: NDArray[np.int64], options: ImageOptions) -> Dataset:
     name = _name(path)
     learn = int((parts < 2).sum())  # rows are in the order train, val, test
-    hashes = _numbers(stored.hashes)[stored.order]
+    hashes = stored.source_hashes
     labels = np.array(listing.labels, dtype=np.int64)[stored.order]
     files = tuple(one.name for one in listing.found)
 

@@ -24,6 +24,7 @@ from snellen.data.listing import (
     file_below,
     files_ending,
     make_listing,
+    require_learnable,
     shown,
 )
 from snellen.data.shards import TAR, find_tars, is_pattern, list_pattern, list_tars
@@ -48,13 +49,25 @@ _FIRST_BYTES = re.compile(
 )
 
 
-def list_pictures(path: Path) -> Listing:
-    """The pictures of a folder or table, whatever its layout.
+def list_pictures(path: Path, *, to_learn: bool = True) -> Listing:
+    """The labelled pictures of a folder or table, whatever its layout.
+
+    Args:
+        path: the folder, table, shard or pattern of shards.
+        to_learn: whether something must be learnable from them: at least two classes, and in val and test no others.
 
     Raises:
         DataNotFound: there is no such folder or table.
-        DataError: the layout is not understood, or holds nothing to learn from.
+        DataError: the layout is not understood, or holds no picture, or nothing to learn from.
+        BadSplit: fewer than two classes to learn.
     """
+    listing = _list(path)
+    if to_learn or not listing.found:
+        require_learnable(listing)
+    return listing
+
+
+def _list(path: Path) -> Listing:
     ending = path.suffix.lower()  # of the name that was given: a cache may have linked it to a file without one
     if path.is_file() and ending in TABLE_ENDINGS:
         return list_table(ListedFile.by_user(path))

@@ -100,6 +100,7 @@ class Listing:
         found: the pictures.
         labels: their labels in [0, K), one each.
         left_out: why something was not read, and how often.
+        empty_classes: class folders to learn from without a single file.
     """
 
     root: Path
@@ -108,6 +109,7 @@ class Listing:
     found: tuple[Found, ...]
     labels: tuple[int, ...]
     left_out: Mapping[str, int]
+    empty_classes: tuple[str, ...] = ()
 
     def digest(self) -> str:
         """Changes when a file is added, removed, renamed, or has another size or time: the quick check of the cache."""
@@ -137,35 +139,42 @@ def make_listing(
         found: in the order of their names.
         left_out: likewise.
         class_order: the names in the order the data declare; the others follow, sorted.
-        empty_classes: class folders to learn from without a single file.
+        empty_classes: likewise.
+    """
+    entries = tuple(found)
+    names = _ordered({entry.label for entry in entries}, class_order)
+    number = {name: place for place, name in enumerate(names)}
+    labels = tuple(number[entry.label] for entry in entries)
+    counts = {why: count for why, count in left_out.items() if count}
+    return Listing(root, layout, names, entries, labels, counts, tuple(empty_classes))
+
+
+def require_learnable(listing: Listing) -> None:
+    """Refuse what nothing can be learned from.
 
     Raises:
         DataError: nothing is there, a training class is empty, or val or test hold a class that train has not.
         BadSplit: fewer than two classes.
     """
-    entries = tuple(found)
-    if empty_classes:
+    root, layout = shown(listing.root), listing.layout
+    if listing.empty_classes:
         raise DataError(
-            f"The class folder {_listed(empty_classes)} in {shown(root)} is empty. Put pictures there or remove it."
+            f"The class folder {_listed(listing.empty_classes)} in {root} is empty. Put pictures there or remove it."
         )
-    learned = {entry.label for entry in entries if entry.part in (None, "train")}
+    learned = {entry.label for entry in listing.found if entry.part in (None, "train")}
     if not learned:
-        raise DataError(f"{shown(root)} holds no pictures to learn from ({layout}).{besides(left_out)}")
+        raise DataError(f"{root} holds no pictures to learn from ({layout}).{besides(listing.left_out)}")
     for part in ("val", "test"):
-        strange = sorted({entry.label for entry in entries if entry.part == part} - learned)
+        strange = sorted({entry.label for entry in listing.found if entry.part == part} - learned)
         if strange:
             raise DataError(
-                f"{shown(root)}: {part} has the class {_listed(strange)}, which train has not. Rename it, move "
-                "pictures of it into train, or take it out."
+                f"{root}: {part} has the class {_listed(strange)}, which train has not. Rename it, move pictures of it "
+                "into train, or take it out."
             )
-    names = _ordered(learned, class_order)
-    if len(names) < 2:
+    if len(learned) < 2:
         raise BadSplit(
-            f"{shown(root)} has one class only, '{names[0]}' ({layout}); a classifier needs pictures of at least two."
+            f"{root} has one class only, '{min(learned)}' ({layout}); a classifier needs pictures of at least two."
         )
-    number = {name: place for place, name in enumerate(names)}
-    labels = tuple(number[entry.label] for entry in entries)
-    return Listing(root, layout, names, entries, labels, {why: count for why, count in left_out.items() if count})
 
 
 def read_bytes(path: Path, *, follow: bool = True) -> bytes:

@@ -79,6 +79,11 @@ class Stored:
     peaks: dict[int, float]
 
     @property
+    def source_hashes(self) -> NDArray[np.uint64]:
+        """(M,) uint64: the first half of the hash of each row's file."""
+        return np.array([int(self.hashes[place][:16], 16) for place in self.order], dtype=np.uint64)
+
+    @property
     def readable_hashes(self) -> list[str]:
         """`hashes`, empty for all that have no pixels."""
         return ["" if place in self.problems else digest for place, digest in enumerate(self.hashes)]

@@ -21,11 +21,9 @@ from snellen.metrics.intervals import (
     paired_difference_over_seeds,
 )
 from snellen.predict.predictions import Predictions
-from snellen.recipes.json_form import Change, changes, recipe_hash
+from snellen.recipes.json_form import Change, changes
 from snellen.runs.run import Run
 
-_ABOUT_DATA = {"side": "size", "fit": "fit", "test_fraction": "test_fraction", "white": "white"}
-"""What a run keeps of how its pictures were read, and how the command line spells it."""
 _SHOWN_CHANGES = 4
 
 
@@ -34,9 +32,7 @@ class ComparedRow:
     """One line of the table: a run, or the runs of one recipe and data over seeds; the first is the reference.
 
     Attributes:
-        name: of the run or recipe.
-        runs: the folders' names.
-        seeds: of these runs.
+        name: of the run or recipe; `runs` are the folders' names, `seeds` theirs.
         changes: in what it differs from the reference.
         accuracy: plain, on the shared pictures: of the run, or the mean over seeds.
         difference: to the reference, paired by picture or by seed; None for the reference itself.
@@ -63,19 +59,18 @@ class ComparedRow:
         return "; ".join(words)
 
     @property
-    def points(self) -> tuple[float, float | None, float | None]:
-        """Difference to the reference with the ends of its interval, in points."""
+    def points(self) -> float:
+        """Difference to the reference, in points; 0 for the reference itself."""
         found = self.difference
-        assert found is not None, "the reference differs from nothing"
-        value = found.value if isinstance(found, PairedDifference) else found.mean
-        ends = (None if end is None else 100 * end for end in (found.low, found.high))
-        return 100 * value, *ends  # type: ignore[return-value]
+        return 0.0 if found is None else 100 * (found.value if isinstance(found, PairedDifference) else found.mean)
 
     @property
     def points_text(self) -> str:
-        """Such as "+1.90 (+0.41 to +3.39)"."""
-        value, low, high = self.points
-        return f"{value:+.2f}" if low is None else f"{value:+.2f} ({low:+.2f} to {high:+.2f})"
+        """Such as "+1.90 (+0.41 to +3.39)"; empty for the reference."""
+        found = self.difference
+        if found is None or found.low is None or found.high is None:
+            return "" if found is None else f"{self.points:+.2f}"
+        return f"{self.points:+.2f} ({100 * found.low:+.2f} to {100 * found.high:+.2f})"
 
 
 @dataclass(frozen=True)
@@ -84,7 +79,6 @@ class Comparison:
 
     Attributes:
         kind: models, compared picture by picture; recipes, seed by seed; or the seeds of one recipe.
-        verdict: one sentence.
         rows: the reference first, then the others in the order given.
         shared: the answers to the pictures that all have.
         notes: what a reader must know about the numbers.
@@ -115,12 +109,11 @@ class Comparison:
         several = sum(row.p_value is not None for row in self.rows) > 1
         over = "95 % over seeds" if self.kind != "models" else "95 %"
         header = ["", "val", f"points ({over})"] + [["p", "p, Holm"][several]] * (self.kind == "models")
-        rows = []
-        for row in self.rows:
-            cells = [_label(row), _accuracy_text(row.accuracy), row.points_text if row.difference else ""]
-            if self.kind == "models":
-                cells.append("" if row.p_value is None else f"{row.p_value:.2g}")
-            rows.append(cells)
+        p_values = ["" if row.p_value is None else f"{row.p_value:.2g}" for row in self.rows]
+        rows = [
+            [_label(row), _accuracy_text(row.accuracy), row.points_text, p_value][: len(header)]
+            for row, p_value in zip(self.rows, p_values, strict=True)
+        ]
         return header, rows
 
 
@@ -171,17 +164,15 @@ def _models(runs: Sequence[Run], common: Shared) -> list[ComparedRow]:
     right = [one.correct for one in common.predictions]
     best_of = [one.best_of for one in common.predictions]
     differences = [
-        paired_difference(right[0], other, best_of=(best_of[0], chosen))
-        for other, chosen in zip(right[1:], best_of[1:], strict=True)
+        paired_difference(right[0], right[at], best_of=(best_of[0], best_of[at])) for at in range(1, len(runs))
     ]
     p_values = holm([difference.p_value for difference in differences])
     rows = []
-    for run, name, own, chosen, difference, p_value in zip(
-        runs, _names(runs), right, best_of, [None, *differences], [None, *p_values], strict=True
-    ):
-        accuracy, decided = Rate(int(own.sum()), common.n, chosen), p_value is not None and p_value < 0.05
+    for at, (run, name) in enumerate(zip(runs, _names(runs), strict=True)):
+        difference, p_value = (differences[at - 1], p_values[at - 1]) if at else (None, None)
         about = (name, (run.name,), (int(run.info["seed"]),), _differs(runs[0], run))
-        rows.append(ComparedRow(*about, accuracy, difference, p_value, decided))
+        accuracy = Rate(int(right[at].sum()), common.n, best_of[at])
+        rows.append(ComparedRow(*about, accuracy, difference, p_value, p_value is not None and p_value < 0.05))
     return rows
 
 
@@ -217,7 +208,7 @@ def _verdict(rows: Sequence[ComparedRow]) -> str:
     first, others = rows[0], rows[1:]
     decided = [row for row in others if row.decided]
     if len(others) > 1:
-        which = "; ".join(f"{row.name} is {_better(row)} by {abs(row.points[0]):.2f} points" for row in decided)
+        which = "; ".join(f"{row.name} is {_better(row)} by {abs(row.points):.2f} points" for row in decided)
         return f"{len(decided)} of {len(others)} differ from {first.name} after Holm" + (
             f": {which}." if which else "."
         )
@@ -256,7 +247,7 @@ def _verdict_over_seeds(rows: Sequence[ComparedRow]) -> str:
 
 
 def _better(row: ComparedRow) -> str:
-    return "better" if row.points[0] > 0 else "worse"
+    return "better" if row.points > 0 else "worse"
 
 
 def _about_pictures(runs: Sequence[Run], common: Shared, newest: int) -> Iterator[str]:
@@ -276,7 +267,7 @@ def _about_pictures(runs: Sequence[Run], common: Shared, newest: int) -> Iterato
 def _about_models(runs: Sequence[Run], families: Sequence[Sequence[int]]) -> Iterator[str]:
     if len(families) == 1:
         yield "They are runs of one recipe on the same data: what differs is the luck of the seed."
-    elif len({recipe_hash(run.recipe) for run in runs}) > 1 and len({_learned(run) for run in runs}) == 1:
+    elif len({str(_beside_recipe(run.info)["train"]) for run in runs}) == 1:
         recipes = " ".join(str(run.folder / "recipe.json") for run in runs)
         yield (
             "One run each: another seed may differ by more. Over seeds: snellen ladder "
@@ -308,15 +299,11 @@ def _beside_recipe(info: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "corrections": data.get("corrections"),
         "train": f"{train.get('count', 0):,} pictures ({train.get('fingerprint', '')[:6]})",
-        **{spelled: loading.get(name) for name, spelled in _ABOUT_DATA.items()},
+        **{"size" if name == "side" else name: loading.get(name) for name in ("side", "fit", "test_fraction", "white")},
         "weights": f"{start['file']} ({str(start.get('sha256', ''))[:6]})" if "file" in start else None,
         "seed": info["seed"],
         "precision": info.get("precision"),
     }
-
-
-def _learned(run: Run) -> str:
-    return str(run.info["data"].get("train", {}).get("fingerprint"))
 
 
 def _started(run: Run) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +34,7 @@ class CopyPair:
 
     Attributes:
         kind: "exact" where every pixel is equal, at the size that the model sees; else "near".
-        first: what to call it.
-        first_part: "train", "train+val" or "val".
-        first_label: name of its class.
-        second: what to call the other; of the sealed test set its file, or its number.
-        second_part: likewise, or "test".
-        second_label: its class; None in test, whose labels stay sealed.
+        second_label: name of its class; None in test, whose labels stay sealed.
         likeness: cosine of the thumbnails; 1 where every pixel is equal.
     """
 
@@ -169,9 +164,9 @@ def _search(
         for before, first in enumerate(parts[: at + 1]):
             if before == at and (part.role == "test" or (at == 0 and not within_train)):
                 continue
-            found = _match(thumbnails[before], thumbnails[at], itself=before == at)
             seen = set()
-            for query, reference, cosine in zip(found.queries, found.references, found.cosines, strict=True):
+            found = _match(thumbnails[before], thumbnails[at], itself=before == at)
+            for query, reference, cosine in zip(*found, strict=True):
                 ends = int(fresh[before][reference]), int(fresh[at][query])
                 if before == at:  # two that are each other's nearest are one pair
                     ends = min(ends), max(ends)
@@ -184,22 +179,12 @@ def _search(
 def _pair(first: _Part, row: int, second: _Part, other: int, cosine: float | None = None) -> CopyPair:
     assert first.labels is not None, "of a pair, the first was learned from"
     its = None if second.labels is None else second.labels[other]
-    kind: Literal["exact", "near"] = "exact" if cosine is None else "near"
-    likeness = 1.0 if cosine is None else round(cosine, 4)
-    return CopyPair(
-        kind, first.names[row], first.role, first.labels[row], second.names[other], second.role, its, likeness
-    )
+    ends = (first.names[row], first.role, first.labels[row], second.names[other], second.role, its)
+    return CopyPair("exact", *ends, 1.0) if cosine is None else CopyPair("near", *ends, round(cosine, 4))
 
 
-@dataclass(frozen=True)
-class NearDuplicates:
-    """Pairs of near-duplicates between two sets, at most one per query.
-
-    Attributes:
-        queries: (P,) int64, positions in the second set, ascending.
-        references: (P,) int64, positions in the first set.
-        cosines: (P,) float32, likeness of the thumbnails.
-    """
+class NearDuplicates(NamedTuple):
+    """Positions (P,) in the second set, ascending, and in the first; and the likeness of the thumbnails."""
 
     queries: NDArray[np.int64]
     references: NDArray[np.int64]

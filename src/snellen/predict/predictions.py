@@ -83,18 +83,8 @@ class Predictions:
         tta_logits: NDArray[np.float32] | None = None,
     ) -> Predictions:
         """What a model answered to `images`: (N, K) logits, row by row."""
-        return Predictions(
-            logits=logits,
-            labels=images.labels,
-            ids=images.ids,
-            class_names=images.class_names,
-            split=images.role,
-            tta=tta,
-            tta_logits=tta_logits,
-            data=images.name,
-            names=images.names,
-            identities=images.identities,
-        )
+        about = (images.labels, images.ids, images.class_names, images.role, tta, tta_logits, images.name)
+        return Predictions(logits, *about, names=images.names, identities=images.identities)
 
     def take(self, rows: NDArray[np.int64]) -> Predictions:
         """The answers in these rows, in that order."""

@@ -17,14 +17,9 @@ class ListedRun:
     """One run.
 
     Attributes:
-        folder: where it lies.
-        data: name of its data set.
-        recipe: name of its recipe.
-        changes: fields in which that differs from the published recipe of this name; None where none is published.
-        corrections: what its data's corrections were, as `run.json` has it; None where there were none.
-        seed: of the training.
-        status: "finished", or what it is instead.
-        val: plain accuracy with `hits`, `n` and, where the epoch was chosen by it, `best_of`; None where it has none.
+        changes: fields in which its recipe differs from the published one of that name; None where none is published.
+        corrections: as `run.json` has them; None where there were none.
+        val: plain accuracy as `hits`, `n` and `best_of` how many epochs; None where it has none.
         seconds: of the training; None where it has not ended.
         started: when, as ISO text; empty where it is not known.
     """

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from html import escape
 
 from snellen.evaluate.compare_runs import Comparison
-from snellen.metrics.compare import PairedDifference
 from snellen.metrics.scorecard import Scorecard
 from snellen.predict.predictions import Predictions
 from snellen.show.text import visible
@@ -109,12 +108,6 @@ def scorecard_html(card: Scorecard) -> str:
     )
 
 
-def difference_html(difference: PairedDifference) -> str:
-    """The difference, and both accuracies under it."""
-    rows = [("first", difference.first.text(2)), ("second", difference.second.text(2))]
-    return block(headline(str(difference)), table(("", "accuracy"), rows))
-
-
 def comparison_html(found: Comparison) -> str:
     """The verdict, then the table, then what belongs to the numbers."""
     return block(headline(found.verdict), table(*found.table()), *map(line, found.notes))
@@ -138,5 +131,4 @@ def predictions_html(predictions: Predictions) -> str:
 
 Scorecard._repr_html_ = scorecard_html  # type: ignore[attr-defined]
 Comparison._repr_html_ = comparison_html  # type: ignore[attr-defined]
-PairedDifference._repr_html_ = difference_html  # type: ignore[attr-defined]
 Predictions._repr_html_ = predictions_html  # type: ignore[attr-defined]
