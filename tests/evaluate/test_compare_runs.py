@@ -68,7 +68,7 @@ def test_two_models_are_compared_picture_by_picture_and_the_verdict_comes_first(
     found = compared((OLD, answers(range(700))), (NEW, answers(range(10, 760))))
     row = to_json(found)["rows"][1]
     assert (row["difference"]["only_first"], row["difference"]["only_second"]) == (10, 60)
-    assert found.decided is True
+    assert found.rows[1].decided is True
     assert repr(found).startswith(
         "new is better than old: +5.00 (+3.40 to +6.60) points; 10 pictures only old has right, 60 only new; McNemar p"
     )
@@ -77,7 +77,7 @@ def test_two_models_are_compared_picture_by_picture_and_the_verdict_comes_first(
 
 def test_what_is_undecided_says_how_many_pictures_would_decide() -> None:
     found = compared((OLD, answers(range(700))), (NEW, answers(range(40, 750))))
-    assert found.decided is False
+    assert found.rows[1].decided is False
     assert found.verdict.startswith("Undecided between old and new: +1.00")
     assert f"About {found.rows[1].difference.images_needed:,} pictures would decide" in found.verdict  # type: ignore
     same = compared((OLD, answers(range(700))), (NEW, answers(range(700))))
@@ -153,7 +153,7 @@ def test_seeds_that_would_decide_between_two_recipes_are_counted() -> None:
         for seed, hits in enumerate(scores)
     ]
     found = compared(*sides)
-    assert found.decided is False
+    assert found.rows[1].decided is False
     assert "seeds would decide, if the difference is what it seems" in found.verdict
 
 

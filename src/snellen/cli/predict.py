@@ -6,13 +6,17 @@ import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from snellen.cli.options import AsJson
 from snellen.errors import InvalidSetting, UsageError
 from snellen.show.text import print_json
+
+if TYPE_CHECKING:
+    from snellen.metrics.confidence import RejectRule
+    from snellen.runs.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +33,10 @@ class Args(AsJson):
     """How a picture becomes square: the middle, with grey bars, or stretched. By default as in training."""
     tta: bool = False
     """Average over the recipe's test-time views."""
+    target_accuracy: float | None = None
+    """Reject unsure answers: those given reach this accuracy on val, such as 0.99."""
     csv: Path | None = None
-    """Write a table as well, a row per picture: its class, how probable, and whether it is unlike the training's."""
+    """Write a table as well, a row per picture: classes, how probable, whether rejected or unlike the training's."""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
     json: bool = False
@@ -43,33 +49,56 @@ def run(args: Args) -> int:
         raise InvalidSetting(f"--top {args.top} is not possible: 1 or more.")
     from snellen.predict.own_pictures import predict_pictures
     from snellen.runs.run import open_run
+    from snellen.show.terminal import show_paragraph
+    from snellen.show.text import new_console
 
     if not args.pictures:
         raise UsageError("Which picture? snellen predict RUN cat.jpg")
     run = open_run(args.run)
+    rule = None if args.target_accuracy is None else _rule(run, args.target_accuracy, tta=args.tta)
     results = predict_pictures(run, args.pictures, fit=args.fit, top=args.top, tta=args.tta, device=args.device)
+    for result in results:
+        if rule is not None and "top" in result:
+            result["rejected"] = result["top"][0]["probability"] < rule.threshold
     if args.csv is not None:
         from snellen.paths import user_path
         from snellen.runs.atomic import write_text
 
-        write_text(user_path(args.csv), _table(results))
+        write_text(user_path(args.csv), _table(results, args.top))
     if args.json:
         print_json(results)
     else:
         _print(results)
+    if rule is not None:
+        show_paragraph(new_console(stderr=True), str(rule))
     return int(any("error" in result for result in results))
 
 
-def _table(results: list[dict[str, Any]]) -> str:
+def _rule(run: Run, accuracy: float, *, tta: bool) -> RejectRule:
+    from snellen.metrics.confidence import reject_rule
+    from snellen.predict.predictions import stored_predictions
+
+    val = stored_predictions(run, "val")
+    if val is None:
+        raise UsageError(f"--target-accuracy is reached on val, and {run.folder} has no answers to val images.")
+    return reject_rule(val.with_tta() if tta else val, accuracy)
+
+
+def _table(results: list[dict[str, Any]], top: int) -> str:
     """The results as CSV; a cell is empty where there is nothing to say."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["picture", "class", "probability", "unfamiliar", "farther_than", "error"])
+    text, said = io.StringIO(), {True: "yes", False: "no", None: ""}
+    most = min(top, max(len(result.get("top", ())) for result in results))
+    pairs = [f"{name}_{place}" for place in range(2, most + 1) for name in ("class", "probability")]
+    named = ["picture", "class", "probability", "rejected", "unfamiliar", "farther_than", "error", *pairs]
+    rows = csv.DictWriter(text, named, lineterminator="\n")
+    rows.writeheader()
     for result in results:
-        best, told = (result.get("top") or [{}])[0], result.get("familiarity") or {}
-        unfamiliar = {True: "yes", False: "no"}.get(told.get("unfamiliar"), "")  # type: ignore[arg-type]
-        known = [best.get("class", ""), best.get("probability", ""), unfamiliar, told.get("farther_than", "")]
-        rows.writerow([result["picture"], *known, result.get("error", "")])
+        told = result.get("familiarity") or {}
+        row = {"picture": result["picture"], "farther_than": told.get("farther_than"), "error": result.get("error")}
+        row |= {"rejected": said[result.get("rejected")], "unfamiliar": said[told.get("unfamiliar")]}
+        for place, best in enumerate(result.get("top", ()), start=1):
+            row |= {name if place == 1 else f"{name}_{place}": value for name, value in best.items()}
+        rows.writerow(row)
     return text.getvalue()
 
 
@@ -89,5 +118,7 @@ def _print(results: list[dict[str, Any]]) -> None:
         for row in rows:
             bar = "█" * round(30 * row["probability"])
             console.print(Text(f"  {row['class']:<{width}}  {100 * row['probability']:5.1f} %  {bar}"))
+        if result.get("rejected"):
+            console.print(Text("  rejected: not sure enough", style="yellow"), soft_wrap=True)
         if (told := result["familiarity"]) and told["unfamiliar"]:
             console.print(Text(f"  {told['words']}", style="yellow"), soft_wrap=True)

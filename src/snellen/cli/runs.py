@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from snellen.cli.options import AsJson
 from snellen.show.text import print_json
-
-if TYPE_CHECKING:
-    from snellen.runs.list import ListedRun
 
 _REST = 39  # columns that the numbers take
 
@@ -37,7 +34,7 @@ def run(args: Args) -> int:
     return 0
 
 
-def _print(folder: Path, found: list[ListedRun], problems: list[str]) -> None:
+def _print(folder: Path, found: list[dict[str, Any]], problems: list[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -49,32 +46,31 @@ def _print(folder: Path, found: list[ListedRun], problems: list[str]) -> None:
         return
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     wide = max(24, console.width - _REST)
-    names = [str(one.folder.relative_to(folder)) for one in found]
+    names = [str(one["folder"].relative_to(folder)) for one in found]
     longest = min(max(map(len, names), default=0), wide // 2)
     table.add_column("run", max_width=longest, overflow="fold")
     table.add_column("data, recipe: changes", max_width=wide - longest, overflow="fold")
     for name in ("val, %", "min", "date"):
         table.add_column(name, no_wrap=True, justify="right")
     for name, one in zip(names, found, strict=True):
-        minutes = "" if one.seconds is None else f"{one.seconds / 60:.1f}"
-        table.add_row(Text(name), Text(_made_of(one)), _grade(one), minutes, one.started[:10])
+        minutes = "" if one["seconds"] is None else f"{one['seconds'] / 60:.1f}"
+        table.add_row(Text(name), Text(_made_of(one)), _grade(one), minutes, one["started"][:10])
     console.print(table)
     for problem in problems:
         console.print(Text(problem, style="red"), soft_wrap=True)
 
 
-def _made_of(one: ListedRun) -> str:
+def _made_of(one: dict[str, Any]) -> str:
     """Such as "birds, transfer, seed 0: epochs 6 → 12"."""
-    changed = ["a recipe of its own"] if one.changes is None else [str(change) for change in one.changes]
-    changed += ["corrections"] if one.corrections else []
-    whole = f"{one.data}, {one.recipe}, seed {one.seed}"
+    changed = ["a recipe of its own"] if one["changes"] is None else list(map(str, one["changes"]))
+    changed += ["corrections"] if one["corrections"] else []
+    whole = f"{one['data']}, {one['recipe']}, seed {one['seed']}"
     return f"{whole}: {'; '.join(changed)}" if changed else whole
 
 
-def _grade(one: ListedRun) -> str:
+def _grade(one: dict[str, Any]) -> str:
     from snellen.metrics.intervals import Rate
 
-    if one.val is None:
-        return "–" if one.status == "finished" else one.status
-    rate = Rate(one.val["hits"], one.val["n"], one.val["best_of"])
-    return rate.share().replace(" %", "")
+    if one["val"] is None:
+        return "–" if one["status"] == "finished" else str(one["status"])
+    return Rate(**one["val"]).share().replace(" %", "")

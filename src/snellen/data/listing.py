@@ -134,12 +134,9 @@ def make_listing(
     """The listing of what a layout holds, with its class map.
 
     Args:
-        root: as in `Listing`.
-        layout: likewise.
+        root: as in `Listing`, and so `layout`, `left_out` and `empty_classes`.
         found: in the order of their names.
-        left_out: likewise.
         class_order: the names in the order the data declare; the others follow, sorted.
-        empty_classes: likewise.
     """
     entries = tuple(found)
     names = _ordered({entry.label for entry in entries}, class_order)

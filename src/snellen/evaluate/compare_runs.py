@@ -13,13 +13,7 @@ from typing import Any, ClassVar, Literal
 
 from snellen.errors import UsageError
 from snellen.metrics.compare import PairedDifference, Shared, holm, paired_difference, seeds_needed, shared
-from snellen.metrics.intervals import (
-    Rate,
-    SeedDifference,
-    SeedSummary,
-    mean_over_seeds,
-    paired_difference_over_seeds,
-)
+from snellen.metrics.intervals import Rate, SeedDifference, SeedSummary, mean_over_seeds, paired_difference_over_seeds
 from snellen.predict.predictions import Predictions
 from snellen.recipes.json_form import Change, changes
 from snellen.runs.run import Run
@@ -65,6 +59,11 @@ class ComparedRow:
         return 0.0 if found is None else 100 * (found.value if isinstance(found, PairedDifference) else found.mean)
 
     @property
+    def better(self) -> str:
+        """ "better" or "worse" than the reference."""
+        return "better" if self.points > 0 else "worse"
+
+    @property
     def points_text(self) -> str:
         """Such as "+1.90 (+0.41 to +3.39)"; empty for the reference."""
         found = self.difference
@@ -84,25 +83,15 @@ class Comparison:
         notes: what a reader must know about the numbers.
     """
 
-    json_also: ClassVar[tuple[str, ...]] = ("decided",)
-
     kind: Literal["models", "recipes", "seeds"]
     verdict: str
     rows: tuple[ComparedRow, ...]
     shared: Shared
     notes: tuple[str, ...]
 
-    @property
-    def decided(self) -> bool:
-        """Whether any row differs from the reference."""
-        return any(row.decided for row in self.rows)
-
     def __repr__(self) -> str:
-        lines = [self.verdict]
-        for row in self.rows:
-            against = f", {row.points_text} points" if row.difference else ""
-            lines.append(f"  {_label(row)}: {_accuracy_text(row.accuracy)}{against}")
-        return "\n".join([*lines, *self.notes])
+        rows = (f"  {_label(row)}: {_accuracy_text(row.accuracy)} {row.points_text}".rstrip() for row in self.rows)
+        return "\n".join([self.verdict, *rows, *self.notes])
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows in words, for any medium."""
@@ -131,7 +120,8 @@ def compare_runs(runs: Sequence[Run], predictions: Sequence[Predictions]) -> Com
     """
     if len(runs) < 2:
         raise UsageError(f"A comparison needs at least two runs, got {len(runs)}.")
-    newest = max(range(len(runs)), key=lambda at: (_started(runs[at]), at))
+    started = [str(run.read("environment.json").get("started", "")) for run in runs]
+    newest = max(range(len(runs)), key=lambda at: (started[at], at))
     common = shared(predictions, labels_of=newest)
     families = _families(runs)
     seeds = [tuple(sorted(runs[at].info["seed"] for at in family)) for family in families]
@@ -208,7 +198,7 @@ def _verdict(rows: Sequence[ComparedRow]) -> str:
     first, others = rows[0], rows[1:]
     decided = [row for row in others if row.decided]
     if len(others) > 1:
-        which = "; ".join(f"{row.name} is {_better(row)} by {abs(row.points):.2f} points" for row in decided)
+        which = "; ".join(f"{row.name} is {row.better} by {abs(row.points):.2f} points" for row in decided)
         return f"{len(decided)} of {len(others)} differ from {first.name} after Holm" + (
             f": {which}." if which else "."
         )
@@ -220,7 +210,7 @@ def _verdict(rows: Sequence[ComparedRow]) -> str:
         f"{row.name}; McNemar p = {found.p_value:.2g}"
     )
     if row.decided:
-        return f"{row.name} is {_better(row)} than {first.name}: {said}."
+        return f"{row.name} is {row.better} than {first.name}: {said}."
     if found.images_needed is None:
         way = "No number of pictures would tell two equally good models apart"
     else:
@@ -236,7 +226,7 @@ def _verdict_over_seeds(rows: Sequence[ComparedRow]) -> str:
         assert isinstance(found, SeedDifference)
         name = row.name if row.name != first.name else f"{row.name} with {row.differs_by}"
         if row.decided:
-            sentences.append(f"{name} is {_better(row)} than {first.name}, seed by seed: {found}.")
+            sentences.append(f"{name} is {row.better} than {first.name}, seed by seed: {found}.")
             continue
         needed = seeds_needed(found.mean, found.sd or 0.0)
         way = "no number of seeds in sight would decide"
@@ -244,10 +234,6 @@ def _verdict_over_seeds(rows: Sequence[ComparedRow]) -> str:
             way = f"about {needed:,} seeds would decide, if the difference is what it seems"
         sentences.append(f"Undecided between {first.name} and {name}, seed by seed: {found}; {way}.")
     return " ".join(sentences)
-
-
-def _better(row: ComparedRow) -> str:
-    return "better" if row.points > 0 else "worse"
 
 
 def _about_pictures(runs: Sequence[Run], common: Shared, newest: int) -> Iterator[str]:
@@ -304,10 +290,6 @@ def _beside_recipe(info: Mapping[str, Any]) -> dict[str, Any]:
         "seed": info["seed"],
         "precision": info.get("precision"),
     }
-
-
-def _started(run: Run) -> str:
-    return str(run.read("environment.json").get("started", ""))
 
 
 def _names(runs: Sequence[Run]) -> list[str]:

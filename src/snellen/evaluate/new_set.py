@@ -23,7 +23,7 @@ from snellen.data.run_images import images_of
 from snellen.errors import DataError
 from snellen.evaluate.val import predict_run
 from snellen.metrics.intervals import Rate
-from snellen.metrics.scorecard import Scorecard, scorecard
+from snellen.metrics.scorecard import scorecard
 from snellen.predict.predictions import Predictions, stored_predictions
 from snellen.recipes.recipe import TTA
 from snellen.runs.run import Run
@@ -53,13 +53,8 @@ class NewEvaluation:
     left_out: tuple[str, ...]
     unchecked: str
 
-    @property
-    def card(self) -> Scorecard:
-        """The grades."""
-        return scorecard(self.predictions)
-
     def __repr__(self) -> str:
-        return "\n".join([str(self.card), *self.sentences()])
+        return "\n".join([str(scorecard(self.predictions)), *self.sentences()])
 
     def sentences(self) -> Iterator[str]:
         """What must be said beside the number."""
@@ -87,11 +82,8 @@ def evaluate_on_new(
     """Grade a run on labelled pictures of anybody's; nothing is written.
 
     Args:
-        run: finished.
+        run: finished; `data`, `device`, `tta` as in `evaluate_on_val`: its own pictures are looked for in the new set.
         path: a folder of class folders, a table or shards; its parts count as one set. Classes are matched by name.
-        data: where the run's own data are, if not where they were: its pictures are looked for in the new set.
-        device: "auto", "cpu", "cuda" or "mps".
-        tta: the views; None takes those of the recipe.
         decoding: told how far decoding has come.
 
     Raises:
@@ -127,10 +119,8 @@ def _read(run: Run, path: Path, decoding: Progress | None) -> tuple[LabeledImage
             f"training: {', '.join(names[:12])}{', …' if len(names) > 12 else ''}."
         )
 
-    def readable(hashes: Sequence[str]) -> NDArray[np.int64]:
-        return np.flatnonzero(np.array(hashes) != "")
-
-    stored = stored_pictures(listing, PictureForm.of_run(run.info["data"]), readable, decoding or (lambda *_: None))
+    form, ignore = PictureForm.of_run(run.info["data"]), lambda *_: None
+    stored = stored_pictures(listing, form, lambda hashes: np.flatnonzero(np.array(hashes) != ""), decoding or ignore)
     strange = {
         place: f"the run knows no '{listing.found[place].label}'" for place in np.flatnonzero(labels < 0).tolist()
     }

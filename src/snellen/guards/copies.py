@@ -64,11 +64,8 @@ class Copies:
     Attributes:
         pairs: exact ones first, then near ones, the most alike first. An exact copy stands beside the first of its
             kind; a picture with near ones beside the nearest of each part, so that of a burst each is named once.
-        train: pictures searched.
-        val: likewise; 0 where there are none.
-        test: likewise; None where there is no test set.
-        near: whether near ones were sought, from train to val and to test.
-        within_train: whether also within train.
+        train: pictures there; `val` of val, 0 where there are none; `test` of test, None where there is none.
+        near: whether near ones were sought; `within_train`: also within train.
         test_searched: whether the pixels of the test set could be had while it is sealed.
     """
 
@@ -98,8 +95,7 @@ def find_copies(
     """Search all parts for copies. Of a sealed test set pixels and names are looked at, and no label.
 
     Args:
-        train: what is learned from.
-        val: None after a final training.
+        train: what is learned from; `val` is None after a final training.
         test: stays sealed.
         near: seek near ones as well: 4 s on one core for 45,000 against 5,000 pictures of 32x32.
         within_train: also within train, which takes the square of its size.
@@ -192,12 +188,7 @@ class NearDuplicates(NamedTuple):
 
 
 def find_near_duplicates(references: NDArray[np.uint8], queries: NDArray[np.uint8]) -> NearDuplicates:
-    """Queries which, or whose mirror image, are near-duplicates of their nearest reference.
-
-    Args:
-        references: (N, H, W, C) uint8.
-        queries: (M, H, W, C) uint8, same H, W, C.
-    """
+    """Queries (M, H, W, C) that are, mirrored or not, near-duplicates of their nearest reference (N, H, W, C)."""
     return _match(_Thumbnails.of(references), _Thumbnails.of(queries))
 
 
@@ -216,10 +207,8 @@ class _Thumbnails:
         )
 
     def take(self, rows: NDArray[np.int64]) -> _Thumbnails:
-        if len(rows) == len(self.bits[0]):
-            return self
-        ways, bits = [each[rows] for each in self.ways], [each[rows] for each in self.bits]
-        return _Thumbnails((ways[0], ways[1]), (bits[0], bits[1]))
+        (way, mirrored), (bits, mirrored_bits) = self.ways, self.bits
+        return _Thumbnails((way[rows], mirrored[rows]), (bits[rows], mirrored_bits[rows]))
 
 
 def _match(known: _Thumbnails, asked: _Thumbnails, *, itself: bool = False) -> NearDuplicates:

@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from snellen.errors import RunError, SnellenError
 from snellen.recipes.catalog import RECIPES
-from snellen.recipes.json_form import Change, changes
+from snellen.recipes.json_form import changes
 from snellen.runs.run import Run, open_run
 
 
-@dataclass(frozen=True)
-class ListedRun:
-    """One run.
-
-    Attributes:
-        changes: fields in which its recipe differs from the published one of that name; None where none is published.
-        corrections: as `run.json` has them; None where there were none.
-        val: plain accuracy as `hits`, `n` and `best_of` how many epochs; None where it has none.
-        seconds: of the training; None where it has not ended.
-        started: when, as ISO text; empty where it is not known.
-    """
-
-    folder: Path
-    data: str
-    recipe: str
-    changes: tuple[Change, ...] | None
-    corrections: Any
-    seed: int
-    status: str
-    val: dict[str, int] | None
-    seconds: float | None
-    started: str
-
-
-def list_runs(root: Path) -> tuple[list[ListedRun], list[str]]:
+def list_runs(root: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """The runs in a folder and in its folders (a ladder's, say), the newest last; and why others cannot be read.
+
+    Returns:
+        For each `folder`, `data`, `recipe`, `changes` (fields in which that differs from the published recipe of its
+        name; None where none is published), `corrections` as `run.json` has them, `seed`, `status`, `val` (`hits`, `n`
+        and `best_of` how many epochs; None where it has none), `seconds` and `started`.
 
     Raises:
         RunError: there is no such folder.
@@ -50,19 +30,25 @@ def list_runs(root: Path) -> tuple[list[ListedRun], list[str]]:
             found.append(_listed(open_run(path.parent)))
         except SnellenError as error:
             problems.append(str(error))
-    return sorted(found, key=lambda one: (one.started, str(one.folder))), problems
+    return sorted(found, key=lambda one: (one["started"], str(one["folder"]))), problems
 
 
-def _listed(run: Run) -> ListedRun:
+def _listed(run: Run) -> dict[str, Any]:
     info, recipe, val = run.info, run.recipe, None
-    published = RECIPES.get(recipe.name)
     if info["status"] == "finished" and not info["final"]:
-        val = {name: info["val"]["accuracy"][name] for name in ("hits", "n")}
-        val["best_of"] = info["val"].get("best_of", 1)
+        accuracy = info["val"]["accuracy"]
+        val = {"hits": accuracy["hits"], "n": accuracy["n"], "best_of": info["val"].get("best_of", 1)}
         if type(val["best_of"]) is not int or min(val["n"], val["best_of"]) < 1:
             raise RunError(f"{run.folder / 'run.json'} says of its grade what cannot be: {val}.")
-    return ListedRun(
-        run.folder, info["data"]["name"], recipe.name, changes(published, recipe) if published else None,
-        info["data"].get("corrections"), info["seed"], info["status"], val, info.get("seconds"),
-        str(run.read("environment.json").get("started", "")),
-    )  # fmt: skip
+    return {
+        "folder": run.folder,
+        "data": info["data"]["name"],
+        "recipe": recipe.name,
+        "changes": changes(RECIPES[recipe.name], recipe) if recipe.name in RECIPES else None,
+        "corrections": info["data"].get("corrections"),
+        "seed": info["seed"],
+        "status": info["status"],
+        "val": val,
+        "seconds": info.get("seconds"),
+        "started": str(run.read("environment.json").get("started", "")),
+    }
