@@ -172,6 +172,14 @@ def test_val_is_looked_at_as_often_as_the_recipe_says_and_at_the_end(
 
 
 @pytest.mark.parametrize(("epochs", "steps", "rows"), [(0.1, 1, 1), (0.01, 1, 1), (1.5, 12, 2), (2, 16, 2)])
+def test_where_few_images_make_more_epochs_there_are_no_more_looks(
+    trained: Callable[..., Run], tiny_recipe: Recipe
+) -> None:
+    rows = trained(tiny_recipe.replace(epochs=2, min_steps=40)).journal.rows()  # 8 steps an epoch
+    assert len(rows) == 5
+    assert [row["epoch"] for row in rows if "val/accuracy" in row] == [3, 5]
+
+
 def test_a_fraction_of_an_epoch_ends_inside_the_last_one(
     trained: Callable[..., Run], tiny_recipe: Recipe, epochs: float, steps: int, rows: int
 ) -> None:

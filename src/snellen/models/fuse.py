@@ -75,7 +75,7 @@ def folded(net: nn.Module) -> fx.GraphModule:
     from the model's by rounding only. Hooks on what is not folded are copied too, and hear what the copy does.
     """
     net = copy.deepcopy(net).eval()
-    traced = fx.GraphModule(net, Tracer().trace(net))
+    traced = net if isinstance(net, fx.GraphModule) else fx.GraphModule(net, Tracer().trace(net))
     modules = dict(traced.named_modules())
     for node in list(traced.graph.nodes):
         norm = modules.get(str(node.target)) if node.op == "call_module" else None

@@ -54,7 +54,7 @@ TRANSFER = Recipe(
     epochs=6,
     batch_size=16,
     min_steps=200,
-    augment=Augment(resized_crop=0.25, flip="random"),
+    augment=Augment(resized_crop=0.25, resized_crop_side=0.857, flip="random"),
     optimizer=AdamW(lr=5e-4, weight_decay=0.05),
     schedule=Schedule(shape="cosine", warmup_fraction=0.2),
     label_smoothing=0.1,

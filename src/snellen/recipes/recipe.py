@@ -276,7 +276,7 @@ class Recipe:
             0 is off.
         tta: views averaged when grading, beside the plain one.
         tta_fraction: fraction of the images, least confident first, that get the further views; 1 is all.
-        evaluate_every: epochs between looks at val; the last epoch is always looked at.
+        evaluate_every: epochs between looks at val, more where `min_steps` makes more epochs; the last is one too.
         expect: what it gave when it was measured.
         note: one sentence: what this recipe is for.
     """
@@ -350,6 +350,10 @@ class Recipe:
         """Passes over so many training images: `epochs`, or more of them where `min_steps` asks for more updates."""
         per_epoch = images // min(self.batch_size, images)
         return max(self.epochs, float(ceil(self.min_steps / per_epoch)))
+
+    def look_every_on(self, images: int) -> int:
+        """Epochs between looks at val: `evaluate_every`, or as many more as `min_steps` adds to the epochs."""
+        return self.evaluate_every * ceil(self.epochs_on(images) / self.epochs)
 
     @property
     def model_options(self) -> dict[str, Any]:

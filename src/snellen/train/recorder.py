@@ -125,7 +125,7 @@ class Recorder:
         started = time.monotonic()
         return_freed_memory()
         val = setup.splits.val
-        if val is not None and (last or epoch % setup.recipe.evaluate_every == 0):
+        if val is not None and (last or epoch % setup.recipe.look_every_on(len(setup.splits.train)) == 0):
             with self._stop.at_once():
                 on_train, on_val = (training.look(images) for images in (self._clean_train, val))
             row |= {

@@ -158,7 +158,12 @@ class Training:
         """The plain answers, of all workers, to pictures of train or val as the training stands."""
         if self.kept is None:
             return self.workers.predict(self.graded, images, bf16=self.setup.compute.bf16)
-        return self.kept.answers(self._behind(self.graded, training=False), images)
+        return self.kept.answers(self._answering, images)
+
+    @cached_property
+    def _answering(self) -> torch.nn.Module:
+        """The part of `graded` behind the frozen one, with the model's own weights, so that it is always up to date."""
+        return self._behind(self.graded, training=False)
 
     def batches(self) -> Iterator[Batch]:
         """The batches that are left, one for each step; make it with `step` before you ask for the next."""
