@@ -171,7 +171,6 @@ def test_val_is_looked_at_as_often_as_the_recipe_says_and_at_the_end(
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize(("epochs", "steps", "rows"), [(0.1, 1, 1), (0.01, 1, 1), (1.5, 12, 2), (2, 16, 2)])
 def test_where_few_images_make_more_epochs_there_are_no_more_looks(
     trained: Callable[..., Run], tiny_recipe: Recipe
 ) -> None:
@@ -180,6 +179,7 @@ def test_where_few_images_make_more_epochs_there_are_no_more_looks(
     assert [row["epoch"] for row in rows if "val/accuracy" in row] == [3, 5]
 
 
+@pytest.mark.parametrize(("epochs", "steps", "rows"), [(0.1, 1, 1), (0.01, 1, 1), (1.5, 12, 2), (2, 16, 2)])
 def test_a_fraction_of_an_epoch_ends_inside_the_last_one(
     trained: Callable[..., Run], tiny_recipe: Recipe, epochs: float, steps: int, rows: int
 ) -> None:
