@@ -1,5 +1,7 @@
 """`predict`: images per second answered, plain eager PyTorch against Snellen's ways, at batch 1 and 512.
 
+A network for photographs takes part at its own size, and at batch 1 and 64.
+
 On a CPU, where the packages of `snellen[export]` are installed, ONNX Runtime takes part with the files that
 `snellen export` writes.
 """
@@ -22,13 +24,14 @@ from snellen.export.onnx_file import OnnxSession, missing_packages, quantized, t
 from snellen.export.torch_program import from_pixels, to_program
 from snellen.models.catalog import ModelSpec, build
 from snellen.models.device import choose_device
-from snellen.models.fuse import optimize_for_inference
+from snellen.models.fuse import made_fast, optimize_for_inference
 from snellen.models.normalized import Classifier
 from snellen.recipes.recipe import Recipe
 from snellen.train.precision import DeviceAndPrecision
 
-RECIPES = ("small_cnn", "resnet18", "sprint")
-BATCHES, QUICK_BATCHES = (1, 512), (1, 8)
+RECIPES = ("small_cnn", "resnet18", "sprint", "transfer")
+BATCHES, PHOTOGRAPHS, QUICK_BATCHES = (1, 512), (1, 64), (1, 8)
+_SMALL = 32
 _FIGURES = ("plain images/s", "images/s", "× plain", "largest gap")
 # A single answer takes a millisecond or less: below what one look at the clock can tell.
 _CALLS_AT_ONE, _QUICK_CALLS = 20, 2
@@ -43,23 +46,24 @@ def measure(settings: Settings, recipes: Sequence[Recipe] = ()) -> Iterator[Meas
     """One line per recipe, batch and way of answering; each way takes turns with the plain one."""
     device = choose_device(settings.device)
     for recipe in recipes or asked_for(settings, RECIPES):
-        model = _settled(recipe)
-        files = list(_onnx_ways(model)) if device.type == "cpu" and not missing_packages() else []
-        for batch in QUICK_BATCHES if settings.quick else BATCHES:
+        side = recipe.side if recipe.weights == "pretrained" else _SMALL
+        model = _settled(recipe, side)
+        files = list(_onnx_ways(model, side)) if device.type == "cpu" and not missing_packages() else []
+        for batch in QUICK_BATCHES if settings.quick else BATCHES if side == _SMALL else PHOTOGRAPHS:
             model = model.to(device)
-            yield from measure_answers(recipe, batch, [*_ways(model), *files], model, settings=settings)
+            pixels = torch.from_numpy(noise_images(batch, side=side).images).to(device)
+            yield from measure_answers(recipe, pixels, [*_ways(model), *files], model, settings=settings)
 
 
 def measure_answers(
-    recipe: Recipe, batch: int, ways: Sequence[Way], model: Classifier, *, settings: Settings
+    recipe: Recipe, pixels: torch.Tensor, ways: Sequence[Way], model: Classifier, *, settings: Settings
 ) -> Iterator[Measurement]:
     """Every way of answering with one recipe's network, against plain eager PyTorch in fp32.
 
     The gap is the largest difference of a logit from the plain one, as a fraction of the largest plain logit. Both
     have their mean over the classes taken off, which says nothing and which probabilities do not hold.
     """
-    device = model.normalize.mean.device
-    pixels = torch.from_numpy(noise_images(batch).images).to(device)
+    device, batch = pixels.device, len(pixels)
     plain = _plain(model)
     calls = 1 if batch > 1 else _QUICK_CALLS if settings.quick else _CALLS_AT_ONE
     for name, precision, answer in ways:
@@ -77,14 +81,14 @@ def measure_answers(
         yield Measurement("predict", case, figures, comparison.a.conditions, comparison=comparison)
 
 
-def _settled(recipe: Recipe) -> Classifier:
+def _settled(recipe: Recipe, side: int) -> Classifier:
     """The recipe's network with running statistics of its own activations, as after training."""
-    model = build(ModelSpec(recipe.model, (32, 32, 3), 10, MEAN, STD, recipe.model_options), seed=0)
+    model = build(ModelSpec(recipe.model, (side, side, 3), 10, MEAN, STD, recipe.model_options), seed=0)
     for norm in model.modules():
         if isinstance(norm, nn.BatchNorm2d):
             norm.momentum = 1.0  # one batch settles them
     with torch.no_grad():
-        model.train()(to_float(torch.from_numpy(noise_images(32).images)))
+        model.train()(to_float(torch.from_numpy(noise_images(32, side=side).images)))
     return model.eval()
 
 
@@ -100,23 +104,23 @@ def _plain(model: Classifier) -> Answer:
 
 
 def _ways(model: Classifier) -> Iterator[Way]:
-    channels_last = copy.deepcopy(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    folded = made_fast(model)
 
     def evaluation(pixels: torch.Tensor) -> torch.Tensor:
         with torch.autocast(pixels.device.type, torch.bfloat16):
-            logits: torch.Tensor = channels_last(to_float(pixels))
+            logits: torch.Tensor = folded(to_float(pixels))
         return logits.float()
 
-    yield "bf16 autocast, channels_last (evaluate)", "bf16", evaluation
+    yield "bf16 autocast, fused (evaluate, predict)", "bf16", evaluation
     for precision in ("fp32", "bf16"):
         fast = optimize_for_inference(model, bf16=precision == "bf16")
         yield f"{precision} fused, channels_last", precision, lambda pixels, fast=fast: fast(to_float(pixels))  # type: ignore[misc]
 
 
-def _onnx_ways(model: Classifier) -> Iterator[Way]:
+def _onnx_ways(model: Classifier, side: int) -> Iterator[Way]:
     """The two ONNX files; the ranges of int8 come from noise, which is good enough for a clock."""
-    plain = to_onnx(to_program(from_pixels(model), (32, 32, 3)))
-    noise = noise_images(64)
+    plain = to_onnx(to_program(from_pixels(model), (side, side, 3)))
+    noise = noise_images(64, side=side)
     for precision, content in (("fp32", plain), ("int8", quantized(plain, replace(noise, role="train")))):
         session = OnnxSession(content)
         yield f"{precision} {session.runtime}", precision, _in_runtime(session)
