@@ -88,6 +88,8 @@ def test_settings_and_recipes_that_do_not_exist_are_named() -> None:
         quick(settings={"epoch": 3}).fit(X, Y)
     with pytest.raises(UnknownName):
         quick(recipe="no such").fit(X, Y)
+    with pytest.raises(InvalidSetting, match="begins with weights of your own, and none are named"):
+        quick(recipe="finetune").fit(X, Y)
     with pytest.raises(InvalidSetting, match="settings=3 is not possible: named values or None"):
         quick(settings=3).fit(X, Y)
     with pytest.raises(InvalidSetting, match="device=3 is not possible: text"):

@@ -72,7 +72,10 @@ def test_what_follows_a_transfer(snellen: Snellen, photographs: Path, tmp_path: 
 def test_what_cannot_be_trained_is_one_sentence(snellen: Snellen, photographs: Path) -> None:
     refused = snellen("train", photographs, "--recipe", "finetune", "--size", 64, "--json")
     assert refused.code != 0
-    assert "finetune begins with weights of your own, and none are named: --weights FILE" in refused.out
+    assert "finetune begins with weights of your own, and none are named: snellen train --weights FILE" in refused.out
+    finder = snellen("lr", photographs, "--recipe", "finetune", "--size", 64)
+    assert finder.code != 0
+    assert "none are named" in " ".join(finder.err.split())
     # A dry run shows the recipe and looks at nothing else: neither at the data nor at the weights.
     assert snellen("train", photographs, "--recipe", "finetune", "--dry-run").code == 0
     cut = snellen("train", photographs, *TRAIN, "finetune.frozen=net.classifier", "--json")

@@ -21,7 +21,7 @@ from snellen.predict.predictions import Predictions
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.json_form import with_values
 from snellen.recipes.recipe import Recipe
-from snellen.train.setup import prepare
+from snellen.train.setup import prepare, require_start
 from snellen.train.training import Training, train
 
 try:
@@ -94,6 +94,7 @@ class SnellenClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"y holds one class only ({self.classes_[0]!r}); a choice needs at least 2 classes.")
         self.image_shape_ = images.shape[1:]
         self.recipe_ = self._recipe()
+        require_start(self.recipe_)
         dataset = Dataset("arrays", self._labeled(images, numbers, "all"), test=None, source="arrays in memory")
         try:
             setup = prepare(

@@ -34,10 +34,11 @@ def run(args: Args) -> int:
     from snellen.recipes.json_form import rates
     from snellen.show.progress import Progress
     from snellen.train.lr_finder import range_test
-    from snellen.train.setup import prepare
+    from snellen.train.setup import prepare, require_start
 
     progress = Progress(quiet=args.json)
     recipe, _ = args.chosen_recipe(args.dataset)
+    require_start(recipe)
     dataset = args.load(args.dataset, progress, side=recipe.side)
     setup = prepare(recipe, dataset, seed=args.seed, device=args.device, precision=args.precision)
     bar = Progress(quiet=args.json, brief=True)  # no epoch ends here

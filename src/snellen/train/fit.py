@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from snellen.data.dataset import Dataset
 from snellen.data.run_images import images_of
-from snellen.errors import InvalidSetting, RunError, StorageError, TrainingDiverged
+from snellen.errors import RunError, StorageError, TrainingDiverged
 from snellen.evaluate.test_set import ledger_of
 from snellen.evaluate.val import grade
 from snellen.guards.check import check_run
@@ -33,7 +33,7 @@ from snellen.trackers.tracker import Target, targets
 from snellen.train.ddp import Workers, begun_by, folder_of_its_own, hand_out, launched, require_same
 from snellen.train.interrupt import StopRequest
 from snellen.train.recorder import Recorder
-from snellen.train.setup import TrainingSetup, begin_with, prepare, resume_setup
+from snellen.train.setup import TrainingSetup, begin_with, prepare, require_start, resume_setup
 from snellen.train.training import Training, train
 
 
@@ -79,7 +79,7 @@ def fit(recipe: Recipe, dataset: Dataset, options: FitOptions | None = None, pro
     """
     chosen, workers = options or FitOptions(), launched()
     shown = _shown(progress, workers)
-    _require_weights(recipe, chosen)
+    require_start(recipe, chosen.weights)
     followers = targets(chosen.track, live=True)
     begun = begun_by(workers, chosen.runs, recipe, chosen.seed)
     if begun is not None:
@@ -130,14 +130,6 @@ def resume(run: Run, dataset: Dataset, progress: Progress | None = None, *, trac
             _announce(setup, shown)
             followers = reattach(run, followers, lambda sentence: shown.say(escape(sentence)))
         return _train_and_grade(setup, run, shown, followers, workers)
-
-
-def _require_weights(recipe: Recipe, options: FitOptions) -> None:
-    if recipe.weights == "file" and options.weights is None:
-        raise InvalidSetting(
-            f"{recipe.name} begins with weights of your own, and none are named: --weights FILE.safetensors. With "
-            "those that come with Snellen: --recipe transfer"
-        )
 
 
 def _require_unfinished(run: Run) -> None:

@@ -120,6 +120,19 @@ def prepare(
     return replace(setup, compute=choose_compute(model, image_shape, device=device, precision=precision))
 
 
+def require_start(recipe: Recipe, weights: str | Path | None = None) -> None:
+    """Refuse a recipe that begins with weights of somebody's own where none are named, instead of beginning at random.
+
+    Raises:
+        InvalidSetting: it is one.
+    """
+    if recipe.weights == "file" and weights is None:
+        raise InvalidSetting(
+            f"{recipe.name} begins with weights of your own, and none are named: snellen train --weights "
+            "FILE.safetensors. With those that come with Snellen: --recipe transfer"
+        )
+
+
 def begin_with(setup: TrainingSetup, weights: str | Path) -> TrainingSetup:
     """The same training, begun with a .safetensors file, or what is published for its model, instead of random weights.
 
