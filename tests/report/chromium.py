@@ -16,6 +16,7 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _QUIET = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
+    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",  # a camera that shows a test picture
 ]  # fmt: skip
 
 

@@ -5,10 +5,12 @@ Nothing here waits for time: after whatever changes the address, `settled` waits
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from tests.report.chromium import Expect, Open, all_painted, settled
@@ -185,7 +187,7 @@ def test_what_it_looks_at_stands_beside_pictures_with_layer_views(show: Open, ex
     tab.get_by_role("button", name="with layer views").click()
     expect(tab.locator(".found")).to_contain_text("8 val pictures")
     all_painted(settled(tab), ".looks canvas:not(.shade)")
-    assert tab.locator(".looks figcaption").all_inner_texts() == ["Early", "Middle", "Late"]
+    assert tab.locator(".looks figcaption").all_inner_texts() == ["Plain", "Early", "Middle", "Late"]
 
 
 # Confusions
@@ -221,7 +223,8 @@ def test_closeness_of_centroids_stands_beside_with_the_rank_correlation(show: Op
     cells = tab.locator(".closeness tbody tr").first.locator("td").all_inner_texts()
     assert len(cells) == 10
     told = float(cells[3].replace("−", "-"))
-    assert told == pytest.approx(geometry["cosine"][0][3], abs=0.0051)
+    cosine = np.frombuffer(base64.b64decode(geometry["cosine"]["data"]), dtype="<f4").reshape(10, 10)
+    assert told == pytest.approx(cosine[0, 3], abs=0.0051)
     if geometry["nearness_and_errors"] is not None:
         assert "rank correlation" in tab.locator(".nearness").inner_text()
         assert tab.locator(".nearness circle").count() == 45
@@ -313,6 +316,7 @@ def test_the_map_tells_what_is_under_the_pointer_and_under_the_arrows(show: Open
     expect(tab.locator(".map-tip")).to_be_visible()
     all_painted(tab, ".map-tip canvas")
     named = tab.locator(".map-tip .small").inner_text()
+    canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     for x in range(0, int(box["width"]), 12):  # a walk through the middle meets a point sooner or later
         tab.mouse.move(box["x"] + x, box["y"] + box["height"] / 2)
@@ -333,3 +337,38 @@ def test_a_second_map_can_be_chosen_where_there_is_one(show: Open, with_second_m
     tab.get_by_role("button", name="PCA").click()
     expect(tsne).to_have_attribute("aria-pressed", "false")
     assert "of all variance" in tab.locator(".feature-map").inner_text()
+
+
+def test_a_lasso_tells_what_it_holds_and_the_map_zooms_by_keys(show: Open, expect: Expect) -> None:
+    tab = show("view=map")
+    tab.get_by_role("button", name="pictures").click()
+    canvas = tab.locator(".map-canvas")
+    tab.get_by_role("button", name="lasso").click()
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    corners = [(2, 2), (box["width"] - 2, 2), (box["width"] - 2, box["height"] - 2), (2, box["height"] - 2), (2, 4)]
+    for at, (x, y) in enumerate(corners):
+        tab.mouse.move(box["x"] + x, box["y"] + y)
+        if at == 0:
+            tab.mouse.down()
+    tab.mouse.up()
+    expect(tab.locator(".map-chosen h3")).to_have_text("30 pictures")
+    assert tab.locator(".map-chosen .strip button").count() == 30
+    before = canvas.evaluate("each => each.toDataURL()")
+    canvas.focus()
+    tab.keyboard.press("+")
+    assert canvas.evaluate("each => each.toDataURL()") != before
+    tab.get_by_role("button", name="all of it").click()
+
+
+def test_arrows_go_through_the_matrix_which_is_one_stop_for_tab(show: Open, page: Page) -> None:
+    tab = show("view=confusions&true=2&said=2")
+    assert tab.locator(".matrix button[tabindex='0']").count() == 1
+    tab.locator(".matrix button[tabindex='0']").focus()
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("ArrowDown")
+    names = page.content["data"]["classes"]
+    assert tab.evaluate("document.activeElement.getAttribute('aria-label')").startswith(f"{names[3]}: ")
+    tab.keyboard.press("Enter")
+    assert settled(tab).locator(".matrix [aria-current]").get_attribute("data-at") == "3 3"
+    assert tab.evaluate("document.activeElement.dataset.at") == "3 3"

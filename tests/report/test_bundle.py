@@ -100,7 +100,7 @@ def test_the_two_entries_differ_in_the_live_parts_only() -> None:
         set(re.findall(r"^const module_(\w+)", bundle_scripts(entry), re.MULTILINE)) for entry in (OFFLINE, LIVE)
     )
     assert offline - live == {"offline"}
-    assert live - offline == {"live", "server", "tryyours"}
+    assert live - offline == {"camera", "live", "server", "tryyours"}
 
 
 def test_only_the_live_page_may_ask_its_server() -> None:

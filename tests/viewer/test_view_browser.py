@@ -86,7 +86,7 @@ def test_a_chosen_picture_is_answered_and_explained(
     assert tab.locator(".tried .verdict strong").inner_text() == best
     assert tab.locator("[role=status]").inner_text().startswith(f"{best}, ")
     assert tab.locator(".tried .layer").count() == 3
-    assert tab.locator(".tried .cams figure").count() == 6
+    assert tab.locator(".tried .cams figure").count() == 9  # the picture, its answer and the runner-up, at three layers
     assert tab.locator(".tried .near figure").count() == 15
     assert "PNG, 96×32 pixels" in tab.locator(".upload figcaption").inner_text()
     assert (
@@ -137,6 +137,41 @@ def test_a_picture_can_be_pasted_and_dropped(visit: Open, viewer: Any, letter: d
         wait_inside(tab)
 
 
+def test_several_pictures_are_each_answered_and_can_be_looked_at(
+    expect: Callable[[Any], Any], visit: Open, viewer: Any, letter: dict[str, Any], tiny_dataset: Dataset
+) -> None:
+    tab = visit(viewer)
+    other = a_file(Image.fromarray(tiny_dataset.train.images[7]), "other.png")
+    broken = {"name": "broken.png", "mimeType": "image/png", "buffer": b"no picture"}
+    tab.set_input_files(".from-disk", [letter, broken, other])
+    pile = tab.locator(".pile button")
+    expect(pile).to_have_count(3)
+    expect(pile.nth(1)).to_contain_text("cannot be read")
+    expect(pile.nth(2)).to_contain_text("%")
+    wait_inside(tab)
+    pile.nth(2).click()
+    expect(pile.nth(2)).to_have_attribute("aria-pressed", "true")
+    expect(tab.locator(".upload figcaption")).to_contain_text("32×32 pixels")
+    assert pile.nth(2).inner_text().split("\n")[-1].startswith(tab.locator(".tried .verdict strong").inner_text())
+
+
+def test_the_camera_is_answered_while_it_runs_and_goes_out_when_the_view_is_left(
+    expect: Callable[[Any], Any], visit: Open, viewer: Any
+) -> None:
+    tab = visit(viewer)
+    tab.get_by_role("button", name="Use the camera").click()
+    expect(tab.locator(".camera .verdict")).to_contain_text("%")
+    tab.evaluate("() => { window.track = document.querySelector('video').srcObject.getTracks()[0] }")
+    tab.get_by_role("button", name="Look at this one").click()
+    wait_inside(tab)
+    assert tab.evaluate("window.track.readyState") == "ended"
+    tab.get_by_role("button", name="Use the camera").click()
+    expect(tab.locator(".camera .verdict")).to_contain_text("%")
+    tab.evaluate("() => { window.track = document.querySelector('video').srcObject.getTracks()[0] }")
+    tab.get_by_role("link", name="Overview", exact=True).click()
+    tab.wait_for_function("() => window.track.readyState === 'ended'")
+
+
 def test_a_file_that_is_no_picture_is_a_sentence_and_the_next_one_is_answered(
     expect: Callable[[Any], Any], visit: Open, viewer: Any, letter: dict[str, Any]
 ) -> None:
@@ -184,11 +219,11 @@ def test_by_keys_alone_the_file_dialogue_opens_and_the_fit_is_chosen(visit: Open
             document.documentElement.dataset.dialogue = "asked for";
         })"""
     )
-    tab.get_by_role("button", name="Choose a picture").focus()
+    tab.get_by_role("button", name="Choose pictures").focus()
     tab.keyboard.press("Enter")
     assert tab.evaluate("document.documentElement.dataset.dialogue") == "asked for"
-    tab.keyboard.press("Tab")
-    tab.keyboard.press("Tab")
+    for _ in range(3):  # past the camera
+        tab.keyboard.press("Tab")
     tab.keyboard.press("Space")
     assert tab.locator(".fits [aria-pressed=true]").all_inner_texts() == ["whole, with bars"]
     nameless = tab.evaluate(

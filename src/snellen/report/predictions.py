@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from itertools import permutations
 from typing import Any
@@ -147,4 +148,7 @@ def geometry_json(
     ]
     if method:
         maps.append({"name": METHODS[method], "points": packed(embed(directions[rows], method), "f4")})
-    return {**to_json(geometry), "dimensions": int(features.shape[1]), "maps": maps}
+    told = to_json(
+        dataclasses.replace(geometry, cosine=geometry.cosine[:0])
+    )  # a thousand classes make a million numbers
+    return {**told, "cosine": packed(geometry.cosine, "f4"), "dimensions": int(features.shape[1]), "maps": maps}

@@ -4,7 +4,7 @@ import { UNFILTERED } from "./address.js";
 import { h, replace, unseen } from "./dom.js";
 import { nearness } from "./nearness.js";
 import { strip } from "./overview.js";
-import { count, percent, plural } from "./words.js";
+import { count, percent, plural, shortName } from "./words.js";
 
 const MOST_CLASSES = 24;
 const STRIP = 24;
@@ -12,48 +12,84 @@ const DEEP = 0.8; // from here on the other ink is the one that can be read; the
 
 export function confusions(context) {
   const { answers, go } = context;
-  const shown = shownClasses(answers);
-  const table = matrix(answers, shown, go);
+  const { classes } = answers;
+  const few = classes.length <= MOST_CLASSES;
+  const place = h("div", { class: "matrix-scroll" });
+  const near = h("div", {});
   const evidence = h("div", { class: "evidence", "aria-live": "polite" });
+  let table = null;
+  let centre = null;
+  const draw = () => {
+    const shown = few ? classes.map((_, at) => at) : shownClasses(answers, centre);
+    table = matrix(answers, shown, go);
+    replace(place, table.element);
+    replace(near, nearness(answers, shown));
+  };
+  const around = h(
+    "select",
+    { "aria-label": "Which classes", onchange: () => go({ view: "confusions", true: around.value === "" ? null : Number(around.value), said: null, i: null }) },
+    h("option", { value: "" }, `the ${MOST_CLASSES} classes with most mistakes`),
+    classes.map((name, at) => h("option", { value: at }, `${name} and what it is mixed up with`)),
+  );
   const element = h(
     "section",
     { class: "confusions" },
-    h("h2", {}, "What is taken for what"),
+    h("h2", {}, "What is taken for what", h("span", { class: "soft" }, " confusion matrix")),
     h(
       "div",
       { class: "confusion-columns" },
       h(
         "div",
         {},
-        h("p", { class: "soft" }, "Rows: what the label says. Columns: what the network says. Choose a cell to see its pictures."),
-        shown.length < answers.classes.length ? h("p", { class: "soft" }, `The ${shown.length} classes with most mistakes, of ${answers.classes.length}.`) : null,
-        h("div", { class: "matrix-scroll" }, table.element),
+        h("p", { class: "soft" }, "Rows: what the label says. Columns: what the network says. Choose a cell to see its pictures; arrow keys go from cell to cell."),
+        few ? null : h("p", {}, h("label", {}, "Of ", count(classes.length), " classes: ", around)),
+        place,
       ),
       evidence,
     ),
     h("h2", {}, "The worst pairs, both directions together"),
-    h("div", { class: "pair-columns" }, pairList(answers, go), nearness(answers, shown)),
+    h("div", { class: "pair-columns" }, pairList(answers, go), near),
   );
+  draw();
   return {
     element,
     update(state) {
       const [worst] = answers.pairs;
       const forth = !worst || worst.first_as_second >= worst.second_as_first;
-      const label = state.true ?? (forth ? worst?.first : worst?.second);
-      const said = state.said ?? (forth ? worst?.second : worst?.first);
-      const exists = label < answers.classes.length && said < answers.classes.length;
+      const asked = state.true ?? null;
+      const label = asked ?? (forth ? worst?.first : worst?.second);
+      const said = state.said ?? (asked == null ? (forth ? worst?.second : worst?.first) : mostCalled(answers, asked));
+      const exists = label < classes.length && said < classes.length;
+      if (!few && exists && (!table.has(label, said) || (state.said == null && asked !== centre))) {
+        centre = asked;
+        draw();
+      }
+      around.value = centre ?? "";
       table.select(exists ? label : null, exists ? said : null);
       replace(evidence, exists ? cell(answers, label, said, go) : h("p", { class: "empty" }, "No mistakes to show."));
     },
   };
 }
 
-/** Class numbers in order; of many classes those with most mistakes. */
-function shownClasses(answers) {
-  const all = answers.classes.map((_, at) => at);
-  if (all.length <= MOST_CLASSES) return all;
-  const errors = all.map((at) => all.reduce((sum, other) => (other === at ? sum : sum + answers.matrix[at][other] + answers.matrix[other][at]), 0));
-  return [...all].sort((a, b) => errors[b] - errors[a]).slice(0, MOST_CLASSES).sort((a, b) => a - b);
+/** The wrong answer given most often to a class; the class itself where there is none. */
+function mostCalled({ matrix: counts }, label) {
+  const others = counts[label]?.map((n, said) => (said === label ? 0 : n)) ?? [];
+  const most = Math.max(0, ...others);
+  return most ? others.indexOf(most) : label;
+}
+
+/** Class numbers in order: those with most mistakes, or one class and those that it is mixed up with most. */
+function shownClasses({ matrix: counts }, centre) {
+  const errors = counts.map(() => 0);
+  counts.forEach((row, label) =>
+    row.forEach((n, said) => {
+      if (label === said || (centre != null && label !== centre && said !== centre)) return;
+      errors[label] += n;
+      errors[said] += n;
+    }),
+  );
+  if (centre != null) errors[centre] = Infinity;
+  return counts.map((_, at) => at).sort((a, b) => errors[b] - errors[a] || a - b).slice(0, MOST_CLASSES).sort((a, b) => a - b);
 }
 
 function matrix(answers, shown, go) {
@@ -72,6 +108,8 @@ function matrix(answers, shown, go) {
         type: "button",
         class: same ? "same" : depth > DEEP ? "deep" : n ? "some" : "none",
         style: { "--depth": `${Math.round(100 * depth)}%` },
+        tabindex: "-1",
+        "data-at": `${label} ${said}`,
         "aria-label": same ? `${classes[label]}: ${count(n)} right` : `${classes[label]} taken for ${classes[said]}: ${count(n)}`,
         onclick: () => go({ view: "confusions", true: label, said, i: null }),
       },
@@ -82,9 +120,9 @@ function matrix(answers, shown, go) {
   };
   const element = h(
     "table",
-    { class: `matrix${shown.length > 12 ? " dense" : ""}` },
+    { class: `matrix keeps-keys${shown.length > 12 ? " dense" : ""}`, onkeydown: (event) => step(event) },
     h("caption", {}, unseen("Confusion matrix")),
-    h("thead", {}, h("tr", {}, h("td", {}), shown.map((said) => h("th", { scope: "col" }, h("span", {}, classes[said]))), h("th", { scope: "col", class: "recall" }, h("span", {}, "recall")))),
+    h("thead", {}, h("tr", {}, h("td", {}), shown.map((said) => h("th", { scope: "col" }, h("span", { title: classes[said] }, shortName(classes[said])))), h("th", { scope: "col", class: "recall" }, h("span", {}, "recall")))),
     h(
       "tbody",
       {},
@@ -92,7 +130,7 @@ function matrix(answers, shown, go) {
         h(
           "tr",
           {},
-          h("th", { scope: "row" }, classes[label]),
+          h("th", { scope: "row", title: classes[label] }, shortName(classes[label])),
           shown.map((said) => cellOf(label, said)),
           h("td", { class: "recall" }, support[label] ? String(Math.round(100 * share(label, label))) : "–"),
         ),
@@ -100,12 +138,29 @@ function matrix(answers, shown, go) {
     ),
   );
   let selected = null;
+  const stop = (button) => {
+    for (const each of buttons.values()) each.tabIndex = each === button ? 0 : -1; // one stop for Tab, whatever the size
+  };
+  const step = (event) => {
+    const by = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+    const at = event.target.dataset?.at?.split(" ").map((number) => shown.indexOf(Number(number)));
+    if (!by || !at) return;
+    const next = buttons.get(`${shown[at[0] + by[0]]} ${shown[at[1] + by[1]]}`);
+    if (next) {
+      stop(next);
+      next.focus();
+    }
+    event.preventDefault();
+  };
+  stop(buttons.values().next().value);
   return {
     element,
+    has: (label, said) => buttons.has(`${label} ${said}`),
     select(label, said) {
       selected?.removeAttribute("aria-current");
       selected = buttons.get(`${label} ${said}`) ?? null;
       selected?.setAttribute("aria-current", "true");
+      if (selected) stop(selected);
     },
   };
 }

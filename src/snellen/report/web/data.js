@@ -52,6 +52,10 @@ export function openAnswers(page, split, run) {
     own: (row) => columns.own[row] / STEPS,
     right: (row) => columns.top[row * width] === labels[row],
   };
+  if (own.geometry) {
+    const [cosine, count] = [unpack(own.geometry.cosine), answers.classes.length];
+    answers.cosine = (a, b) => cosine[a * count + b]; // NaN where a class has no picture
+  }
   answers.rowOf = new Map(Array.from(ids, (id, row) => [id, row]));
   answers.mistakes = Array.from(ids.keys()).reduce((sum, row) => sum + !answers.right(row), 0); // of those in the page
   answers.inOrder = Array.from(ids.keys()).sort(

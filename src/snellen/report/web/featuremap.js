@@ -3,56 +3,73 @@
 import { UNFILTERED } from "./address.js";
 import { unpack } from "./data.js";
 import { h, replace } from "./dom.js";
-import { picture } from "./pictures.js";
+import { strip } from "./overview.js";
+import { paste, picture } from "./pictures.js";
 import { percent, plural } from "./words.js";
 
 const NEAR = 14; // pixels within which a point answers to the pointer
 const NARROW = 600; // pixels; below it points are smaller
 const TIP = 196; // pixels, the width of what it then says
+const CHIPS = 12; // classes; more are a menu
+const CHOSEN = 60; // pictures of a lasso
+const THUMB = 40; // pixels
 
 export function featureMap({ answers, go }) {
   const { geometry, classes } = answers;
   const maps = geometry.maps.map((map) => ({ ...map, points: unpack(map.points) }));
-  let current = maps.at(-1); // the one that was asked for, where there is one
-  const canvas = h("canvas", { class: "map-canvas", tabindex: "0", role: "img" });
+  const canvas = h("canvas", { class: "map-canvas", tabindex: "0", role: "application" });
   const tip = h("div", { class: "map-tip", role: "status", hidden: true });
   const board = h("div", { class: "map-board keeps-keys" }, canvas, tip);
+  const chosen = h("section", { class: "map-chosen", "aria-live": "polite" });
   const ground = document.createElement("canvas"); // all points; moving the pointer copies it instead of drawing them again
-  let only = null;
-  let mistakes = false;
+  let current = maps.at(-1); // the one that was asked for, where there is one
+  let [only, mistakes, colouring, pictures, lassoing] = [null, false, "label", false, false];
+  let lens = { scale: 1, x: 0, y: 0 }; // how far it is zoomed in, and moved, in pixels
   let hovered = null;
+  let drawn = null; // the line of a lasso while it is drawn
   let place = () => [0, 0];
 
-  const legend = classes.map((name, at) =>
-    h("button", { type: "button", class: "chip", style: { "--colour": colourOf(at, classes.length) }, onclick: () => ((only = only === at ? null : at), paint()) }, h("span", { class: `mark mark-${at % 3}`, "aria-hidden": "true" }), name),
-  );
-  const wrong = h("button", { type: "button", class: "chip", onclick: () => ((mistakes = !mistakes), paint()) }, "only mistakes");
-  const kinds = maps.map((map) => h("button", { type: "button", class: "chip", onclick: () => ((current = map), paint()) }, map.name));
+  const classOf = (row) => (colouring === "answer" ? answers.top(row, 0) : answers.labels[row]);
+  const visible = (row) => (only == null || classOf(row) === only) && (!mistakes || !answers.right(row));
+  const chip = (text, act) => h("button", { type: "button", class: "chip", onclick: () => (act(), paint()) }, text);
+  const wrong = chip("only mistakes", () => (mistakes = !mistakes));
+  const seen = chip("pictures", () => (pictures = !pictures));
+  const lasso = chip("lasso", () => (lassoing = !lassoing));
+  const larger = chip("+", () => zoom(1.5));
+  const smaller = chip("−", () => zoom(1 / 1.5));
+  const whole = chip("all of it", () => (lens = { scale: 1, x: 0, y: 0 }));
+  larger.setAttribute("aria-label", "Zoom in");
+  smaller.setAttribute("aria-label", "Zoom out");
+  const kinds = maps.map((map) => chip(map.name, () => (current = map)));
+  const colour = h("select", { "aria-label": "Colour by", onchange: () => ((colouring = colour.value), paint()) }, [["label", "colour: label"], ["answer", "colour: answer"]].map(([value, text]) => h("option", { value }, text)));
+  const legend = legendOf(classes, (at) => ((only = only === at ? null : at), paint()));
   const about = h("p", { class: "soft" });
-  const visible = (row) => (only == null || answers.labels[row] === only) && (!mistakes || !answers.right(row));
 
   const describe = () => {
     replace(about, summary(current));
-    canvas.setAttribute("aria-label", `${plural(answers.shown, "picture")} in feature space by ${current.name}, coloured by class. ${summary(current)} Arrow keys go through them, mistakes first; Enter opens one.`);
+    canvas.setAttribute("aria-label", `${plural(answers.shown, "picture")} in feature space by ${current.name}, coloured by class. ${summary(current)} Arrow keys go through them, mistakes first; Enter opens one; plus and minus zoom.`);
   };
 
   const paint = () => {
     describe();
-    legend.forEach((button, at) => button.setAttribute("aria-pressed", only === at));
+    legend.update(only);
     kinds.forEach((button, at) => button.setAttribute("aria-pressed", maps[at] === current));
-    wrong.setAttribute("aria-pressed", mistakes);
+    for (const [button, on] of [[wrong, mistakes], [seen, pictures], [lasso, lassoing]]) button.setAttribute("aria-pressed", on);
     const width = board.clientWidth;
     if (!width) return;
-    const height = Math.round(Math.min(Math.max(width * 0.62, 340), 640));
+    const height = Math.round(Math.min(Math.max(width * 0.85, 340), Math.max(400, window.innerHeight - 220)));
     const ratio = window.devicePixelRatio || 1;
     for (const each of [canvas, ground]) {
       each.width = width * ratio;
       each.height = height * ratio;
     }
     canvas.style.setProperty("height", `${height}px`);
-    place = placement(current.points, width, height);
+    canvas.style.setProperty("cursor", lassoing ? "crosshair" : "grab");
+    place = placement(current.points, width, height, lens);
     const style = getComputedStyle(board);
-    drawPoints(ground.getContext("2d"), { answers, place, visible, ratio, ink: style.getPropertyValue("--ink"), colours: classes.map((_, at) => resolve(style, colourOf(at, classes.length))) });
+    const context = ground.getContext("2d");
+    drawPoints(context, { answers, classOf, place, visible, ratio, ink: style.getPropertyValue("--ink"), colours: classes.map((_, at) => resolve(style, colourOf(at, classes.length))) });
+    if (pictures) drawPictures(context, { answers, place, visible, width, height, again: paint });
     mark();
   };
 
@@ -63,7 +80,9 @@ export function featureMap({ answers, go }) {
     context.clearRect(0, 0, canvas.width, canvas.height);
     context.drawImage(ground, 0, 0);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    if (hovered != null) ring(context, place(hovered), getComputedStyle(board).getPropertyValue("--ink"));
+    const ink = getComputedStyle(board).getPropertyValue("--ink");
+    if (hovered != null) ring(context, place(hovered), ink);
+    if (drawn) outline(context, drawn, ink);
   };
 
   const hover = (row) => {
@@ -78,9 +97,12 @@ export function featureMap({ answers, go }) {
     }
     mark();
   };
-  const under = (event) => {
+  const at = (event) => {
     const box = canvas.getBoundingClientRect();
-    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    return [event.clientX - box.left, event.clientY - box.top];
+  };
+  const under = (event) => {
+    const [x, y] = at(event);
     let best = null;
     let least = NEAR * NEAR;
     for (let row = 0; row < answers.shown; row += 1) {
@@ -91,15 +113,57 @@ export function featureMap({ answers, go }) {
     }
     return best;
   };
+  /** Zoom so that what lies at `point` (else the middle) stays there. */
+  const zoom = (factor, [x, y] = [board.clientWidth / 2, canvas.clientHeight / 2]) => {
+    const scale = Math.min(40, Math.max(1, lens.scale * factor));
+    const by = scale / lens.scale;
+    const [cx, cy] = [x - board.clientWidth / 2, y - canvas.clientHeight / 2];
+    lens = scale === 1 ? { scale, x: 0, y: 0 } : { scale, x: cx + (lens.x - cx) * by, y: cy + (lens.y - cy) * by };
+  };
+  const choose = () => {
+    const rows = answers.inOrder.filter((row) => visible(row) && within(place(row), drawn));
+    replace(chosen, selection(answers, rows, go));
+  };
   const open = (row) => row != null && go({ ...UNFILTERED, view: "gallery", i: answers.ids[row] });
-  canvas.addEventListener("pointermove", (event) => hover(under(event)));
+
+  let moved = 0;
+  canvas.addEventListener("pointerdown", (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    moved = 0;
+    if (lassoing) drawn = [at(event)];
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (!canvas.hasPointerCapture(event.pointerId)) return hover(under(event));
+    moved += Math.abs(event.movementX) + Math.abs(event.movementY);
+    if (drawn) {
+      drawn.push(at(event));
+      mark();
+    } else if (lens.scale > 1) {
+      lens = { ...lens, x: lens.x + event.movementX, y: lens.y + event.movementY };
+      hover(null);
+      paint();
+    }
+  });
+  canvas.addEventListener("pointerup", (event) => {
+    if (drawn?.length > 2) choose();
+    else if (moved < 4) open(under(event));
+    drawn = null;
+    mark();
+  });
   canvas.addEventListener("pointerleave", () => hover(null));
-  canvas.addEventListener("click", (event) => open(under(event)));
+  canvas.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    zoom(event.deltaY < 0 ? 1.2 : 1 / 1.2, at(event));
+    hover(null);
+    paint();
+  });
   canvas.addEventListener("keydown", (event) => {
     const rows = answers.inOrder.filter(visible);
-    const at = rows.indexOf(hovered);
+    const here = rows.indexOf(hovered);
     const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (by && rows.length) hover(rows[(at + by + rows.length) % rows.length]);
+    const factor = { "+": 1.5, "=": 1.5, "-": 1 / 1.5 }[event.key];
+    if (by && rows.length) hover(rows[(here + by + rows.length) % rows.length]);
+    else if (factor) (zoom(factor, hovered == null ? undefined : place(hovered)), paint());
     else if (event.key === "Enter") open(hovered);
     else return;
     event.preventDefault();
@@ -113,13 +177,33 @@ export function featureMap({ answers, go }) {
     "section",
     { class: "feature-map" },
     h("h2", {}, "The map of feature space"),
-    h("p", {}, `Every point is a picture, where the ${geometry.dimensions} features before the last layer put it. The colour and shape are the label’s class; crosses are mistakes.`),
-    maps.length > 1 ? h("div", { class: "chips map-kinds", role: "group", "aria-label": "How it is laid flat" }, kinds) : null,
+    h("p", {}, `Every point is a picture, where the ${geometry.dimensions} features before the last layer put it. Colour and shape are the class; crosses are mistakes.`),
     about,
-    h("div", { class: "chips", role: "group", "aria-label": "Show only" }, wrong, legend),
-    board,
+    maps.length > 1 ? h("div", { class: "chips map-kinds", role: "group", "aria-label": "How it is laid flat" }, kinds) : null,
+    h("div", { class: "chips map-tools", role: "group", "aria-label": "How it is shown" }, wrong, seen, lasso, larger, smaller, whole, colour),
+    h("div", { class: "map-columns" }, board, h("div", {}, legend.element, chosen)),
   );
+  replace(chosen, h("p", { class: "soft" }, "“Lasso”, then a line round some points, shows what they are. Wheel or + and − zoom, dragging moves."));
   return { element, update: () => requestAnimationFrame(paint) };
+}
+
+/** The classes to show alone: chips with their colours, or a menu where they are many. */
+function legendOf(classes, toggle) {
+  if (classes.length > CHIPS) {
+    const select = h("select", { "aria-label": "Show only", onchange: () => toggle(select.value === "" ? null : Number(select.value)) }, h("option", { value: "" }, `all ${classes.length} classes`), classes.map((name, at) => h("option", { value: at }, name)));
+    return { element: select, update: (only) => (select.value = only ?? "") };
+  }
+  const buttons = classes.map((name, at) => h("button", { type: "button", class: "chip", style: { "--colour": colourOf(at, classes.length) }, onclick: () => toggle(at) }, h("span", { class: `mark mark-${at % 3}`, "aria-hidden": "true" }), name));
+  return { element: h("div", { class: "chips", role: "group", "aria-label": "Show only" }, buttons), update: (only) => buttons.forEach((button, at) => button.setAttribute("aria-pressed", only === at)) };
+}
+
+/** What lies inside the lasso, in words and pictures. */
+function selection(answers, rows, go) {
+  const right = rows.filter((row) => answers.right(row)).length;
+  const tally = new Map();
+  for (const row of rows) tally.set(answers.labels[row], (tally.get(answers.labels[row]) ?? 0) + 1);
+  const most = [...tally].sort(([, a], [, b]) => b - a).slice(0, 4).map(([label, n]) => `${n} ${answers.classes[label]}`);
+  return [h("h3", {}, plural(rows.length, "picture")), rows.length ? h("p", {}, `${percent(right / rows.length)} right: ${most.join(", ")}${tally.size > 4 ? " …" : ""}.`) : null, strip(answers, rows.slice(0, CHOSEN), go)];
 }
 
 function summary({ name, share }) {
@@ -128,13 +212,13 @@ function summary({ name, share }) {
     : `The two directions shown hold ${percent(share, 0)} of all variance; what overlaps here may well stand apart in the others.`;
 }
 
-function drawPoints(context, { answers, place, visible, ratio, ink, colours }) {
+function drawPoints(context, { answers, classOf, place, visible, ratio, ink, colours }) {
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   const size = context.canvas.width / ratio < NARROW ? 1.8 : 2.6;
   for (const faint of [true, false]) {
     context.globalAlpha = faint ? 0.07 : 0.72;
     for (let row = 0; row < answers.shown; row += 1) {
-      if (visible(row) !== faint) dot(context, place(row), answers.labels[row] % 3, colours[answers.labels[row]], size);
+      if (visible(row) !== faint) dot(context, place(row), classOf(row) % 3, colours[classOf(row)], size);
     }
   }
   context.globalAlpha = 1;
@@ -143,8 +227,39 @@ function drawPoints(context, { answers, place, visible, ratio, ink, colours }) {
   for (let row = 0; row < answers.shown; row += 1) if (!answers.right(row) && visible(row)) cross(context, place(row), size + 0.6);
 }
 
+/** Small pictures at their points, mistakes first, as many as do not lie on each other; `again` once a sheet is decoded. */
+function drawPictures(context, { answers, place, visible, width, height, again }) {
+  const taken = new Set();
+  for (const row of answers.inOrder) {
+    const [x, y] = place(row);
+    if (!visible(row) || x < 0 || y < 0 || x > width || y > height) continue;
+    const cells = [0, 1].flatMap((dx) => [0, 1].map((dy) => `${Math.floor(x / THUMB) + dx} ${Math.floor(y / THUMB) + dy}`));
+    if (cells.some((cell) => taken.has(cell))) continue;
+    for (const cell of cells) taken.add(cell);
+    if (!paste(context, answers.sprite, row, x - THUMB / 2, y - THUMB / 2, THUMB, again)) return;
+  }
+}
+
+/** Whether a point lies inside a closed line. */
+function within([x, y], line) {
+  return line.reduce((inside, [x1, y1], n) => {
+    const [x2, y2] = line[(n + 1) % line.length];
+    return y1 > y !== y2 > y && x < ((x2 - x1) * (y - y1)) / (y2 - y1) + x1 ? !inside : inside;
+  }, false);
+}
+
+function outline(context, line, colour) {
+  context.strokeStyle = colour;
+  context.lineWidth = 1.5;
+  context.setLineDash([5, 4]);
+  context.beginPath();
+  for (const [x, y] of line) context.lineTo(x, y);
+  context.stroke();
+  context.setLineDash([]);
+}
+
 /** Row -> pixels. The frame holds 99.8 % of the points, so that a stray one does not squeeze the rest. */
-function placement(points, width, height) {
+function placement(points, width, height, lens) {
   const edges = (axis) => {
     const values = Array.from({ length: points.length / 2 }, (_, row) => points[2 * row + axis]).sort((a, b) => a - b);
     const at = (share) => values[Math.round(share * (values.length - 1))] ?? 0;
@@ -156,7 +271,8 @@ function placement(points, width, height) {
   const factor = Math.min((width - 2 * margin) / (x[1] - x[0] || 1), (height - 2 * margin) / (y[1] - y[0] || 1));
   const scale = ([low, high], size) => (value) => size / 2 + (Math.min(high, Math.max(low, value)) - (low + high) / 2) * factor;
   const [toX, toY] = [scale(x, width), scale(y, height)];
-  return (row) => [toX(points[2 * row]), height - toY(points[2 * row + 1])];
+  const zoomed = (value, size, moved) => (value - size / 2) * lens.scale + size / 2 + moved;
+  return (row) => [zoomed(toX(points[2 * row]), width, lens.x), zoomed(height - toY(points[2 * row + 1]), height, lens.y)];
 }
 
 function colourOf(at, classes) {

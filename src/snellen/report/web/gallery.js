@@ -9,7 +9,8 @@ import { pictureGrid } from "./grid.js";
 import { LAYERS, spotlight } from "./heatmaps.js";
 import { markButtons, markOfKey, markTray, signOf } from "./marking.js";
 import { KINDS } from "./marks.js";
-import { enlargeable } from "./original.js";
+import { enlargeable, magnifiable } from "./original.js";
+import { picture } from "./pictures.js";
 import { OUTCOMES, readVersus } from "./versus.js";
 import { asideOn, count, noteOn, percent, plural } from "./words.js";
 
@@ -290,9 +291,10 @@ function looks(answers, row, layerViews, go) {
     h(
       "div",
       { class: "looks-row" },
+      h("figure", {}, picture(answers.sprite, row, ""), h("figcaption", {}, "Plain")),
       cam.maps.map((map, at) => {
         const name = LAYERS[layerViews.layers[at].key];
-        return h("figure", {}, spotlight(answers.sprite, row, map, `${name} layer: where the evidence lies`), h("figcaption", {}, name));
+        return h("figure", {}, magnifiable(() => spotlight(answers.sprite, row, map, `${name} layer: where the evidence lies`), `${name} layer: where the evidence lies`), h("figcaption", {}, name));
       }),
     ),
     h("button", { type: "button", class: "link", onclick: () => go({ view: "inside", i: answers.ids[row] }) }, "Layer views →"),

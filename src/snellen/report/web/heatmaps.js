@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 import { levels, picture } from "./pictures.js";
 
 const SHADE = [14, 18, 24];
-const DARKEST = 205; // of 255: what is in the shade can still be made out
+const DARKEST = 170; // of 255: what is in the shade can still be made out
 
 /** A picture lit where a map is high. `label` is what a screen reader says. */
 export function spotlight(sprite, row, map, label) {

@@ -3,6 +3,7 @@
 import { UNFILTERED } from "./address.js";
 import { h, replace } from "./dom.js";
 import { channelMap, LAYERS, spotlight } from "./heatmaps.js";
+import { magnifiable } from "./original.js";
 import { hasSheet, picture, sheetCount, tileSize } from "./pictures.js";
 import { count, percent, plural } from "./words.js";
 
@@ -100,11 +101,12 @@ export function layerCards({ classes, seen, sprite, learned, layers, awaited, sa
       "section",
       { class: "card layer" },
       h("h3", {}, LAYERS[layer.key], h("span", { class: "soft" }, ` ${layer.path}, ${layer.map.join("×")}`)),
-      h("h4", {}, "Where the evidence lies"),
+      h("h4", {}, "Where the evidence lies (Grad-CAM)"),
       h(
         "div",
         { class: "cams" },
-        seen.cams.map((cam) => h("figure", {}, spotlight(sprite, seen.row, cam.maps[at], `Grad-CAM for ${classes[cam.class]}`), h("figcaption", {}, `for ${classes[cam.class]}`))),
+        h("figure", {}, picture(sprite, seen.row, ""), h("figcaption", {}, "the picture")),
+        seen.cams.map((cam) => h("figure", {}, magnifiable(() => spotlight(sprite, seen.row, cam.maps[at], `Grad-CAM for ${classes[cam.class]}`), `${LAYERS[layer.key]} layer, what speaks for ${classes[cam.class]}`), h("figcaption", {}, `for ${classes[cam.class]}`))),
       ),
       h("h4", {}, "Its liveliest channels here"),
       h("div", { class: "maps" }, seen.activations[at].map((map) => h("figure", {}, channelMap(map, `Channel ${map.channel}`), h("figcaption", {}, map.channel)))),
@@ -121,7 +123,7 @@ function neighbours(classes, near, { learned, awaited, says }) {
       "div",
       { class: "near" },
       near.map(([tile, other, similarity]) =>
-        h("figure", { class: other === awaited ? "" : "is-wrong" }, picture(learned, tile, `${classes[other]}, similarity ${similarity.toFixed(2)}`), h("figcaption", {}, classes[other])),
+        h("figure", { class: other === awaited ? "" : "is-wrong" }, magnifiable(() => picture(learned, tile, `${classes[other]}, similarity ${similarity.toFixed(2)}`), `${classes[other]}, similarity ${similarity.toFixed(2)}`), h("figcaption", {}, classes[other])),
       ),
     ),
     h("p", { class: "small" }, `${same} of ${near.length} are ${classes[awaited]}, as ${says} says`),

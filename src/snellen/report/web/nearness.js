@@ -2,7 +2,7 @@
 
 import { frame, responsive } from "./chart.js";
 import { h, svg, unseen } from "./dom.js";
-import { chance, count, percent, signed } from "./words.js";
+import { chance, count, percent, shortName, signed } from "./words.js";
 
 const DEEP = 0.83; // from here on the other ink is the one that can be read; the colours are chosen so that both themes agree
 const ENOUGH = 6; // classes; of fewer a rank correlation says nothing
@@ -12,14 +12,14 @@ const LINE = 16; // pixels between two names
 
 /** The scatter of all pairs with the rank correlation in words; a sentence where the features were not read. */
 export function nearness(answers, shown) {
-  const { geometry, classes, matrix } = answers;
+  const { geometry, classes, matrix, cosine } = answers;
   if (!geometry) return h("aside", { class: "card" }, h("h3", {}, "Neighbours in feature space"), h("p", { class: "soft" }, "Not in this page: it was written with --layer-views 0."));
+  const support = matrix.map(sum);
   const pairs = [];
-  for (let a = 0; a < classes.length; a += 1) {
-    for (let b = a + 1; b < classes.length; b += 1) {
-      const all = sum(matrix[a]) + sum(matrix[b]);
-      const cosine = geometry.cosine[a][b];
-      if (all && cosine != null) pairs.push({ a, b, cosine, rate: (matrix[a][b] + matrix[b][a]) / all });
+  for (const a of shown) {
+    for (const b of shown) {
+      const all = support[a] + support[b];
+      if (a < b && all && !Number.isNaN(cosine(a, b))) pairs.push({ a, b, cosine: cosine(a, b), rate: (matrix[a][b] + matrix[b][a]) / all });
     }
   }
   const mistaken = pairs.some((pair) => pair.rate > 0);
@@ -30,7 +30,8 @@ export function nearness(answers, shown) {
     { class: "card nearness" },
     h("h3", {}, "Neighbours in feature space"),
     h("p", {}, said),
-    closeness(geometry.cosine, classes, shown),
+    shown.length < classes.length ? h("p", { class: "soft" }, `The rank correlation is over all ${classes.length} classes; drawn are the ${shown.length} of the matrix.`) : null,
+    closeness(cosine, classes, shown),
     told ? responsive((width) => scatter(pairs, classes, said, width), "small-chart").element : null,
     h("p", { class: "soft" }, `Cosine of the class centroids, seen from their common mean, in the ${count(geometry.dimensions)} features before the last layer.`),
   );
@@ -42,16 +43,16 @@ function finding({ nearness_and_errors: rho, p_value: p }, pairs, classes) {
   if (p > 0.05) return `Close classes are not clearly mixed up more often than others here (${strength}).`;
   const closest = pairs.reduce((best, pair) => (pair.cosine > best.cosine ? pair : best));
   return rho > 0
-    ? `Classes that stand close are mixed up more (${strength}). The closest two are ${classes[closest.a]} and ${classes[closest.b]}.`
+    ? `Classes that stand close are mixed up more (${strength}). The closest two here are ${classes[closest.a]} and ${classes[closest.b]}.`
     : `Classes that stand close are mixed up less (${strength}), which is unusual.`;
 }
 
 /** The cosines as a table in the order of the confusion matrix: what is dark in both is close and mixed up. */
 function closeness(cosine, classes, shown) {
-  const most = Math.max(1e-9, ...shown.flatMap((a) => shown.filter((b) => b !== a).map((b) => cosine[a][b] ?? 0)));
+  const most = Math.max(1e-9, ...shown.flatMap((a) => shown.filter((b) => b !== a).map((b) => cosine(a, b) || 0)));
   const cell = (a, b) => {
-    const value = cosine[a][b];
-    if (a === b || value == null) return h("td", { class: "self" }, a === b ? unseen("itself") : "–");
+    const value = cosine(a, b);
+    if (a === b || Number.isNaN(value)) return h("td", { class: "self" }, a === b ? unseen("itself") : "–");
     const depth = Math.max(0, value) / most;
     return h("td", { class: depth > DEEP ? "deep" : "", style: { "--depth": `${Math.round(100 * depth)}%` }, title: `${classes[a]} and ${classes[b]}` }, signed(value, 2).replace(/^(\u2212?)0\./, "$1.").replace("\u2212.00", ".00"));
   };
@@ -62,8 +63,8 @@ function closeness(cosine, classes, shown) {
       "table",
       { class: `closeness${shown.length > 12 ? " dense" : ""}` },
       h("caption", {}, unseen("Cosine of every two class centroids")),
-      h("thead", {}, h("tr", {}, h("td", {}), shown.map((b) => h("th", { scope: "col" }, h("span", {}, classes[b]))))),
-      h("tbody", {}, shown.map((a) => h("tr", {}, h("th", { scope: "row" }, classes[a]), shown.map((b) => cell(a, b))))),
+      h("thead", {}, h("tr", {}, h("td", {}), shown.map((b) => h("th", { scope: "col" }, h("span", { title: classes[b] }, shortName(classes[b])))))),
+      h("tbody", {}, shown.map((a) => h("tr", {}, h("th", { scope: "row", title: classes[a] }, shortName(classes[a])), shown.map((b) => cell(a, b))))),
     ),
   );
 }

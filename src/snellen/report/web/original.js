@@ -10,18 +10,32 @@ export function enlargeable(context, row, label) {
   return h("button", { type: "button", class: "enlarge", title: "Enlarge", "aria-label": "Enlarge the picture", onclick: () => enlarge(context, row, label) }, shown);
 }
 
-/** Over everything: the original with the crop drawn, if there is one; wheel and + − zoom, drag and arrows move, Escape closes. */
+/** A button round what `make()` draws; a click shows another one of it on the whole screen. */
+export function magnifiable(make, label) {
+  return h("button", { type: "button", class: "enlarge", title: "Enlarge", "aria-label": `Enlarge: ${label}`, onclick: () => screen(label, label).show(make()) }, make());
+}
+
+/** The original with the crop drawn, if there is one; else the picture as the page has it. */
 async function enlarge(context, row, label) {
   const { answers } = context;
+  const place = screen(answers.name(row), label);
+  place.show(picture(answers.sprite, row, ""));
+  const found = await originalOf(context, row, place.say);
+  if (!found || !place.open()) return;
+  place.show(framed(found.sheet, 0, found.square));
+  place.say(`${found.size.join("×")} pixels; framed: what the network was given.`);
+}
+
+/** Over everything: wheel and + − zoom, drag and arrows move, 0 fits, Escape closes: {show(element), say(text), open()}. */
+function screen(title, label) {
   const place = h("div", { class: "stage", tabindex: "0", role: "img", "aria-label": label });
   const status = h("p", { class: "small", role: "status" });
-  const close = h("button", { type: "button", class: "round", "aria-label": "Close", onclick: () => dialog.close() }, "✕");
   const button = (text, name, act) => h("button", { type: "button", class: "round", "aria-label": name, onclick: act }, text);
   const view = zoom(place);
   const dialog = h(
     "dialog",
-    { class: "original keeps-keys", "aria-label": `Picture ${answers.name(row)}` },
-    h("header", {}, h("code", {}, answers.name(row)), status, button("−", "Smaller", () => view.by(1 / 1.4)), button("+", "Larger", () => view.by(1.4)), button("⤢", "Fit", () => view.reset()), close),
+    { class: "original keeps-keys", "aria-label": title },
+    h("header", {}, h("code", {}, title), status, button("−", "Smaller", () => view.by(1 / 1.4)), button("+", "Larger", () => view.by(1.4)), button("⤢", "Fit", () => view.reset()), button("✕", "Close", () => dialog.close())),
     place,
   );
   document.body.append(dialog);
@@ -31,13 +45,14 @@ async function enlarge(context, row, label) {
   });
   dialog.showModal();
   place.focus();
-  replace(place, picture(answers.sprite, row, ""));
-  view.reset();
-  const found = await originalOf(context, row, (text) => replace(status, text));
-  if (!found || !dialog.open) return;
-  replace(place, framed(found.sheet, 0, found.square));
-  replace(status, `${found.size.join("×")} pixels; framed: what the network was given.`);
-  view.reset();
+  return {
+    open: () => dialog.open,
+    say: (text) => replace(status, text),
+    show(element) {
+      replace(place, element);
+      view.reset();
+    },
+  };
 }
 
 /** {sheet, square, size} of a picture's original; null where neither the page nor a viewer has it. */

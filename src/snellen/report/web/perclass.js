@@ -10,6 +10,7 @@ import { count, percent, rate, signed } from "./words.js";
 
 const ENOUGH = 6; // classes; of fewer a rank correlation says nothing
 const THUMBNAILS = 4;
+const ROWS = 100; // at first; a thousand rows with pictures are seconds of drawing
 
 const COLUMNS = [
   { key: "name", title: "class", of: (row) => row.name },
@@ -30,6 +31,7 @@ export function perClass({ answers, go }) {
   }
   let order = "recall";
   let down = false;
+  let most = ROWS;
   const body = h("div", { class: "table-scroll" });
   const draw = () => {
     const column = COLUMNS.find(({ key }) => key === order);
@@ -38,7 +40,7 @@ export function perClass({ answers, go }) {
       return (x < y ? -1 : x > y ? 1 : a.at - b.at) * (down ? -1 : 1);
     });
     const focused = document.activeElement?.dataset.key; // the table is made anew: its heading gets the focus back
-    replace(body, table(sorted, order, down, answers, go, (key) => ((down = key === order ? !down : false), (order = key), draw())));
+    replace(body, table(sorted.slice(0, most), order, down, answers, go, (key) => ((down = key === order ? !down : false), (order = key), draw())), sorted.length > most ? h("button", { type: "button", class: "chip", onclick: () => ((most = Infinity), draw()) }, `Show all ${count(sorted.length)} classes`) : null);
     if (focused) body.querySelector(`[data-key="${focused}"]`)?.focus();
   };
   draw();

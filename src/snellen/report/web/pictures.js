@@ -143,6 +143,23 @@ export function draw(canvas, name, index) {
   }
 }
 
+/** Draw a picture into somebody else's canvas; false where its sheet is not decoded yet, and then `again` is called. */
+export function paste(context, name, index, x, y, side, again) {
+  const { columns, per, tile } = about[name];
+  const [height, width] = tile;
+  const [part, at] = [Math.floor(index / per), index % per];
+  const decoded = sheet(name, part);
+  if (!decoded.bitmap) {
+    decoded.then((bitmap) => {
+      decoded.bitmap = bitmap;
+      again();
+    });
+    return false;
+  }
+  context.drawImage(decoded.bitmap, (at % columns) * width, Math.floor(at / columns) * height, width, height, x, y, side, (side * height) / width);
+  return true;
+}
+
 /** A map of levels (0 to 255) as a canvas of its own size, each level through `colour(level) -> [r, g, b, a]`. */
 export function levels({ shape, bytes }, colour, label) {
   const [height, width] = shape;

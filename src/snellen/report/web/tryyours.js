@@ -1,6 +1,7 @@
 // Try your own: a picture from the disk, the clipboard or the camera, and what the network makes of it.
 
 import { bytesOf } from "./data.js";
+import { camera } from "./camera.js";
 import { h, replace, unseen } from "./dom.js";
 import { layerCards } from "./inside.js";
 import { framed } from "./original.js";
@@ -18,6 +19,8 @@ const GIVEN = {
   pad: "The network was given all of it, and the bars.",
   squash: "The network was given all of it, bent into a square.",
 };
+
+const MOST_AT_ONCE = 50; // pictures given together
 
 export function tryYours({ page, answers }) {
   const { classes, run } = answers;
@@ -130,10 +133,34 @@ export function tryYours({ page, answers }) {
     ];
   };
 
+  let pile = []; // of several pictures: {file, button}
+  const piled = h("div", { class: "chips pile", role: "group", "aria-label": "Pictures given together" });
   const take = (chosen) => {
-    if (!chosen) return;
+    const files = [...(chosen ?? [])].slice(0, MOST_AT_ONCE);
+    if (!files.length) return;
+    pile = files.length < 2 ? [] : files.map((each) => ({ file: each, button: h("button", { type: "button", class: "chip", onclick: () => pick(each) }, each.name || "picture") }));
+    replace(piled, pile.map(({ button }) => button));
+    pick(files[0]);
+    askAll(pile);
+  };
+  const pick = (chosen) => {
     file = chosen;
+    for (const each of pile) each.button.setAttribute("aria-pressed", String(each.file === chosen));
     look();
+  };
+  /** One after another, what the network says of each of several. */
+  const askAll = async (mine) => {
+    for (const each of mine) {
+      if (mine !== pile) return;
+      let told;
+      try {
+        const { top } = await ask(`answer?run=${number}&fit=${fit}`, each.file, () => mine === pile);
+        told = `${classes[top[0][0]]} ${percent(top[0][1], 0)}`;
+      } catch {
+        told = "cannot be read";
+      }
+      replace(each.button, each.file.name || "picture", h("b", {}, told));
+    }
   };
   const fits = FITS.map(([name, text, title]) =>
     h("button", { type: "button", class: "chip", title, "aria-pressed": String(name === fit), onclick: () => choose(name) }, text),
@@ -142,15 +169,19 @@ export function tryYours({ page, answers }) {
     fit = name;
     fits.forEach((button, at) => button.setAttribute("aria-pressed", FITS[at][0] === fit));
     look();
+    askAll(pile);
   };
-  const door = entrance(take, formats);
+  const watch = camera({ take: (frame) => take([frame]), ask: (frame) => ask(`answer?run=${number}&fit=${fit}`, frame, () => true), classes });
+  const door = entrance(take, formats, watch.button);
   const element = h(
     "section",
     { class: "try" },
     h("h2", {}, "Try your own"),
     h("p", { class: "soft" }, "Your picture goes to the program you started on this machine and no further. It is looked at in memory and not kept."),
     door,
+    watch.element,
     h("div", { class: "filters fits", role: "group", "aria-label": "How the picture becomes square" }, h("span", { class: "small" }, "Made square by taking"), h("div", { class: "chips" }, fits)),
+    piled,
     status,
     result,
   );
@@ -158,17 +189,18 @@ export function tryYours({ page, answers }) {
   return { element, update() {} };
 }
 
-/** Buttons for a file and, on a phone, for the camera. */
-function entrance(take, formats) {
+/** Buttons for files and for the camera: on a phone its own, else the one of this machine. */
+function entrance(take, formats, watch) {
   const accept = formats.map((format) => `image/${format.toLowerCase()}`).join(",");
-  const input = (attributes) => h("input", { type: "file", hidden: true, onchange: (event) => (take(event.target.files[0]), (event.target.value = "")), ...attributes });
-  const [disk, camera] = [input({ accept, class: "from-disk" }), input({ accept: "image/*", capture: "environment", class: "from-camera" })];
+  const input = (attributes) => h("input", { type: "file", hidden: true, onchange: (event) => (take([...event.target.files]), (event.target.value = "")), ...attributes });
+  const [disk, camera] = [input({ accept, multiple: true, class: "from-disk" }), input({ accept: "image/*", capture: "environment", class: "from-camera" })];
   return h(
     "div",
     { class: "card entrance" },
-    h("button", { type: "button", class: "chip", onclick: () => disk.click() }, "Choose a picture"),
+    h("button", { type: "button", class: "chip", onclick: () => disk.click() }, "Choose pictures"),
     h("button", { type: "button", class: "chip by-hand", onclick: () => camera.click() }, "Take a photograph"),
-    h("span", { class: "soft" }, "or drop one here, or paste one from the clipboard."),
+    watch,
+    h("span", { class: "soft" }, "or drop some here, or paste one from the clipboard."),
     disk,
     camera,
   );
@@ -186,7 +218,7 @@ function whileShown(element, door, take) {
   on("dragleave", (event) => lit(event, event.relatedTarget != null));
   on("drop", (event) => {
     lit(event, false);
-    take(event.dataTransfer.files[0]);
+    take([...event.dataTransfer.files]);
   });
-  on("paste", (event) => take([...event.clipboardData.files].find((file) => file.type.startsWith("image/"))));
+  on("paste", (event) => take([...event.clipboardData.files].filter((file) => file.type.startsWith("image/"))));
 }

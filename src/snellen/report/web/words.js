@@ -37,6 +37,14 @@ export function signed(number, decimals) {
   return number.toFixed(decimals).replace("-", "\u2212");
 }
 
+const LONG = 14; // characters that a heading of a table holds
+
+/** A class's name where there is little room: names of one data set often begin alike, so the end is kept as well. */
+export function shortName(name) {
+  const letters = [...name];
+  return letters.length <= LONG ? name : `${letters.slice(0, 5).join("")}…${letters.slice(5 - LONG + 1).join("")}`;
+}
+
 /** A chance as "p = 0.003". */
 export function chance(p) {
   if (p == null) return "";
