@@ -23,7 +23,8 @@ def several(own_run: Run) -> Path:
     changed.write("recipe.json", to_json(RECIPES["glance"].replace(epochs=7, label_smoothing=0.25)))
     changed.write("environment.json", {"started": "2020-05-06T07:08:09+00:00"})
     val = changed.info["val"] | {"best_of": 7}
-    changed.update_info(seconds=754.0, val=val)
+    corrected = {"name": "c.csv", "sha256": "3fa2b1" + "0" * 58, "rows": [["a.png", "", "C", "D", ""]] * 12}
+    changed.update_info(seconds=754.0, val=val, data=changed.info["data"] | {"corrections": corrected})
     stopped.update_info(status="interrupted")
     return root
 
@@ -35,6 +36,7 @@ def test_runs_are_listed_with_what_was_changed_the_newest_last(
     found = snellen("runs", several, "--json").json
     assert [Path(one["folder"]).name for one in found["runs"]] == ["changed", "stopped", "tiny"]
     first, stopped, tiny = found["runs"]
+    assert (first["corrections"], tiny["corrections"]) == ("12 rows (3fa2b1)", None)
     assert {change["field"]: change["after"] for change in first["changes"]} == {"epochs": 7, "label_smoothing": 0.25}
     accuracy = own_run.info["val"]["accuracy"]
     assert first["val"] == {"hits": accuracy["hits"], "n": accuracy["n"], "best_of": 7}
@@ -44,17 +46,19 @@ def test_runs_are_listed_with_what_was_changed_the_newest_last(
     lines = answer.out.splitlines()
     assert max(map(len, lines)) <= 80
     assert "ladder/changed" in lines[1]
-    for words in ("12.6 2020-05-06", "interrupted", "recipe of its own", "epochs 2 → 7"):
+    for words in ("12.6 2020-05-06", "interrupted", "recipe of its own", "epochs 2 → 7", "corrections 12"):
         assert words in " ".join(answer.out.split())
 
 
-@pytest.mark.parametrize("broken", ["{", '{"format": 1}', None])
+@pytest.mark.parametrize("broken", ["{", '{"format": 1}', None, "corrections"])
 def test_a_run_that_cannot_be_read_is_named_and_the_others_are_listed(
     snellen: Any, own_run: Run, broken: str | None
 ) -> None:
     bad = Run(own_run.folder.parent / "bad")
     shutil.copytree(own_run.folder, bad.folder)
-    if broken is None:
+    if broken == "corrections":
+        bad.update_info(data=bad.info["data"] | {"corrections": {"rows": 3}})
+    elif broken is None:
         bad.update_info(val=bad.info["val"] | {"best_of": 0})
     else:
         (bad.folder / "run.json").write_text(broken)

@@ -29,6 +29,7 @@ class Graded:
     train: str = "aaaaaaaa"
     started: str = ""
     loading: dict[str, Any] = field(default_factory=dict)
+    corrections: dict[str, Any] | None = None
 
     @property
     def folder(self) -> Path:
@@ -37,6 +38,7 @@ class Graded:
     @property
     def info(self) -> dict[str, Any]:
         data = {"name": "made", "train": {"count": 900, "fingerprint": self.train}, "loading": self.loading}
+        data |= {"corrections": self.corrections} if self.corrections else {}
         return {"seed": self.seed, "data": data, "precision": "fp32"}
 
     def read(self, name: str) -> dict[str, Any]:
@@ -95,6 +97,12 @@ def test_a_row_is_named_by_what_differs() -> None:
     assert found.rows[1].differs_by.endswith("; 1 more")
     header, rows = found.table()
     assert (header, rows[1][0]) == (["", "val", "points (95 %)", "p"], f"big: {found.rows[1].differs_by}")
+
+
+def test_corrections_are_named_by_how_many_and_which() -> None:
+    mended = Graded("mended", SMALL_CNN, 0, "bbbbbbbb", corrections={"rows": [["a"] * 5] * 9, "sha256": "0c55d2ff"})
+    found = compared((NEW, answers(range(700))), (mended, answers(range(701))))
+    assert found.rows[1].differs_by.startswith("corrections – → 9 rows (0c55d2); train ")
 
 
 def test_two_models_are_not_two_recipes_and_the_ladder_is_named_where_the_data_are_the_same() -> None:

@@ -7,7 +7,7 @@ that were mended in between are compared as well, on what they share.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -16,9 +16,10 @@ from snellen.metrics.compare import PairedDifference, Shared, holm, paired_diffe
 from snellen.metrics.intervals import Rate, SeedDifference, SeedSummary, mean_over_seeds, paired_difference_over_seeds
 from snellen.predict.predictions import Predictions
 from snellen.recipes.json_form import Change, changes
-from snellen.runs.run import Run
+from snellen.runs.run import Run, corrections_of
 
 _SHOWN_CHANGES = 4
+_WORD = {True: "better", False: "worse"}
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,6 @@ class ComparedRow:
         return 0.0 if found is None else 100 * (found.value if isinstance(found, PairedDifference) else found.mean)
 
     @property
-    def better(self) -> str:
-        """ "better" or "worse" than the reference."""
-        return "better" if self.points > 0 else "worse"
-
-    @property
     def points_text(self) -> str:
         """Such as "+1.90 (+0.41 to +3.39)"; empty for the reference."""
         found = self.difference
@@ -90,7 +86,7 @@ class Comparison:
     notes: tuple[str, ...]
 
     def __repr__(self) -> str:
-        rows = (f"  {_label(row)}: {_accuracy_text(row.accuracy)} {row.points_text}".rstrip() for row in self.rows)
+        rows = (f"  {'  '.join(cells)}".rstrip() for cells in self.table()[1])
         return "\n".join([self.verdict, *rows, *self.notes])
 
     def table(self) -> tuple[list[str], list[list[str]]]:
@@ -98,11 +94,12 @@ class Comparison:
         several = sum(row.p_value is not None for row in self.rows) > 1
         over = "95 % over seeds" if self.kind != "models" else "95 %"
         header = ["", "val", f"points ({over})"] + [["p", "p, Holm"][several]] * (self.kind == "models")
-        p_values = ["" if row.p_value is None else f"{row.p_value:.2g}" for row in self.rows]
-        rows = [
-            [_label(row), _accuracy_text(row.accuracy), row.points_text, p_value][: len(header)]
-            for row, p_value in zip(self.rows, p_values, strict=True)
-        ]
+        rows = []
+        for row in self.rows:
+            name = f"{row.name}: {row.differs_by}" if row.changes else row.name
+            value = row.accuracy.share() if isinstance(row.accuracy, Rate) else str(row.accuracy).partition(" (sd")[0]
+            p_value = "" if row.p_value is None else f"{row.p_value:.2g}"
+            rows.append([name, value, row.points_text, p_value][: len(header)])
         return header, rows
 
 
@@ -124,11 +121,11 @@ def compare_runs(runs: Sequence[Run], predictions: Sequence[Predictions]) -> Com
     newest = max(range(len(runs)), key=lambda at: (started[at], at))
     common = shared(predictions, labels_of=newest)
     families = _families(runs)
-    seeds = [tuple(sorted(runs[at].info["seed"] for at in family)) for family in families]
+    seeds = [tuple(int(runs[at].info["seed"]) for at in family) for family in families]
     repeated = len(runs) > 2 and len(seeds[0]) > 1 and all(len(set(own)) == len(own) for own in seeds)
     notes = list(_about_pictures(runs, common, newest))
     if repeated and len(families) == 1:
-        rows = [_over_seeds(runs, common, families[0])]
+        rows = [_over_seeds(runs, common, families[0], families[0])]
         verdict = f"One recipe over {len(runs)} seeds: {rows[0].accuracy}. What differs is the luck of the seed."
         return Comparison("seeds", verdict, tuple(rows), common, tuple(notes))
     if repeated and len(set(seeds)) == 1:
@@ -140,14 +137,6 @@ def compare_runs(runs: Sequence[Run], predictions: Sequence[Predictions]) -> Com
     rows = _models(runs, common)
     notes += _about_models(runs, families)
     return Comparison("models", _verdict(rows), tuple(rows), common, tuple(notes))
-
-
-def _label(row: ComparedRow) -> str:
-    return f"{row.name}: {row.differs_by}" if row.changes else row.name
-
-
-def _accuracy_text(accuracy: Rate | SeedSummary) -> str:
-    return accuracy.share() if isinstance(accuracy, Rate) else f"{accuracy}".partition(" (sd")[0]
 
 
 def _models(runs: Sequence[Run], common: Shared) -> list[ComparedRow]:
@@ -167,41 +156,26 @@ def _models(runs: Sequence[Run], common: Shared) -> list[ComparedRow]:
 
 
 def _over_seeds(
-    runs: Sequence[Run],
-    common: Shared,
-    family: Sequence[int],
-    reference: Sequence[int] | None = None,
-    level: float = 0.95,
+    runs: Sequence[Run], common: Shared, family: Sequence[int], reference: Sequence[int], level: float = 0.95
 ) -> ComparedRow:
-    """A recipe's runs as one row; `reference` are the runs of the first recipe."""
-
-    def scores(members: Sequence[int]) -> list[float]:
-        return [float(common.predictions[at].correct.mean()) for at in _by_seed(runs, members)]
-
-    first, own = runs[reference[0]] if reference else runs[family[0]], runs[family[0]]
-    difference = None
-    if reference is not None and reference != family:
-        difference = paired_difference_over_seeds(scores(reference), scores(family), level=level)
-    differs = tuple(change for change in _differs(first, own) if change.field != "seed")
-    members = [runs[at] for at in _by_seed(runs, family)]
+    """A recipe's runs as one row, held against those of the first recipe, `reference`; both in the order of seeds."""
+    own, first = ([float(common.predictions[at].correct.mean()) for at in one] for one in (family, reference))
+    difference = None if family == reference else paired_difference_over_seeds(first, own, level=level)
+    members = [runs[at] for at in family]
+    differs = tuple(change for change in _differs(runs[reference[0]], members[0]) if change.field != "seed")
     return ComparedRow(
-        own.recipe.name, tuple(run.name for run in members), tuple(int(run.info["seed"]) for run in members), differs,
-        mean_over_seeds(scores(family)), difference, None, difference is not None and difference.excludes_zero,
+        members[0].recipe.name, tuple(run.name for run in members), tuple(int(run.info["seed"]) for run in members),
+        differs, mean_over_seeds(own), difference, None, difference is not None and difference.excludes_zero,
     )  # fmt: skip
-
-
-def _by_seed(runs: Sequence[Run], members: Sequence[int]) -> list[int]:
-    return sorted(members, key=lambda at: int(runs[at].info["seed"]))
 
 
 def _verdict(rows: Sequence[ComparedRow]) -> str:
     first, others = rows[0], rows[1:]
     decided = [row for row in others if row.decided]
     if len(others) > 1:
-        which = "; ".join(f"{row.name} is {row.better} by {abs(row.points):.2f} points" for row in decided)
-        return f"{len(decided)} of {len(others)} differ from {first.name} after Holm" + (
-            f": {which}." if which else "."
-        )
+        which = "; ".join(f"{row.name} is {_WORD[row.points > 0]} by {abs(row.points):.2f} points" for row in decided)
+        ending = f": {which}." if which else "."
+        return f"{len(decided)} of {len(others)} differ from {first.name} after Holm{ending}"
     (row,) = others
     found = row.difference
     assert isinstance(found, PairedDifference)
@@ -210,7 +184,7 @@ def _verdict(rows: Sequence[ComparedRow]) -> str:
         f"{row.name}; McNemar p = {found.p_value:.2g}"
     )
     if row.decided:
-        return f"{row.name} is {row.better} than {first.name}: {said}."
+        return f"{row.name} is {_WORD[row.points > 0]} than {first.name}: {said}."
     if found.images_needed is None:
         way = "No number of pictures would tell two equally good models apart"
     else:
@@ -226,7 +200,7 @@ def _verdict_over_seeds(rows: Sequence[ComparedRow]) -> str:
         assert isinstance(found, SeedDifference)
         name = row.name if row.name != first.name else f"{row.name} with {row.differs_by}"
         if row.decided:
-            sentences.append(f"{name} is {row.better} than {first.name}, seed by seed: {found}.")
+            sentences.append(f"{name} is {_WORD[row.points > 0]} than {first.name}, seed by seed: {found}.")
             continue
         needed = seeds_needed(found.mean, found.sd or 0.0)
         way = "no number of seeds in sight would decide"
@@ -244,10 +218,8 @@ def _about_pictures(runs: Sequence[Run], common: Shared, newest: int) -> Iterato
         yield f"Graded on the {common.n:,} val pictures that all of them have, known by content: {asked}."
     if common.relabelled:
         carry = "carries another label" if common.relabelled == 1 else "carry other labels"
-        yield (
-            f"{common.relabelled:,} of these {carry} in one of them; the labels of {_names(runs)[newest]}, the newest, "
-            "count."
-        )
+        counts = f"the labels of {_names(runs)[newest]}, the newest, count"
+        yield f"{common.relabelled:,} of these {carry} in one of them; {counts}."
 
 
 def _about_models(runs: Sequence[Run], families: Sequence[Sequence[int]]) -> Iterator[str]:
@@ -264,12 +236,12 @@ def _about_models(runs: Sequence[Run], families: Sequence[Sequence[int]]) -> Ite
 
 
 def _families(runs: Sequence[Run]) -> list[list[int]]:
-    """Positions of the runs that share recipe, data and start, whatever they are called, in order of appearance."""
+    """Positions of the runs that share recipe, data and start, by seed; families in order of appearance."""
     found: dict[Any, list[int]] = {}
     for at, run in enumerate(runs):
         differs = [change for change in _differs(runs[0], run) if change.field not in ("seed", "precision")]
         found.setdefault(str([(change.field, str(change.after)) for change in differs]), []).append(at)
-    return list(found.values())
+    return [sorted(family, key=lambda at: int(runs[at].info["seed"])) for family in found.values()]
 
 
 def _differs(first: Run, other: Run) -> tuple[Change, ...]:
@@ -279,11 +251,11 @@ def _differs(first: Run, other: Run) -> tuple[Change, ...]:
     return (*changes(first.recipe, other.recipe), *beside)
 
 
-def _beside_recipe(info: Mapping[str, Any]) -> dict[str, Any]:
+def _beside_recipe(info: dict[str, Any]) -> dict[str, Any]:
     data, loading = info["data"], info["data"].get("loading", {})
     train, start = data.get("train", {}), info.get("start", {})
     return {
-        "corrections": data.get("corrections"),
+        "corrections": corrections_of(info),
         "train": f"{train.get('count', 0):,} pictures ({train.get('fingerprint', '')[:6]})",
         **{"size" if name == "side" else name: loading.get(name) for name in ("side", "fit", "test_fraction", "white")},
         "weights": f"{start['file']} ({str(start.get('sha256', ''))[:6]})" if "file" in start else None,

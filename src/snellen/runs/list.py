@@ -8,7 +8,7 @@ from typing import Any
 from snellen.errors import RunError, SnellenError
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.json_form import changes
-from snellen.runs.run import Run, open_run
+from snellen.runs.run import Run, corrections_of, open_run
 
 
 def list_runs(root: Path) -> tuple[list[dict[str, Any]], list[str]]:
@@ -16,7 +16,7 @@ def list_runs(root: Path) -> tuple[list[dict[str, Any]], list[str]]:
 
     Returns:
         For each `folder`, `data`, `recipe`, `changes` (fields in which that differs from the published recipe of its
-        name; None where none is published), `corrections` as `run.json` has them, `seed`, `status`, `val` (`hits`, `n`
+        name; None where none is published), `corrections` in words, `seed`, `status`, `val` (`hits`, `n`
         and `best_of` how many epochs; None where it has none), `seconds` and `started`.
 
     Raises:
@@ -45,7 +45,7 @@ def _listed(run: Run) -> dict[str, Any]:
         "data": info["data"]["name"],
         "recipe": recipe.name,
         "changes": changes(RECIPES[recipe.name], recipe) if recipe.name in RECIPES else None,
-        "corrections": info["data"].get("corrections"),
+        "corrections": corrections_of(info),
         "seed": info["seed"],
         "status": info["status"],
         "val": val,

@@ -279,6 +279,12 @@ def open_run(path: Path) -> Run:
     return run
 
 
+def corrections_of(info: dict[str, Any]) -> str | None:
+    """What a run's labels were corrected by, from its `run.json`, such as "12 rows (3fa2b1)"; None for nothing."""
+    told = info["data"].get("corrections") or {}
+    return f"{len(told['rows'])} rows ({told['sha256'][:6]})" if told else None
+
+
 def require_version(run: Run) -> None:
     """Refuse a run folder that another version made.
 
@@ -305,7 +311,15 @@ def _describes_run(info: dict[str, Any]) -> bool:
     try:
         data, final, test = info["data"], info["final"], info["data"]["test"]
         names = data["class_names"]
-        texts = [info["status"], info["device"], info["precision"], data["name"], data["source"], *names]
+        texts = [
+            info["status"],
+            info["device"],
+            info["precision"],
+            data["name"],
+            data["source"],
+            corrections_of(info) or "",
+            *names,
+        ]
         height, width, channels = data["image_shape"]
         graded = info["status"] == "finished" and final is False
         return (
