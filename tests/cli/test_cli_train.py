@@ -203,3 +203,14 @@ def test_of_two_processes_in_one_run_folder_the_second_is_refused(
     finally:
         first.kill()
         first.wait()
+
+
+def test_the_command_says_what_the_folds_gave(snellen: Snellen, tmp_path: Path) -> None:
+    small = ("--recipe", "glance", "--set", "epochs=0.2", "widths=[4, 8, 8]", "--folds", 2, "--name", "cv")
+    done = snellen("train", "eyechart", *small, "--device", "cpu", "--precision", "fp32")
+    assert done.code == 0, done.err
+    assert "over 2 folds, which have" in " ".join(done.out.split())
+    assert (tmp_path / "runs/cv-final/weights.safetensors").exists()
+    refused = snellen("train", "eyechart", *small, "--final")
+    assert refused.code != 0
+    assert "--folds ends with a final training" in " ".join(refused.err.split())

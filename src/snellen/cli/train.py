@@ -22,6 +22,8 @@ class Args(ToTrain):
     """cifar10, eyechart, or your own pictures: a folder of class folders, a table (.csv, .parquet), shards (.tar)."""
     budget: str | None = None
     """Fit the schedule into this time, such as 5m, 90s or 1h: speed is measured first."""
+    folds: int = 0
+    """Cross-validation, for few pictures: each of so many parts is val once, then all pictures train the last model."""
     final: bool = False
     """Train on train + val with the fixed schedule, and choose nothing: for the last number."""
     download: bool = False
@@ -63,6 +65,7 @@ def _train(args: Args, dataset_name: str, recipe: Recipe, why: str) -> int:
     from snellen.show.terminal import show_run
     from snellen.trackers.tracker import targets
     from snellen.train.budget import fit_into, parse_duration
+    from snellen.train.cross_validate import cross_validate
     from snellen.train.ddp import launched
     from snellen.train.fit import FitOptions, fit
 
@@ -72,6 +75,11 @@ def _train(args: Args, dataset_name: str, recipe: Recipe, why: str) -> int:
     seconds = parse_duration(args.budget) if args.budget else None
     if seconds is not None and workers.count > 1:
         raise UsageError("--budget measures the speed of one process; with several workers give --set epochs=…")
+    if args.folds and (args.final or args.budget or workers.count > 1):
+        raise UsageError(
+            "--folds ends with a final training, and is for few pictures and one process: leave --final, --budget and "
+            "torchrun out."
+        )
     options = FitOptions(
         seed=args.seed, final=args.final, device=args.device, precision=args.precision, weights=args.weights,
         runs=args.runs, name=args.name, track=args.track,
@@ -82,7 +90,10 @@ def _train(args: Args, dataset_name: str, recipe: Recipe, why: str) -> int:
     progress.about([*dataset.about, *([f"recipe    {recipe.name}: {why}"] if why else [])])
     if seconds is not None:
         recipe = fit_into(recipe, dataset, options, seconds=seconds, progress=progress)
-    finished = fit(recipe, dataset, options, progress)
+    if args.folds:
+        finished = cross_validate(recipe, dataset, args.folds, options, progress)
+    else:
+        finished = fit(recipe, dataset, options, progress)
     if workers.first:
         show_run(finished.folder, as_json=args.json)
     return 0

@@ -25,6 +25,7 @@ class Dataset:
         loading: how the pictures were read, as `run.json` keeps it to read them so again; empty for data that can be
             read in one way only.
         corrections: what changed labels after they were read, as `run.json` keeps it to do it again; empty for nothing.
+        fold: (number, count) where val is one of several folds, counted from 0; None where it is not.
         about: sentences for people: what was found, what was left out and why.
     """
 
@@ -35,6 +36,7 @@ class Dataset:
     in_val: NDArray[np.bool_] | None = None
     loading: dict[str, Any] = field(default_factory=dict)
     corrections: dict[str, Any] = field(default_factory=dict)
+    fold: tuple[int, int] | None = None
     about: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -44,7 +46,7 @@ class Dataset:
     @property
     def read_as(self) -> dict[str, Any]:
         """What `run.json` keeps of where the data came from, and `run_images.load_as_before` takes."""
-        chosen = {"loading": self.loading, "corrections": self.corrections}
+        chosen = {"loading": self.loading, "corrections": self.corrections, "fold": list(self.fold or ())}
         return {"name": self.name, "source": self.source, **{key: value for key, value in chosen.items() if value}}
 
     def named(self, name: str) -> Dataset:

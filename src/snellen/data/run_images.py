@@ -18,8 +18,8 @@ from snellen.data.dataset import Dataset
 from snellen.data.folder_dataset import ImageOptions, load_folder
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.picture_cache import Progress as Decoding
-from snellen.data.splits import Splits, split, split_final
-from snellen.errors import DataError, DataNotFound
+from snellen.data.splits import Splits, one_fold, split, split_final
+from snellen.errors import DataError, DataNotFound, RunError
 from snellen.runs.run import Run
 
 
@@ -66,14 +66,27 @@ def images_of_each(
     loaded = data if isinstance(data, Dataset) else _read_as_before(about, data, decoding)
     loaded = _corrected_as_before(loaded, about)
     dataset = loaded.named(about["name"])
-    splits: dict[bool, Splits] = {}
+    found: dict[tuple[bool, tuple[int, ...]], RunImages] = {}
     for run in runs:
-        final = run.info["final"]
-        if final not in splits:
-            splits[final] = split_final(dataset) if final else split(dataset)
-        _require_own(run, splits[final], dataset.source)
-    found = [splits[run.info["final"]] for run in runs]
-    return tuple(RunImages(parts.train, parts.val, parts.test, dataset) for parts in found)
+        if (dealt := _dealt(run)) not in found:
+            found[dealt] = _parts_of(dataset, *dealt)
+        _require_own(run, found[dealt], dataset.source)
+    return tuple(found[_dealt(run)] for run in runs)
+
+
+def _dealt(run: Run) -> tuple[bool, tuple[int, ...]]:
+    """What decides how a run's pictures are split: whether it was a final training, and which fold was val."""
+    fold = run.info["data"].get("fold", [])
+    known = isinstance(fold, list) and (not fold or (len(fold) == 2 and all(type(each) is int for each in fold)))
+    if not known or (fold and not 0 <= fold[0] < fold[1]):
+        raise RunError(f"{run.folder} does not say which of its pictures were val: fold {fold!r}. Train again.")
+    return run.info["final"], tuple(fold)
+
+
+def _parts_of(dataset: Dataset, final: bool, fold: tuple[int, ...]) -> RunImages:
+    dealt = one_fold(dataset, *fold) if fold else dataset
+    parts = split_final(dealt) if final else split(dealt)
+    return RunImages(parts.train, parts.val, parts.test, dealt)
 
 
 def load_as_before(about: dict[str, Any], *, data: Path | None = None, decoding: Decoding | None = None) -> Dataset:

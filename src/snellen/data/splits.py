@@ -8,7 +8,7 @@ decides, whatever else is there, so that shares are approximate and a picture st
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,32 @@ def in_val(dataset: Dataset, *, val_fraction: float = VAL_FRACTION) -> NDArray[n
     _require_room(images, wanted)
     quota = _share(images.counts, wanted)
     return np.asarray(_rank_in_class(images) < quota[images.labels])
+
+
+def folds_of(images: LabeledImages, count: int) -> NDArray[np.int64]:
+    """(N,) int64 in [0, count): each picture's fold, by content. Copies share one, and classes are dealt out evenly."""
+    _, first, which = np.unique(images.identities, return_index=True, return_inverse=True)
+    dealt = np.argsort(images.labels[first], kind="stable")  # within a class by hash, as `unique` has them
+    fold = np.empty(len(first), dtype=np.int64)
+    fold[dealt] = np.arange(len(first)) % count
+    return fold[which]
+
+
+def one_fold(dataset: Dataset, number: int, count: int) -> Dataset:
+    """The same data set, whose val is the fold of that number, from 0 on.
+
+    Raises:
+        BadSplit: a class has no picture in some fold.
+    """
+    fold, labels = folds_of(dataset.train, count), dataset.train.labels
+    for label, name in enumerate(dataset.train.class_names):
+        found = len(np.unique(dataset.train.identities[labels == label]))
+        if found < count:
+            raise BadSplit(
+                f"{count} folds are not possible: each takes a picture of every class, and '{name}' has {found} "
+                "different ones. Ask for fewer folds, add pictures, or take the class out."
+            )
+    return replace(dataset, in_val=fold == number, fold=(number, count))
 
 
 def parts_by_hash(

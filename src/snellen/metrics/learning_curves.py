@@ -20,7 +20,7 @@ Rows = Sequence[Mapping[str, Any]]
 OVERFIT_GAP = 0.05  # a fraction; the line at which a gap is called overfitting
 
 _SERIES = {  # name -> key of the journal, and what it is
-    "train_accuracy": ("train/accuracy", "share of 2,000 training images, not augmented, that are right"),
+    "train_accuracy": ("train/accuracy", "share of training images, 2,000 at most, not augmented, that are right"),
     "val_accuracy": ("val/accuracy", "share of the val images that are right"),
     "gap": ("", "train_accuracy minus val_accuracy"),
     "train_cross_entropy": ("train/cross_entropy", "nats, the same training images, hard labels"),

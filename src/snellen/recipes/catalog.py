@@ -60,6 +60,7 @@ TRANSFER = Recipe(
     label_smoothing=0.1,
     finetune=Finetune(frozen="net.blocks.11", versions=5, fixed_norms=True, fixed_depthwise=True, head_penalty=5.0),
     tta="flip",
+    evaluate_every=2,
 )
 
 FINETUNE = Recipe(

@@ -42,7 +42,12 @@ def show_run(folder: Path, *, as_json: bool) -> None:
     console.print()
     if run.info["final"]:
         show_guards(console, run)
-        console.print("Final training: no val split was kept, so there is nothing to grade yet.")
+        graded = run.info.get("cross_validation")
+        if graded is None:
+            console.print("Final training: no val split was kept, so there is nothing to grade yet.")
+        else:
+            words = f"cross-validation {graded['words']}; this model learned from all of them"
+            console.print(Text(words), soft_wrap=True)
         ask = "predict {} YOUR_PICTURE.jpg" if run.info["data"]["test"] is None else "evaluate {} --split test"
         console.print(Text(f"run    {folder}\nnext   snellen {ask.format(run.typed)}"), soft_wrap=True)
         return

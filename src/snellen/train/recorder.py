@@ -22,7 +22,8 @@ from snellen.train.checkpoint import load_checkpoint, save_checkpoint
 from snellen.train.interrupt import Interrupted, StopRequest
 from snellen.train.training import Training
 
-_CLEAN_TRAIN_IMAGES = 2_000  # enough for ±2 points; all of them would cost a third of an epoch
+_LEAST_CLEAN, _MOST_CLEAN = 500, 2_000
+"""Training images that are looked at: as many as val has, within these, which is good to 4 and to 2 points."""
 _CHECKPOINT_SECONDS = 60.0  # what a power cut may cost, at most, on top of one step
 
 
@@ -39,8 +40,9 @@ class Recorder:
     def __init__(self, training: Training, run: Run, progress: Progress, follow: TrackerCallbacks) -> None:
         self._training, self.run, self._progress, self._follow = training, run, progress, follow
         self._checkpoint = run.folder / "resume" / "state.safetensors"
-        train = training.setup.splits.train
-        looked_at = np.random.default_rng(training.setup.seed).permutation(len(train))[:_CLEAN_TRAIN_IMAGES]
+        train, val = training.setup.splits.train, training.setup.splits.val
+        count = min(_MOST_CLEAN, max(_LEAST_CLEAN, len(val or ())))
+        looked_at = np.random.default_rng(training.setup.seed).permutation(len(train))[:count]
         self._clean_train = train.take(np.sort(looked_at), role=train.role)
         self._stop = StopRequest(shared=training.workers.count > 1)
         self._saved_at = self._started = time.monotonic()
