@@ -135,3 +135,34 @@ def test_nothing_moves_where_motion_is_not_wanted(show: Open) -> None:
     }).length"""
     assert show("view=gallery").evaluate(moving) == 0
     assert show("view=gallery", motion="no-preference").evaluate(moving) > 0
+
+
+def test_bars_shading_and_what_is_pressed_are_seen_where_the_system_takes_the_colours_away(show: Open) -> None:
+    drawn = """([selector, property]) => {
+        const found = [...document.querySelectorAll(selector)].map(e => getComputedStyle(e)[property]);
+        return [found.length, [...new Set(found)]];
+    }"""
+    tab = show()
+    tab.emulate_media(forced_colors="active")
+    try:
+        for view, mark, ground in (
+            ("gallery", ".bars .fill", ".track"),
+            ("classes", ".meter .fill", ".track"),
+            ("overview", "#masthead nav a[aria-current]", "#masthead nav a:not([aria-current])"),
+        ):
+            turn_to(tab, view)
+            edge = "borderBottomColor" if view == "overview" else "backgroundColor"
+            (many, of_mark), (_, of_ground) = (tab.evaluate(drawn, [each, edge]) for each in (mark, ground))
+            assert many
+            assert len(of_mark) == len(of_ground) == 1
+            assert of_mark != of_ground, view
+        turn_to(tab, "confusions")
+        cells, shading = tab.evaluate(drawn, [".matrix button", "backgroundImage"])
+        assert cells == 100
+        assert all("gradient" in each for each in shading)
+        turn_to(tab, "gallery")
+        tab.locator(".chip.group-0").click()
+        _, pressed = tab.evaluate(drawn, [".chip[aria-pressed=true]", "backgroundColor"])
+        assert pressed != tab.evaluate(drawn, [".chip[aria-pressed=false]", "backgroundColor"])[1]
+    finally:
+        tab.emulate_media(forced_colors="none")

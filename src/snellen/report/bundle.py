@@ -20,7 +20,7 @@ from snellen.report.encoding import Sprite, json_for_html
 
 OFFLINE, LIVE = "offline.js", "live.js"
 """The entries: a page that is a file, and a page that `snellen view` serves."""
-_STYLES = ("page.css", "gallery.css", "marking.css", "original.css", "figures.css", "pipeline.css")
+_STYLES = ("page.css", "gallery.css", "marking.css", "original.css", "figures.css", "pipeline.css", "forced.css")
 _LIVE_STYLES = ("tryyours.css",)
 _IMPORT = re.compile(r'^import \{ ([^}]+?),? \} from "\./([\w-]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
