@@ -46,7 +46,9 @@ def test_each_verb_has_help_at_any_width(
     assert (answer.code, answer.err) == (0, "")
     assert f"usage: snellen {verb}" in answer.out
     assert "--json" in answer.out
-    options = answer.out.partition(f"{verb}: {VERBS[verb]}.")[2]  # above it are sentences, which a terminal wraps
+    sentence = f"snellen {verb}: {VERBS[verb]}."
+    assert (sentence in answer.out, len(sentence) <= 80) == (True, True)
+    options = answer.out.partition(sentence)[2]  # above it are sentences, which a terminal wraps
     assert max(map(len, options.splitlines())) <= int(columns)
 
 
