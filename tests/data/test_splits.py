@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.sealed_images import SealedImages
-from snellen.data.splits import parts_by_hash, split, split_final
+from snellen.data.splits import folds_of, parts_by_hash, split, split_final
 from snellen.errors import BadSplit
 
 
@@ -186,3 +186,17 @@ def test_the_split_of_cifar10_is_this_one_everywhere(real_cifar10: Dataset) -> N
     assert parts.val.counts.tolist() == [500] * 10
     assert parts.train.counts.tolist() == [4_500] * 10
     assert parts.val.fingerprint == "a961afbfb9384db91729c6a13783714d79cd45d0702f71e6bcecfef3f8b0a551"
+
+
+@given(st.lists(st.integers(2, 40), min_size=2, max_size=6), st.integers(2, 7), st.integers(0, 9))
+def test_copies_share_a_fold_and_every_class_is_dealt_out_evenly(counts: list[int], count: int, seed: int) -> None:
+    images = dataset_with(counts, seed).train
+    twice = replace(images.take(np.tile(images.ids, 2), "all"), ids=np.arange(2 * len(images), dtype=np.int64))
+    fold = folds_of(twice, count)
+    np.testing.assert_array_equal(fold[: len(images)], fold[len(images) :])
+    for label in range(len(counts)):
+        dealt = np.bincount(fold[: len(images)][images.labels == label], minlength=count)
+        assert len(dealt) == count
+        assert dealt.max() - dealt.min() <= 1
+    order = np.random.default_rng(seed).permutation(len(twice))
+    np.testing.assert_array_equal(folds_of(twice.take(order, "all"), count), fold[order])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from snellen.errors import UsageError
-from snellen.metrics.label_issues import label_issues, normalized_margin, self_confidence
+from snellen.metrics.label_issues import label_issues, self_confidence
 from snellen.serialize import to_json
 
 
@@ -36,7 +36,7 @@ def test_doubts_worked_by_hand(answers):
     assert doubts.index.tolist() == [2]
     assert [(issue.given, issue.suggested) for issue in doubts.issues] == [("a", "b")]
     assert doubts.issues[0].probability_given == pytest.approx(0.1)
-    assert doubts.normalized_margin == pytest.approx([-0.8])
+    assert doubts.log_odds == pytest.approx([np.log(0.1 / 0.9)])
     assert doubts.joint == pytest.approx(np.array([[0.4, 0.2], [0.0, 0.4]]))
     assert doubts.estimated_noise == pytest.approx(0.2)
 
@@ -64,7 +64,7 @@ def test_the_most_suspicious_come_first(with_flips):
     found = [row in planted for row in doubts.index.tolist()]
     third = len(found) // 3
     assert np.mean(found[:third]) > np.mean(found[-third:]) + 0.1
-    assert doubts.normalized_margin.tolist() == sorted(doubts.normalized_margin.tolist())
+    assert doubts.log_odds.tolist() == sorted(doubts.log_odds.tolist())
 
 
 def test_doubts_equal_cleanlabs(with_flips):
@@ -72,7 +72,7 @@ def test_doubts_equal_cleanlabs(with_flips):
         warnings.simplefilter("ignore")  # its own imports are not what is tested
         cleanlab = pytest.importorskip("cleanlab", reason="cleanlab is not installed; it is only this test's oracle")
         from cleanlab.count import compute_confident_joint, estimate_joint
-        from cleanlab.rank import get_normalized_margin_for_each_label, get_self_confidence_for_each_label
+        from cleanlab.rank import get_self_confidence_for_each_label
 
     noisy, _ = with_flips(0.05)
     labels, probabilities = noisy.labels, noisy.probabilities
@@ -85,8 +85,6 @@ def test_doubts_equal_cleanlabs(with_flips):
     issues = cleanlab.filter.find_label_issues(labels, probabilities, filter_by="confident_learning", n_jobs=1)
     np.testing.assert_array_equal(np.sort(doubts.index), np.flatnonzero(issues))
     assert self_confidence(noisy) == pytest.approx(get_self_confidence_for_each_label(labels, probabilities))
-    cleanlab_margin = get_normalized_margin_for_each_label(labels, probabilities)
-    assert (normalized_margin(noisy) + 1) / 2 == pytest.approx(cleanlab_margin)
 
 
 def test_a_class_without_images_is_never_suggested(simulated):

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from snellen.guards.copies import Copies
     from snellen.guards.guard import GuardResult
+    from snellen.train.out_of_fold import SuspectLabel
 
 _SHOWN = 5
+_LABELS_SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +36,10 @@ class Args(AboutData):
     """A data set (cifar10, eyechart, a folder of your own pictures) or the folder of a run."""
     ledger: Path | None = None
     """The ledger's file; else $SNELLEN_LEDGER, else ledger.jsonl beside the run."""
+    labels: bool = False
+    """Look for wrong labels in train and val instead, by answers of a network that did not learn from each picture."""
     csv: Path | None = None
-    """Write every pair of copies in a data set as a table: names, parts, labels, likeness."""
+    """Write a table: every pair of copies in a data set; with --labels every doubted label, to be filled in."""
     device: str = "cpu"
     """Where a run's model answers a few images: cpu, auto, cuda or mps."""
 
@@ -44,6 +48,8 @@ def run(args: Args) -> int:
     """Judge; exit code 1 when a guard failed with more than a note."""
     if args.subject is None:
         raise UsageError("Whose doctor? snellen doctor cifar10, or snellen doctor runs/NAME")
+    if args.labels:
+        return _labels(args, args.subject)
     from snellen.guards.guard import summary
     from snellen.runs.atomic import write_text
     from snellen.serialize import to_json
@@ -61,6 +67,64 @@ def run(args: Args) -> int:
         show_guard_results(console, results, passed=True)
         _show_copies(console, copies)
     return int(any(result.passed is False and result.severity != "note" for result in results))
+
+
+def _labels(args: Args, subject: str) -> int:
+    """Doubted labels; nothing is changed and nothing is decided, so the exit code is 0."""
+    from snellen.data.corrections import write_rows
+    from snellen.runs.atomic import write_text
+    from snellen.serialize import to_json
+    from snellen.show.progress import Progress
+    from snellen.train.out_of_fold import suspect_labels
+
+    if (user_path(subject) / "run.json").is_file() or args.ledger is not None:
+        raise UsageError("--labels is for a data set: snellen doctor DATA --labels. A run's: snellen evaluate RUN")
+    progress = Progress(quiet=args.json, brief=True)
+    dataset = args.load(subject, progress)
+    progress.begin(steps=len(dataset.train), done=0, images_per_step=1)
+    try:
+        found = suspect_labels(dataset, device=args.device, progress=progress.advance)
+    finally:
+        progress.end()
+    if args.csv is not None:
+        write_text(user_path(args.csv), write_rows([each.correction for each in found], more=["suggested"]))
+    if args.json:
+        issues = [to_json(each.issue) | {"hash": each.hash, "nearest": to_json(each.nearest)} for each in found]
+        print_json({"subject": subject, "images": len(dataset.train), "count": len(found), "issues": issues})
+    else:
+        _show_labels(args, subject, len(dataset.train), found)
+    return 0
+
+
+def _show_labels(args: Args, subject: str, images: int, found: Sequence[SuspectLabel]) -> None:
+    from rich.text import Text
+
+    from snellen.show.terminal import show_line
+    from snellen.show.text import new_console, visible
+
+    console = new_console()
+    for each in found[:_LABELS_SHOWN]:
+        given, suggested = (
+            f"{name} ({100 * share:.0f} %)"
+            for name, share in (
+                (each.issue.given, each.issue.probability_given),
+                (each.issue.suggested, each.issue.probability_suggested),
+            )
+        )
+        alike = ", ".join(label for _, label in each.nearest)
+        console.print(Text(visible(each.issue.name), "bold"), soft_wrap=True)
+        show_line(console, "", f"labelled {given}, looks like {suggested}; most alike: {alike}")
+    if found:
+        console.print()
+    more = f", the first {_LABELS_SHOWN} of them above" if len(found) > _LABELS_SHOWN else ""
+    show_line(
+        console, "labels", f"{len(found):,} of {images:,} in train and val are doubted{more}. Look before you act."
+    )
+    if found and args.csv is None:
+        show_line(console, "next", f"snellen doctor {subject} --labels --csv corrections.csv")
+    elif found:
+        show_line(console, "next", f"fill in the column new of {args.csv}, with the right class or - to leave it out:")
+        show_line(console, "", f"snellen train {subject} --corrections {args.csv}")
 
 
 def _table(copies: Copies | None) -> str:

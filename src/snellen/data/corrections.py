@@ -197,6 +197,15 @@ def corrected(dataset: Dataset, corrections: Corrections) -> Dataset:
     )
 
 
+def settled(dataset: Dataset) -> NDArray[np.bool_]:
+    """(N,) bool: the pictures of `dataset.train` that its corrections speak of: somebody has looked at them."""
+    found = np.zeros(len(dataset.train), dtype=bool)
+    if dataset.corrections:
+        for places in _places(dataset.train, Corrections.from_json(dataset.corrections)).values():
+            found[places] = True
+    return found
+
+
 def _targets(corrections: Corrections, class_names: Sequence[str]) -> NDArray[np.int64]:
     """(R,) int64: the label that each row wants, or `_OUT`."""
     number = {name: label for label, name in enumerate(class_names)}

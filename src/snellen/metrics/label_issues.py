@@ -39,7 +39,7 @@ class LabelIssues:
     Attributes:
         index: (M,) int64 rows of the predictions.
         issues: the M of them in words.
-        normalized_margin: (M,) float64 in [-1, 0]: the label's probability minus the largest other one; the rank.
+        log_odds: (M,) float64 in nats, at most 0, as from `log_odds`; the rank.
         thresholds: (K,) float64, how sure the model is of a class on images labelled so; NaN for absent classes.
         confident_joint: (K, K) int64: images labelled `row` that confidently look like `column`.
         joint: (K, K) float64 summing to 1: estimated share of images labelled `row` that are `column`.
@@ -49,7 +49,7 @@ class LabelIssues:
 
     index: NDArray[np.int64]
     issues: tuple[LabelIssue, ...]
-    normalized_margin: NDArray[np.float64]
+    log_odds: NDArray[np.float64]
     thresholds: NDArray[np.float64]
     confident_joint: NDArray[np.int64]
     joint: NDArray[np.float64]
@@ -97,13 +97,13 @@ def label_issues(predictions: Predictions) -> LabelIssues:
     confident_joint = cells.reshape(classes, classes).astype(np.int64)
 
     rows = np.flatnonzero(counted & (confident != labels) & (predictions.predicted != labels))
-    margin = normalized_margin(predictions)[rows]
-    order = np.argsort(margin, kind="stable")
+    odds = log_odds(predictions)[rows]
+    order = np.argsort(odds, kind="stable")
     rows = rows[order].astype(np.int64)
     return LabelIssues(
         index=rows,
         issues=tuple(_issue(predictions, int(row), int(confident[row])) for row in rows),
-        normalized_margin=margin[order],
+        log_odds=odds[order],
         thresholds=thresholds,
         confident_joint=confident_joint,
         joint=_estimated_joint(confident_joint, labels),
@@ -121,11 +121,16 @@ def self_confidence(predictions: Predictions) -> NDArray[np.float64]:
     return np.asarray(np.take_along_axis(predictions.probabilities, predictions.labels[:, None], axis=1)[:, 0])
 
 
-def normalized_margin(predictions: Predictions) -> NDArray[np.float64]:
-    """(N,) float64 in [-1, 1]: probability of the given label minus the largest of the others; low is suspicious."""
-    others = predictions.probabilities.copy()
+def log_odds(predictions: Predictions) -> NDArray[np.float64]:
+    """(N,) float64 in nats: log of the given label's probability over the largest of the others; low is suspicious.
+
+    Of planted wrong labels it ranked more at the top than the difference of the two probabilities, which is -1 for all
+    that the model is sure of, and than the label's probability alone (results/LOG.md).
+    """
+    others = predictions.logits.astype(np.float64)
+    own = np.take_along_axis(others, predictions.labels[:, None], axis=1)[:, 0]
     np.put_along_axis(others, predictions.labels[:, None], -np.inf, axis=1)
-    return np.asarray(self_confidence(predictions) - others.max(axis=1))
+    return np.asarray(own - others.max(axis=1))
 
 
 def _thresholds(predictions: Predictions) -> NDArray[np.float64]:
