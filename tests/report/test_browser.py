@@ -129,6 +129,20 @@ def test_arrows_go_from_picture_to_picture_and_the_address_follows(show: Open) -
     assert shown_id(tab) == first
 
 
+def test_on_a_phone_a_tapped_picture_comes_into_sight(show: Open) -> None:
+    tab = show("view=gallery", width=390)
+    tile = tab.locator(".tile").nth(9)
+    tab.evaluate("document.querySelector('.grid').scrollIntoView({ block: 'end' })")
+    assert tab.evaluate("document.querySelector('.portrait canvas').getBoundingClientRect().top") < 0
+    tile.click()
+    shown_id(tab)
+    head, top = tab.evaluate(
+        """() => ["#masthead", ".portrait canvas"].map((s) => document.querySelector(s).getBoundingClientRect())
+            .map(({ top, bottom }, n) => n ? top : bottom)"""
+    )
+    assert head <= top < 400
+
+
 def test_an_address_with_an_id_opens_that_picture(show: Open) -> None:
     tab = show("view=gallery")
     tab.keyboard.press("End")

@@ -24,7 +24,10 @@ export function gallery(context) {
   const grid = pictureGrid({
     label: "Pictures that fit the filter",
     answers,
-    onPick: (row) => go({ i: answers.ids[row] }),
+    onPick: (row) => {
+      go({ i: answers.ids[row] });
+      if (suspect.getBoundingClientRect().top < 0) suspect.scrollIntoView(); // on a phone it stands above the grid
+    },
     describe: (row) => sentence(answers, row, marks.of(answers, row)),
     signOf: (row) => signOf(marks.of(answers, row)),
   });
