@@ -25,7 +25,7 @@ _STEPS = 65_535
 _LONGEST_SIDE = 16_383  # pixels; WebP can hold no more
 _SHEET_PIXELS = 4096 * 4096  # more is not decoded by every phone
 _PHOTOGRAPH = 64  # pixels a side from which on a picture is looked at as a whole
-_QUALITY = 80
+_QUALITY = 77
 
 
 def packed(values: NDArray[Any], kind: str) -> dict[str, str]:
