@@ -34,12 +34,13 @@ LAYERS = (
     ("models", "augment", "data", "trackers"),
     ("runs",),  # a run folder holds its recipe, so of the last two rooms one knows the other
     ("recipes",),
+    ("parts",),
     ("paths",),
     ("errors", "serialize", "version"),
 )
 PLACE = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
 LONGEST_FILE, LONGEST_FUNCTION = 400, 50
-MOST_FILES, MOST_LINES = 208, 29_600
+MOST_FILES, MOST_LINES = 210, 30_100
 """Of the package. What comes in takes the place of something; for a new feature both are raised by a decision that says
 so in docs/decisions, and never in passing."""
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "core", "base", "manager"}
@@ -92,6 +93,7 @@ def test_a_file_knows_only_its_own_room_and_those_to_the_right() -> None:
                 "cli",
                 "api",
                 "errors",
+                "parts",
                 "recipes",
                 "version",
             }  # the shop window, loaded late

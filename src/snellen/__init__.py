@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from snellen.api.shop import compare, fit, from_arrays, load, open_run, recipe
     from snellen.api.trained_run import TrainedRun
     from snellen.errors import SnellenError
+    from snellen.parts import allow, register
     from snellen.recipes.recipe import Recipe
 
 __version__ = VERSION
@@ -28,12 +29,14 @@ _WINDOW = {
     "SnellenClassifier": "snellen.api.classifier",
     "SnellenError": "snellen.errors",
     "TrainedRun": "snellen.api.trained_run",
+    "allow": "snellen.parts",
     "compare": "snellen.api.shop",
     "fit": "snellen.api.shop",
     "from_arrays": "snellen.api.shop",
     "load": "snellen.api.shop",
     "open_run": "snellen.api.shop",
     "recipe": "snellen.api.shop",
+    "register": "snellen.parts",
 }
 
 __all__ = [
@@ -41,12 +44,14 @@ __all__ = [
     "SnellenClassifier",
     "SnellenError",
     "TrainedRun",
+    "allow",
     "compare",
     "fit",
     "from_arrays",
     "load",
     "open_run",
     "recipe",
+    "register",
 ]
 
 

@@ -31,6 +31,10 @@ class SnellenError(Exception):
     exit_code = 1
 
 
+class SnellenWarning(UserWarning):
+    """Something that a user should know and that stops nothing; shown as one sentence."""
+
+
 class UsageError(SnellenError, ValueError):
     """The command or a setting is wrong (exit code 2)."""
 

@@ -84,6 +84,7 @@ def test_an_argument_of_a_wrong_type_is_one_sentence(
     needed = {
         "self": trained, "recipe": "glance", "data": tiny_dataset, "name_or_path": "eyechart", "path": ".",
         "images": tiny_dataset.train.images, "labels": tiny_dataset.train.labels, "pictures": tiny_dataset.train.images,
+        "kind": "loss",
     }  # fmt: skip
     parameters = inspect.signature(verb).parameters
     given = {key: needed.get(key) for key, one in parameters.items() if one.default is one.empty and one.kind == 1}

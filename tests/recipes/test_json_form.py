@@ -115,10 +115,13 @@ def test_a_file_holds_what_was_written(tmp_path: Path) -> None:
     [
         (sprint(epoch=3), "recipe has no field 'epoch'. Did you mean 'epochs'?"),
         (sprint(augment={"crop_pixel": 2}), "recipe.augment has no field 'crop_pixel'. Did you mean 'crop_pixels'?"),
-        (sprint(optimizer={"kind": "adam"}), "recipe.optimizer.kind='adam' is not possible: one of adamw, muon, sgd."),
+        (
+            sprint(optimizer={"kind": "adam"}),
+            "recipe.optimizer.kind='adam' is not possible: one of adamw, muon, sgd, torch.",
+        ),
         (sprint(optimizer={}), "recipe.optimizer.kind=None is not possible"),
-        (sprint(optimizer={"kind": []}), "recipe.optimizer.kind=[] is not possible: one of adamw, muon, sgd."),
-        (sprint(optimizer={"kind": {"kind": "sgd"}}), "is not possible: one of adamw, muon, sgd."),
+        (sprint(optimizer={"kind": []}), "recipe.optimizer.kind=[] is not possible: one of adamw, muon, sgd, torch."),
+        (sprint(optimizer={"kind": {"kind": "sgd"}}), "is not possible: one of adamw, muon, sgd, torch."),
         (sprint(optimizer=[]), "recipe.optimizer.kind=None is not possible"),
         (sprint(optimizer={"kind": "sgd", "head_lr": 1.0}), "has no field 'head_lr'"),
         (sprint(epochs="three"), "recipe.epochs must be a number, got 'three'."),

@@ -19,7 +19,7 @@ from snellen.augment.draws import draw
 from snellen.augment.mixing import mix
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting, StorageError
-from snellen.models.catalog import MODELS
+from snellen.parts import registered
 from snellen.predict.predict import predict
 from snellen.recipes.recipe import Augment, Recipe
 from snellen.train import kept_activations
@@ -33,7 +33,7 @@ from snellen.train.training import Training
 def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An empty cache; its folder of activations."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setitem(MODELS, "thin", Thin)
+    monkeypatch.setitem(registered("model"), "thin", Thin)
     return tmp_path / "cache" / "snellen" / "activations"
 
 

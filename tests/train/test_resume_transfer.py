@@ -14,8 +14,8 @@ from tests.train.thin_network import FINETUNE, Thin, transfer_of
 
 from snellen.data.dataset import Dataset
 from snellen.errors import StorageError
-from snellen.models.catalog import MODELS
 from snellen.models.weights import weights_hash
+from snellen.parts import registered
 from snellen.recipes.recipe import Augment, Average, DataPruning, Muon, Recipe
 from snellen.runs.run import open_run
 from snellen.train import recorder
@@ -37,7 +37,7 @@ HEAD_FIRST: dict[str, Any] = {"finetune": replace(FINETUNE, head_only=0.5, versi
 def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An empty cache; its folder of activations."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setitem(MODELS, "thin", Thin)
+    monkeypatch.setitem(registered("model"), "thin", Thin)
     return tmp_path / "cache" / "snellen" / "activations"
 
 

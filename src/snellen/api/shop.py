@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from snellen.api.trained_run import TrainedRun
 from snellen.data import catalog
 from snellen.data.arrays import from_arrays as from_arrays
@@ -14,8 +16,9 @@ from snellen.data.dataset import Dataset
 from snellen.data.default_recipe import default_recipe
 from snellen.data.folder_dataset import ImageOptions
 from snellen.data.pictures import PictureForm
-from snellen.errors import checked
+from snellen.errors import RunError, checked
 from snellen.evaluate.compare_runs import Comparison, compare_runs
+from snellen.parts import allow, give
 from snellen.paths import user_path
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.json_form import with_values
@@ -116,13 +119,28 @@ def fit(
 
 
 @checked
-def open_run(path: str | Path) -> TrainedRun:
+def open_run(
+    path: str | Path, *, code: str | Path | Sequence[str | Path] = (), model: nn.Module | None = None
+) -> TrainedRun:
     """A run folder that exists. One that was trained on arrays in memory is asked with them: `data=dataset`.
 
+    Args:
+        path: of the folder.
+        code: files or modules that its parts are in and that may run; nothing runs because a run folder names it.
+        model: the network that it was trained with, where that was handed over as an object; its weights do not count.
+
     Raises:
-        RunError: no such folder, or it is not a run.
+        RunError: no such folder, or it is not a run; or its network was not handed over.
+        InvalidSetting: the code cannot be imported.
     """
-    return TrainedRun(runs_on_disk.open_run(user_path(path)))
+    for each in [code] if isinstance(code, str | Path) else code:
+        allow(each)
+    opened = runs_on_disk.open_run(user_path(path))
+    if model is not None:
+        if not opened.recipe.model.startswith("given:"):
+            raise RunError(f"{path} was trained with {opened.recipe.model}, not with a network that was handed over.")
+        give(model, opened.recipe.model)
+    return TrainedRun(opened)
 
 
 @checked

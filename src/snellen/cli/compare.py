@@ -8,13 +8,13 @@ from typing import Annotated
 
 import tyro
 
-from snellen.cli.options import AsJson
+from snellen.cli.options import WithCode
 from snellen.errors import UsageError
 from snellen.show.text import print_json
 
 
 @dataclass(frozen=True, kw_only=True)
-class Args(AsJson):
+class Args(WithCode):
     """What `snellen compare` takes."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]

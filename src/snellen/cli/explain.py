@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from snellen.cli.options import AsJson
+from snellen.cli.options import WithCode
 from snellen.show.text import print_json
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _INDENT, _NAMES = 5, 9  # columns: left of everything below a title, and of the 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Args(AsJson):
+class Args(WithCode):
     """What `snellen explain` takes."""
 
     run: Annotated[Path, tyro.conf.Positional]

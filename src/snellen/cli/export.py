@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from snellen.cli.options import AsJson
+from snellen.cli.options import WithCode
 from snellen.show.text import print_json
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Args(AsJson):
+class Args(WithCode):
     """What `snellen export` takes."""
 
     run: Annotated[Path, tyro.conf.Positional]

@@ -15,11 +15,12 @@ import json
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from snellen.errors import SnellenError
+from snellen.errors import SnellenError, SnellenWarning
 from snellen.paths import user_path
 from snellen.version import VERSION
 
@@ -54,6 +55,7 @@ _WITH_BATCHES = ("train", "lr", "ladder")
 def entry() -> None:
     """The console script; `snellen … | head` ends quietly."""
     _speak_to_anyone(as_json="--json" in sys.argv)
+    warnings.showwarning = _show_warning
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()
@@ -99,6 +101,7 @@ def main(arguments: Sequence[str]) -> int:
         module = importlib.import_module(f"snellen.cli.{verb}")
         words = getattr(module, "completed", list)(rest)
         arguments = _parse(module.Args, words, verb)
+        _allow(getattr(arguments, "code", ()))
         return int(module.run(arguments))
     except SnellenError as error:
         return _fail(str(error), error.exit_code, as_json)
@@ -110,6 +113,15 @@ def main(arguments: Sequence[str]) -> int:
         return _fail(f"Stopped by {stopped}; the run is saved and can be resumed.", exit_code, as_json)
     except Exception as error:
         return _outside_error(error, verb, as_json)
+
+
+def _allow(code: Sequence[str]) -> None:
+    """Let code of a user's own run: what --code names is their word for it."""
+    if code:
+        from snellen.parts import allow
+
+        for each in code:
+            allow(each)
 
 
 def _outside_error(error: Exception, verb: str, as_json: bool) -> int:
@@ -195,6 +207,17 @@ def _fail(sentence: str, code: int, as_json: bool) -> int:
         else:
             _say(sentence)
     return code
+
+
+_others_warnings = warnings.showwarning
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    """Ours as one sentence; those of libraries as Python shows them."""
+    if issubclass(category, SnellenWarning):
+        _say(str(message))
+    else:
+        _others_warnings(message, category, *where, **more)
 
 
 def _say(sentence: str) -> None:

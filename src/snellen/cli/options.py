@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from snellen.show.progress import Progress
 
 
-LAST = ("device", "data", "ledger", "json")
+LAST = ("device", "data", "ledger", "code", "json")
 """Of whatever verb, these stand last in its help: what it is for comes first."""
 
 
@@ -31,7 +31,15 @@ class AsJson:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AboutRuns(AsJson):
+class WithCode(AsJson):
+    """Of the verbs that open a run, or take a recipe or data."""
+
+    code: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Let code run from this FILE.py or module, which a run or a recipe names (docs/own.md); may be repeated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AboutRuns(WithCode):
     """Of the verbs that ask a run's model about its own data."""
 
     data: Path | None = None
@@ -85,7 +93,7 @@ class OwnPictures:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AboutData(AsJson):
+class AboutData(WithCode):
     """Of the verbs that take DATA."""
 
     data: Path | None = None

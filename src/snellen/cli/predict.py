@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from snellen.cli.options import AsJson
+from snellen.cli.options import WithCode
 from snellen.errors import InvalidSetting, UsageError
 from snellen.show.text import print_json
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Args(AsJson):
+class Args(WithCode):
     """What `snellen predict` takes."""
 
     run: Annotated[Path, tyro.conf.Positional]

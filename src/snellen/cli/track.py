@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from snellen.cli.options import AsJson
+from snellen.cli.options import WithCode
 from snellen.errors import RunError, UsageError
 from snellen.show.text import print_json
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Args(AsJson):
+class Args(WithCode):
     """What `snellen track` takes."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
@@ -61,7 +61,7 @@ def _require_effect(args: Args, named: tuple[Target, ...]) -> None:
     hub = [target for target in named if target.name == "hub"]
     if len(args.runs) > 1 and hub:
         raise UsageError(f"{hub[0]} takes one run, since a repository holds one model; these are {len(args.runs)}.")
-    plain = Args(runs=args.runs, to=args.to, json=args.json)
+    plain = Args(runs=args.runs, to=args.to, code=args.code, json=args.json)
     if not hub and args != plain:
         raise UsageError("--yes, --public, --data and --ledger are for hub:OWNER/NAME. Leave them out.")
 

@@ -37,7 +37,7 @@ class Args(ToTrain):
     track: tuple[str, ...] = ()
     """Who follows it: tensorboard, wandb, mlflow; on this machine, unless told otherwise (docs/track.md)."""
     resume: Path | None = None
-    """Go on with this interrupted run; takes nothing else but --data and --track."""
+    """Go on with this interrupted run; takes nothing else but --data, --code and --track."""
     dry_run: bool = False
     """Print the resolved recipe and stop."""
 
@@ -108,9 +108,9 @@ def _resume(args: Args) -> int:
     from snellen.train.fit import resume
 
     assert args.resume is not None
-    if args != Args(resume=args.resume, data=args.data, track=args.track, json=args.json):
+    if args != Args(resume=args.resume, data=args.data, code=args.code, track=args.track, json=args.json):
         raise UsageError(
-            "--resume goes on with the run as it was begun; besides it only --data, --track and --json apply."
+            "--resume goes on with the run as it was begun; besides it only --data, --code, --track and --json apply."
         )
     workers = launched()
     interrupted = open_run(args.resume)

@@ -236,15 +236,17 @@ def _loss(image: TracedImage, answer: Predictions) -> Stage:
         class_weights=torch.tensor(weights, dtype=torch.float32) if balanced else None,
         label_smoothing=smoothing,
     ).part(lambda losses: losses.numpy())
+    by_whom = ", by the function that training calls" if recipe.loss == "cross_entropy" else ""
     facts = {"label smoothing": f"{smoothing:g}"}
     if balanced:
         facts[f"weight of {answer.class_names[label]}"] = f"{weights[label]:.3g}"
+    if recipe.loss != "cross_entropy":
+        facts["loss of the training"] = f"{recipe.loss}, which is not shown here"
     facts["minus the log of the label's probability"] = f"{hard_cross_entropy(answer):.6f}"
     return Stage(
         key="loss",
         title="Loss of this image",
-        says=f"The cross-entropy in nats, by the function that training calls: {made.result[0]:.4f}. Torch in float32, "
-        "NumPy in float64.",
+        says=f"The cross-entropy in nats{by_whom}: {made.result[0]:.4f}. Torch in float32, NumPy in float64.",
         layout="images",
         production=made,
         by_hand=call(by_hand.cross_entropy, answer.logits[0].astype(np.float64), label, smoothing, weights),

@@ -145,6 +145,8 @@ def _augmented(image: TracedImage) -> Stage:
         said += (
             f" Of each picture {image.version_of} versions are kept; this is number {image.version}, and 0 is plain."
         )
+    if own_transforms := (*image.augment.before, *image.augment.after):
+        said += f" The recipe's own {', '.join(own_transforms)} are called in training besides, and are not shown here."
     if image.images.role == "val":
         said = f" A val image is never augmented; this is what it would have met as training image number {image.row}."
     return Stage(

@@ -35,6 +35,7 @@ from snellen.data.splits import split
 from snellen.errors import DataError, MissingExtra, RunError, SnellenError, UsageError
 from snellen.ladder.one_run import Trained, is_done, train_one
 from snellen.ladder.rungs import PLAN_FILE, Plan, Rung
+from snellen.parts import allow, allowed
 from snellen.runs.run import open_run
 from snellen.show.progress import Progress
 from snellen.train.interrupt import Interrupted, StopRequest
@@ -128,7 +129,8 @@ def train_on_ray(
     shared = replace(plan, folder=plan.folder.resolve())
     about = json.dumps(dataset.read_as)
     others = tuple(path.resolve() for path in reuse)
-    waiting = {task.remote(shared, *unit, about, others, sys.argv): unit for unit in ahead}
+    process = sys.argv, allowed()
+    waiting = {task.remote(shared, *unit, about, others, process): unit for unit in ahead}
     with StopRequest() as stop:
         try:
             while waiting:
@@ -174,12 +176,17 @@ class _TakenAway(Exception):
 
 
 def _train_in_worker(
-    plan: Plan, rung: Rung, seed: int, about: str, reuse: tuple[Path, ...], command: list[str]
+    plan: Plan, rung: Rung, seed: int, about: str, reuse: tuple[Path, ...], process: tuple[list[str], tuple[str, ...]]
 ) -> bool | SnellenError:
-    """Train one run; returns whether it was done before, or why it cannot be."""
-    sys.argv = command  # what environment.json keeps
+    """Train one run; returns whether it was done before, or why it cannot be.
+
+    `process` is the command, which environment.json keeps, and the code that its user allowed.
+    """
+    sys.argv, code = process
     name = plan.run_name(rung, seed)
     try:
+        for each in code:
+            allow(each)
         if not (plan.folder / PLAN_FILE).exists():
             raise RunError(
                 f"The machine {platform.node()} does not see {plan.folder}. Put --runs on a file system that all "

@@ -1,7 +1,8 @@
-"""The models by name. A new one is a file in this folder and a line in `MODELS`."""
+"""The models by name. One of ours is a file in this folder and a line in `MODELS`; your own need neither (`parts`)."""
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from snellen.errors import InvalidSetting, unknown_name
+from snellen import parts
+from snellen.errors import InvalidSetting, SnellenError, unknown_name
 from snellen.models.efficientnet_lite import EfficientNetLite
 from snellen.models.external import Builder, external_builder, external_range, is_external, last_linear
 from snellen.models.normalized import Classifier, Normalized
@@ -32,6 +34,9 @@ MODELS: dict[str, Builder] = {
     "efficientnet_lite2": partial(EfficientNetLite, 2),
 }
 
+for _name, _builder in MODELS.items():
+    parts.register("model", _name)(_builder)
+
 SMALLEST_SIDE = 16
 """Pixels: most models halve the picture three times, and 2x2 positions are the least with a left and a right."""
 
@@ -41,7 +46,7 @@ class ModelSpec:
     """Everything about a classifier but its weights.
 
     Attributes:
-        name: a key of `MODELS`, or one of another library: see `models.external`.
+        name: a key of `MODELS`, one of another library (`models.external`), or a reference to one's own (`parts`).
         image_shape: (H, W, C) in pixels, C is 1 or 3.
         num_classes: K, at least 2.
         mean: (C,) channel means of the training images, in units of [0, 1].
@@ -80,7 +85,7 @@ def build(spec: ModelSpec, *, seed: int, pretrained: bool = False) -> Classifier
     # `torch.manual_seed` would also reseed every GPU; the weights are made on the CPU by this one generator.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        net = builder(spec.image_shape, spec.num_classes, **chosen)
+        net = _built(builder, spec, chosen)
     if pretrained and not is_external(spec.name):
         _take_published(net, spec)
     return Classifier(normalize, net)
@@ -130,12 +135,35 @@ def _chosen(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return chosen
 
 
+def is_own(name: str) -> bool:
+    """Whether a model is a user's own, of which nothing is known but what its code does."""
+    return not is_external(name) and name not in MODELS
+
+
 def _find(name: str, *, pretrained: bool = False) -> Builder:
     if is_external(name):
         return external_builder(name, pretrained=pretrained)
-    if name not in MODELS:
-        raise unknown_name("model", name, MODELS, list_with="snellen recipes")
-    return MODELS[name]
+    found: Builder | nn.Module = parts.find("model", name)
+    if isinstance(found, nn.Module):  # a network itself, with the weights it has
+        return lambda image_shape, num_classes: copy.deepcopy(found)
+    return found
+
+
+def _built(builder: Builder, spec: ModelSpec, options: Mapping[str, Any]) -> nn.Module:
+    if not is_own(spec.name):
+        return builder(spec.image_shape, spec.num_classes, **options)
+    try:
+        net = builder(spec.image_shape, spec.num_classes, **options)
+    except SnellenError:
+        raise
+    except Exception as error:  # whatever somebody's own code raises
+        raise InvalidSetting(
+            f"model={spec.name} cannot be built with image_shape={spec.image_shape} and num_classes="
+            f"{spec.num_classes}: {type(error).__name__}: {' '.join(str(error).split())[:200]}."
+        ) from error
+    if not isinstance(net, nn.Module):
+        raise InvalidSetting(f"model={spec.name} gives {type(net).__name__}; it takes a torch.nn.Module.")
+    return net
 
 
 def _take_published(net: nn.Module, spec: ModelSpec) -> None:

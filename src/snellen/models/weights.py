@@ -6,6 +6,7 @@ safetensors is imported where a file is read or written: a training without eith
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from snellen.errors import InvalidSetting, RunError
-from snellen.models.catalog import ModelSpec, build
+from snellen import parts
+from snellen.errors import InvalidSetting, RunError, SnellenWarning
+from snellen.models.catalog import ModelSpec, build, is_own
 from snellen.models.normalized import Classifier
 from snellen.runs.atomic import write_bytes
 from snellen.runs.run import WEIGHTS, Run
@@ -47,8 +49,11 @@ def restore(run: Run, device: torch.device | None = None) -> Classifier:
 
     Raises:
         RunError: there are no weights yet, or they do not fit the recipe.
+        InvalidSetting: its network is code that nobody has allowed.
     """
     info, recipe = run.info, run.recipe
+    if is_own(recipe.model) and (sentence := parts.changed(info.get("parts"), [recipe.model])):
+        warnings.warn(f"{run.name}: {sentence} Its weights are asked all the same.", SnellenWarning, stacklevel=2)
     try:
         model = rebuilt(recipe.model, recipe.model_options, {**info["data"], **info["statistics"]}, _read(run))
     except (KeyError, TypeError, ValueError) as error:
@@ -79,7 +84,8 @@ def rebuilt(name: str, options: dict[str, Any], described: Mapping[str, Any], co
         classes, mean, std = len(described["class_names"]), described["mean"], described["std"]
         spec = ModelSpec(name, (height, width, channels), classes, mean, std, options)
         tensors = load(content)
-        with torch.device("meta"):
+        # A network of somebody's own need not build there; and whoever may run code needs no large description.
+        with torch.device("cpu" if is_own(name) else "meta"):
             expected = build(spec, seed=0).state_dict()
         if faults := _faults(tensors, expected):
             raise ValueError(", ".join(faults[:3]) + (f" and {len(faults) - 3} more" if len(faults) > 3 else ""))

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from snellen import parts
 from snellen.errors import SHORT, InvalidSetting, UsageError, nearest
 from snellen.recipes.recipe import Recipe
 from snellen.serialize import flat, to_json
@@ -113,7 +114,7 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
         key, equals, text = setting.partition("=")
         if not equals:
             raise InvalidSetting(f"--set takes key=value, got {SHORT.repr(setting)}. Example: --set epochs=3")
-        pairs.append((key.strip(), _parse_value(text.strip())))
+        pairs.append((key.strip(), _named(key.strip(), _parse_value(text.strip()))))
     return _changed(recipe, pairs)
 
 
@@ -125,16 +126,44 @@ def with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
     """
     pairs = []
     for key, value in values.items():
+        field = str(key).replace("__", ".")
         try:
-            pairs.append((str(key).replace("__", "."), to_json(value)))
+            pairs.append((field, to_json(_named(field, value))))
         except TypeError as error:
             raise InvalidSetting(f"{key}={value!r} is nothing that a recipe can hold: {error}.") from error
     return _changed(recipe, pairs)
 
 
+_PARTS = ("model", "augment.before", "augment.after", "optimizer.name", "schedule.shape", "loss")
+"""The fields that hold references."""
+
+
+def _named(field: str, value: Any) -> Any:
+    """A value that the user gave, in which references are as a recipe holds them, and their code may run."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = to_json(value)
+    if isinstance(value, dict):
+        return {name: _named(f"{field}.{name}", each) for name, each in value.items()}
+    if field not in _PARTS:
+        return value
+    if field.startswith("augment."):
+        several = value if isinstance(value, list | tuple) else [value]
+        return [_reference(each) for each in several]
+    return _reference(value)
+
+
+def _reference(value: Any) -> Any:
+    if callable(value):
+        return parts.give(value)
+    external = isinstance(value, str) and value.startswith(("timm:", "torchvision:"))
+    return parts.named_by_user(value) if isinstance(value, str) and not external else value
+
+
 def _changed(recipe: Recipe, pairs: Iterable[tuple[str, Any]]) -> Recipe:
     content, turned_on = to_json(recipe), set[str]()
-    for key, value in pairs:
+    if content["model"] != dict(pairs := list(pairs)).get("model", content["model"]):
+        content |= {"widths": [], "stem": "", "freezes": []}  # they are of the network that leaves
+    for key, value in sorted(pairs, key=lambda pair: not pair[0].endswith(".kind")):  # first which one, then its fields
         _assign(content, key, value, turned_on)
     changed = from_json(content)
     # The published expectation belongs to the published recipe only.
@@ -165,6 +194,9 @@ def _assign(content: dict[str, Any], key: str, value: Any, turned_on: set[str]) 
         near = nearest(key, [*content, *flat(content)])
         hint = f" Did you mean {near!r}?" if near else ""
         raise InvalidSetting(f"No recipe field {SHORT.repr(key)}.{hint} See all: snellen recipes {content['name']}")
+    if last == "kind" and place.get("kind") != value:  # another optimizer, with rates of its own
+        place.clear()
+        turned_on.add(".".join(parents))
     place[last] = value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from snellen import parts
 from snellen.errors import InvalidSetting, require_types
 
 
@@ -12,6 +13,16 @@ def require(condition: bool, field: str, value: object, rule: str) -> None:
     """Raise InvalidSetting, with the field and its value, unless the condition holds."""
     if not condition:
         raise InvalidSetting(f"{field}={value!r} is not possible: {rule}.")
+
+
+def require_part(kind: parts.Kind, field: str, value: str, ours: tuple[str, ...] = ()) -> None:
+    """Raise InvalidSetting unless the value is one of our names, registered, or FILE.py:NAME and the like (`parts`)."""
+    named = parts.read(value)
+    if value in ours or named.where or named.name in (known := parts.known(kind)):
+        return
+    listed = "".join(f"{name}, " for name in dict.fromkeys((*ours, *known)))
+    rule = f"one of {listed}or FILE.py:{named.name} of a file of your own; or --code FILE.py, if it registers that name"
+    require(False, field, value, rule)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,18 +110,45 @@ class AdamW:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TorchOptimizer:
+    """Any optimizer of torch.optim, or one of your own of that kind, on the mean loss of a batch.
+
+    Attributes:
+        name: its class, with what else it is made with, such as "RMSprop(alpha=0.9)"; or a reference, as `parts` says.
+        lr: peak learning rate.
+        weight_decay: as the class understands it, on every parameter.
+    """
+
+    kind: ClassVar[str] = "torch"
+    name: str = "Adam"
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_types(self, "optimizer.")
+        fixed = {"lr", "weight_decay"} & parts.read(self.name).arguments.keys()
+        require(not fixed, "optimizer.name", self.name, "lr and weight_decay are fields of their own: optimizer.lr=…")
+        require(self.lr > 0, "optimizer.lr", self.lr, "a positive number")
+        require(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "0 or more")
+
+
+SHAPES = ("constant", "cosine", "linear")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
     """The learning rate over training, as a fraction of its peak.
 
     Attributes:
-        shape: "constant", "cosine" (to the floor) or "linear" (to the floor).
+        shape: "constant", "cosine" (to the floor) or "linear" (to the floor); or a reference, as `parts` says, to a
+            function of the fraction done between warm-up and tail, which gives the fraction of the peak.
         warmup_fraction: rise linearly from 0 over this fraction of all steps.
         tail_fraction: stay at the floor for this last fraction of all steps.
         floor: lowest fraction of the peak.
         per: change the rate every "step", or once an "epoch" as PyTorch's schedulers are commonly used.
     """
 
-    shape: Literal["constant", "cosine", "linear"] = "constant"
+    shape: str = "constant"
     warmup_fraction: float = 0.0
     tail_fraction: float = 0.0
     floor: float = 0.0
@@ -118,6 +156,7 @@ class Schedule:
 
     def __post_init__(self) -> None:
         require_types(self, "schedule.")
+        require_part("schedule", "schedule.shape", self.shape, SHAPES)
         for name in ("warmup_fraction", "tail_fraction", "floor"):
             require(0 <= getattr(self, name) < 1, f"schedule.{name}", getattr(self, name), "a fraction in [0, 1)")
         total = self.warmup_fraction + self.tail_fraction

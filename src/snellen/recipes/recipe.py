@@ -15,7 +15,8 @@ from snellen.recipes.optimizer import SGD as SGD
 from snellen.recipes.optimizer import AdamW as AdamW
 from snellen.recipes.optimizer import Muon as Muon
 from snellen.recipes.optimizer import Schedule as Schedule
-from snellen.recipes.optimizer import require
+from snellen.recipes.optimizer import TorchOptimizer as TorchOptimizer
+from snellen.recipes.optimizer import require, require_part
 
 Flip = Literal["none", "random", "alternate"]
 TTA = Literal["none", "flip", "shift", "ten_crop"]
@@ -47,6 +48,9 @@ class Augment:
             2018); 0 is off.
         cutmix: paste a rectangle of another image of the batch, whose area is drawn from Beta(a, a) (Yun et al. 2019);
             0 is off. With mixup on too, a coin per image decides.
+        before: transforms of your own that come before all of these, as references (`parts`): each is called with
+            (B, H, W, C) uint8 and a seed, `f(images, seed=…)`, and gives the same shape and type.
+        after: such that come after, and before images are mixed: (B, C, H, W) float32 in [0, 1] in and out.
     """
 
     crop_pixels: int = 0
@@ -61,6 +65,8 @@ class Augment:
     erase: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require_types(self, "augment.")
@@ -85,6 +91,8 @@ class Augment:
         for name in ("mixup", "cutmix"):
             value = getattr(self, name)
             require(value == 0 or 0.01 <= value <= 100, f"augment.{name}", value, "0, or the a of Beta(a, a), 0.01-100")
+        for transform in (*self.before, *self.after):
+            require_part("transform", "augment.before and after", transform)
 
     @property
     def is_identity(self) -> bool:
@@ -250,7 +258,7 @@ class Recipe:
 
     Attributes:
         name: what the command line calls it.
-        model: a name in `models.catalog`.
+        model: a name in `models.catalog`, or a reference to a network of your own, as `parts` says.
         weights: what it begins with: "random" ones, the "pretrained" ones that somebody published for this model, or
             those of a "file" that is named for each training.
         side: pixels a side of the squares that own pictures become, where --size says nothing else; data sets known
@@ -261,8 +269,10 @@ class Recipe:
         batch_size: images per update, over all devices together.
         min_steps: updates that are made at least: where images are few, with as many more epochs as that takes.
         augment: random changes to training images.
-        optimizer: SGD, AdamW or Muon.
+        optimizer: SGD, AdamW, Muon, or any of torch.optim and your own.
         schedule: the learning rate over training.
+        loss: "cross_entropy"; or a reference, as `parts` says, to a function of logits (B, K) float32 and targets, (B,)
+            int64 or where images are mixed (B, K) float32, which gives each image's loss (B,).
         label_smoothing: fraction of the target spread evenly over all K classes (PyTorch's convention).
         class_weights: "balanced" gives each class the same say in the loss: N / (K n) for a class of n images.
         sampling: "natural" shows each image once an epoch; "balanced" shows each class equally often, so images of
@@ -291,8 +301,9 @@ class Recipe:
     widths: tuple[int, ...] = ()
     stem: Literal["", "small", "stock"] = ""
     augment: Augment = Augment()
-    optimizer: SGD | AdamW | Muon = SGD()
+    optimizer: SGD | AdamW | Muon | TorchOptimizer = SGD()
     schedule: Schedule = Schedule()
+    loss: str = "cross_entropy"
     label_smoothing: float = 0.0
     class_weights: ClassWeights = "none"
     sampling: Sampling = "natural"
@@ -314,6 +325,14 @@ class Recipe:
         require(1 <= self.batch_size <= 65_536, "batch_size", self.batch_size, "1 to 65536 images")
         require(0 <= self.min_steps <= 1_000_000, "min_steps", self.min_steps, "0 to 1000000 updates")
         require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "a fraction in [0, 1)")
+        require_part("loss", "loss", self.loss, ("cross_entropy",))
+        smoothed = self.loss != "cross_entropy" and self.label_smoothing > 0
+        require(
+            not smoothed,
+            "label_smoothing",
+            self.label_smoothing,
+            f"loss={self.loss} takes labels as they are; set it 0",
+        )
         require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "a fraction in [0, 1)")
         both = self.class_weights == "balanced" and self.sampling == "balanced"
         require(not both, "class_weights", self.class_weights, "sampling=balanced evens out the classes already")
@@ -345,6 +364,13 @@ class Recipe:
     def replace(self, **changes: Any) -> Recipe:
         """A copy with some fields changed."""
         return replace(self, **changes)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Its references: network, transforms, optimizer, schedule and loss, ours among them."""
+        named = self.optimizer.name if isinstance(self.optimizer, TorchOptimizer) else ""
+        several = (self.model, *self.augment.before, *self.augment.after, named, self.schedule.shape, self.loss)
+        return tuple(each for each in several if each and not each.startswith(("timm:", "torchvision:")))
 
     def epochs_on(self, images: int) -> float:
         """Passes over so many training images: `epochs`, or more of them where `min_steps` asks for more updates."""

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from snellen.augment.batched import augment_batch, to_device
+from snellen.augment.batched import to_device
 from snellen.augment.draws import Draws, draw
 from snellen.augment.mixing import mix, mixed_targets
+from snellen.augment.transforms import Transforms
 from snellen.data.labeled_images import LabeledImages
 from snellen.recipes.recipe import Recipe
 from snellen.train.data_pruning import Pruning
@@ -73,6 +74,7 @@ class Batches:
             self._by_class = [np.flatnonzero(images.labels == k) for k in np.flatnonzero(images.counts)]
         self._num_classes = images.num_classes
         self._augment = recipe.augment
+        self._transforms = Transforms(recipe.augment, seed=seed)
         self._seed = seed
         self._share = share
 
@@ -111,7 +113,10 @@ class Batches:
             # Draws belong to the place, not to the image: one that comes twice in an epoch is not changed alike twice.
             rank, workers = self._share
             mine, drawn = positions[rank::workers], draws.at(places[rank::workers])
-            images = kept.batch(epoch, mine) if kept else augment_batch(self._pixels(mine), drawn)
+            if kept:
+                images = kept.batch(epoch, mine)
+            else:
+                images = self._transforms.augment(self._pixels(mine), drawn, epoch=epoch, step=step, worker=rank)
             images, targets = self._mixed(images, self._labels.index_select(0, mine), drawn)
             yield Batch(images, targets, weights if weights is None else weights[rank::workers], positions)
 

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from snellen.errors import RunError
+from snellen.errors import InvalidSetting, RunError
 from snellen.runs.atomic import write_bytes
 from snellen.train.interrupt import signals_deferred
 from snellen.train.optimizers import Muon
@@ -24,7 +24,12 @@ _NUMBERS = ("steps_done", "images_seen", "best_accuracy", "best_epoch", "seconds
 
 
 def save_checkpoint(training: Training, path: Path) -> None:
-    """Write everything of `training` that changes to `path`, in one rename."""
+    """Write everything of `training` that changes to `path`, in one rename.
+
+    Raises:
+        InvalidSetting: an optimizer of somebody's own remembers something else than tensors and numbers.
+        StorageError: it cannot be written.
+    """
     tensors = {f"model.{name}": value for name, value in training.model.state_dict().items()}
     tensors["loss_sum"] = training.loss_sum
     if training.lookahead:
@@ -34,11 +39,15 @@ def save_checkpoint(training: Training, path: Path) -> None:
     if training.pruning is not None:
         tensors["pruning.losses"] = training.pruning.losses
     numbers: dict[str, Any] = {name: getattr(training, name) for name in _NUMBERS}
-    for key, value in _optimizer_items(training.optimizers):
+    for key, value in (*_optimizer_items(training.optimizers), *_group_items(training.optimizers)):
         if isinstance(value, torch.Tensor):
             tensors[key] = value
-        elif value is not None:
+        elif isinstance(value, bool | int | float | str):
             numbers[key] = value
+        elif value is not None:
+            raise InvalidSetting(
+                f"{key} is a {type(value).__name__}; a checkpoint holds tensors and plain numbers only."
+            )
     contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     write_bytes(path, save(contiguous, metadata={"state": json.dumps(numbers)}))
 
@@ -75,6 +84,9 @@ def _take(training: Training, numbers: dict[str, Any], tensors: dict[str, torch.
     stored = {**{k: v for k, v in numbers.items() if k.startswith("optimizer.")}, **tensors}
     for number, optimizer in enumerate(training.optimizers):
         prefix = f"optimizer.{number}."
+        for key, value in _without_prefix({**numbers, **tensors}, f"group.{number}.").items():
+            place, _, name = key.partition(".")
+            optimizer.param_groups[int(place)][name] = value
         whole = optimizer.state_dict()
         whole["state"] = {}
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -83,6 +95,18 @@ def _take(training: Training, numbers: dict[str, Any], tensors: dict[str, torch.
             whole["state"].setdefault(int(index), {})[name] = _laid_out_as(parameters[int(index)], value)
         _require_buffers(whole["state"], parameters, type(optimizer))
         optimizer.load_state_dict(whole)
+
+
+def _group_items(optimizers: list[torch.optim.Optimizer]) -> list[tuple[str, Any]]:
+    """What an optimizer that is none of ours may have changed in its groups of parameters: numbers of any kind."""
+    return [
+        (f"group.{number}.{place}.{name}", value)
+        for number, optimizer in enumerate(optimizers)
+        if type(optimizer) not in _REMEMBERED
+        for place, group in enumerate(optimizer.param_groups)
+        for name, value in group.items()
+        if name not in ("lr", "peak_lr") and isinstance(value, int | float | torch.Tensor)
+    ]
 
 
 def _optimizer_items(optimizers: list[torch.optim.Optimizer]) -> list[tuple[str, Any]]:
@@ -114,6 +138,9 @@ def _require_buffers(
 ) -> None:
     """Raise ValueError where the next step of an optimizer would fail on what it remembers."""
     for index, entries in state.items():
+        if kind not in _REMEMBERED:  # of which nothing is known but that it has this parameter
+            parameters[index]
+            continue
         fits = index >= 0 and entries.keys() == _REMEMBERED[kind]
         if not fits or not all(_belongs(name, value, parameters[index], kind) for name, value in entries.items()):
             raise ValueError(f"what the optimizer remembers of parameter {index} does not fit")

@@ -22,15 +22,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snellen.augment.batched import augment_batch, to_device
+from snellen.augment.batched import to_device
 from snellen.augment.draws import draw
 from snellen.augment.resized_crop import new_sides
+from snellen.augment.transforms import Transforms
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import StorageError
 from snellen.models.fuse import folded
 from snellen.models.normalized import Classifier
 from snellen.models.split import before
 from snellen.models.weights import model_hash
+from snellen.parts import sources
 from snellen.paths import cache_folder
 from snellen.predict.predict import evaluating
 from snellen.predict.predictions import Predictions
@@ -156,10 +158,13 @@ class KeptActivations:
         drawn = to_device(
             draw(self._augmented(number), seed=self._setup.seed, epoch=number, count=len(images)), self._device
         )
+        transforms = Transforms(self._augmented(number), seed=self._setup.seed)
         for some in torch.split(at.to(self._device), _AT_ONCE.get(self._device.type, _AT_ONCE_ELSEWHERE)):
             pixels = torch.from_numpy(images.images[some.cpu().numpy()]).to(self._device)
             with torch.no_grad():  # closed before the yield: whoever asks may never come back
-                made = self._frozen.activations(augment_batch(pixels, drawn.at(some)))
+                # Whichever pictures these are, it is the first of them that the seed of own transforms follows from.
+                seen = transforms.augment(pixels, drawn.at(some), epoch=number, step=int(some[0]))
+                made = self._frozen.activations(seen)
             yield made
 
     def _augmented(self, version: int) -> Augment:
@@ -184,6 +189,8 @@ class KeptActivations:
         recipe = self._setup.recipe
         network = f"{self._who} {recipe.model} {json.dumps(to_json(recipe.model_options))} {self._finetune.frozen}"
         # With other threads, sums are taken in other pieces: what is kept must not decide about a run's last bits.
+        if own := sources(recipe.parts):
+            pictures += f" {json.dumps(own)}"
         how = f"{self._dtype} {self._device} {torch.get_num_threads()} {VERSION}"
         what = f"{network} {pictures} {augment} {how}"
         return hashlib.sha256(what.encode()).hexdigest()[:32]

@@ -9,6 +9,7 @@ iteration, and the weight is held on a sphere by renormalisation.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,7 +20,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from snellen.errors import InvalidSetting
 from snellen.models.normalized import Classifier
 from snellen.models.split import behind
-from snellen.recipes.recipe import SGD, AdamW, Average, Finetune, Recipe
+from snellen.parts import find, register
+from snellen.recipes.recipe import SGD, AdamW, Average, Finetune, Recipe, TorchOptimizer
 from snellen.recipes.recipe import Muon as MuonSettings
 
 # Quintic coefficients: steep at zero, so that three steps are enough; singular values end
@@ -31,13 +33,16 @@ def build_optimizers(model: nn.Module, recipe: Recipe) -> list[torch.optim.Optim
     """The optimizers of a recipe. Every group keeps its peak rate in `group["peak_lr"]`.
 
     Raises:
-        InvalidSetting: Muon was asked for with a model that has no trainable convolution.
+        InvalidSetting: Muon was asked for with a model that has no trainable convolution; or an optimizer is not to be
+            found, or does not take what it is given.
     """
     decay = recipe.finetune.layer_decay if recipe.finetune else 1.0
     if isinstance(recipe.optimizer, SGD):
         optimizers = _sgd(model, recipe.optimizer, decay)
     elif isinstance(recipe.optimizer, AdamW):
         optimizers = _adamw(model, recipe.optimizer, decay)
+    elif isinstance(recipe.optimizer, TorchOptimizer):
+        optimizers = [_named(model, recipe.optimizer, decay)]
     else:
         optimizers = _muon(model, recipe.optimizer)
     for optimizer in optimizers:
@@ -63,6 +68,31 @@ def _adamw(model: nn.Module, settings: AdamW, layer_decay: float) -> list[torch.
     betas = settings.beta1, settings.beta2
     used = [group for group in groups if group["params"]]
     return [torch.optim.AdamW(used, lr=settings.lr, betas=betas, weight_decay=settings.weight_decay, fused=True)]
+
+
+def _named(model: nn.Module, settings: TorchOptimizer, layer_decay: float) -> torch.optim.Optimizer:
+    """Whatever it is: of torch.optim by its bare name, else as `parts` finds it."""
+    make = find("optimizer", settings.name)
+    options = {"lr": settings.lr} | ({"weight_decay": settings.weight_decay} if settings.weight_decay else {})
+    try:
+        optimizer = make(_layers(model, settings.lr, layer_decay), **options)
+    except Exception as error:  # whatever its code raises; torch's own: TypeError, ValueError
+        raise InvalidSetting(
+            f"optimizer.name={settings.name} cannot be made with {options} for this network: {type(error).__name__}: "
+            f"{' '.join(str(error).split())[:200]}."
+        ) from error
+    closure = inspect.signature(optimizer.step).parameters.get("closure")
+    if not isinstance(optimizer, torch.optim.Optimizer) or (closure and closure.default is closure.empty):
+        raise InvalidSetting(
+            f"optimizer.name={settings.name} is not possible: it takes a torch.optim.Optimizer that makes a step of "
+            "one gradient, without a closure."
+        )
+    return optimizer
+
+
+for _name, _class in vars(torch.optim).items():
+    if isinstance(_class, type) and issubclass(_class, torch.optim.Optimizer) and _class is not torch.optim.Optimizer:
+        register("optimizer", _name)(_class)
 
 
 def _layers(model: nn.Module, lr: float, layer_decay: float) -> list[dict[str, Any]]:

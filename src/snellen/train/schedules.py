@@ -3,17 +3,58 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from snellen.errors import InvalidSetting
+from snellen.parts import find, register
 from snellen.recipes.recipe import Schedule
 
+Shape = Callable[[float], float]
+"""Fraction done between warm-up and tail, in [0, 1] -> fraction of the peak rate, in [0, 1]."""
 
-def lr_fraction(schedule: Schedule, *, step: int, steps: int, steps_per_epoch: int) -> float:
+
+@register("schedule", "constant")
+def constant(done: float) -> float:
+    """The peak throughout."""
+    return 1.0
+
+
+@register("schedule", "cosine")
+def cosine(done: float) -> float:
+    """Half a wave from 1 to 0."""
+    return 0.5 * (1 + math.cos(math.pi * done))
+
+
+@register("schedule", "linear")
+def linear(done: float) -> float:
+    """A straight line from 1 to 0."""
+    return 1 - done
+
+
+def shape_of(schedule: Schedule) -> Shape:
+    """The schedule's shape, found once: a file that is edited later changes nothing.
+
+    Raises:
+        InvalidSetting: it is not to be found, or gives no fraction.
+    """
+    shape: Shape = find("schedule", schedule.shape)
+    for done in (0.0, 0.25, 0.5, 0.75, 1.0):
+        value = shape(done)
+        if not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise InvalidSetting(
+                f"schedule.shape={schedule.shape} gives {value!r} at {done}; it takes a fraction of the peak in [0, 1]."
+            )
+    return shape
+
+
+def lr_fraction(
+    schedule: Schedule, *, step: int, steps: int, steps_per_epoch: int, shape: Shape | None = None
+) -> float:
     """The learning rate at `step` of `steps`, as a fraction of the peak, in [0, 1].
 
-    The shape reaches zero where the tail begins, and the rate is never below the floor. With `per="epoch"` it stays
-    constant inside an epoch, as PyTorch's `CosineAnnealingLR` stepped once per epoch.
+    The shape (that of `shape_of`, or found now) comes to its end where the tail begins, and the rate is never below the
+    floor. With `per="epoch"` it stays constant inside an epoch, as PyTorch's `CosineAnnealingLR` stepped once an epoch.
     """
     if schedule.per == "epoch":
         step, steps = step // steps_per_epoch, math.ceil(steps / steps_per_epoch)
@@ -21,11 +62,7 @@ def lr_fraction(schedule: Schedule, *, step: int, steps: int, steps_per_epoch: i
     if step < warmup:
         return (step + 1) / (warmup + 1)
     done = min(1.0, (step - warmup) / max(1.0, (1 - schedule.tail_fraction) * steps - warmup))
-    if schedule.shape == "cosine":
-        return max(schedule.floor, 0.5 * (1 + math.cos(math.pi * done)))
-    if schedule.shape == "linear":
-        return max(schedule.floor, 1 - done)
-    return 1.0
+    return max(schedule.floor, (shape or shape_of(schedule))(done))
 
 
 def set_lr(optimizers: Sequence[Any], fraction: float) -> None:

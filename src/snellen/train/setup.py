@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 import torch
 
+from snellen import parts
 from snellen.data.dataset import Dataset
 from snellen.data.pixel_statistics import PixelStatistics, measure
 from snellen.data.splits import Splits, split, split_final
-from snellen.errors import InvalidSetting, unknown_name
-from snellen.models.catalog import ModelSpec, build, pixel_range
+from snellen.errors import InvalidSetting, RunError, unknown_name
+from snellen.models.catalog import ModelSpec, build, is_own, pixel_range
 from snellen.models.device import keep_freed_memory
 from snellen.models.normalized import Classifier
 from snellen.models.pretrained import PUBLISHED
@@ -82,6 +83,7 @@ class TrainingSetup:
             },
             "statistics": {"mean": list(measured.mean), "std": list(measured.std), "measured_on": measured.source},
             **({"start": start} if self.weights else {}),
+            **({"parts": own} if (own := parts.sources(self.recipe.parts)) else {}),
             "seed": self.seed,
             "final": self.final,
             "device": str(self.compute.device),
@@ -106,6 +108,7 @@ def prepare(
     """
     if not 0 <= seed < 2**32:
         raise InvalidSetting(f"--seed {seed} is not possible: a whole number from 0 to {2**32 - 1}.")
+    parts.sources(recipe.parts)  # whatever is not to be found is known now
     keep_freed_memory()  # before the first large tensor of this process
     splits = split_final(dataset) if final else split(dataset)
     statistics = measure(splits.train)
@@ -116,6 +119,8 @@ def prepare(
     model, image_shape = setup.new_model(), splits.train.image_shape
     if recipe.finetune is not None:
         hold_fixed(model, recipe.finetune)
+    if is_own(recipe.model):
+        _require_answers(recipe, model, splits.train.num_classes, image_shape)
     _require_effect(recipe, model, image_shape)
     return replace(setup, compute=choose_compute(model, image_shape, device=device, precision=precision))
 
@@ -152,6 +157,26 @@ def begin_with(setup: TrainingSetup, weights: str | Path) -> TrainingSetup:
     return replace(random, weights=path, load_report=load_pretrained(random.new_model(), path))
 
 
+def _require_answers(recipe: Recipe, model: Classifier, num_classes: int, image_shape: tuple[int, int, int]) -> None:
+    """Refuse a network of somebody's own that does not answer as one does."""
+    height, width, channels = image_shape
+    try:
+        with torch.inference_mode():
+            answer = model.eval()(torch.zeros(2, channels, height, width))
+    except Exception as error:  # whatever its code raises
+        raise InvalidSetting(
+            f"model={recipe.model} cannot answer pictures of shape (N, {channels}, {height}, {width}): "
+            f"{type(error).__name__}: {' '.join(str(error).split())[:200]}."
+        ) from error
+    got = tuple(answer.shape) if isinstance(answer, torch.Tensor) else type(answer).__name__
+    if got != (2, num_classes):
+        raise InvalidSetting(
+            f"model={recipe.model} answers two pictures with {got}; it takes logits (N, {num_classes}), one "
+            "for each class."
+        )
+    model.train()
+
+
 def _require_effect(recipe: Recipe, model: Classifier, image_shape: tuple[int, int, int]) -> None:
     """Refuse freezes that freeze nothing and stages on images the model cannot take, before hours are spent."""
     names = [name for name, _ in model.named_parameters()]
@@ -180,7 +205,13 @@ def _require_effect(recipe: Recipe, model: Classifier, image_shape: tuple[int, i
 
 
 def resume_setup(info: dict[str, Any], recipe: Recipe, dataset: Dataset) -> TrainingSetup:
-    """The training of an interrupted run, to go on with on its own data, on as many threads as it began with."""
+    """The training of an interrupted run, to go on with on its own data, on as many threads as it began with.
+
+    Raises:
+        RunError: code of its own is not what it began with.
+    """
+    if sentence := parts.changed(info.get("parts"), recipe.parts):
+        raise RunError(f"{sentence} Go on with the file as it was, or train again under a new --name.")
     setup = prepare(
         recipe, dataset, seed=info["seed"], final=info["final"], device=info["device"], precision=info["precision"]
     )

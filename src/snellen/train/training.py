@@ -21,10 +21,12 @@ from torch.nn.modules.dropout import _DropoutNd
 from snellen.augment.batched import resize_side, to_float
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import InvalidSetting, TrainingDiverged
+from snellen.models.catalog import is_own
 from snellen.models.device import return_freed_memory
 from snellen.models.external import inputs_of, is_external, last_linear
 from snellen.models.normalized import Classifier
 from snellen.models.split import behind
+from snellen.parts import find, register
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.recipes.json_form import rates_times
@@ -42,7 +44,7 @@ from snellen.train.optimizers import (
     moving_average,
     trainable_names,
 )
-from snellen.train.schedules import lr_fraction, set_lr
+from snellen.train.schedules import lr_fraction, set_lr, shape_of
 from snellen.train.setup import TrainingSetup
 
 if TYPE_CHECKING:  # a training that nobody writes down needs nothing but PyTorch and NumPy
@@ -105,7 +107,8 @@ class Training:
         self.batch_size, self.per_epoch = self._batches.batch_size, self._batches.steps_per_epoch
         self._require_shares()
         self.steps = steps or max(1, round(recipe.epochs_on(len(train)) * self.per_epoch))
-        self._schedule = schedule or self._recipes_schedule
+        self._schedule, self._shape = schedule or self._recipes_schedule, shape_of(recipe.schedule)
+        self._loss: Loss = find("loss", recipe.loss)
         self.model = _initial_model(setup)
         if recipe.finetune is not None:
             hold_fixed(self.model, recipe.finetune)
@@ -120,7 +123,8 @@ class Training:
         self.best_accuracy, self.best_epoch, self.seconds, self.epoch_seconds = -1.0, 0, 0.0, 0.0
         self._trainable = trainable_names(self.model)
         drops = any(isinstance(module, _DropoutNd) for module in self.model.modules())
-        self._draws = drops or is_external(recipe.model)  # other libraries drop paths in words of their own
+        # Other libraries drop paths in words of their own, and nobody knows what somebody's own code draws.
+        self._draws = drops or is_external(recipe.model) or is_own(recipe.model) or self._loss is not cross_entropy
         self._learner: torch.nn.Module | None = None  # the model, with gradients that are means over all workers
         self._side = 0
 
@@ -216,11 +220,16 @@ class Training:
         """Gradients of the batch; returns the summed loss and each image's own before it is weighed, (B,) float32."""
         recipe = self.setup.recipe
         with self.setup.compute.kernels():
-            with self.setup.compute.autocast(), self._dropout():
-                logits = learner(images)
-            losses = batch_losses(
-                logits, batch.targets, class_weights=self.class_weights, label_smoothing=recipe.label_smoothing
-            )
+            with self._dropout():
+                with self.setup.compute.autocast():
+                    logits = learner(images)
+                losses = batch_losses(
+                    logits,
+                    batch.targets,
+                    class_weights=self.class_weights,
+                    label_smoothing=recipe.label_smoothing,
+                    loss=self._loss,
+                )
             summed = (losses if batch.sample_weights is None else losses * batch.sample_weights).sum()
             whole = 1 if isinstance(recipe.optimizer, Muon) else self.batch_size
             # Gradients are averaged over the workers: times their number, the mean is that of the whole batch.
@@ -259,7 +268,8 @@ class Training:
         self.loss_sum.zero_()
 
     def _recipes_schedule(self, step: int) -> float:
-        return lr_fraction(self.setup.recipe.schedule, step=step, steps=self.steps, steps_per_epoch=self.per_epoch)
+        schedule, shape = self.setup.recipe.schedule, self._shape
+        return lr_fraction(schedule, step=step, steps=self.steps, steps_per_epoch=self.per_epoch, shape=shape)
 
     def _to_train(self) -> None:
         """All of the model in train mode, but for what fine-tuning holds fixed."""
@@ -336,21 +346,48 @@ def train(training: Training, recorder: Recorder | None = None) -> Training:
     return training
 
 
+@register("loss", "cross_entropy")
+def cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The cross-entropy of each image in nats, (B,), as `batch_losses` takes it where classes weigh alike."""
+    return functional.cross_entropy(logits, targets, reduction="none")
+
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""Logits (B, K) float32, and targets (B,) int64 or (B, K) float32 -> each image's loss (B,)."""
+
+
 def batch_losses(
-    logits: torch.Tensor, targets: torch.Tensor, *, class_weights: torch.Tensor | None, label_smoothing: float
+    logits: torch.Tensor,
+    targets: torch.Tensor,
+    *,
+    class_weights: torch.Tensor | None,
+    label_smoothing: float,
+    loss: Loss = cross_entropy,
 ) -> torch.Tensor:
-    """The loss that every training takes: the cross-entropy of each image in nats, (B,) float32.
+    """The loss that every training takes, of each image, (B,) float32: the cross-entropy in nats, or a recipe's own.
 
     Args:
         logits: (B, K), of any precision.
         targets: (B,) int64 labels, or (B, K) float32 where images are mixed.
         class_weights: (K,) float32, or None for equal ones.
-        label_smoothing: s: the target is 1 - s + s / K on the label and s / K elsewhere.
+        label_smoothing: s: the target is 1 - s + s / K on the label and s / K elsewhere; 0 for a loss of one's own.
+        loss: of each image, before classes are weighed.
+
+    Raises:
+        InvalidSetting: a loss of somebody's own gives anything but one floating-point number an image.
     """
-    # In fp32: bf16 has three digits, too few for log-probabilities.
-    return functional.cross_entropy(
-        logits.float(), targets, weight=class_weights, label_smoothing=label_smoothing, reduction="none"
-    )
+    logits = logits.float()  # bf16 has three digits, too few for log-probabilities
+    if loss is cross_entropy:
+        return functional.cross_entropy(
+            logits, targets, weight=class_weights, label_smoothing=label_smoothing, reduction="none"
+        )
+    losses = loss(logits, targets)
+    if not isinstance(losses, torch.Tensor) or losses.shape != logits.shape[:1] or not losses.is_floating_point():
+        got = tuple(losses.shape) if isinstance(losses, torch.Tensor) else type(losses).__name__
+        raise InvalidSetting(f"The recipe's loss gives {got} for {len(logits)} images; it takes one number for each.")
+    if class_weights is None:
+        return losses.float()
+    return losses.float() * (class_weights[targets] if targets.ndim == 1 else targets @ class_weights)
 
 
 def _initial_model(setup: TrainingSetup) -> Classifier:

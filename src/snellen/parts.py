@@ -1,0 +1,381 @@
+"""Parts of a training by reference: the text by which a recipe names a network, a transform, an optimizer and the like.
+
+    NAME                     ours, registered, or of an installed package (entry points in the group `snellen.KIND`)
+    FILE.py:NAME             of a file
+    package.module:NAME      of a module that can be imported
+    given:NAME               an object that was handed over in Python, and lies in no file
+
+Keyword arguments may follow as in a call, literals only: `mine.py:Tiny(width=32)`.
+
+A reference is data and may come from anywhere, so it never decides what is imported. Code runs from files and modules
+that the user named, with `allow`: in `--set`, with `--code`, or in Python. A file is known by its name, without its
+folder, so that a recipe means the same where the file has moved.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.abc
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, TypeVar, get_args
+
+from snellen.errors import SHORT, InvalidSetting, checked, unknown_name
+from snellen.paths import user_path
+
+Kind = Literal["model", "transform", "optimizer", "schedule", "loss", "data", "guard"]
+GIVEN = "given"
+ALL_NAMES = "snellen models; those of a file of your own need --code FILE.py"
+_Part = TypeVar("_Part")
+
+_REGISTERED: dict[str, dict[str, Any]] = {kind: {} for kind in get_args(Kind)}
+_ALLOWED: dict[str, str] = {}  # a file's name -> its path, a module's name -> itself; in the order they were named
+_GIVEN: dict[str, Any] = {}
+_LOADED: dict[str, tuple[str, ModuleType]] = {}  # a file's path -> the hash of what was loaded, and the module
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference, read.
+
+    Attributes:
+        where: a file, a module, "given", or "" for a bare name.
+        name: of the part in there.
+        arguments: by name.
+    """
+
+    where: str
+    name: str
+    arguments: Mapping[str, Any]
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a part of a file."""
+        return self.where.endswith(".py")
+
+    @property
+    def key(self) -> str:
+        """What `allow` remembers of `where`: a file's own name, or the module's."""
+        return re.split(r"[/\\]", self.where)[-1] if self.is_file else self.where
+
+    def __str__(self) -> str:
+        """The spelling that a recipe holds; of a file it has no folder."""
+        chosen = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+        return (f"{self.key}:" if self.where else "") + self.name + (f"({chosen})" if chosen else "")
+
+
+@cache
+def read(text: str) -> Reference:
+    """Take a reference apart; nothing is looked up.
+
+    Raises:
+        InvalidSetting: it is none, or an argument is no literal.
+    """
+    found = re.fullmatch(r"(?:(?P<where>.+?):)?(?P<name>[^\W\d][\w-]*)(?P<call>\(.*\))?", text.strip(), re.DOTALL)
+    if found is None:
+        raise InvalidSetting(
+            f"{SHORT.repr(text)} names no part. Write NAME, FILE.py:NAME or package.module:NAME, with arguments as in "
+            "mine.py:Tiny(width=32)."
+        )
+    try:
+        call = ast.parse(f"part{found['call'] or '()'}", mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+            raise ValueError
+        arguments = {str(each.arg): ast.literal_eval(each.value) for each in call.keywords if each.arg}
+        if len(arguments) != len(call.keywords):  # `**`, or a name that comes twice
+            raise ValueError
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        raise InvalidSetting(
+            f"{SHORT.repr(text)}: arguments are written by name, with plain numbers, texts, True, False, None and "
+            "lists of them, such as mine.py:Tiny(width=32)."
+        ) from None
+    return Reference(found["where"] or "", found["name"], arguments)
+
+
+@checked
+def register(kind: Kind, name: str) -> Callable[[_Part], _Part]:
+    """Decorator: make a part known by a bare name. Ours are registered in the same way.
+
+    Raises:
+        InvalidSetting: there is no such kind, or the name cannot be one, or is somebody else's.
+    """
+    if not re.fullmatch(r"[^\W\d][\w-]*", name):
+        raise InvalidSetting(f"{SHORT.repr(name)} cannot be the name of a part: letters, digits and _.")
+
+    def keep(part: _Part) -> _Part:
+        there = _REGISTERED[kind].get(name, part)
+        if _home(there) != _home(part):  # another file's; the same one may be read anew
+            raise InvalidSetting(f"There is a {kind} called {name} already, of {_home(there)}. Choose another name.")
+        _REGISTERED[kind][name] = part
+        return part
+
+    return keep
+
+
+def registered(kind: Kind) -> dict[str, Any]:
+    """The parts of a kind that were registered by now, by name; those of named files and modules among them."""
+    for where in list(_ALLOWED):
+        _module(where)
+    return _REGISTERED[kind]
+
+
+def known(kind: Kind) -> tuple[str, ...]:
+    """Every bare name of a kind; of installed packages too, which are not imported for it."""
+    return (*dict.fromkeys((*registered(kind), *_brought(kind))),)
+
+
+def find(kind: Kind, text: str) -> Any:
+    """The part that a reference names, with its arguments bound.
+
+    Args:
+        kind: of part.
+        text: the reference.
+
+    Raises:
+        UnknownName: there is none of that name, or it has no such argument; the nearest one is offered.
+        InvalidSetting: nobody has allowed its file or module, or that cannot be imported.
+    """
+    named = read(text)
+    part = _in_module(named) if named.where else _by_name(kind, named.name)
+    if not named.arguments:
+        return part
+    accepted = _parameters(part)
+    for argument in named.arguments:
+        if accepted is not None and argument not in accepted:
+            raise unknown_name(f"argument of {named.name}", argument, accepted, list_with=f"the definition of {named}")
+    return partial(part, **named.arguments)
+
+
+@checked
+def allow(code: str | Path) -> None:
+    """Let code run from this file or module from here on, in this process; it is imported at once.
+
+    Raises:
+        InvalidSetting: there is no such file, it cannot be imported, or another one of that name was named before.
+    """
+    text = str(code)
+    if not text.endswith(".py"):
+        if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", text):
+            raise InvalidSetting(f"--code {text} is neither a file that ends in .py nor the name of a module.")
+        _imported(text, text)
+        _ALLOWED[text] = text
+        return
+    path = user_path(text).absolute()
+    if not path.is_file():
+        raise InvalidSetting(f"There is no file {text}, from which code was to be taken.")
+    before = Path(_ALLOWED.get(path.name, path))
+    if before != path and before.is_file() and before.read_bytes() != path.read_bytes():
+        raise InvalidSetting(f"{before} and {path} have one name and are two files. Rename one of them.")
+    _imported(path.name, str(path))
+    _ALLOWED[path.name] = str(path)
+
+
+def allowed() -> tuple[str, ...]:
+    """Everything that was allowed, for another process that is to allow the same."""
+    return tuple(_ALLOWED.values())
+
+
+def named_by_user(text: str) -> str:
+    """A reference that the user wrote: its file or module is allowed. Returns the spelling that a recipe holds.
+
+    Raises:
+        InvalidSetting: as `read` and `allow`.
+    """
+    named = read(text)
+    if named.where and named.where != GIVEN:
+        allow(named.where)
+    return str(named)
+
+
+def give(part: Any, reference: str | None = None) -> str:
+    """Remember an object of Python's for this process; returns the reference to it: `given:` and its class's name.
+
+    Args:
+        part: the object, a class or a function.
+        reference: what it is to be found by, that of a run which was trained with it.
+    """
+    own = part if hasattr(part, "__name__") else type(part)
+    name = read(reference).name if reference else re.sub(r"\W", "", own.__name__) or "part"
+    while not reference and _GIVEN.get(name, part) is not part:  # of another object: that one goes on to be found
+        name += "_"
+    _GIVEN[name] = part
+    return f"{GIVEN}:{name}"
+
+
+def sources(references: Iterable[str]) -> dict[str, dict[str, str | None]]:
+    """Of each part that is a user's own, the file it is written in and that file's SHA-256, for `run.json`.
+
+    Args:
+        references: of a recipe. Bare names are left out: they are ours, or of an installed package.
+
+    Raises:
+        InvalidSetting: one is not to be found, as `find`.
+    """
+    found: dict[str, dict[str, str | None]] = {}
+    for text in references:
+        named = read(text)
+        if not named.where:
+            continue
+        _in_module(named)
+        path = None if named.where == GIVEN else _file_of(_module(named.key))
+        content = None if path is None or not path.is_file() else path.read_bytes()
+        digest = None if content is None else hashlib.sha256(content).hexdigest()
+        found[text] = {"file": None if path is None else path.name, "sha256": digest}
+    return found
+
+
+def changed(before: Any, references: Iterable[str]) -> str:
+    """Which of these parts are other than a `run.json` has them, in one sentence; empty if none is.
+
+    Args:
+        before: as `sources` gave it.
+        references: to look at; each must be there.
+
+    Raises:
+        InvalidSetting: as `find`.
+    """
+    for text, now in sources(references).items():
+        was = before.get(text) if isinstance(before, dict) else None
+        known_as = str(was.get("sha256")) if isinstance(was, dict) else "unknown"
+        if now["sha256"] is not None and now["sha256"] != known_as:
+            return (
+                f"{now['file']} is not what it was in the training (SHA-256 {known_as[:12]}…, now "
+                f"{str(now['sha256'])[:12]}…)."
+            )
+    return ""
+
+
+# Looking up
+
+
+def _by_name(kind: Kind, name: str) -> Any:
+    here = registered(kind)
+    if name in here:
+        return here[name]
+    if name not in (brought := _brought(kind)):
+        raise unknown_name(kind, name, known(kind), list_with=ALL_NAMES)
+    try:
+        return brought[name].load()
+    except (Exception, SystemExit) as error:
+        raise InvalidSetting(
+            f"The {kind} {name} of an installed package cannot be imported: {_words(error)}."
+        ) from error
+
+
+@cache
+def _brought(kind: str) -> dict[str, EntryPoint]:
+    return {each.name: each for each in entry_points(group=f"snellen.{kind}")}
+
+
+def _in_module(named: Reference) -> Any:
+    if named.where == GIVEN:
+        if named.name not in _GIVEN:
+            raise InvalidSetting(
+                f"{named.name} was handed over in Python and lies in no file. Open the run with it again: "
+                f"snellen.open_run(PATH, model=…); or name it in a file: FILE.py:{named.name}"
+            )
+        return _GIVEN[named.name]
+    module = _module(named.key)
+    if not hasattr(module, named.name):
+        own = [name for name in vars(module) if not name.startswith("_")]
+        raise unknown_name(f"part of {named.key}", named.name, own, list_with=f"the file {named.key}")
+    return getattr(module, named.name)
+
+
+def _module(where: str) -> ModuleType:
+    """What was allowed under this name, imported; a file again where it has changed."""
+    if where not in _ALLOWED:
+        raise InvalidSetting(
+            f"{where} is code of somebody's own, which runs only when you name it yourself. If you trust it: "
+            f"--code {'PATH/' if where.endswith('.py') else ''}{where}, or in Python snellen.allow(…)."
+        )
+    return _imported(where, _ALLOWED[where])
+
+
+def _imported(where: str, place: str) -> ModuleType:
+    try:
+        return _of_file(Path(place)) if where.endswith(".py") else importlib.import_module(where)
+    except (Exception, SystemExit) as error:  # whatever stands in somebody's file
+        raise InvalidSetting(f"{where} cannot be imported: {_words(error)}.") from error
+
+
+def _of_file(path: Path) -> ModuleType:
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    known_as, module = _LOADED.get(str(path), ("", None))
+    if module is not None and known_as == digest:
+        return module
+    name = (
+        f"own_part_{path.stem}"  # the same where the file is read anew or from elsewhere: what it registers is its own
+    )
+    loader = _AsHashed(path, content)
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    assert spec is not None, "it has a loader"
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickle look there
+    _LOADED[str(path)] = digest, module  # before: what it asks of us while it loads must not load it again
+    try:
+        with _beside(path.parent):
+            loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name], _LOADED[str(path)]
+        raise
+    return module
+
+
+class _AsHashed(importlib.abc.SourceLoader):
+    """Runs the very bytes that were hashed, and leaves no compiled file beside them."""
+
+    def __init__(self, path: Path, content: bytes) -> None:
+        self._path, self._content = path, content
+
+    def get_filename(self, fullname: str) -> str:
+        return str(self._path)
+
+    def get_data(self, path: Any) -> bytes:
+        return self._content
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[None]:
+    """Inside, a file may import its neighbours; last on the path, so that they hide nothing."""
+    sys.path.append(str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+def _file_of(module: ModuleType) -> Path | None:
+    file = getattr(module, "__file__", None)
+    return None if file is None else Path(file)
+
+
+def _home(part: Any) -> str:
+    return str(getattr(getattr(part, "func", part), "__module__", ""))
+
+
+def _parameters(part: Any) -> list[str] | None:
+    """The names of a callable's arguments; None where it takes any, or does not say."""
+    try:
+        parameters = inspect.signature(part).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
+        return None
+    return [each.name for each in parameters if each.kind is not inspect.Parameter.POSITIONAL_ONLY]
+
+
+def _words(error: BaseException) -> str:
+    line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+    return f"{type(error).__name__}: {' '.join(str(getattr(error, 'msg', error)).split())[:160]}{line}"
