@@ -55,7 +55,7 @@ def test_each_verb_has_help_at_any_width(
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_says_first_what_a_verb_is_for_and_last_what_all_share(snellen: Snellen, verb: str) -> None:
     options = re.findall(r"^\W*--([\w-]+)", snellen(verb, "--help").out.partition("own-pictures")[0], re.MULTILINE)
-    shared = [name for name in ("device", "data", "ledger", "json") if name in options]
+    shared = [name for name in ("device", "data", "ledger", "code", "json") if name in options]
     assert options[-len(shared) :] == shared
     assert options[-1] == "json"
 

@@ -223,12 +223,9 @@ class Training:
             with self._dropout():
                 with self.setup.compute.autocast():
                     logits = learner(images)
+                weights, smoothing = self.class_weights, recipe.label_smoothing
                 losses = batch_losses(
-                    logits,
-                    batch.targets,
-                    class_weights=self.class_weights,
-                    label_smoothing=recipe.label_smoothing,
-                    loss=self._loss,
+                    logits, batch.targets, class_weights=weights, label_smoothing=smoothing, loss=self._loss
                 )
             summed = (losses if batch.sample_weights is None else losses * batch.sample_weights).sum()
             whole = 1 if isinstance(recipe.optimizer, Muon) else self.batch_size
@@ -348,7 +345,7 @@ def train(training: Training, recorder: Recorder | None = None) -> Training:
 
 @register("loss", "cross_entropy")
 def cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """The cross-entropy of each image in nats, (B,), as `batch_losses` takes it where classes weigh alike."""
+    """The cross-entropy of each image in nats, (B,)."""
     return functional.cross_entropy(logits, targets, reduction="none")
 
 

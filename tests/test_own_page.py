@@ -1,0 +1,43 @@
+"""docs/own.md, followed word by word: its files are written, its commands run, its Python too."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from snellen import parts
+from snellen.cli.main import main
+from snellen.runs.run import open_run
+
+PAGE = Path(__file__).parents[1] / "docs" / "own.md"
+RUNS = ("own", "all", "theirs", "python", "given", "square")
+
+
+@pytest.fixture(autouse=True)
+def forgets() -> Iterator[None]:
+    kept = [(table, dict(table)) for table in (parts._ALLOWED, parts._GIVEN, *parts._REGISTERED.values())]
+    yield
+    for table, before in kept:
+        table.clear()
+        table.update(before)
+
+
+@pytest.mark.usefixtures("small_eyechart")
+def test_the_page_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for language, block in re.findall(r"```(\w+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
+        name = re.match(r"# (\w+\.py)\n", block)
+        if language == "sh":
+            for line in block.splitlines():
+                parts._ALLOWED.clear()  # each command is a process of its own
+                assert main(shlex.split(line)[1:]) == 0, line
+        elif name:
+            Path(name[1]).write_text(block, encoding="utf-8")
+        else:
+            exec(block, {})
+    for run in RUNS:
+        assert open_run(Path("runs") / run).info["status"] == "finished"
