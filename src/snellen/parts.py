@@ -21,8 +21,7 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
@@ -33,9 +32,9 @@ from typing import Any, Literal, TypeVar, get_args
 from snellen.errors import SHORT, InvalidSetting, checked, unknown_name
 from snellen.paths import user_path
 
-Kind = Literal["model", "transform", "optimizer", "schedule", "loss", "data", "guard"]
+Kind = Literal["model", "transform", "optimizer", "schedule", "loss"]
 GIVEN = "given"
-ALL_NAMES = "snellen models; those of a file of your own need --code FILE.py"
+ALL_NAMES = "snellen recipes; those of a file of your own need --code FILE.py"
 _Part = TypeVar("_Part")
 
 _REGISTERED: dict[str, dict[str, Any]] = {kind: {} for kind in get_args(Kind)}
@@ -46,27 +45,16 @@ _LOADED: dict[str, tuple[str, ModuleType]] = {}  # a file's path -> the hash of 
 
 @dataclass(frozen=True)
 class Reference:
-    """A reference, read.
-
-    Attributes:
-        where: a file, a module, "given", or "" for a bare name.
-        name: of the part in there.
-        arguments: by name.
-    """
+    """A reference, read: of the part `name` in a file or a module, in "given", or in "" for a bare name."""
 
     where: str
     name: str
     arguments: Mapping[str, Any]
 
     @property
-    def is_file(self) -> bool:
-        """Whether it is a part of a file."""
-        return self.where.endswith(".py")
-
-    @property
     def key(self) -> str:
         """What `allow` remembers of `where`: a file's own name, or the module's."""
-        return re.split(r"[/\\]", self.where)[-1] if self.is_file else self.where
+        return re.split(r"[/\\]", self.where)[-1] if self.where.endswith(".py") else self.where
 
     def __str__(self) -> str:
         """The spelling that a recipe holds; of a file it has no folder."""
@@ -104,11 +92,7 @@ def read(text: str) -> Reference:
 
 @checked
 def register(kind: Kind, name: str) -> Callable[[_Part], _Part]:
-    """Decorator: make a part known by a bare name. Ours are registered in the same way.
-
-    Raises:
-        InvalidSetting: there is no such kind, or the name cannot be one, or is somebody else's.
-    """
+    """Decorator: make a part known by a bare name, unless another file's has it. Ours come in this way too."""
     if not re.fullmatch(r"[^\W\d][\w-]*", name):
         raise InvalidSetting(f"{SHORT.repr(name)} cannot be the name of a part: letters, digits and _.")
 
@@ -137,10 +121,6 @@ def known(kind: Kind) -> tuple[str, ...]:
 def find(kind: Kind, text: str) -> Any:
     """The part that a reference names, with its arguments bound.
 
-    Args:
-        kind: of part.
-        text: the reference.
-
     Raises:
         UnknownName: there is none of that name, or it has no such argument; the nearest one is offered.
         InvalidSetting: nobody has allowed its file or module, or that cannot be imported.
@@ -167,7 +147,7 @@ def allow(code: str | Path) -> None:
     if not text.endswith(".py"):
         if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", text):
             raise InvalidSetting(f"--code {text} is neither a file that ends in .py nor the name of a module.")
-        _imported(text, text)
+        _imported(text, lambda: importlib.import_module(text))
         _ALLOWED[text] = text
         return
     path = user_path(text).absolute()
@@ -176,7 +156,7 @@ def allow(code: str | Path) -> None:
     before = Path(_ALLOWED.get(path.name, path))
     if before != path and before.is_file() and before.read_bytes() != path.read_bytes():
         raise InvalidSetting(f"{before} and {path} have one name and are two files. Rename one of them.")
-    _imported(path.name, str(path))
+    _imported(path.name, lambda: _of_file(path))
     _ALLOWED[path.name] = str(path)
 
 
@@ -186,11 +166,7 @@ def allowed() -> tuple[str, ...]:
 
 
 def named_by_user(text: str) -> str:
-    """A reference that the user wrote: its file or module is allowed. Returns the spelling that a recipe holds.
-
-    Raises:
-        InvalidSetting: as `read` and `allow`.
-    """
+    """Allow the file or module of a reference that the user wrote; returns the spelling that a recipe holds."""
     named = read(text)
     if named.where and named.where != GIVEN:
         allow(named.where)
@@ -198,11 +174,9 @@ def named_by_user(text: str) -> str:
 
 
 def give(part: Any, reference: str | None = None) -> str:
-    """Remember an object of Python's for this process; returns the reference to it: `given:` and its class's name.
+    """Remember an object, class or function for this process; returns the reference to it, of its class's name.
 
-    Args:
-        part: the object, a class or a function.
-        reference: what it is to be found by, that of a run which was trained with it.
+    `reference` is what it is to be found by instead: that of a run which was trained with it.
     """
     own = part if hasattr(part, "__name__") else type(part)
     name = read(reference).name if reference else re.sub(r"\W", "", own.__name__) or "part"
@@ -213,45 +187,31 @@ def give(part: Any, reference: str | None = None) -> str:
 
 
 def sources(references: Iterable[str]) -> dict[str, dict[str, str | None]]:
-    """Of each part that is a user's own, the file it is written in and that file's SHA-256, for `run.json`.
-
-    Args:
-        references: of a recipe. Bare names are left out: they are ours, or of an installed package.
-
-    Raises:
-        InvalidSetting: one is not to be found, as `find`.
-    """
+    """Of each part in a file, a module or "given", the file's name and SHA-256, for `run.json`; raises as `find`."""
     found: dict[str, dict[str, str | None]] = {}
     for text in references:
         named = read(text)
         if not named.where:
             continue
         _in_module(named)
-        path = None if named.where == GIVEN else _file_of(_module(named.key))
-        content = None if path is None or not path.is_file() else path.read_bytes()
-        digest = None if content is None else hashlib.sha256(content).hexdigest()
-        found[text] = {"file": None if path is None else path.name, "sha256": digest}
+        file = None if named.where == GIVEN else getattr(_module(named.key), "__file__", None)
+        path = Path(file) if file else None
+        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path else None
+        found[text] = {"file": path.name if path else None, "sha256": digest}
     return found
 
 
 def changed(before: Any, references: Iterable[str]) -> str:
-    """Which of these parts are other than a `run.json` has them, in one sentence; empty if none is.
+    """Which of these parts is other than a `run.json` has it, in one sentence; empty if none is. Raises as `find`.
 
-    Args:
-        before: as `sources` gave it.
-        references: to look at; each must be there.
-
-    Raises:
-        InvalidSetting: as `find`.
+    `before` is what `sources` gave, or whatever a received folder has in its place.
     """
     for text, now in sources(references).items():
         was = before.get(text) if isinstance(before, dict) else None
         known_as = str(was.get("sha256")) if isinstance(was, dict) else "unknown"
         if now["sha256"] is not None and now["sha256"] != known_as:
-            return (
-                f"{now['file']} is not what it was in the training (SHA-256 {known_as[:12]}…, now "
-                f"{str(now['sha256'])[:12]}…)."
-            )
+            hashes = f"SHA-256 {known_as[:12]}…, now {str(now['sha256'])[:12]}…"
+            return f"{now['file']} is not what it was in the training ({hashes})."
     return ""
 
 
@@ -264,12 +224,7 @@ def _by_name(kind: Kind, name: str) -> Any:
         return here[name]
     if name not in (brought := _brought(kind)):
         raise unknown_name(kind, name, known(kind), list_with=ALL_NAMES)
-    try:
-        return brought[name].load()
-    except (Exception, SystemExit) as error:
-        raise InvalidSetting(
-            f"The {kind} {name} of an installed package cannot be imported: {_words(error)}."
-        ) from error
+    return _imported(f"The {kind} {name} of an installed package", brought[name].load)
 
 
 @cache
@@ -299,14 +254,20 @@ def _module(where: str) -> ModuleType:
             f"{where} is code of somebody's own, which runs only when you name it yourself. If you trust it: "
             f"--code {'PATH/' if where.endswith('.py') else ''}{where}, or in Python snellen.allow(…)."
         )
-    return _imported(where, _ALLOWED[where])
+    path = Path(_ALLOWED[where])
+    module: ModuleType = _imported(
+        where, lambda: _of_file(path) if path.suffix == ".py" else importlib.import_module(where)
+    )
+    return module
 
 
-def _imported(where: str, place: str) -> ModuleType:
+def _imported(what: str, load: Callable[[], Any]) -> Any:
     try:
-        return _of_file(Path(place)) if where.endswith(".py") else importlib.import_module(where)
+        return load()
     except (Exception, SystemExit) as error:  # whatever stands in somebody's file
-        raise InvalidSetting(f"{where} cannot be imported: {_words(error)}.") from error
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        said = " ".join(str(getattr(error, "msg", error)).split())[:160].rstrip(".")
+        raise InvalidSetting(f"{what} cannot be imported: {type(error).__name__}: {said}{line}.") from error
 
 
 def _of_file(path: Path) -> ModuleType:
@@ -315,21 +276,21 @@ def _of_file(path: Path) -> ModuleType:
     known_as, module = _LOADED.get(str(path), ("", None))
     if module is not None and known_as == digest:
         return module
-    name = (
-        f"own_part_{path.stem}"  # the same where the file is read anew or from elsewhere: what it registers is its own
-    )
+    name = f"own_part_{path.stem}"  # the same when it is read anew or from elsewhere: what it registers is its own
     loader = _AsHashed(path, content)
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     assert spec is not None, "it has a loader"
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look there
     _LOADED[str(path)] = digest, module  # before: what it asks of us while it loads must not load it again
+    sys.path.append(str(path.parent))  # it may import its neighbours; last on the path, so that they hide nothing
     try:
-        with _beside(path.parent):
-            loader.exec_module(module)
+        loader.exec_module(module)
     except BaseException:
         del sys.modules[name], _LOADED[str(path)]
         raise
+    finally:
+        sys.path.remove(str(path.parent))
     return module
 
 
@@ -346,21 +307,6 @@ class _AsHashed(importlib.abc.SourceLoader):
         return self._content
 
 
-@contextmanager
-def _beside(folder: Path) -> Iterator[None]:
-    """Inside, a file may import its neighbours; last on the path, so that they hide nothing."""
-    sys.path.append(str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-
-
-def _file_of(module: ModuleType) -> Path | None:
-    file = getattr(module, "__file__", None)
-    return None if file is None else Path(file)
-
-
 def _home(part: Any) -> str:
     return str(getattr(getattr(part, "func", part), "__module__", ""))
 
@@ -374,8 +320,3 @@ def _parameters(part: Any) -> list[str] | None:
     if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
         return None
     return [each.name for each in parameters if each.kind is not inspect.Parameter.POSITIONAL_ONLY]
-
-
-def _words(error: BaseException) -> str:
-    line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
-    return f"{type(error).__name__}: {' '.join(str(getattr(error, 'msg', error)).split())[:160]}{line}"

@@ -23,11 +23,7 @@ _STREAM = 1_004  # apart from those of the batches, of data pruning and of dropo
 
 
 class Transforms:
-    """What a recipe does to a batch: its transforms `before`, `augment_batch`, its transforms `after`.
-
-    Args:
-        augment: of the recipe.
-        seed: of the run.
+    """What a recipe does to a batch: its transforms `before`, ours, its transforms `after`; `seed` is the run's.
 
     Raises:
         InvalidSetting: a transform is not to be found.

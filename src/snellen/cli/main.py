@@ -101,7 +101,8 @@ def main(arguments: Sequence[str]) -> int:
         module = importlib.import_module(f"snellen.cli.{verb}")
         words = getattr(module, "completed", list)(rest)
         arguments = _parse(module.Args, words, verb)
-        _allow(getattr(arguments, "code", ()))
+        for code in getattr(arguments, "code", ()):  # what --code names is its user's word that it may run
+            importlib.import_module("snellen.parts").allow(code)
         return int(module.run(arguments))
     except SnellenError as error:
         return _fail(str(error), error.exit_code, as_json)
@@ -113,15 +114,6 @@ def main(arguments: Sequence[str]) -> int:
         return _fail(f"Stopped by {stopped}; the run is saved and can be resumed.", exit_code, as_json)
     except Exception as error:
         return _outside_error(error, verb, as_json)
-
-
-def _allow(code: Sequence[str]) -> None:
-    """Let code of a user's own run: what --code names is their word for it."""
-    if code:
-        from snellen.parts import allow
-
-        for each in code:
-            allow(each)
 
 
 def _outside_error(error: Exception, verb: str, as_json: bool) -> int:

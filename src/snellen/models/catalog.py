@@ -150,13 +150,11 @@ def _find(name: str, *, pretrained: bool = False) -> Builder:
 
 
 def _built(builder: Builder, spec: ModelSpec, options: Mapping[str, Any]) -> nn.Module:
-    if not is_own(spec.name):
-        return builder(spec.image_shape, spec.num_classes, **options)
     try:
         net = builder(spec.image_shape, spec.num_classes, **options)
-    except SnellenError:
-        raise
     except Exception as error:  # whatever somebody's own code raises
+        if isinstance(error, SnellenError) or not is_own(spec.name):
+            raise
         raise InvalidSetting(
             f"model={spec.name} cannot be built with image_shape={spec.image_shape} and num_classes="
             f"{spec.num_classes}: {type(error).__name__}: {' '.join(str(error).split())[:200]}."

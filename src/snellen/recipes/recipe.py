@@ -326,13 +326,8 @@ class Recipe:
         require(0 <= self.min_steps <= 1_000_000, "min_steps", self.min_steps, "0 to 1000000 updates")
         require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "a fraction in [0, 1)")
         require_part("loss", "loss", self.loss, ("cross_entropy",))
-        smoothed = self.loss != "cross_entropy" and self.label_smoothing > 0
-        require(
-            not smoothed,
-            "label_smoothing",
-            self.label_smoothing,
-            f"loss={self.loss} takes labels as they are; set it 0",
-        )
+        plain, smoothing = self.loss == "cross_entropy", self.label_smoothing
+        require(plain or not smoothing, "label_smoothing", smoothing, f"loss={self.loss} takes labels as they are; 0")
         require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "a fraction in [0, 1)")
         both = self.class_weights == "balanced" and self.sampling == "balanced"
         require(not both, "class_weights", self.class_weights, "sampling=balanced evens out the classes already")

@@ -24,12 +24,7 @@ _NUMBERS = ("steps_done", "images_seen", "best_accuracy", "best_epoch", "seconds
 
 
 def save_checkpoint(training: Training, path: Path) -> None:
-    """Write everything of `training` that changes to `path`, in one rename.
-
-    Raises:
-        InvalidSetting: an optimizer of somebody's own remembers something else than tensors and numbers.
-        StorageError: it cannot be written.
-    """
+    """Write everything of `training` that changes to `path`, in one rename; tensors and plain numbers only."""
     tensors = {f"model.{name}": value for name, value in training.model.state_dict().items()}
     tensors["loss_sum"] = training.loss_sum
     if training.lookahead:
@@ -45,9 +40,8 @@ def save_checkpoint(training: Training, path: Path) -> None:
         elif isinstance(value, bool | int | float | str):
             numbers[key] = value
         elif value is not None:
-            raise InvalidSetting(
-                f"{key} is a {type(value).__name__}; a checkpoint holds tensors and plain numbers only."
-            )
+            kind = type(value).__name__
+            raise InvalidSetting(f"{key} is a {kind}; a checkpoint holds tensors and plain numbers only.")
     contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     write_bytes(path, save(contiguous, metadata={"state": json.dumps(numbers)}))
 

@@ -14,22 +14,9 @@ Shape = Callable[[float], float]
 """Fraction done between warm-up and tail, in [0, 1] -> fraction of the peak rate, in [0, 1]."""
 
 
-@register("schedule", "constant")
-def constant(done: float) -> float:
-    """The peak throughout."""
-    return 1.0
-
-
-@register("schedule", "cosine")
-def cosine(done: float) -> float:
-    """Half a wave from 1 to 0."""
-    return 0.5 * (1 + math.cos(math.pi * done))
-
-
-@register("schedule", "linear")
-def linear(done: float) -> float:
-    """A straight line from 1 to 0."""
-    return 1 - done
+register("schedule", "constant")(lambda done: 1.0)
+register("schedule", "cosine")(lambda done: 0.5 * (1 + math.cos(math.pi * done)))
+register("schedule", "linear")(lambda done: 1 - done)
 
 
 def shape_of(schedule: Schedule) -> Shape:

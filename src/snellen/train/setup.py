@@ -205,11 +205,7 @@ def _require_effect(recipe: Recipe, model: Classifier, image_shape: tuple[int, i
 
 
 def resume_setup(info: dict[str, Any], recipe: Recipe, dataset: Dataset) -> TrainingSetup:
-    """The training of an interrupted run, to go on with on its own data, on as many threads as it began with.
-
-    Raises:
-        RunError: code of its own is not what it began with.
-    """
+    """The training of an interrupted run, to go on with on its own data, on as many threads as it began with."""
     if sentence := parts.changed(info.get("parts"), recipe.parts):
         raise RunError(f"{sentence} Go on with the file as it was, or train again under a new --name.")
     setup = prepare(

@@ -369,9 +369,6 @@ def batch_losses(
         class_weights: (K,) float32, or None for equal ones.
         label_smoothing: s: the target is 1 - s + s / K on the label and s / K elsewhere; 0 for a loss of one's own.
         loss: of each image, before classes are weighed.
-
-    Raises:
-        InvalidSetting: a loss of somebody's own gives anything but one floating-point number an image.
     """
     logits = logits.float()  # bf16 has three digits, too few for log-probabilities
     if loss is cross_entropy:
