@@ -11,15 +11,15 @@ OF_TRAINING = (
     Mutant(
         "label-smoothing-dropped",
         "train/training.py",
-        "label_smoothing=recipe.label_smoothing",
+        "label_smoothing=smoothing",
         "label_smoothing=0.0",
         ("train/test_optimizers.py::test_sgd_is_the_one_written_by_hand",),
     ),
     Mutant(
         "loss-in-the-models-precision",
         "train/training.py",
-        "logits.float(),",
-        "logits,",
+        "logits = logits.float()",
+        "logits = logits",
         ("train/test_optimizers.py::test_the_loss_is_taken_in_fp32_also_where_the_arithmetic_is_bf16",),
     ),
     Mutant(
@@ -169,9 +169,30 @@ OF_TRAINING = (
     Mutant(
         "cosine-without-its-floor",
         "train/schedules.py",
-        "return max(schedule.floor, 0.5 * (1 + math.cos(math.pi * done)))",
-        "return 0.5 * (1 + math.cos(math.pi * done))",
+        "return max(schedule.floor, (shape or shape_of(schedule))(done))",
+        "return (shape or shape_of(schedule))(done)",
         ("train/test_schedules.py::test_a_cosine_has_a_floor_too",),
+    ),
+    Mutant(
+        "own-transforms-count-steps-from-the-resume",
+        "train/batches.py",
+        "epoch=epoch, step=step, worker=rank)",
+        "epoch=epoch, step=step - first, worker=rank)",
+        ("test_parts.py::test_own_parts_train_resume_to_the_bit_and_answer_elsewhere",),
+    ),
+    Mutant(
+        "own-optimizers-groups-forgotten-by-resume",
+        "train/checkpoint.py",
+        "(*_optimizer_items(training.optimizers), *_group_items(training.optimizers))",
+        "(*_optimizer_items(training.optimizers),)",
+        ("test_parts.py::test_own_parts_train_resume_to_the_bit_and_answer_elsewhere",),
+    ),
+    Mutant(
+        "own-loss-without-class-weights",
+        "train/training.py",
+        "    if class_weights is None:\n        return losses.float()",
+        "    if True:\n        return losses.float()",
+        ("test_parts.py::test_class_weights_multiply_an_own_loss_also_of_mixed_images",),
     ),
     Mutant(
         "epochs-counted-from-one",
