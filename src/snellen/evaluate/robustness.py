@@ -27,6 +27,7 @@ from snellen.errors import RunError
 from snellen.metrics.compare import PairedDifference, paired_difference
 from snellen.metrics.intervals import Rate
 from snellen.models.device import choose_device
+from snellen.models.fuse import made_fast
 from snellen.models.weights import restore
 from snellen.predict.predict import predict
 from snellen.runs.run import Run
@@ -210,7 +211,7 @@ def measure_robustness(
     val = images_of(run, data).val
     if val is None:
         raise RunError(f"{run.folder} was trained with --final on train + val; no val images are left to try it on.")
-    model, done = restore(run, choose_device(device)), itertools.count(1)
+    model, done = made_fast(restore(run, choose_device(device))), itertools.count(1)
 
     def logits_of(images: Images) -> NDArray[np.float32]:
         answers = predict(model, replace(val, images=images), bf16=run.info["precision"] == "bf16").logits

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from torch import nn
 
 from snellen.data.image_folder import pictures_in
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pictures import Fit, Picture, PictureForm
 from snellen.errors import DataError, InvalidSetting
 from snellen.models.device import choose_device, computes_bf16
-from snellen.models.normalized import Classifier
 from snellen.models.weights import restore
 from snellen.paths import user_path
 from snellen.predict.familiarity import Familiarity, features_heard, first_heard, stored_familiarity
@@ -65,7 +65,7 @@ def read_pictures(pictures: Pictures, form: PictureForm) -> list[OwnPicture]:
 
 
 def answer(
-    model: Classifier,
+    model: nn.Module,
     pixels: Sequence[NDArray[np.uint8]],
     class_names: tuple[str, ...],
     tta: TTA = "none",

@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import threading
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pictures import FORMATS, Fit, PictureForm, read_with_notes
@@ -20,6 +22,7 @@ from snellen.errors import InvalidSetting
 from snellen.inspect.features import Features, features_of
 from snellen.inspect.layers import Layer, layers_of
 from snellen.models.device import choose_device
+from snellen.models.fuse import made_fast
 from snellen.models.normalized import Classifier
 from snellen.models.weights import restore
 from snellen.predict import own_pictures
@@ -63,6 +66,16 @@ class Loaded:
     features: Features
     familiarity: Familiarity | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @cached_property
+    def fast(self) -> nn.Module:
+        """The model folded once, not for each question; itself where its last linear layer is another one then."""
+        fast = made_fast(self.model)
+        ends = [
+            [name for name, each in one.named_modules() if isinstance(each, nn.Linear)][-1:]
+            for one in (self.model, fast)
+        ]
+        return fast if ends[0] == ends[1] else self.model
 
 
 def load_run(run: Run, train: LabeledImages, device: str) -> Loaded:
@@ -116,7 +129,7 @@ def answer(loaded: Loaded, content: bytes, fit: Fit | None = None) -> dict[str, 
     pixels = form.pixels(content)  # as `snellen predict` does
     with loaded.lock:
         answers, (told,) = own_pictures.answer(
-            loaded.model, [pixels], loaded.class_names, familiarity=loaded.familiarity
+            loaded.fast, [pixels], loaded.class_names, familiarity=loaded.familiarity
         )
     probabilities = answers.probabilities[0]
     small = framed(read.image, form, _PREVIEW)
@@ -159,7 +172,7 @@ def explain(loaded: Loaded, content: bytes) -> dict[str, Any]:
         )
     images = unlabeled([loaded.form.fitted(image)], loaded.class_names)
     with loaded.lock:
-        answers = predict(loaded.model, images)
+        answers = predict(loaded.fast, images)
         # The second class stands as label: the report's maps are for the answer and for the label.
         _, second = most_probable(answers.probabilities[0], 2)
         answers = replace(answers, labels=np.array([second], dtype=np.int64))
