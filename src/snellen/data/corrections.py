@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
-from snellen.data.listing import class_name, shown
+from snellen.data.listing import class_name, first_few, shown
 from snellen.data.sealed_images import SealedImages
 from snellen.data.splits import in_val
 from snellen.errors import DataError, DataNotFound, RunError, nearest
@@ -295,8 +295,7 @@ def _about(
     if corrections.open_rows:
         lines.append(f"          {corrections.open_rows:,} rows say nothing: their column new is empty")
     if lost:
-        more = f"; and {len(lost) - _NAMED:,} more" if len(lost) > _NAMED else ""
-        lines.append(f"          {len(lost):,} rows no longer fit: {'; '.join(lost[:_NAMED])}{more}")
+        lines.append(f"          {len(lost):,} rows no longer fit: {first_few(lost, _NAMED)}")
     return lines
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from snellen.data.dataset import Dataset
 from snellen.data.image_folder import list_pictures
 from snellen.data.labeled_images import LabeledImages
-from snellen.data.listing import Listing, counted
+from snellen.data.listing import Listing, counted, first_few
 from snellen.data.picture_cache import Progress, Stored, stored_pictures
 from snellen.data.pictures import WHITE, Fit, PictureForm
 from snellen.data.sealed_images import SealedImages
@@ -161,7 +161,7 @@ def _require_readable(listing: Listing, stored: Stored, options: ImageOptions) -
     broken = _broken(listing, stored)
     if broken and options.strict:
         raise DataError(
-            f"{len(broken):,} of {len(listing.found):,} files cannot be read: {_first_few(broken)}. "
+            f"{len(broken):,} of {len(listing.found):,} files cannot be read: {first_few(broken, _NAMED_PROBLEMS)}. "
             "Mend or remove them, or leave out --strict to go on without them."
         )
 
@@ -173,11 +173,6 @@ def _broken(listing: Listing, stored: Stored, label: int | None = None) -> list[
         for place, why in sorted(stored.problems.items())
         if label is None or listing.labels[place] == label
     ]
-
-
-def _first_few(sentences: Sequence[str]) -> str:
-    more = f"; and {len(sentences) - _NAMED_PROBLEMS:,} more" if len(sentences) > _NAMED_PROBLEMS else ""
-    return "; ".join(sentences[:_NAMED_PROBLEMS]) + more
 
 
 def _require_enough(listing: Listing, stored: Stored, parts: NDArray[np.int64]) -> None:
@@ -274,7 +269,7 @@ def _about(
             f"grey      values of more than 8 bits end at {max(stored.peaks.values()):g}: {options.white} is white"
         )
     if broken:
-        lines.append(f"skipped   {len(broken):,} unreadable: {_first_few(broken)}")
+        lines.append(f"skipped   {len(broken):,} unreadable: {first_few(broken, _NAMED_PROBLEMS)}")
     if skipped:
         lines.append(f"left out  {skipped}")
     return lines

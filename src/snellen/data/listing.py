@@ -290,6 +290,12 @@ def counted(left_out: Mapping[str, int]) -> str:
     return ", ".join(f"{reason} ({count:,})" for reason, count in sorted(left_out.items()) if count)
 
 
+def first_few(texts: Sequence[str], most: int) -> str:
+    """ "a; b; and 3 more"."""
+    more = f"; and {len(texts) - most:,} more" if len(texts) > most else ""
+    return "; ".join(texts[:most]) + more
+
+
 def besides(left_out: Mapping[str, int]) -> str:
     """ " Left out: hidden files (2).", to be put behind a sentence; "" where nothing was."""
     return f" Left out: {counted(left_out)}." if counted(left_out) else ""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from snellen.data.dataset import Dataset
 from snellen.data.splits import one_fold
@@ -74,10 +73,7 @@ def cross_validate(recipe: Recipe, dataset: Dataset, count: int, options: FitOpt
         runs.append(fit(blind, fold, replace(options, name=f"{name}-fold{number}"), progress))
     progress.say("[bold]all pictures[/bold]")
     final = fit(blind, dataset, replace(options, name=f"{name}-final", final=True), progress)
-    final.update_info(cross_validation=_told(runs))
-    return final
-
-
-def _told(runs: Sequence[Run]) -> dict[str, Any]:
     found = CrossValidation.of(runs)
-    return {**to_json(found), "words": str(found), "runs": [run.name for run in runs]}
+    told = {**to_json(found), "words": str(found), "runs": [run.name for run in runs]}
+    final.update_info(cross_validation=told)
+    return final

@@ -188,9 +188,9 @@ class KeptActivations:
         augment = f"{json.dumps(to_json(self._augmented(number)))} {self._setup.seed if number else 0} {number}"
         recipe = self._setup.recipe
         network = f"{self._who} {recipe.model} {json.dumps(to_json(recipe.model_options))} {self._finetune.frozen}"
-        # With other threads, sums are taken in other pieces: what is kept must not decide about a run's last bits.
         if own := sources(recipe.parts):
             pictures += f" {json.dumps(own)}"
+        # With other threads, sums are taken in other pieces: what is kept must not decide about a run's last bits.
         how = f"{self._dtype} {self._device} {torch.get_num_threads()} {VERSION}"
         what = f"{network} {pictures} {augment} {how}"
         return hashlib.sha256(what.encode()).hexdigest()[:32]
