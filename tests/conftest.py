@@ -15,6 +15,7 @@ import pytest
 from hypothesis import Phase, settings
 from tests.report.chromium import chromium_path, launch, without_browser
 
+from snellen import parts
 from snellen.data import catalog
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
@@ -153,3 +154,13 @@ def expect() -> Callable[[Any], Any]:
 
     expect.set_options(timeout=30_000)
     return expect
+
+
+@pytest.fixture
+def own_parts_forgotten() -> Iterator[None]:
+    """Nothing that a test allows, registers or hands over outlives it."""
+    kept = [(table, dict(table)) for table in (parts._ALLOWED, parts._GIVEN, *parts._REGISTERED.values())]
+    yield
+    for table, before in kept:
+        table.clear()
+        table.update(before)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,16 +16,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "own.md"
 RUNS = ("own", "all", "theirs", "python", "given", "square")
 
 
-@pytest.fixture(autouse=True)
-def forgets() -> Iterator[None]:
-    kept = [(table, dict(table)) for table in (parts._ALLOWED, parts._GIVEN, *parts._REGISTERED.values())]
-    yield
-    for table, before in kept:
-        table.clear()
-        table.update(before)
-
-
-@pytest.mark.usefixtures("small_eyechart")
+@pytest.mark.usefixtures("small_eyechart", "own_parts_forgotten")
 def test_the_page_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for language, block in re.findall(r"```(\w+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):

@@ -7,7 +7,6 @@ import json
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -30,6 +29,8 @@ from snellen.serialize import to_json
 from snellen.train import recorder as recorder_module
 from snellen.train.fit import FitOptions, fit, resume
 from snellen.train.recorder import Recorder
+
+pytestmark = pytest.mark.usefixtures("own_parts_forgotten")
 
 MINE = '''
 import math, torch
@@ -77,16 +78,6 @@ def squared(logits, targets):
 def again(done):
     return dip(done)
 '''
-
-
-@pytest.fixture(autouse=True)
-def forgets() -> Iterator[None]:
-    """Nothing that a test allows, registers or hands over outlives it."""
-    kept = [(table, dict(table)) for table in (parts._ALLOWED, parts._GIVEN, *parts._REGISTERED.values())]
-    yield
-    for table, before in kept:
-        table.clear()
-        table.update(before)
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_a_recipe_file_is_taken_like_a_name(snellen: Snellen, tmp_path: Path) ->
         (("train", "eyechart", "--seed", "-1"), 2, "--seed -1 is not possible"),
         (("train", "cifar10"), 1, "cifar-10"),
         (("train", "cifar10", "--data", "nowhere"), 1, "nowhere"),
-        (("train", "--resume", "runs/x", "--seed", "3"), 2, "besides it only --data, --track and --json apply"),
+        (("train", "--resume", "runs/x", "--seed", "3"), 2, "besides it only --data, --code, --track and --json apply"),
         (("train", "eyechart", "--name", "../escape"), 1, "A run cannot be called '../escape'"),
         (("train", "."), 1, "has no class folders"),
     ],
@@ -121,9 +121,7 @@ def test_a_loss_that_is_no_number_is_exit_code_1_and_one_sentence(snellen: Snell
     assert "--resume" not in snellen("predict", "runs/wild", "x.png").sentence
 
 
-def test_a_run_that_was_stopped_answers_nothing_and_says_how_to_go_on(
-    snellen: Snellen, own_run: Run
-) -> None:
+def test_a_run_that_was_stopped_answers_nothing_and_says_how_to_go_on(snellen: Snellen, own_run: Run) -> None:
     own_run.update_info(status="interrupted", best_epoch=1)
     Image.new("RGB", (40, 40)).save("grey.png")
     for asked in (("evaluate", own_run.folder), ("predict", own_run.folder, "grey.png"), ("explain", own_run.folder)):
