@@ -36,8 +36,8 @@ def test_the_lines_of_a_long_statement_hang_below_its_first(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     lines = snellen("explain", own_run.folder).out.splitlines()
-    at = lines.index("              return functional.cross_entropy(logits.float(), targets,")
-    assert lines[at + 1] == "                  weight=class_weights, label_smoothing=label_smoothing,"
+    at = lines.index("                  return functional.cross_entropy(logits, targets,")
+    assert lines[at + 1] == "                      weight=class_weights, label_smoothing=label_smoothing,"
     inner = next(
         at for at, line in enumerate(lines) if line.startswith("                  batch = blend_(batch, grey(")
     )
