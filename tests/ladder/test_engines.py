@@ -192,7 +192,7 @@ def test_a_stop_makes_the_workers_save_and_the_same_call_goes_on(
 
 def in_worker(plan: Plan, letters: Dataset, **changes: Any) -> Any:
     about = json.dumps(letters.read_as)
-    return engines._train_in_worker(replace(plan, **changes), plan.rungs[0], 0, about, (), ["snellen"])
+    return engines._train_in_worker(replace(plan, **changes), plan.rungs[0], 0, about, (), (["snellen"], ()))
 
 
 def test_a_machine_that_does_not_see_the_runs_says_so(ladder_here: Plan, letters: Dataset, tmp_path: Path) -> None:
