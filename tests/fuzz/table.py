@@ -7,7 +7,7 @@ from random import Random
 from tests.fuzz import harness
 from tests.fuzz.edits import edited_json, edited_text
 
-from snellen.data.listing import ListedFile
+from snellen.data.listing import ListedFile, require_learnable
 from snellen.data.tables import list_table
 
 FOLDER = harness.own_folder()
@@ -19,6 +19,7 @@ def read(content: bytes) -> None:
     path.write_bytes(content)
     try:
         listing = list_table(ListedFile.by_user(path))
+        require_learnable(listing)
         assert all(one.path.is_relative_to(FOLDER) for one in listing.found)
         assert len(set(listing.class_names)) == len(listing.class_names) == max(listing.labels) + 1
         assert "" not in listing.class_names
