@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from snellen.data.dataset import Dataset
@@ -172,6 +172,7 @@ _STOPS = st.lists(st.tuples(st.integers(1, 10), st.booleans()), min_size=1, max_
 @pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(stops=_STOPS, checkpoint_every_step=st.booleans())
+@example(stops=[(8, False), (1, True)], checkpoint_every_step=False)
 def test_stops_and_kills_at_any_steps_of_any_epochs_change_nothing(
     recipe: Recipe,
     tiny_dataset: Dataset,
@@ -200,6 +201,20 @@ def test_rows_written_after_the_last_checkpoint_are_not_doubled(
 ) -> None:
     stop_at(9, killed=True)  # one epoch is in the journal, no checkpoint has been written yet
     run = interrupted(tiny_recipe, tiny_dataset, tmp_path / "runs", Killed)
+    assert [row["epoch"] for row in run.journal.rows()] == [1]
+    resume(run, tiny_dataset)
+    assert [row["epoch"] for row in run.journal.rows()] == [1, 2]
+
+
+def test_a_row_that_the_checkpoint_owed_is_not_doubled_by_a_kill_after_it(
+    tiny_recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, stop_at: Callable[..., None]
+) -> None:
+    stop_at(8)  # the last step of an epoch: its look at val is not waited for
+    run = interrupted(tiny_recipe, tiny_dataset, tmp_path / "runs")
+    assert run.journal.rows() == []
+    stop_at(1, killed=True)
+    with pytest.raises(Killed):
+        resume(run, tiny_dataset)
     assert [row["epoch"] for row in run.journal.rows()] == [1]
     resume(run, tiny_dataset)
     assert [row["epoch"] for row in run.journal.rows()] == [1, 2]

@@ -52,10 +52,15 @@ class Recorder:
         """Go on from the folder's checkpoint where there is one, and listen to signals inside."""
         self._begin()
         with self._stop:
-            if self._training.images_seen and self._training.epoch_ended:  # stopped before its epoch had a row
+            if self._owes_row:
                 self._pause(due=False)
             yield
         self._progress.end()
+
+    @property
+    def _owes_row(self) -> bool:
+        """Whether the training was stopped at the end of an epoch, before its row was written."""
+        return self._training.epoch_ended and self._training.images_seen > 0
 
     def _begin(self) -> None:
         training = self._training
@@ -66,7 +71,8 @@ class Recorder:
             self.run.update_info(initial_weights_sha256=model_hash(training.model))
             if training.setup.weights is not None:  # the file that was named may be gone when the run is resumed
                 save_checkpoint(training, self._checkpoint)
-        self.run.journal.keep_until(training.steps_done)
+        # A row that the checkpoint owes may be there all the same, if the training was killed after it was resumed.
+        self.run.journal.keep_until(training.steps_done - 1 if self._owes_row else training.steps_done)
         self._follow.begin()
         self._progress.begin(steps=training.steps, done=training.steps_done, images_per_step=training.batch_size)
         self._saved_at = self._started = time.monotonic()
