@@ -10,8 +10,8 @@ from PIL import Image
 
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting, RunError
+from snellen.models import device
 from snellen.models.weights import restore
-from snellen.predict import own_pictures
 from snellen.predict.own_pictures import answer, form_of, predict_pictures, read_pictures
 from snellen.predict.predict import predict
 from snellen.runs.run import Run
@@ -84,7 +84,7 @@ def test_a_run_that_was_graded_in_bf16_answers_in_it_where_the_device_has_it(
     own_run: Run, letters: list[Path], monkeypatch: pytest.MonkeyPatch, native: bool
 ) -> None:
     own_run.update_info(precision="bf16")
-    monkeypatch.setattr(own_pictures, "computes_bf16", lambda device: native)
+    monkeypatch.setattr(device, "computes_bf16", lambda where: native)
     pixels = [each.pixels for each in read_pictures(letters, form_of(own_run, None)) if each.pixels is not None]
     names = tuple(own_run.info["data"]["class_names"])
     wanted, _ = answer(restore(own_run), pixels, names, bf16=native)

@@ -14,6 +14,7 @@ import platform
 import torch
 
 from snellen.errors import InvalidSetting
+from snellen.runs.run import Run
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
 
@@ -43,6 +44,14 @@ def computes_bf16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     known: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # older PyTorch says nothing
     return device.type == "cpu" and any(known.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def answers_in_bf16(run: Run, device: torch.device) -> bool:
+    """Whether a run's network is asked in bf16 here, of new pictures and for looks inside: graded so, and fast here.
+
+    What repeats or continues a grade is computed as the grade was, however slow that is here.
+    """
+    return bool(run.info["precision"] == "bf16") and computes_bf16(device)
 
 
 def keep_freed_memory() -> bool:

@@ -17,7 +17,7 @@ from snellen.data.image_folder import pictures_in
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.pictures import Fit, Picture, PictureForm
 from snellen.errors import DataError, InvalidSetting
-from snellen.models.device import choose_device, computes_bf16
+from snellen.models.device import answers_in_bf16, choose_device
 from snellen.models.weights import restore
 from snellen.paths import user_path
 from snellen.predict.familiarity import Familiarity, features_heard, first_heard, stored_familiarity
@@ -123,7 +123,7 @@ def predict_pictures(
     answered: Iterator[tuple[NDArray[np.float64], dict[str, Any] | None]] = iter(())
     if pixels:
         where = choose_device(device)
-        bf16 = run.info["precision"] == "bf16" and computes_bf16(where)
+        bf16 = answers_in_bf16(run, where)
         answers, told = answer(restore(run, where), pixels, names, views, stored_familiarity(run), bf16=bf16)
         answered = iter(zip(answers.probabilities, told, strict=True))
     entries: list[dict[str, Any]] = []

@@ -22,8 +22,7 @@ from snellen.evaluate.test_set import ledger_of
 from snellen.inspect.feature_space import METHODS, Method, require_library, spread_over_classes
 from snellen.inspect.features import features_of
 from snellen.inspect.layers import layers_of
-from snellen.models.device import choose_device
-from snellen.models.normalized import Classifier
+from snellen.models.device import answers_in_bf16, choose_device
 from snellen.models.weights import restore
 from snellen.predict.predictions import Predictions
 from snellen.report.bundle import bundle_html
@@ -220,19 +219,14 @@ def learned_pictures(train: LabeledImages) -> LabeledImages:
     return train.take(spread_over_classes(train, most), train.role)
 
 
-def computes_in_bf16(run: Run, model: Classifier) -> bool:
-    """Whether to look inside in bf16: the run was trained so, on the kind of device that is here."""
-    return bool(run.info["precision"] == "bf16" and run.info["device"] == next(model.parameters()).device.type)
-
-
 def _inside(
     run: Run, predictions: Predictions, shown: Shown, learned: LabeledImages | None, options: Options
 ) -> tuple[dict[str, Any], LayerViews | None]:
     """The run's feature geometry; and with training pictures to compare with, a close look."""
     options.say(f"{run.name}: features of {len(shown.images):,} pictures")
-    model = restore(run, choose_device(options.device))
+    device = choose_device(options.device)
+    model, bf16 = restore(run, device), answers_in_bf16(run, device)
     layers = layers_of(run.recipe.model) if learned else ()
-    bf16 = computes_in_bf16(run, model)
     features = features_of(model, shown.images, layers, bf16=bf16)
     if options.map:
         options.say(f"{run.name}: the map of {len(shown.rows):,} pictures by {METHODS[options.map]}")
