@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import struct
 import zipfile
@@ -16,6 +17,7 @@ import pytest
 
 from snellen import serialize
 from snellen.recipes.catalog import RECIPES
+from snellen.runs.atomic import write_json
 from snellen.serialize import read_arrays, read_json, to_json
 
 
@@ -78,6 +80,12 @@ def test_a_recipe_says_of_what_kind_its_parts_are() -> None:
     assert to_json(RECIPES["sprint"])["optimizer"]["kind"] == RECIPES["sprint"].optimizer.kind
 
 
+@pytest.mark.parametrize("path", [bytes([byte]) for byte in range(128, 256)])
+def test_a_path_of_any_bytes_comes_back_from_a_file_of_our_own(path: bytes, tmp_path: Path) -> None:
+    write_json(tmp_path / "run.json", {"source": os.fsdecode(b"caf" + path)})
+    assert os.fsencode(read_json((tmp_path / "run.json").read_text(encoding="utf-8"))["source"]) == b"caf" + path
+
+
 @pytest.mark.parametrize("content", [{"a": [1, -2.5, None, True, "ä😀"]}, [], "x", 0, 1e308, 10**299, {"": {}}])
 def test_what_json_can_hold_comes_back(content: Any) -> None:
     assert read_json(json.dumps(content)) == content
@@ -97,6 +105,8 @@ def test_what_json_can_hold_comes_back(content: Any) -> None:
         ('{"a":' * 100_000, "nested too deep"),
         ('"\\ud800"', "half a character"),
         ('{"\\uDFFF": 1}', "half a character"),
+        ('"\\udc7f"', "half a character"),
+        ('"\\udd00"', "half a character"),
         ("", "Expecting value"),
         ("{", "Expecting"),
     ],

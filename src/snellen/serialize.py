@@ -1,7 +1,8 @@
 """JSON both ways, and arrays: every result to plain values by one function, and what was written read strictly.
 
 Strictly is as JSON's standard has it: no NaN, no Infinity, no number that becomes one, no half characters. Python's own
-reader takes all four, and whoever writes them on (a page, a table, a ledger) breaks later and elsewhere.
+reader takes all four, and whoever writes them on (a page, a table, a ledger) breaks later and elsewhere. Halves that
+stand for a byte are the exception: so Python writes a path that is no UTF-8, and the same path has to come back.
 
 Arrays of a file are read if they are of the kinds expected, no larger than they are, and no objects. NumPy's own reader
 makes room for whatever a header promises before it looks for the values, of any dtype.
@@ -84,7 +85,7 @@ def read_json(text: str) -> Any:
     try:
         content = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
         if _HALF.search(text):
-            json.dumps(content, ensure_ascii=False).encode()
+            json.dumps(content, ensure_ascii=False).encode(errors="surrogateescape")
     except RecursionError:
         raise ValueError("it is nested too deep") from None
     except UnicodeEncodeError:

@@ -108,7 +108,9 @@ def test_a_line_that_could_not_be_forced_to_disk_keeps_the_test_set_closed(
         look(ledger, "aa")
 
 
-@pytest.mark.parametrize("reason", ["two\nlines", "a\u2028b\u2029c\x85d\x0be", 'quotes "\\', "Ω 文", "\x00", ""])
+@pytest.mark.parametrize(
+    "reason", ["two\nlines", "a\u2028b\u2029c\x85d\x0be", 'quotes "\\', "Ω 文", "\x00", "caf\udce9", ""]
+)
 def test_a_reason_of_any_letters_is_one_line_and_comes_back(ledger: Ledger, reason: str) -> None:
     intent = look(ledger, "aa", reason=reason)
     assert [line.content["reason"] for line in ledger.lines() if line.kind == "intent"] == [reason]

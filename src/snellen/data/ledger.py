@@ -323,7 +323,8 @@ def _require_shape(content: Any) -> None:
 
 
 def _digest(content: dict[str, Any]) -> str:
-    return hashlib.sha256(_dump({k: v for k, v in content.items() if k != "hash"}).encode()).hexdigest()
+    line = _dump({key: value for key, value in content.items() if key != "hash"})
+    return hashlib.sha256(line.encode(errors="surrogateescape")).hexdigest()  # a reason may be any bytes
 
 
 def _dump(content: dict[str, Any]) -> str:

@@ -73,7 +73,8 @@ def build_app(
     uploads, own_page = _Uploads(limits), OwnPage(tokens, port=port)
     live = {"max_bytes": limits.body_bytes, "max_pixels": MAX_PIXELS, "formats": UPLOADED}
     live["originals"] = list(page.originals)
-    html = bundle_html(page.title, {**page.content, "live": live}, page.sprites, entry=LIVE).encode()
+    text = bundle_html(page.title, {**page.content, "live": live}, page.sprites, entry=LIVE)
+    html = text.encode(errors="backslashreplace")  # as `runs.atomic.write_text`
     policy = f"{content_policy(LIVE)}; frame-ancestors 'none'"
     headers = {"content-security-policy": policy, "content-length": str(len(html))}
 
