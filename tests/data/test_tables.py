@@ -104,6 +104,15 @@ def test_a_table_with_a_header_alone_holds_no_pictures(tmp_path: Path, text: str
         list_pictures(tmp_path / "t.csv")
 
 
+@pytest.mark.parametrize("above", ["\n", "\r\n \n", ",,\n"])
+def test_empty_rows_above_the_header_are_passed_over(pictures: Path, above: str) -> None:
+    rows = "path;label\n" + "".join(f"images/{at}.png;{'ab'[at % 2]}\n" for at in range(4))
+    (pictures / "plain.csv").write_text(rows)
+    (pictures / "spaced.csv").write_text(above + rows)
+    plain, spaced = (seen(list_pictures(pictures / name)) for name in ("plain.csv", "spaced.csv"))
+    assert plain == spaced != []
+
+
 def test_an_image_folder_with_metadata_is_read_by_its_metadata(pictures: Path) -> None:
     for part in ("train", "test"):
         folder = pictures / "data" / part

@@ -16,6 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain, dropwhile
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -30,9 +31,9 @@ from snellen.data.listing import (
     label_of,
     make_listing,
     read_bytes,
-    shown,
 )
 from snellen.errors import DataError
+from snellen.paths import visible
 
 TABLE_ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
 PATH_COLUMNS = (
@@ -68,7 +69,7 @@ def list_table(table: ListedFile) -> Listing:
     if _holds_pictures(table):
         return list_rows(root, [table])
     found = described_pictures(table, None, root, left_out)
-    return make_listing(root, f"table {shown(table.named.name)}", found, left_out)
+    return make_listing(root, f"table {visible(table.named.name)}", found, left_out)
 
 
 def list_rows(root: Path, shards: Sequence[ListedFile], *, left_out: Counter[str] | None = None) -> Listing:
@@ -153,7 +154,7 @@ def _named_pictures(table: ListedFile, part: Part | None, root: Path, left_out: 
             left_out["paths that lead out of the folder"] += 1
             continue
         told = _told_part(table, number, row.get(parts)) if parts else None
-        yield Found(shown(named), picture.target, None, label, told or part, picture.ending)
+        yield Found(visible(named), picture.target, None, label, told or part, picture.ending)
 
 
 def _held_pictures(
@@ -164,7 +165,7 @@ def _held_pictures(
     with _parquet(shard) as content:
         table = content.read(columns=[name for name in (labels, parts) if name])
     told = table.column(parts).to_pylist() if parts else [None] * table.num_rows
-    inside = shown(shard.named.relative_to(root))
+    inside = visible(shard.named.relative_to(root))
     for row, (value, given) in enumerate(zip(table.column(labels).to_pylist(), told, strict=True)):
         label = label_of(value, declared)
         if not label:
@@ -177,7 +178,7 @@ def _held_pictures(
 def _told_part(table: ListedFile, row: int, value: Any) -> Part | None:
     text = _text(value).lower()
     if text and text not in PARTS:
-        raise DataError(f"{shown(table.named)} row {row}: {text!r} is no part. Known: {', '.join(PARTS)}, or nothing.")
+        raise DataError(f"{visible(table.named)} row {row}: {text!r} is no part; known: {', '.join(PARTS)} or nothing.")
     return PARTS[text] if text else None
 
 
@@ -214,9 +215,9 @@ def _rows(table: ListedFile) -> Iterator[Mapping[str, Any]]:
 
 
 def _csv(file: TextIO) -> csv.DictReader[str]:
-    header = file.readline(100_000)
-    file.seek(0)
-    return csv.DictReader(file, delimiter=max(",;\t", key=header.count))
+    lines = dropwhile(lambda line: not line.strip(" ,;\t\r\n"), file)  # a sheet may begin with empty rows
+    header = next(lines, "")
+    return csv.DictReader(chain((header,), lines), delimiter=max(",;\t", key=header.count))
 
 
 @contextmanager
@@ -225,7 +226,7 @@ def _text_file(table: ListedFile) -> Iterator[TextIO]:
         with io.TextIOWrapper(table.open(), encoding=_encoding(table), newline="") as file:
             yield file
     except (OSError, csv.Error, UnicodeError) as error:
-        raise DataError(f"{shown(table.named)} cannot be read ({error}).") from error
+        raise DataError(f"{visible(table.named)} cannot be read ({error}).") from error
 
 
 def _encoding(table: ListedFile) -> str:
@@ -245,9 +246,9 @@ def _json_row(path: Path, line: str) -> Mapping[str, Any]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{shown(path)} is not one JSON object a line ({error}).") from error
+        raise DataError(f"{visible(path)} is not one JSON object a line ({error}).") from error
     if not isinstance(row, dict):
-        raise DataError(f"{shown(path)} is not one JSON object a line: {line[:40]!r}.")
+        raise DataError(f"{visible(path)} is not one JSON object a line: {line[:40]!r}.")
     return row
 
 
@@ -271,7 +272,7 @@ def _required(table: ListedFile, columns: Sequence[str], known: Sequence[str]) -
     found = _column(columns, known)
     if found is None:
         raise DataError(
-            f"{shown(table.named)} has the columns {', '.join(map(shown, columns)) or '(none)'}; one of "
+            f"{visible(table.named)} has the columns {', '.join(map(visible, columns)) or '(none)'}; one of "
             f"{', '.join(known)} is needed. Rename a column."
         )
     return found
@@ -312,11 +313,11 @@ def _parquet(table: ListedFile) -> Iterator[Any]:
         from pyarrow import parquet
     except ImportError:
         raise DataError(
-            f"Reading {shown(table.named)} needs pyarrow, which is not installed: pip install 'snellen[tables]'"
+            f"Reading {visible(table.named)} needs pyarrow, which is not installed: pip install 'snellen[tables]'"
         ) from None
     try:
         with table.open() as file:
             # pre_buffer reads a whole shard into memory before its first row.
             yield parquet.ParquetFile(file, pre_buffer=False)
     except (OSError, ValueError, KeyError, NotImplementedError) as error:
-        raise DataError(f"{shown(table.named)} cannot be read as Parquet ({str(error).splitlines()[0]}).") from error
+        raise DataError(f"{visible(table.named)} cannot be read as Parquet ({str(error).splitlines()[0]}).") from error
