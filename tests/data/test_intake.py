@@ -88,14 +88,14 @@ def test_arrays_and_tensors_are_pictures_of_bytes() -> None:
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [
-        (None, "A NoneType is no picture. Give a path"),
-        ([[1, 2], [3, 4]], "A list is no picture"),
-        (3, "A int is no picture"),
-        (io.StringIO("text"), "A str is no picture|is empty"),
+        (None, "cannot be of type NoneType. Give a path"),
+        ([[1, 2], [3, 4]], "cannot be of type list"),
+        (3, "cannot be of type int"),
+        (io.StringIO("text"), "cannot be of type str|is empty"),
         (b"", "is empty"),
         (np.zeros((3, 40, 50), np.uint8), "Channels first"),
         (np.zeros((40, 50, 3)), r"From \[0, 1\]"),
-        (torch.zeros(3, 8, 8, requires_grad=True), "cannot be read as an array"),
+        (torch.zeros(3, 8, 8, requires_grad=True), "The values of a Tensor cannot be read"),
     ],
 )
 def test_what_is_no_picture_is_one_sentence(source: Any, sentence: str) -> None:

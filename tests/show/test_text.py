@@ -6,10 +6,13 @@ import io
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.table import Table
 from rich.text import Text
 
-from snellen.show.text import new_console, print_json, visible, visible_lines
+from snellen.paths import visible
+from snellen.show.text import new_console, print_json, visible_lines
 
 HOSTILE = "a\x1b]0;title\x07b\x1b[2J\x9b2J\u202ec\td"
 
@@ -17,7 +20,15 @@ HOSTILE = "a\x1b]0;title\x07b\x1b[2J\x9b2J\u202ec\td"
 def test_what_steers_is_spelled_out_and_the_rest_stays() -> None:
     assert visible("a\x1b[2J\nb\u202e") == r"a\x1b[2J\nb\u202e"
     assert visible_lines("a\x1b\nb") == "a\\x1b\nb"
-    assert visible("straße, 一, हिन्दी, שלום, 🦉, 👩\u200d🔬") == "straße, 一, हिन्दी, שלום, 🦉, 👩\u200d🔬"
+    for text in ("straße, 一, हिन्दी, שלום, 🦉, 👩\u200d🔬", "می\u200cخواهم", "東京\u3000タワー"):
+        assert visible(text) == text
+    assert visible("caf\udce9\ud800\u200b") == r"caf\xe9\ud800\u200b"
+
+
+@given(st.text())
+def test_what_was_spelled_out_is_shown_as_it_is_and_can_be_written(text: str) -> None:
+    assert visible(visible(text)) == visible(text)
+    assert "\n" not in visible(text).encode().decode()
 
 
 @pytest.mark.parametrize("options", [{}, {"style": "bold"}, {"soft_wrap": True}])

@@ -99,8 +99,9 @@ def _labels(args: Args, subject: str) -> int:
 def _show_labels(args: Args, subject: str, images: int, found: Sequence[SuspectLabel]) -> None:
     from rich.text import Text
 
+    from snellen.paths import visible
     from snellen.show.terminal import show_line
-    from snellen.show.text import new_console, visible
+    from snellen.show.text import new_console
 
     console = new_console()
     for each in found[:_LABELS_SHOWN]:

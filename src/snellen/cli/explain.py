@@ -108,7 +108,7 @@ def _print_row(
     """One line as several: those after the first keep its indentation, and stand `hang` columns further right."""
     from rich.text import Text
 
-    from snellen.show.text import visible
+    from snellen.paths import visible
 
     inner = len(value) - len(value.lstrip())
     begin = f"{'':<{_INDENT}}{name}".ljust(left + inner)

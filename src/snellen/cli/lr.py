@@ -59,7 +59,7 @@ def run(args: Args) -> int:
         curve = {"rates": [factor * rate for factor in found.factors], "losses": found.losses}
         print_json({**document, "lowest_loss_at": found.lowest * rate, **curve})
         return 0
-    from snellen.show.text import visible
+    from snellen.paths import visible
 
     own = visible(recipe.name)
     print(f"The loss falls fastest at {name} = {found.steepest * rate:.2g}; {own} has {rate:g}.")

@@ -76,7 +76,7 @@ def _hand_over(args: Args, each: Run, target: Target) -> dict[str, Any]:
     count = send(each, target, tracker)
     line = {"run": each.name, "tracker": str(target), "rows": count, "where": tracker.where(), "sent": True}
     if not args.json:
-        from snellen.show.text import visible
+        from snellen.paths import visible
 
         rows = f"{count} row{'' if count == 1 else 's'}"
         print(f"{target!s:<12} {visible(each.name)}: {rows} to {tracker.where()}")

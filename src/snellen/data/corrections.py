@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
-from snellen.data.listing import class_name, first_few, shown
+from snellen.data.listing import class_name, first_few
 from snellen.data.sealed_images import SealedImages
 from snellen.data.splits import in_val
 from snellen.errors import DataError, DataNotFound, RunError, nearest
+from snellen.paths import visible
 
 LEAVE_OUT = "-"
 COLUMNS = ("file", "hash", "old", "new", "why")
@@ -120,15 +121,15 @@ def read_corrections(path: Path) -> Corrections:
     columns = set(reader.fieldnames or ())
     if "new" not in columns or not {"file", "hash"} & columns:
         raise DataError(
-            f"{path} has the columns {shown(', '.join(reader.fieldnames or ('none',)))}; corrections take new and file "
-            f"or hash, and may have the others of {','.join(COLUMNS)}."
+            f"{path} has the columns {visible(', '.join(reader.fieldnames or ('none',)))}; corrections take new and "
+            f"file or hash, and may have the others of {','.join(COLUMNS)}."
         )
     try:
         said = [_correction(path, reader.line_num, row) for row in reader]
     except csv.Error as error:
         raise DataError(f"{path} is no table ({error}).") from error
     rows = tuple(row for row in said if row.new)
-    return Corrections(shown(path.name), rows, len(said) - len(rows))
+    return Corrections(visible(path.name), rows, len(said) - len(rows))
 
 
 def _correction(path: Path, line: int, row: Mapping[str, Any]) -> Correction:
@@ -137,10 +138,10 @@ def _correction(path: Path, line: int, row: Mapping[str, Any]) -> Correction:
         raise DataError(f"{path}, line {line}, names no picture: it takes a file or a hash.")
     if not re.fullmatch(_HASH, digest.lower()):
         raise DataError(
-            f"{path}, line {line}: {shown(digest[:40])} is no hash of 16 hexadecimal digits; a spreadsheet may have "
+            f"{path}, line {line}: {visible(digest[:40])} is no hash of 16 hexadecimal digits; a spreadsheet may have "
             "made a number of it. Empty the cell, and the file's name decides."
         )
-    return Correction(shown(file), digest.lower(), class_name(old), class_name(new), shown(why), line)
+    return Correction(visible(file), digest.lower(), class_name(old), class_name(new), visible(why), line)
 
 
 def write_rows(rows: Iterable[Mapping[str, str]], *, more: Sequence[str] = ()) -> str:

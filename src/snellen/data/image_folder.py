@@ -25,11 +25,11 @@ from snellen.data.listing import (
     files_ending,
     make_listing,
     require_learnable,
-    shown,
 )
 from snellen.data.shards import TAR, find_tars, is_pattern, list_pattern, list_tars
 from snellen.data.tables import TABLE_ENDINGS, described_pictures, find_metadata, list_rows, list_table
 from snellen.errors import DataError, DataNotFound
+from snellen.paths import visible
 
 _NOISE = {
     "__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "#recycle", "@eadir", "@tmp", "lost+found", "__pycache__",
@@ -77,9 +77,9 @@ def _list(path: Path) -> Listing:
         return list_pattern(path)
     if not path.is_dir():
         raise DataNotFound(
-            f"{shown(path)} is not there. Name a folder of class folders, a table (.csv, .parquet), shards (.tar)."
+            f"{visible(path)} is not there. Name a folder of class folders, a table (.csv, .parquet), shards (.tar)."
             if not path.exists() else
-            f"{shown(path)} is neither a folder nor a table nor a shard ({', '.join((*TABLE_ENDINGS, TAR))})."
+            f"{visible(path)} is neither a folder nor a table nor a shard ({', '.join((*TABLE_ENDINGS, TAR))})."
         )  # fmt: skip
     return _list_folder(path.resolve())
 
@@ -93,7 +93,7 @@ def pictures_in(folder: Path) -> list[Path]:
     left_out: Counter[str] = Counter()
     found = [folder / file.named.relative_to(folder.resolve()) for file in _files_below(folder.resolve(), left_out)]
     if not found:
-        raise DataError(f"{shown(folder)} holds no pictures.{besides(left_out)}")
+        raise DataError(f"{visible(folder)} holds no pictures.{besides(left_out)}")
     return found
 
 
@@ -128,9 +128,9 @@ def _list_folder(root: Path) -> Listing:
 def _list_parts(root: Path, folders: dict[str, Path], parts: dict[str, Part], left_out: Counter[str]) -> Listing:
     for name in folders.keys() - parts.keys():
         if any(map(_is_picture, _files_below(folders[name], Counter(), root))):
-            train = shown(next(name for name, part in parts.items() if part == "train"))
+            train = visible(next(name for name, part in parts.items() if part == "train"))
             raise DataError(
-                f"{shown(root)} has {train!r} beside '{shown(name)}': is one a part and the other a class? "
+                f"{visible(root)} has {train!r} beside '{visible(name)}': is one a part and the other a class? "
                 "Move what does not belong away, or describe the pictures in a table with columns path, label and "
                 "split."
             )
@@ -142,8 +142,8 @@ def _list_parts(root: Path, folders: dict[str, Path], parts: dict[str, Part], le
         found, empty = _classes(inside, part, root, left_out)
         every += found
         empty_in_train += empty if part == "train" else []
-        left_out[f"files in {shown(name)}/ without a class folder"] += _files_in(folders[name])
-    names = ", ".join(f"{shown(name)}/" for name in parts)
+        left_out[f"files in {visible(name)}/ without a class folder"] += _files_in(folders[name])
+    names = ", ".join(f"{visible(name)}/" for name in parts)
     return make_listing(root, f"{names} with one folder per class", every, left_out, empty_classes=empty_in_train)
 
 
@@ -159,7 +159,7 @@ def _classes(
         if any(map(_is_picture, files)):
             left_out.update(ignored)
             found += [
-                Found(shown(file.named.relative_to(root)), file.target, None, label, part, file.ending)
+                Found(visible(file.named.relative_to(root)), file.target, None, label, part, file.ending)
                 for file in files
             ]
         elif files or ignored:
@@ -170,7 +170,7 @@ def _classes(
 
 
 def _no_class(name: str) -> str:
-    return f"the folder {shown(name)}, which holds no picture"
+    return f"the folder {visible(name)}, which holds no picture"
 
 
 def _visible_folders(folder: Path, left_out: Counter[str]) -> Iterator[tuple[str, Path]]:
@@ -236,7 +236,7 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        raise DataError(f"{shown(folder)} cannot be read: {error.strerror}.") from error
+        raise DataError(f"{visible(folder)} cannot be read: {error.strerror}.") from error
 
 
 def _hidden(name: str) -> bool:
@@ -245,18 +245,18 @@ def _hidden(name: str) -> bool:
 
 def _require_classes(root: Path, folders: dict[str, Path], parts: dict[str, Part], left_out: Counter[str]) -> None:
     if parts and "train" not in parts.values() and len(parts) == len(folders):
-        names = " and ".join(f"{shown(name)}/" for name in parts)
-        raise DataError(f"{shown(root)} has {names} but no train/; there is nothing to learn from.")
+        names = " and ".join(f"{visible(name)}/" for name in parts)
+        raise DataError(f"{visible(root)} has {names} but no train/; there is nothing to learn from.")
     if folders:
         return
     if any(root.glob("*.arrow")):
         raise DataError(
-            f"{shown(root)} was written by save_to_disk (Arrow files), which Snellen does not read. In datasets: "
+            f"{visible(root)} was written by save_to_disk (Arrow files), which Snellen does not read. In datasets: "
             "ds.to_parquet('pictures.parquet'), then snellen train pictures.parquet"
         )
     tables = [path for path in sorted(root.iterdir()) if path.suffix.lower() in TABLE_ENDINGS]
     way_out = (
-        f"Is {shown(tables[0].name)} the list of labels? snellen train {shown(tables[0])}" if tables else
+        f"Is {visible(tables[0].name)} the list of labels? snellen train {visible(tables[0])}" if tables else
         "Make one folder per class, or a table with columns path and label."
     )  # fmt: skip
-    raise DataError(f"{shown(root)} has no class folders ({_files_in(root)} files).{besides(left_out)} {way_out}")
+    raise DataError(f"{visible(root)} has no class folders ({_files_in(root)} files).{besides(left_out)} {way_out}")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from snellen.errors import BadSplit, DataError, TooLarge
+from snellen.paths import visible
 
 Part = Literal["train", "val", "test"]
 PARTS: dict[str, Part] = {
@@ -153,7 +154,7 @@ def require_learnable(listing: Listing) -> None:
         DataError: nothing is there, a training class is empty, or val or test hold a class that train has not.
         BadSplit: fewer than two classes.
     """
-    root, layout = shown(listing.root), listing.layout
+    root, layout = visible(listing.root), listing.layout
     if listing.empty_classes:
         raise DataError(
             f"The class folder {_listed(listing.empty_classes)} in {root} is empty. Put pictures there or remove it."
@@ -259,8 +260,8 @@ def label_of(value: Any, declared: Sequence[str] = ()) -> str:
         value = value.decode("utf-8", "backslashreplace")
     if isinstance(value, list | tuple | set | dict) or getattr(value, "ndim", None):
         raise DataError(
-            f"The label {shown(repr(value)[:60])} holds several values; Snellen takes one label per picture, a name or "
-            "a number."
+            f"The label {visible(repr(value)[:60])} holds several values; Snellen takes one label per picture, a name "
+            "or a number."
         )
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # a column of whole numbers with gaps is read as 1.0, 2.0, NaN
@@ -271,18 +272,9 @@ def label_of(value: Any, declared: Sequence[str] = ()) -> str:
     return declared[int(text)] if numbered else text
 
 
-def shown(path: Path | str) -> str:
-    """A path or name that can be printed and stored: bytes that are no UTF-8 and control characters are escaped.
-
-    Once, where it is read; nothing that shows it escapes it again (so it is quoted by '', not by `repr`).
-    """
-    text = os.fspath(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-
-
 def class_name(text: str) -> str:
     """A class's name as it is compared: one spelling of ä, whichever way the file system composes it."""
-    return unicodedata.normalize("NFC", shown(text.strip()))
+    return unicodedata.normalize("NFC", visible(text.strip()))
 
 
 def counted(left_out: Mapping[str, int]) -> str:

@@ -33,12 +33,12 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from snellen.data.labeled_images import hash_pixels
-from snellen.data.listing import Found, Listing, read_bytes, shown
+from snellen.data.listing import Found, Listing, read_bytes
 from snellen.data.pictures import DECODER, PictureForm
 from snellen.data.shards import TAR, read_members
 from snellen.data.tables import read_cells
 from snellen.errors import DataError, StorageError
-from snellen.paths import cache_folder
+from snellen.paths import cache_folder, visible
 from snellen.runs.atomic import clear_leftovers, storage_error, write_parts, write_text
 from snellen.runs.environment import processors
 
@@ -290,4 +290,4 @@ def _decode_one(source: Path | bytes, form: PictureForm, known: _Known) -> _Deco
         return known(digest) or _Decoded(digest, *form.read(content))
     except DataError as error:
         name = str(source) if isinstance(source, Path) else ""
-        return _Decoded(digest, problem=shown(str(error).removeprefix(name).removeprefix("The picture").strip()))
+        return _Decoded(digest, problem=visible(str(error).removeprefix(name).removeprefix("The picture").strip()))

@@ -235,8 +235,8 @@ def _opened(source: Any, name: str, formats: tuple[str, ...]) -> Image.Image:
         return _from_array(source)
     if not isinstance(source, bytes | bytearray | memoryview):
         raise DataError(
-            f"A {type(source).__name__} is no picture. Give a path, its bytes, a file opened with 'rb', a Pillow "
-            "image, or an array (H, W, C) uint8."
+            f"A picture cannot be of type {type(source).__name__}. Give a path, its bytes, a file opened with 'rb', a "
+            "Pillow image, or an array (H, W, C) uint8."
         )
     content = bytes(source)
     if not content:
@@ -270,7 +270,7 @@ def _from_array(source: Any) -> Image.Image:
     try:
         array = np.asarray(source)
     except (TypeError, ValueError, RuntimeError) as error:  # a tensor on a graphics card, or with a gradient
-        raise DataError(f"A {type(source).__name__} cannot be read as an array ({error}).") from error
+        raise DataError(f"The values of a {type(source).__name__} cannot be read ({error}).") from error
     shape = array.shape
     if array.dtype != np.uint8 or len(shape) not in (2, 3) or shape[2:] not in ((), (1,), (3,)) or 0 in shape:
         turn = " Channels first? Move them last: image.transpose(1, 2, 0)." if shape[:1] in ((1,), (3,)) else ""

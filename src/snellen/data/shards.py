@@ -35,11 +35,10 @@ from snellen.data.listing import (
     label_of,
     make_listing,
     open_regular,
-    shown,
 )
 from snellen.data.tables import LABEL_COLUMNS, list_rows, part_of_shard
 from snellen.errors import DataError, DataNotFound, HostileFile, MissingExtra
-from snellen.paths import user_path
+from snellen.paths import user_path, visible
 
 TAR = ".tar"
 SHARD_ENDINGS = (TAR, ".parquet")
@@ -72,12 +71,12 @@ def list_pattern(path: Path) -> Listing:
     shards = [ListedFile.by_user(user_path(name)) for name in from_pattern(str(path))]
     endings = {shard.ending for shard in shards}
     if len(endings) != 1 or not endings <= set(SHARD_ENDINGS):
-        raise DataError(f"{shown(path)} names no shards: all of them end in .tar, or all in .parquet.")
+        raise DataError(f"{visible(path)} names no shards: all of them end in .tar, or all in .parquet.")
     missing = [shard.named for shard in shards if not shard.is_there]
     if missing:
         raise DataNotFound(
-            f"{shown(path)} names {len(shards):,} shards, of which {len(missing):,} are not there, such as "
-            f"{shown(missing[0])}. Shells expand braces themselves: write the pattern in quotes."
+            f"{visible(path)} names {len(shards):,} shards, of which {len(missing):,} are not there, such as "
+            f"{visible(missing[0])}. Shells expand braces themselves: write the pattern in quotes."
         )
     root = Path(os.path.commonpath([shard.named.parent for shard in shards]))
     return list_tars(root, shards) if endings == {TAR} else list_rows(root, shards)
@@ -94,7 +93,7 @@ def find_tars(folders: Sequence[Path], root: Path, left_out: Counter[str]) -> li
     packed = min((path for path in inside if path.name.lower().endswith(_COMPRESSED)), default=None)
     if packed and not tars:
         raise DataError(
-            f"{shown(packed)} is compressed, and pictures already are. Unpack the outer layer once, such as with "
+            f"{visible(packed)} is compressed, and pictures already are. Unpack the outer layer once, such as with "
             "gunzip: plain .tar shards are read without unpacking them to disk."
         )
     return tars
@@ -117,16 +116,16 @@ def list_tars(root: Path, shards: Sequence[ListedFile], *, left_out: Counter[str
     declared = _declared_names(root)
     found: list[Found] = []
     for shard in shards:
-        part, inside = part_of_shard(shard.named, root), shown(shard.named.relative_to(root))
+        part, inside = part_of_shard(shard.named, root), visible(shard.named.relative_to(root))
         with _samples(shard.target, left_out) as (file, samples):
             for row, sample in enumerate(samples):
                 label = _label_of(file, sample, declared, left_out)
                 if label:
                     (suffix,) = _pictures_of(sample)
-                    name = f"{inside} {shown(sample['__key__'])}.{suffix}"
+                    name = f"{inside} {visible(sample['__key__'])}.{suffix}"
                     label = sys.intern(label)  # one string per class, not one per picture
                     found.append(Found(name, shard.target, row, label, part, TAR))
-    first, last = shown(shards[0].named.name), shown(shards[-1].named.name)
+    first, last = visible(shards[0].named.name), visible(shards[-1].named.name)
     several = f"{first} … {last}" if len(shards) > 1 else first
     layout = f"{len(shards)} tar shard{'' if len(shards) == 1 else 's'} ({several})"
     return make_listing(root, layout, found, left_out, class_order=declared)
@@ -146,7 +145,7 @@ def read_members(shard: Path, rows: Sequence[int]) -> Iterator[bytes]:
                 yield _content(file, sample[suffix]) if suffix else b""
                 given += 1
     if given != len(wanted):
-        raise DataError(f"{shown(shard)} has changed while it was read. Run the command again.")
+        raise DataError(f"{visible(shard)} has changed while it was read. Run the command again.")
 
 
 def _pictures_of(sample: dict[str, Any]) -> list[str]:
@@ -212,10 +211,10 @@ def _samples(shard: Path, left_out: Counter[str]) -> Iterator[tuple[BinaryIO, It
         with open_regular(shard, follow=False) as file, tarfile.open(fileobj=_Bounded(file), mode="r:") as tar:  # type: ignore[call-overload]
             yield file, group(_members(shard, file, tar, left_out))
     except HostileFile as error:
-        raise HostileFile(f"{shown(shard)} is not read: {error}") from error
+        raise HostileFile(f"{visible(shard)} is not read: {error}") from error
     except _BROKEN as error:
         said = str(error.args[0]) if error.args else type(error).__name__
-        raise DataError(f"{shown(shard)} cannot be read as a tar shard ({shown(said)}).") from error
+        raise DataError(f"{visible(shard)} cannot be read as a tar shard ({visible(said)}).") from error
 
 
 def _members(shard: Path, file: BinaryIO, tar: tarfile.TarFile, left_out: Counter[str]) -> Iterator[dict[str, Any]]:
@@ -234,7 +233,7 @@ def _members(shard: Path, file: BinaryIO, tar: tarfile.TarFile, left_out: Counte
     file.seek(tar.offset)
     if file.read(_BLOCK).strip(b"\0"):  # tarfile takes a broken header for the end
         raise DataError(
-            f"{shown(shard)} is damaged from byte {tar.offset:,} on; what comes after cannot be read. Copy it again, "
+            f"{visible(shard)} is damaged from byte {tar.offset:,} on; what comes after cannot be read. Copy it again, "
             "or take it away."
         )
 

@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from snellen.data.labeled_images import LabeledImages
-from snellen.show.text import shortened, visible
+from snellen.paths import visible
+from snellen.show.text import shortened
 
 PAPER, INK, FAINT = (252, 251, 248), (38, 38, 40), (140, 138, 134)
 _LONGEST_NAME = 40

@@ -12,8 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snellen.paths import visible
 from snellen.runs.atomic import write_bytes
-from snellen.show.text import shortened, visible
+from snellen.show.text import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,8 +14,8 @@ from html import escape
 
 from snellen.evaluate.compare_runs import Comparison
 from snellen.metrics.scorecard import Scorecard
+from snellen.paths import visible
 from snellen.predict.predictions import Predictions
-from snellen.show.text import visible
 
 _TABLE = "border-collapse:collapse;margin:4px 0;color:inherit;font-size:inherit"
 _CELL = "text-align:{side};padding:1px 14px 1px 0;border:0;white-space:nowrap"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,9 +22,10 @@ from snellen.metrics.confusion import confusion_matrix, worst_pairs
 from snellen.metrics.intervals import Rate, mean_over_seeds
 from snellen.metrics.label_issues import LabelIssue
 from snellen.metrics.scorecard import Scorecard, scorecard
+from snellen.paths import visible
 from snellen.predict.predictions import Predictions, stored_predictions
 from snellen.runs.run import Run, open_run
-from snellen.show.text import new_console, visible
+from snellen.show.text import new_console, print_json
 
 # One lightness, rising colour: legible under white figures on dark and on light terminals alike.
 _SHADES = ("#716a66", "#8c6650", "#a65a2e", "#b8480a")
@@ -36,7 +36,7 @@ def show_run(folder: Path, *, as_json: bool) -> None:
     """Print how a run went: its val grades and where its files are."""
     run = open_run(folder)
     if as_json:
-        print(json.dumps({"run": str(folder), **run.info}, ensure_ascii=False))
+        print_json({"run": str(folder), **run.info})
         return
     console = new_console()
     console.print()

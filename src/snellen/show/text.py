@@ -14,21 +14,15 @@ from typing import IO, Any
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
 from rich.segment import Segment
 
+from snellen.paths import STEERING, visible
 from snellen.serialize import to_json
 
-_STEERING = "\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
-_IN_A_LINE = re.compile(f"[\n{_STEERING}]")
-_IN_LINES = re.compile(f"[{_STEERING}]")
-
-
-def visible(text: str) -> str:
-    """The text in one line, every character of it to be seen or harmless."""
-    return _IN_A_LINE.sub(_spelled, text)
+_IN_LINES = re.compile(f"[{STEERING}]")
 
 
 def visible_lines(text: str) -> str:
     """As `visible`, but line breaks are ours and stay."""
-    return _IN_LINES.sub(_spelled, text)
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def shortened(text: str, longest: int) -> str:
@@ -45,10 +39,6 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def markdown_list(lines: Iterable[str]) -> str:
     """A list in Markdown."""
     return "\n".join(f"- {line}" for line in lines)
-
-
-def _spelled(found: re.Match[str]) -> str:
-    return found.group().encode("unicode_escape").decode()
 
 
 def print_json(content: Any, *, indent: int | None = None) -> None:
