@@ -96,6 +96,12 @@ def test_a_recipe_file_is_taken_like_a_name(snellen: Snellen, tmp_path: Path) ->
         (("train", "cifar10"), 1, "cifar-10"),
         (("train", "cifar10", "--data", "nowhere"), 1, "nowhere"),
         (("train", "--resume", "runs/x", "--seed", "3"), 2, "besides it only --data, --code, --track and --json apply"),
+        (
+            ("train", "--continue", "runs/x", "--seed", "3"),
+            2,
+            "besides it only --set, --name, --data, --code, --track and",
+        ),
+        (("train", "--continue", "runs/x", "--set", "epochs=+1"), 1, "There is no run at runs/x"),
         (("train", "eyechart", "--name", "../escape"), 1, "A run cannot be called '../escape'"),
         (("train", "."), 1, "has no class folders"),
     ],
@@ -138,6 +144,15 @@ def test_an_interrupted_run_goes_on_and_a_finished_one_does_not(snellen: Snellen
     own_run.update_info(status="interrupted")
     answer = snellen("train", "--resume", own_run.folder, "--json")
     assert (answer.code, answer.json["status"]) == (0, "finished")
+
+
+def test_a_finished_run_goes_on_as_a_new_one(snellen: Snellen, own_run: Run) -> None:
+    answer = snellen("train", "--continue", own_run.folder, "--set", "epochs=+1", "--json")
+    assert (answer.code, answer.json["continues"]["run"]) == (0, own_run.name)
+    assert [row["epoch"] for row in open_run(Path(answer.json["run"])).journal.rows()] == [1, 2, 3]
+    again = snellen("train", "--continue", own_run.folder, "--set", "epochs=+1", "--name", "on")
+    assert "The schedule is now that of 3 epochs, of which 2 are done: the rate was at" in again.err
+    assert open_run(own_run.folder.parent / "on").recipe.epochs == 3
 
 
 def test_a_runs_folder_that_is_a_file_is_one_sentence(snellen: Snellen, tmp_path: Path) -> None:

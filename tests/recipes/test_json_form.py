@@ -84,6 +84,7 @@ _RECIPES = st.builds(
     tta=st.sampled_from(["flip", "shift", "ten_crop"]),
     tta_fraction=_INNER,
     evaluate_every=st.integers(1, 99),
+    patience=st.integers(0, 99),
     expect=st.none() | _EXPECT,
     note=st.text(),
 )

@@ -31,6 +31,7 @@ def recipe(**changes: Any) -> Recipe:
         (lambda: recipe(tta_fraction=0.0), "tta_fraction=0.0"),
         (lambda: recipe(tta="none", tta_fraction=0.5), "tta_fraction=0.5"),
         (lambda: recipe(evaluate_every=0), "evaluate_every=0"),
+        (lambda: recipe(patience=-1), "patience=-1"),
         (lambda: recipe(widths=(0,)), r"widths=\(0,\)"),
         (lambda: recipe(resolutions=(Resolution(side=16, until=0.5), Resolution(side=8, until=0.5))), "rise"),
         (lambda: Augment(crop_pixels=-1), "augment.crop_pixels=-1"),

@@ -272,5 +272,5 @@ def test_a_run_in_use_is_not_trained_by_a_second_process(
 
 
 def test_a_finished_run_is_not_resumed(own_run: Run, tiny_dataset: Dataset) -> None:
-    with pytest.raises(RunError, match="is finished. For a longer training, train again with --set epochs="):
+    with pytest.raises(RunError, match=r"is finished. For longer: snellen train --continue .* --set epochs=\+10"):
         resume(own_run, tiny_dataset)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -38,14 +38,16 @@ class Args(ToTrain):
     """Who follows it: tensorboard, wandb, mlflow; on this machine, unless told otherwise (docs/track.md)."""
     resume: Path | None = None
     """Go on with this interrupted run; takes nothing else but --data, --code and --track."""
+    continue_: Annotated[Path | None, tyro.conf.arg(name="continue")] = None
+    """Train this finished run on as a new one: --set epochs=+20; the old one stays as it is (docs/recipes.md)."""
     dry_run: bool = False
     """Print the resolved recipe and stop."""
 
 
 def run(args: Args) -> int:
     """Train, or resume; returns the exit code."""
-    if args.resume is not None:
-        return _resume(args)
+    if args.resume is not None or args.continue_ is not None:
+        return _go_on(args)
     if args.dataset is None:
         raise UsageError(
             "Which data? snellen train cifar10, snellen train ./my-pictures, or snellen train eyechart (built in)."
@@ -99,26 +101,39 @@ def _train(args: Args, dataset_name: str, recipe: Recipe, why: str) -> int:
     return 0
 
 
-def _resume(args: Args) -> int:
+def _go_on(args: Args) -> int:
+    """With an interrupted run, or from a finished one as a new one."""
     from snellen.data.run_images import images_of
     from snellen.runs.run import open_run, require_place
     from snellen.show.progress import Progress
     from snellen.show.terminal import show_run
     from snellen.train.ddp import launched
     from snellen.train.fit import resume
+    from snellen.train.longer import longer
 
-    assert args.resume is not None
-    if args != Args(resume=args.resume, data=args.data, code=args.code, track=args.track, json=args.json):
+    common = Args(data=args.data, code=args.code, track=args.track, json=args.json)
+    workers, before = launched(), args.resume or args.continue_
+    assert before is not None
+    if args.resume is not None and args != replace(common, resume=args.resume):
         raise UsageError(
             "--resume goes on with the run as it was begun; besides it only --data, --code, --track and --json apply."
         )
-    workers = launched()
-    interrupted = open_run(args.resume)
-    require_place(args.resume)
+    if args.resume is None and args != replace(common, continue_=args.continue_, set=args.set, name=args.name):
+        raise UsageError(
+            "--continue takes the run's recipe, seed and place; besides it only --set, --name, --data, --code, "
+            "--track and --json apply."
+        )
+    if args.resume is None and workers.count > 1:
+        raise UsageError("--continue begins with one process. Begin without torchrun, stop it, and --resume with it.")
+    run = open_run(before)
+    require_place(before)
     progress = Progress(quiet=args.json or not workers.first)
     with workers.one_before_the_others():
-        dataset = images_of(interrupted, args.data, decoding=progress.decoding).dataset
-    finished = resume(interrupted, dataset, progress, track=args.track)
+        dataset = images_of(run, args.data, decoding=progress.decoding).dataset
+    if args.resume is None:
+        run, consequence = longer(run, args.set, name=args.name)
+        progress.about([consequence])
+    finished = resume(run, dataset, progress, track=args.track)
     if workers.first:
         show_run(finished.folder, as_json=args.json)
     return 0

@@ -287,6 +287,7 @@ class Recipe:
         tta: views averaged when grading, beside the plain one.
         tta_fraction: fraction of the images, least confident first, that get the further views; 1 is all.
         evaluate_every: epochs between looks at val, more where `min_steps` makes more epochs; the last is one too.
+        patience: end at the first look by which so many epochs brought no better val accuracy; 0 is off.
         expect: what it gave when it was measured.
         note: one sentence: what this recipe is for.
     """
@@ -316,6 +317,7 @@ class Recipe:
     tta: TTA = "flip"
     tta_fraction: float = 1.0
     evaluate_every: int = 1
+    patience: int = 0
     expect: Expect | None = None
     note: str = ""
 
@@ -336,6 +338,7 @@ class Recipe:
             self.tta != "none" or self.tta_fraction == 1, "tta_fraction", self.tta_fraction, "tta=none has no views"
         )
         require(self.evaluate_every >= 1, "evaluate_every", self.evaluate_every, "1 epoch or more")
+        require(self.patience >= 0, "patience", self.patience, "0 or more epochs")
         for kind in ("mixup", "cutmix"):
             amount = getattr(self.augment, kind)
             why = (

@@ -64,6 +64,10 @@ def cross_validate(recipe: Recipe, dataset: Dataset, count: int, options: FitOpt
     """
     if not LEAST <= count <= MOST:
         raise InvalidSetting(f"--folds {count} is not possible: {LEAST} to {MOST}.")
+    if recipe.patience:
+        raise InvalidSetting(
+            f"patience={recipe.patience} chooses on val, and --folds chooses nothing: --set patience=0"
+        )
     blind = recipe.replace(evaluate_every=_NEVER_BEFORE_THE_END)
     name = options.name or f"{dataset.name}-{recipe.name}-s{options.seed}"
     dealt = [one_fold(dataset, number, count) for number in range(count)]  # refused before the first is trained

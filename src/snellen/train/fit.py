@@ -135,11 +135,11 @@ def resume(run: Run, dataset: Dataset, progress: Progress | None = None, *, trac
 def _require_unfinished(run: Run) -> None:
     info = run.info
     if info.get("status") == "finished":
-        raise RunError(f"{run.folder} is finished. For a longer training, train again with --set epochs=…")
-    if "start" in info and not (run.folder / "resume" / "state.safetensors").exists():
+        raise RunError(f"{run.folder} is finished. For longer: snellen train --continue {run.typed} --set epochs=+10")
+    if ("start" in info or "continues" in info) and not (run.folder / "resume" / "state.safetensors").exists():
         raise RunError(
             f"{run.folder} was stopped before the weights it was to begin with were in it, and would go on without "
-            "them. Train again with --weights."
+            "them. Train again with --weights, or --continue, as it was begun."
         )
 
 
@@ -223,6 +223,13 @@ def _grade(training: Training, run: Run, copies: Sequence[GuardResult], progress
     """Write grades, results and pictures into the folder of a run whose training has ended."""
     setup, compute = training.setup, training.setup.compute
     results: dict[str, Any] = {"best_epoch": training.best_epoch, "seconds": round(training.seconds, 3)}
+    if training.steps_done < training.steps:
+        after, planned = training.steps_done // training.per_epoch, training.steps / training.per_epoch
+        results["stopped_after_epoch"] = after
+        progress.say(
+            f"Ended after epoch {after} of the {planned:g} that its schedule is made for: the last "
+            f"{after - training.best_epoch} brought no better val accuracy."
+        )
     if setup.splits.val is not None:
         model, val = restore(run, compute.device), setup.splits.val
         with features_heard(model) as heard:

@@ -108,7 +108,7 @@ class Recorder:
             self._progress.epoch(row)
             self._follow.row(row)
         (stopping,) = workers.any(self._stop.requested)
-        if stopping or due or training.steps_done == training.steps:
+        if stopping or due or training.ended:
             training.require_finite()  # a broken state must not replace the last good one
             save_checkpoint(training, self._checkpoint)
             self._saved_at = time.monotonic()

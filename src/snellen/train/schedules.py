@@ -1,4 +1,4 @@
-"""The learning rate at each step: its shape over a training, and how the optimizers are told."""
+"""The learning rate at each step, how the optimizers are told of it, and when a training ends before its last step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from snellen.errors import InvalidSetting
 from snellen.parts import find, register
-from snellen.recipes.recipe import Schedule
+from snellen.recipes.recipe import Recipe, Schedule
 
 Shape = Callable[[float], float]
 """Fraction done between warm-up and tail, in [0, 1] -> fraction of the peak rate, in [0, 1]."""
@@ -50,6 +50,18 @@ def lr_fraction(
         return (step + 1) / (warmup + 1)
     done = min(1.0, (step - warmup) / max(1.0, (1 - schedule.tail_fraction) * steps - warmup))
     return max(schedule.floor, (shape or shape_of(schedule))(done))
+
+
+def out_of_patience(recipe: Recipe, epoch: int, best_epoch: int, images: int) -> bool:
+    """Whether val was looked at after `epoch`, and is no better than `patience` epochs ago; never where that is 0.
+
+    Args:
+        epoch: that has just been closed, 1-based.
+        best_epoch: of the highest val accuracy so far, the first of equals; 0 where nobody looks.
+        images: training images, which decide how often val is looked at.
+    """
+    looked = best_epoch > 0 and epoch % recipe.look_every_on(images) == 0
+    return looked and 0 < recipe.patience <= epoch - best_epoch
 
 
 def set_lr(optimizers: Sequence[Any], fraction: float) -> None:

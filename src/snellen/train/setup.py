@@ -109,6 +109,11 @@ def prepare(
     if not 0 <= seed < 2**32:
         raise InvalidSetting(f"--seed {seed} is not possible: a whole number from 0 to {2**32 - 1}.")
     parts.sources(recipe.parts)  # whatever is not to be found is known now
+    if final and recipe.patience:
+        raise InvalidSetting(
+            f"patience={recipe.patience} has no effect where nothing is kept as val to see whether it grows better: "
+            "--set patience=0"
+        )
     keep_freed_memory()  # before the first large tensor of this process
     splits = split_final(dataset) if final else split(dataset)
     statistics = measure(splits.train)

@@ -44,7 +44,7 @@ from snellen.train.optimizers import (
     moving_average,
     trainable_names,
 )
-from snellen.train.schedules import lr_fraction, set_lr, shape_of
+from snellen.train.schedules import lr_fraction, out_of_patience, set_lr, shape_of
 from snellen.train.setup import TrainingSetup
 
 if TYPE_CHECKING:  # a training that nobody writes down needs nothing but PyTorch and NumPy
@@ -139,6 +139,13 @@ class Training:
         return self.steps_done == self.steps or self.steps_done % self.per_epoch == 0
 
     @property
+    def ended(self) -> bool:
+        """Whether no step is left: all are made, or a closed epoch was the last that the recipe waited for."""
+        epoch, images = self.steps_done // self.per_epoch, len(self.setup.splits.train)
+        waited = not self.images_seen and out_of_patience(self.setup.recipe, epoch, self.best_epoch, images)
+        return waited or self.steps_done == self.steps
+
+    @property
     def lr(self) -> float:
         """The learning rate of the last step, of the first group of parameters."""
         peak: float = self.optimizers[0].param_groups[0]["peak_lr"]
@@ -171,14 +178,14 @@ class Training:
 
     def batches(self) -> Iterator[Batch]:
         """The batches that are left, one for each step; make it with `step` before you ask for the next."""
-        while self.steps_done < self.steps:
+        while not self.ended:
             if self.steps_done == 0:
                 self._fit_head()
             self._to_train()  # a look at val may have changed it
             epoch, first = divmod(self.steps_done, self.per_epoch)
             for batch in self._batches.epoch(epoch, first=first, pruning=self.pruning, kept=self.kept):
                 yield batch
-                if self.steps_done == self.steps:
+                if self.ended:
                     return
 
     def step(self, batch: Batch) -> torch.Tensor:
@@ -189,9 +196,7 @@ class Training:
         """
         recipe, done = self.setup.recipe, self.done
         if apply_freezing(self.model, recipe, self._trainable, done=done) or self._learner is None:
-            self._learner = (
-                self.workers.ddp(self.model) if self.kept is None else self._behind(self.model, training=True)
-            )
+            self._learner = self._behind(self.model, training=True) if self.kept else self.workers.ddp(self.model)
             self._to_train()
         side = recipe.side_at(done, full=min(batch.images.shape[-2:]))
         if side != self._side:
