@@ -370,8 +370,15 @@ OF_TRAINING = (
     Mutant(
         "checkpoints-keep-rows-that-come-again",
         "train/recorder.py",
-        "self.run.journal.keep_until(training.steps_done)",
+        "self.run.journal.keep_until(training.steps_done - 1 if self._owes_row else training.steps_done)",
         "self.run.journal.keep_until(10**9)",
         ("train/test_resume.py::test_rows_written_after_the_last_checkpoint_are_not_doubled",),
+    ),
+    Mutant(
+        "checkpoints-keep-the-row-they-owe",
+        "train/recorder.py",
+        "training.steps_done - 1 if self._owes_row else training.steps_done",
+        "training.steps_done",
+        ("train/test_resume.py::test_a_row_that_the_checkpoint_owed_is_not_doubled_by_a_kill_after_it",),
     ),
 )
