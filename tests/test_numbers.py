@@ -26,11 +26,15 @@ def _supported() -> set[str]:
     found: set[str] = set()
     over_seeds: dict[tuple[str, str, str, str], list[float]] = defaultdict(list)
     for record in _records():
+        looks = sum("val/accuracy" in row for row in record["epochs"])
         for split, card in record["grades"].items():
+            best_of = (
+                max(1, looks) if split == "val" else 1
+            )  # the epoch was chosen on val, and its interval allows for that
             for view in ("plain", "with_tta"):
                 if card[view] is None:
                     continue
-                rate = Rate(card[view]["accuracy"]["hits"], card[view]["accuracy"]["n"])
+                rate = Rate(card[view]["accuracy"]["hits"], card[view]["accuracy"]["n"], best_of)
                 low, high = rate.interval()
                 found |= {f"{100 * rate.value:.2f}", f"{100 * low:.1f}-{100 * high:.1f}", f"{100 * rate.value:.1f}"}
                 chosen = {key: value for key, value in record["recipe"].items() if key not in ("expect", "note")}
