@@ -26,13 +26,13 @@ from snellen.data.cifar10 import find_cifar10
 from snellen.data.eyechart import make_eyechart
 from snellen.data.image_folder import pictures_in
 from snellen.data.labeled_images import LabeledImages
-from snellen.data.pictures import Picture
+from snellen.data.pictures import Picture, PictureForm
 from snellen.data.run_images import images_of
 from snellen.errors import SnellenError
 from snellen.models.fuse import FastClassifier, optimize_for_inference
 from snellen.models.weights import restore
 from snellen.predict.familiarity import Familiarity, direction, features_heard, some_of_each
-from snellen.predict.own_pictures import form_of, unlabeled
+from snellen.predict.own_pictures import unlabeled
 from snellen.predict.predict import predict
 from snellen.runs.atomic import write_json
 from snellen.runs.environment import describe_environment, redact_paths
@@ -117,7 +117,11 @@ def measured(run: Run, unknown: dict[str, list[Picture]], count: int, seed: int)
     judged = parts.val.take(np.sort(draw.permutation(len(parts.val))[:count]), role="val")
     train, val = _seen(model, kept), _seen(model, judged)
     result: dict[str, Any] = {"recipe": run.recipe.name, "training_pictures": len(kept), "val_pictures": len(judged)}
-    form, names, candidates = form_of(run, None), parts.train.class_names, scores(train, kept.labels, val)
+    form, names, candidates = (
+        PictureForm.of_run(run.info["data"]),
+        parts.train.class_names,
+        scores(train, kept.labels, val),
+    )
     for name, pictures in unknown.items():
         chosen = [pictures[at] for at in draw.permutation(len(pictures))[:count]]
         others = _seen(model, unlabeled([form.pixels(picture) for picture in chosen], names))

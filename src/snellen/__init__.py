@@ -16,7 +16,7 @@ from snellen.version import VERSION
 
 if TYPE_CHECKING:
     from snellen.api.classifier import SnellenClassifier
-    from snellen.api.shop import compare, fit, from_arrays, load, open_run, recipe
+    from snellen.api.shop import compare, fit, from_arrays, list_runs, load, open_run, recipe
     from snellen.api.trained_run import TrainedRun
     from snellen.errors import SnellenError
     from snellen.parts import allow, register
@@ -24,20 +24,15 @@ if TYPE_CHECKING:
 
 __version__ = VERSION
 
-_WINDOW = {
-    "Recipe": "snellen.recipes.recipe",
-    "SnellenClassifier": "snellen.api.classifier",
-    "SnellenError": "snellen.errors",
-    "TrainedRun": "snellen.api.trained_run",
-    "allow": "snellen.parts",
-    "compare": "snellen.api.shop",
-    "fit": "snellen.api.shop",
-    "from_arrays": "snellen.api.shop",
-    "load": "snellen.api.shop",
-    "open_run": "snellen.api.shop",
-    "recipe": "snellen.api.shop",
-    "register": "snellen.parts",
+_ROOMS = {
+    "snellen.api.classifier": ["SnellenClassifier"],
+    "snellen.api.shop": ["compare", "fit", "from_arrays", "list_runs", "load", "open_run", "recipe"],
+    "snellen.api.trained_run": ["TrainedRun"],
+    "snellen.errors": ["SnellenError"],
+    "snellen.parts": ["allow", "register"],
+    "snellen.recipes.recipe": ["Recipe"],
 }
+_WINDOW = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "Recipe",
@@ -48,6 +43,7 @@ __all__ = [
     "compare",
     "fit",
     "from_arrays",
+    "list_runs",
     "load",
     "open_run",
     "recipe",

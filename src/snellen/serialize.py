@@ -1,4 +1,4 @@
-"""JSON both ways, and arrays: every result to plain values by one function, and what was written read strictly.
+"""JSON both ways, tables, and arrays: every result to plain values by one function, and what was written read strictly.
 
 Strictly is as JSON's standard has it: no NaN, no Infinity, no number that becomes one, no half characters. Python's own
 reader takes all four, and whoever writes them on (a page, a table, a ledger) breaks later and elsewhere. Halves that
@@ -10,6 +10,7 @@ makes room for whatever a header promises before it looks for the values, of any
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import io
 import json
@@ -19,7 +20,7 @@ import re
 import shutil
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from tokenize import TokenError
 from typing import IO, TYPE_CHECKING, Any
@@ -108,6 +109,15 @@ def _whole(text: str) -> int:
     if len(text) > _MOST_DIGITS:
         raise ValueError(f"a number has {len(text)} digits")
     return int(text)
+
+
+def to_csv(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """A table as text; what a row does not have is an empty cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 MAX_BYTES = 2**30

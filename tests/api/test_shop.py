@@ -283,6 +283,36 @@ def test_a_comparison_says_which_and_by_how_much(trained: snellen.TrainedRun) ->
         snellen.compare(trained)
 
 
+def test_unsure_answers_are_rejected_as_by_the_command(own_run: Run, picture: Path) -> None:
+    val = Predictions.load(own_run.folder / "predictions_val.npz")
+    probable = val.probabilities.max(axis=1)
+    middle = np.sort(probable)[len(val) // 2]
+    labels = np.where(probable >= middle, val.predicted, (val.predicted + 1) % 10)  # as if right where it is sure
+    replace(val, labels=labels).save(own_run.folder / "predictions_val.npz")
+    own_run.update_info(val={"accuracy": {"hits": int((labels == val.predicted).sum()), "n": len(val), "value": 0.5}})
+    trained = snellen.open_run(own_run.folder)
+    assert trained.predict(picture, device="cpu").rejected is None
+    answers = trained.predict(picture, target_accuracy=0.99, device="cpu")
+    assert answers.rule is not None
+    assert answers.rule.threshold == middle
+    assert answers.rejected.tolist() == [answers.top(1)[0][0][1] < middle]  # type: ignore[union-attr]
+    assert ("rejected: not sure enough" in repr(answers)) == answers.rejected.all()  # type: ignore[union-attr]
+    with pytest.raises(InvalidSetting, match="a fraction"):
+        trained.predict(picture, target_accuracy=99, device="cpu")
+
+
+def test_runs_are_listed_and_those_that_cannot_be_read_are_warned_of(own_run: Run) -> None:
+    folder = own_run.folder.parent
+    (one,) = snellen.list_runs(folder)
+    assert (one["folder"], one["recipe"], one["status"]) == (own_run.folder, "tiny", "finished")
+    (folder / "broken").mkdir()
+    (folder / "broken" / "run.json").write_text("{", encoding="utf-8")
+    with pytest.warns(UserWarning, match="broken"):
+        assert snellen.list_runs(str(folder)) == [one]
+    with pytest.raises(RunError, match="There is no folder"):
+        snellen.list_runs(folder / "nowhere")
+
+
 def test_a_run_shows_its_accuracy_guards_and_curves(trained: snellen.TrainedRun) -> None:
     assert trained.accuracy is not None
     for text in (repr(trained), trained._repr_html_()):

@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from snellen.data.dataset import Dataset
+from snellen.data.pictures import PictureForm
 from snellen.errors import InvalidSetting, RunError
 from snellen.models import device
 from snellen.models.weights import restore
-from snellen.predict.own_pictures import answer, form_of, predict_pictures, read_pictures
+from snellen.predict.own_pictures import answer, predict_pictures, read_pictures
 from snellen.predict.predict import predict
 from snellen.runs.run import Run
 
@@ -85,7 +86,11 @@ def test_a_run_that_was_graded_in_bf16_answers_in_it_where_the_device_has_it(
 ) -> None:
     own_run.update_info(precision="bf16")
     monkeypatch.setattr(device, "computes_bf16", lambda where: native)
-    pixels = [each.pixels for each in read_pictures(letters, form_of(own_run, None)) if each.pixels is not None]
+    pixels = [
+        each.pixels
+        for each in read_pictures(letters, PictureForm.of_run(own_run.info["data"]))
+        if each.pixels is not None
+    ]
     names = tuple(own_run.info["data"]["class_names"])
     wanted, _ = answer(restore(own_run), pixels, names, bf16=native)
     found = [row["top"][0]["probability"] for row in predict_pictures(own_run, letters, top=1)]

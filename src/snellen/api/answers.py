@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snellen.data.pictures import PictureForm
 from snellen.errors import DataError, InvalidSetting, checked
-from snellen.models.normalized import Classifier
-from snellen.predict.familiarity import Familiarity
-from snellen.predict.own_pictures import OwnPicture, Pictures, answer, read_pictures
+from snellen.metrics.confidence import RejectRule
+from snellen.predict.own_pictures import OwnPicture
 from snellen.predict.predictions import Predictions
-from snellen.recipes.recipe import TTA
 from snellen.report.encoding import png
 from snellen.show import notebook
 
@@ -34,6 +32,7 @@ class Answers:
         problems: files of a folder that cannot be read, by name, with one sentence each.
         familiarity: for each picture how far it is from the training pictures, as `snellen predict --json` has it;
             None each where the run does not know.
+        rule: by which unsure answers are rejected; None where no accuracy was asked for.
     """
 
     predictions: Predictions
@@ -41,6 +40,7 @@ class Answers:
     names: tuple[str, ...]
     problems: dict[str, str] = field(default_factory=dict)
     familiarity: tuple[dict[str, Any] | None, ...] = ()
+    rule: RejectRule | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -56,6 +56,11 @@ class Answers:
         return [self.predictions.class_names[answer] for answer in self.predictions.predicted]
 
     @property
+    def rejected(self) -> NDArray[np.bool_] | None:
+        """(N,) bool, which answers are not sure enough for the accuracy asked for; None where none was."""
+        return None if self.rule is None else self.probabilities.max(axis=1) < self.rule.threshold
+
+    @property
     def unfamiliar(self) -> NDArray[np.bool_] | None:
         """(N,) bool, which pictures are unlike those of the training; None where the run does not know."""
         told = [each["unfamiliar"] for each in self.familiarity if each is not None]
@@ -63,7 +68,8 @@ class Answers:
 
     def _words(self, at: int) -> str:
         told = self.familiarity[at] if self.familiarity else None
-        return "" if told is None else str(told["words"])
+        unsure = "rejected: not sure enough" if self.rejected is not None and self.rejected[at] else ""
+        return "; ".join(filter(None, [unsure, str(told["words"]) if told else ""]))
 
     @checked
     def top(self, k: int = _TOP) -> list[list[tuple[str, float]]]:
@@ -107,33 +113,28 @@ class Answers:
 
 
 def answers(
-    model: Classifier,
-    pictures: Pictures,
-    *,
-    form: PictureForm,
-    class_names: tuple[str, ...],
-    tta: TTA = "none",
-    familiarity: Familiarity | None = None,
+    read: Sequence[OwnPicture],
+    predictions: Predictions | None,
+    told: Sequence[dict[str, Any] | None],
+    rule: RejectRule | None = None,
 ) -> Answers:
-    """A model's answers to pictures as `TrainedRun.predict` takes them; those of another form than `form` are made so.
+    """What `own_pictures.asked` gives, as a notebook shows it.
 
     Raises:
-        DataError: a picture that was named, or each of a folder, cannot be read; or there is none.
+        DataError: a picture that was named, or each of a folder, cannot be read.
     """
-    read = read_pictures(pictures, form)
-    readable = [each for each in read if each.pixels is not None]
     for each in read:
         # Answers stand in the order of what was handed over; what a folder holds is not handed over one by one.
-        if each.pixels is None and (each.folder is None or not readable):
+        if each.pixels is None and (each.folder is None or predictions is None):
             raise DataError(each.problem)
-    pixels = [each.pixels for each in readable if each.pixels is not None]
-    predictions, told = answer(model, pixels, class_names, tta, familiarity)
+    assert predictions is not None, "one was read, or its problem was told"
     return Answers(
         predictions,
-        np.stack(pixels),
-        tuple(map(_short_name, readable)),
+        np.stack([each.pixels for each in read if each.pixels is not None]),
+        tuple(_short_name(each) for each in read if each.pixels is not None),
         {_short_name(each): each.problem for each in read if each.pixels is None},
         tuple(told),
+        rule,
     )
 
 

@@ -1,7 +1,8 @@
-"""The functions of the shop window: `snellen.load`, `fit`, `open_run`, `recipe`, `compare`."""
+"""The functions of the shop window: `snellen.load`, `fit`, `open_run`, `recipe`, `compare`, `list_runs`."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from snellen.paths import user_path
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.json_form import with_values
 from snellen.recipes.recipe import Recipe
+from snellen.runs import list as lists
 from snellen.runs import run as runs_on_disk
 from snellen.show.progress import Progress
 from snellen.train.fit import FitOptions
@@ -156,3 +158,16 @@ def compare(*runs: TrainedRun | str | Path) -> Comparison:
     """
     opened = [one if isinstance(one, TrainedRun) else open_run(one) for one in runs]
     return compare_runs([one._run for one in opened], [one.predictions() for one in opened])
+
+
+@checked
+def list_runs(folder: str | Path = "runs") -> list[dict[str, Any]]:
+    """The runs in a folder, the newest last, each as `snellen runs --json` has it; a warning for each unreadable one.
+
+    Raises:
+        RunError: there is no such folder.
+    """
+    found, problems = lists.list_runs(user_path(folder))
+    for problem in problems:
+        warnings.warn(problem, stacklevel=3)
+    return found

@@ -16,14 +16,14 @@ from snellen.evaluate.test_set import evaluate_on_test, ledger_of
 from snellen.evaluate.val import evaluate_on_val
 from snellen.export.write import Export, Format, export_run
 from snellen.guards.guard import GuardResult, read_guards, summary
+from snellen.metrics.confidence import reject_rule_of
 from snellen.metrics.intervals import Rate
 from snellen.metrics.scorecard import Scorecard, scorecard
 from snellen.models.device import choose_device
 from snellen.models.normalized import Classifier
 from snellen.models.weights import restore
 from snellen.paths import user_path
-from snellen.predict.familiarity import stored_familiarity
-from snellen.predict.own_pictures import Pictures, form_of, views_of
+from snellen.predict.own_pictures import Pictures, asked
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import TTA, Recipe
 from snellen.report.page import Options, write_report
@@ -143,7 +143,13 @@ class TrainedRun:
 
     @checked
     def predict(
-        self, pictures: Pictures, *, fit: Fit | None = None, tta: bool = False, device: str = "auto"
+        self,
+        pictures: Pictures,
+        *,
+        fit: Fit | None = None,
+        tta: bool = False,
+        target_accuracy: float | None = None,
+        device: str = "auto",
     ) -> Answers:
         """What is in these pictures?
 
@@ -153,22 +159,15 @@ class TrainedRun:
                 that cannot be read are in `problems`.
             fit: how a picture of another shape becomes square: "crop", "pad" or "squash"; None is as in training.
             tta: average over the recipe's test-time views.
+            target_accuracy: reject unsure answers (`.rejected`): those given reach this fraction on val, such as 0.99.
             device: "auto", "cpu", "cuda" or "mps".
 
         Raises:
             DataError: a picture that was named cannot be read, or is none.
-            InvalidSetting: `tta` was asked for and the recipe has none.
+            InvalidSetting: `tta` was asked for and the recipe has none; or no threshold reaches that accuracy on val.
         """
-        self._run.require_finished()
-        views = views_of(self._run, tta=tta)
-        return answers(
-            self.model(device),
-            pictures,
-            form=form_of(self._run, fit),
-            class_names=self.class_names,
-            tta=views,
-            familiarity=stored_familiarity(self._run),
-        )
+        rule = None if target_accuracy is None else reject_rule_of(self._run, target_accuracy, tta=tta)
+        return answers(*asked(self._run, pictures, fit=fit, tta=tta, device=device), rule)
 
     @checked
     def model(self, device: str = "auto") -> Classifier:

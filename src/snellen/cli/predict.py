@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from snellen.cli.options import WithCode
 from snellen.errors import InvalidSetting, UsageError
+from snellen.serialize import to_csv
 from snellen.show.text import print_json
-
-if TYPE_CHECKING:
-    from snellen.metrics.confidence import RejectRule
-    from snellen.runs.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +42,7 @@ def run(args: Args) -> int:
     """Predict; unreadable pictures are named and skipped, and make the exit code 1."""
     if args.top < 1:
         raise InvalidSetting(f"--top {args.top} is not possible: 1 or more.")
+    from snellen.metrics.confidence import reject_rule_of
     from snellen.predict.own_pictures import predict_pictures
     from snellen.runs.run import open_run
     from snellen.show.terminal import show_paragraph
@@ -55,7 +51,7 @@ def run(args: Args) -> int:
     if not args.pictures:
         raise UsageError("Which picture? snellen predict RUN cat.jpg")
     run = open_run(args.run)
-    rule = None if args.target_accuracy is None else _rule(run, args.target_accuracy, tta=args.tta)
+    rule = None if args.target_accuracy is None else reject_rule_of(run, args.target_accuracy, tta=args.tta)
     results = predict_pictures(run, args.pictures, fit=args.fit, top=args.top, tta=args.tta, device=args.device)
     for result in results:
         if rule is not None and "top" in result:
@@ -74,32 +70,20 @@ def run(args: Args) -> int:
     return int(any("error" in result for result in results))
 
 
-def _rule(run: Run, accuracy: float, *, tta: bool) -> RejectRule:
-    from snellen.metrics.confidence import reject_rule
-    from snellen.predict.predictions import stored_predictions
-
-    val = stored_predictions(run, "val")
-    if val is None:
-        raise UsageError(f"--target-accuracy is reached on val, and {run.folder} has no answers to val images.")
-    return reject_rule(val.with_tta() if tta else val, accuracy)
-
-
 def _table(results: list[dict[str, Any]], top: int) -> str:
     """The results as CSV; a cell is empty where there is nothing to say."""
-    text, said = io.StringIO(), {True: "yes", False: "no", None: ""}
+    said, rows = {True: "yes", False: "no", None: ""}, []
     most = min(top, max(len(result.get("top", ())) for result in results))
     pairs = [f"{name}_{place}" for place in range(2, most + 1) for name in ("class", "probability")]
     named = ["picture", "class", "probability", "rejected", "unfamiliar", "farther_than", "error", *pairs]
-    rows = csv.DictWriter(text, named, lineterminator="\n")
-    rows.writeheader()
     for result in results:
         told = result.get("familiarity") or {}
         row = {"picture": result["picture"], "farther_than": told.get("farther_than"), "error": result.get("error")}
         row |= {"rejected": said[result.get("rejected")], "unfamiliar": said[told.get("unfamiliar")]}
         for place, best in enumerate(result.get("top", ()), start=1):
             row |= {name if place == 1 else f"{name}_{place}": value for name, value in best.items()}
-        rows.writerow(row)
-    return text.getvalue()
+        rows.append(row)
+    return to_csv(named, rows)
 
 
 def _print(results: list[dict[str, Any]]) -> None:

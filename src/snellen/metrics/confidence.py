@@ -18,12 +18,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from snellen.errors import InvalidSetting
+from snellen.errors import InvalidSetting, UsageError
 from snellen.metrics.calibration import Calibration, TemperatureFit, calibration, confidences, fit_temperature, rescaled
 from snellen.metrics.classification import image_losses, require_labels
 from snellen.metrics.intervals import Rate
 from snellen.metrics.label_issues import LabelIssues, label_issues
-from snellen.predict.predictions import Predictions
+from snellen.predict.predictions import Predictions, stored_predictions
+from snellen.runs.run import Run
 
 _SURE = 0.5  # lead in probability from which an answer is sure at the latest: the best class then has more than half
 _LISTED = 100
@@ -185,6 +186,19 @@ def reject_rule(val: Predictions, accuracy: float) -> RejectRule:
     last = int(reached[-1])
     answered = Rate(int(hits[last]), last + 1, len(ends) * val.best_of)
     return RejectRule(0.0 if last == n - 1 else float(sure[order[last]]), answered, Rate(last + 1, n))
+
+
+def reject_rule_of(run: Run, accuracy: float, *, tta: bool) -> RejectRule:
+    """A run's rule, by its stored answers to val, with test-time views where `tta`.
+
+    Raises:
+        UsageError: it has none.
+        InvalidSetting: as `reject_rule`.
+    """
+    val = stored_predictions(run, "val")
+    if val is None:
+        raise UsageError(f"A target accuracy is reached on val, and {run.folder} has no answers to val images.")
+    return reject_rule(val.with_tta() if tta else val, accuracy)
 
 
 @dataclass(frozen=True)

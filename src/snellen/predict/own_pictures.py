@@ -92,66 +92,59 @@ def answer(
     return answers, [familiarity.told(float(distance)) for distance in distances]
 
 
-def predict_pictures(
-    run: Run, pictures: Pictures, *, fit: Fit | None = None, top: int = 5, tta: bool = False, device: str = "cpu"
-) -> list[dict[str, Any]]:
-    """The `top` most probable classes of each picture, in the order given.
+def asked(
+    run: Run, pictures: Pictures, *, fit: Fit | None = None, tta: bool = False, device: str = "cpu"
+) -> tuple[list[OwnPicture], Predictions | None, list[dict[str, Any] | None]]:
+    """Each picture as it was read, and what a run answers to those that could be.
 
     Args:
         run: finished.
-        pictures: files, or folders of them.
+        pictures: files, or folders of them, or what else `Pictures` are.
         fit: how a picture becomes square; None is as in training.
-        top: classes per picture.
         tta: average over the recipe's test-time views.
         device: "auto", "cpu", "cuda" or "mps".
+
+    Returns:
+        All pictures; the answers to the readable ones, None where there are none; and what `answer` says beside them.
+
+    Raises:
+        RunError: the run is not finished.
+        InvalidSetting: `tta` was asked for and the recipe has none.
+        DataError: there is no picture, or a folder holds none.
+    """
+    run.require_finished()
+    if tta and run.recipe.tta == "none":
+        raise InvalidSetting(f"tta has no effect: the recipe {run.recipe.name} has tta=none.")
+    form, names = PictureForm.of_run(run.info["data"]), tuple(run.info["data"]["class_names"])
+    read = read_pictures(pictures, form if fit is None else replace(form, fit=fit))
+    pixels = [each.pixels for each in read if each.pixels is not None]
+    if not pixels:
+        return read, None, []
+    where = choose_device(device)
+    model, views, known = restore(run, where), run.recipe.tta if tta else "none", stored_familiarity(run)
+    return read, *answer(model, pixels, names, views, known, bf16=answers_in_bf16(run, where))
+
+
+def predict_pictures(run: Run, pictures: Pictures, *, top: int = 5, **how: Any) -> list[dict[str, Any]]:
+    """The `top` most probable classes of each picture, in the order given; `how` and errors are as of `asked`.
 
     Returns:
         One JSON-able entry per picture: `picture`, `top` (rows of `class` and `probability`, a fraction) and
         `familiarity` (as `Familiarity.told`, None where the run has none), or `error` with one sentence where it
         cannot be read; the others are not lost to it.
-
-    Raises:
-        RunError: the run is not finished.
-        InvalidSetting: `tta` was asked for and the recipe has none.
-        DataError: a folder holds no pictures.
     """
-    run.require_finished()
-    views = views_of(run, tta=tta)
-    read = read_pictures(pictures, form_of(run, fit))
-    pixels = [each.pixels for each in read if each.pixels is not None]
-    names = tuple(run.info["data"]["class_names"])
-    answered: Iterator[tuple[NDArray[np.float64], dict[str, Any] | None]] = iter(())
-    if pixels:
-        where = choose_device(device)
-        bf16 = answers_in_bf16(run, where)
-        answers, told = answer(restore(run, where), pixels, names, views, stored_familiarity(run), bf16=bf16)
-        answered = iter(zip(answers.probabilities, told, strict=True))
+    read, answers, told = asked(run, pictures, **how)
+    answered = iter(() if answers is None else zip(answers.probabilities, told, strict=True))
     entries: list[dict[str, Any]] = []
     for each in read:
-        if each.pixels is None:
+        if answers is None or each.pixels is None:
             entries.append({"picture": each.name, "error": each.problem})
         else:
             of_class, told_of_it = next(answered)
+            names = answers.class_names
             best = [{"class": names[at], "probability": float(of_class[at])} for at in most_probable(of_class, top)]
             entries.append({"picture": each.name, "top": best, "familiarity": told_of_it})
     return entries
-
-
-def views_of(run: Run, *, tta: bool) -> TTA:
-    """The recipe's test-time views where they are asked for.
-
-    Raises:
-        InvalidSetting: it has none.
-    """
-    if tta and run.recipe.tta == "none":
-        raise InvalidSetting(f"tta has no effect: the recipe {run.recipe.name} has tta=none.")
-    return run.recipe.tta if tta else "none"
-
-
-def form_of(run: Run, fit: Fit | None) -> PictureForm:
-    """What a picture becomes for this run; None is the fit of the training."""
-    form = PictureForm.of_run(run.info["data"])
-    return form if fit is None else replace(form, fit=fit)
 
 
 def most_probable(probabilities: NDArray[np.float64], count: int) -> list[int]:

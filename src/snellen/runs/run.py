@@ -17,8 +17,6 @@ of a training, also after a kill.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import re
@@ -47,7 +45,7 @@ from snellen.runs.atomic import (
     write_json,
     write_text,
 )
-from snellen.serialize import read_json, to_json
+from snellen.serialize import read_json, to_csv, to_json
 
 Row = dict[str, Any]
 
@@ -85,12 +83,7 @@ class Journal:
         self._write_csv(kept)
 
     def _write_csv(self, rows: list[Row]) -> None:
-        columns = list(dict.fromkeys(key for row in rows for key in row))
-        buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(self.csv_path, buffer.getvalue())
+        write_text(self.csv_path, to_csv(dict.fromkeys(key for row in rows for key in row), rows))
 
 
 WEIGHTS = "weights.safetensors"
