@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snellen.data.arrays import from_arrays
-from snellen.data.corrections import Correction, Corrections, corrected, identity_text, read_corrections, write_rows
+from snellen.data.corrections import COLUMNS, Correction, Corrections, corrected, identity_text, read_corrections
 from snellen.data.dataset import Dataset
 from snellen.data.folder_dataset import load_folder
 from snellen.data.ledger import Candidate, Ledger, TestSet
 from snellen.data.splits import split
 from snellen.errors import DataError, DataNotFound, RunError
+from snellen.serialize import to_csv
 
 CLASSES = ("ant", "bee", "cat")
 
@@ -73,7 +74,7 @@ def test_a_file_is_read_with_its_columns_in_any_order_and_others_left_alone(tmp_
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     row = {"file": 'a,"b".jpg', "hash": "0" * 16, "old": "ant", "new": "", "why": "x", "suggested": "bee"}
-    path = written(tmp_path, write_rows([row, {**row, "new": "bee"}], more=["suggested"]))
+    path = written(tmp_path, to_csv([*COLUMNS, "suggested"], [row, {**row, "new": "bee"}]))
     assert read_corrections(path).rows == (Correction('a,"b".jpg', "0" * 16, "ant", "bee", "x", line=3),)
 
 

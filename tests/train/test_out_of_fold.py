@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +14,15 @@ from snellen.data.corrections import Correction, Corrections, corrected, identit
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.train import out_of_fold as room
-from snellen.train.out_of_fold import nearest, out_of_fold, published_features, suspect_labels
+from snellen.train.out_of_fold import doubted_labels, kept_features, nearest, out_of_fold, published_features
 
 CLASSES = ("ant", "bee", "cat")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "snellen" / "features"
 
 
 def made(count: int, seed: int = 0, side: int = 8, channels: int = 3) -> Dataset:
@@ -62,7 +69,7 @@ def test_planted_wrong_labels_come_first_with_what_is_right_and_what_looks_like_
     flipped: tuple[Dataset, list[int]],
 ) -> None:
     dataset, wrong = flipped
-    first = suspect_labels(dataset)[:15]
+    first = doubted_labels(dataset).suspects[:15]
     assert len({each.issue.id for each in first} & set(wrong)) >= 13
     for each in (each for each in first if each.issue.id in wrong):
         assert each.issue.suggested == CLASSES[each.issue.id % 3]
@@ -72,7 +79,7 @@ def test_planted_wrong_labels_come_first_with_what_is_right_and_what_looks_like_
 
 def test_what_somebody_has_looked_at_is_not_doubted_again(flipped: tuple[Dataset, list[int]]) -> None:
     dataset, _ = flipped
-    fine, changed, *others = suspect_labels(dataset)
+    fine, changed, *others = doubted_labels(dataset).suspects
     said = Corrections(
         "mine.csv",
         (
@@ -80,7 +87,7 @@ def test_what_somebody_has_looked_at_is_not_doubted_again(flipped: tuple[Dataset
             Correction(changed.issue.name, "", "", changed.issue.suggested),
         ),
     )
-    again = {each.hash for each in suspect_labels(corrected(dataset, said))}
+    again = {each.hash for each in doubted_labels(corrected(dataset, said)).suspects}
     assert not {fine.hash, changed.hash} & again
     assert len(again & {each.hash for each in others}) > 8
 
@@ -103,6 +110,29 @@ def test_features_are_made_of_pictures_of_any_size_and_of_grey_ones(side: int, c
     assert seen == [32, 35]
 
 
+def test_features_are_made_once_for_each_picture_whatever_its_label_or_its_place(
+    monkeypatch: pytest.MonkeyPatch, own_cache: Path
+) -> None:
+    asked: list[list[int]] = []
+
+    def features_of(images: LabeledImages, **_: object) -> np.ndarray:
+        asked.append(images.ids.tolist())
+        return np.tile(images.ids[:, None].astype(np.float32), 4)
+
+    monkeypatch.setattr(room, "published_features", features_of)
+    images = made(30).train
+    kept_features(images.take(np.arange(20, dtype=np.int64), "all"))
+    again = images.take(np.arange(29, 3, -1, dtype=np.int64), "all")
+    found = kept_features(replace(again, labels=(again.labels + 1) % 3))
+    assert asked == [list(range(20)), list(range(29, 19, -1))]
+    assert np.array_equal(found[:, 0], again.ids)
+    assert np.array_equal(kept_features(again), found)
+    (file,) = own_cache.iterdir()
+    file.write_bytes(file.read_bytes()[:-100])
+    assert np.array_equal(kept_features(again), found)
+    assert asked[2:] == [again.ids.tolist()]
+
+
 def test_a_table_of_suggestions_changes_nothing_until_it_is_filled_in(
     flipped: tuple[Dataset, list[int]], monkeypatch: pytest.MonkeyPatch, tmp_path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,7 +142,7 @@ def test_a_table_of_suggestions_changes_nothing_until_it_is_filled_in(
     monkeypatch.setitem(catalog._LOADERS, "eyechart", lambda data, download, progress: dataset)
     table = tmp_path / "corrections.csv"
     assert main(["doctor", "eyechart", "--labels", "--csv", str(table)]) == 0
-    count = len(suspect_labels(dataset))
+    count = len(doubted_labels(dataset).suspects)
     out = capsys.readouterr().out
     assert f"labels   {count} of 300 in train and val are doubted" in out
     assert "snellen train eyechart --corrections" in out

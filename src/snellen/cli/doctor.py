@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 
     from snellen.guards.copies import Copies
     from snellen.guards.guard import GuardResult
-    from snellen.train.out_of_fold import SuspectLabel
 
 _SHOWN = 5
 _LABELS_SHOWN = 20
@@ -50,15 +47,17 @@ def run(args: Args) -> int:
         raise UsageError("Whose doctor? snellen doctor cifar10, or snellen doctor runs/NAME")
     if args.labels:
         return _labels(args, args.subject)
+    from snellen.guards.copies import CopyPair
     from snellen.guards.guard import summary
     from snellen.runs.atomic import write_text
-    from snellen.serialize import to_json
+    from snellen.serialize import to_csv, to_json
     from snellen.show.terminal import show_guard_results
     from snellen.show.text import new_console
 
     results, copies = _judge(args, args.subject)
     if args.csv is not None:
-        write_text(user_path(args.csv), _table(copies))
+        columns = [field.name for field in dataclasses.fields(CopyPair)]
+        write_text(user_path(args.csv), to_csv(columns, map(to_json, copies.pairs if copies else ())))
     if args.json:
         found = {"subject": args.subject, "summary": summary(results), "results": to_json(results)}
         print_json(found if copies is None else found | {"copies": to_json(copies)})
@@ -71,73 +70,48 @@ def run(args: Args) -> int:
 
 def _labels(args: Args, subject: str) -> int:
     """Doubted labels; nothing is changed and nothing is decided, so the exit code is 0."""
-    from snellen.data.corrections import write_rows
+    from snellen.data.corrections import COLUMNS
     from snellen.runs.atomic import write_text
-    from snellen.serialize import to_json
+    from snellen.serialize import to_csv, to_json
     from snellen.show.progress import Progress
-    from snellen.train.out_of_fold import suspect_labels
+    from snellen.show.terminal import show_label_issues, show_line
+    from snellen.show.text import new_console
+    from snellen.train.out_of_fold import doubted_labels
 
     if (user_path(subject) / "run.json").is_file() or args.ledger is not None:
-        raise UsageError("--labels is for a data set: snellen doctor DATA --labels. A run's: snellen evaluate RUN")
+        raise UsageError(
+            "--labels is for a data set: snellen doctor DATA --labels; of a run: snellen report RUN --labels"
+        )
     progress = Progress(quiet=args.json, brief=True)
     dataset = args.load(subject, progress)
     progress.begin(steps=len(dataset.train), done=0, images_per_step=1)
     try:
-        found = suspect_labels(dataset, device=args.device, progress=progress.advance)
+        found = doubted_labels(dataset, device=args.device, progress=progress.advance).suspects
     finally:
         progress.end()
     if args.csv is not None:
-        write_text(user_path(args.csv), write_rows([each.correction for each in found], more=["suggested"]))
+        write_text(user_path(args.csv), to_csv([*COLUMNS, "suggested"], [each.correction for each in found]))
     if args.json:
         issues = [to_json(each.issue) | {"hash": each.hash, "nearest": to_json(each.nearest)} for each in found]
         print_json({"subject": subject, "images": len(dataset.train), "count": len(found), "issues": issues})
-    else:
-        _show_labels(args, subject, len(dataset.train), found)
-    return 0
-
-
-def _show_labels(args: Args, subject: str, images: int, found: Sequence[SuspectLabel]) -> None:
-    from rich.text import Text
-
-    from snellen.paths import visible
-    from snellen.show.terminal import show_line
-    from snellen.show.text import new_console
-
-    console = new_console()
-    for each in found[:_LABELS_SHOWN]:
-        given, suggested = (
-            f"{name} ({100 * share:.0f} %)"
-            for name, share in (
-                (each.issue.given, each.issue.probability_given),
-                (each.issue.suggested, each.issue.probability_suggested),
-            )
-        )
-        alike = ", ".join(label for _, label in each.nearest)
-        console.print(Text(visible(each.issue.name), "bold"), soft_wrap=True)
-        show_line(console, "", f"labelled {given}, looks like {suggested}; most alike: {alike}")
+        return 0
+    console, images = new_console(), len(dataset.train)
     if found:
+        show_label_issues(console, [each.issue for each in found[:_LABELS_SHOWN]])
         console.print()
     more = f", the first {_LABELS_SHOWN} of them above" if len(found) > _LABELS_SHOWN else ""
     show_line(
         console, "labels", f"{len(found):,} of {images:,} in train and val are doubted{more}. Look before you act."
     )
     if found and args.csv is None:
-        show_line(console, "next", f"snellen doctor {subject} --labels --csv corrections.csv")
+        show_line(
+            console, "next", "snellen report RUN --labels shows them in a page, beside their pictures, to be marked"
+        )
+        show_line(console, "", f"or as a table: snellen doctor {subject} --labels --csv corrections.csv")
     elif found:
         show_line(console, "next", f"fill in the column new of {args.csv}, with the right class or - to leave it out:")
         show_line(console, "", f"snellen train {subject} --corrections {args.csv}")
-
-
-def _table(copies: Copies | None) -> str:
-    """Every pair as CSV."""
-    from snellen.guards.copies import CopyPair
-    from snellen.serialize import to_json
-
-    text = io.StringIO()
-    rows = csv.DictWriter(text, [field.name for field in dataclasses.fields(CopyPair)], lineterminator="\n")
-    rows.writeheader()
-    rows.writerows(to_json(pair) for pair in (copies.pairs if copies else ()))
-    return text.getvalue()
+    return 0
 
 
 def _show_copies(console: Console, copies: Copies | None) -> None:

@@ -58,8 +58,10 @@ class OfPage(AboutRuns):
     """Finished run folders on the same data; the first one is looked at closely."""
     layer_views: int = 60
     """Pictures with activations, Grad-CAM and nearest training pictures; 0 leaves the model unread."""
+    labels: bool = False
+    """Look for wrong labels in train and val too, as doctor --labels does, and show them to be marked."""
 
-    def page_options(self, verb: str, *, map: Literal["tsne", "umap"] | None = None) -> Options:
+    def page_options(self, verb: str) -> Options:
         """How the page is to be made; what it is at is said on stderr.
 
         Raises:
@@ -75,7 +77,7 @@ class OfPage(AboutRuns):
 
         console = new_console(stderr=True, quiet=self.json)
         say = lambda text: console.print(text, style="dim", markup=False)  # noqa: E731
-        return Options(self.data, self.device, self.layer_views, map, self.ledger, say)
+        return Options(self.data, self.device, self.layer_views, None, self.ledger, say, labels=self.labels)
 
 
 @dataclass(frozen=True)

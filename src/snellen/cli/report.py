@@ -30,7 +30,7 @@ def run(args: Args) -> int:
     from snellen.report.page import write_report
     from snellen.runs.run import open_run
 
-    options = replace(args.page_options("report", map=args.map), originals=args.originals)
+    options = replace(args.page_options("report"), map=args.map, originals=args.originals)
     path = write_report([open_run(path) for path in args.runs], out=args.out, options=options)
     size = path.stat().st_size
     if args.json:

@@ -17,7 +17,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -142,15 +142,6 @@ def _correction(path: Path, line: int, row: Mapping[str, Any]) -> Correction:
             "made a number of it. Empty the cell, and the file's name decides."
         )
     return Correction(visible(file), digest.lower(), class_name(old), class_name(new), visible(why), line)
-
-
-def write_rows(rows: Iterable[Mapping[str, str]], *, more: Sequence[str] = ()) -> str:
-    """The text of a CSV file of corrections, with further columns behind the usual ones."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, [*COLUMNS, *more], restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
 
 
 def identity_text(identity: int | np.uint64) -> str:

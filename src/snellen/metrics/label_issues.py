@@ -37,22 +37,14 @@ class LabelIssues:
     """Suspected label errors, the most suspicious first.
 
     Attributes:
-        index: (M,) int64 rows of the predictions.
+        index: (M,) int64 rows of the predictions, by their `log_odds`.
         issues: the M of them in words.
-        log_odds: (M,) float64 in nats, at most 0, as from `log_odds`; the rank.
-        thresholds: (K,) float64, how sure the model is of a class on images labelled so; NaN for absent classes.
-        confident_joint: (K, K) int64: images labelled `row` that confidently look like `column`.
-        joint: (K, K) float64 summing to 1: estimated share of images labelled `row` that are `column`.
     """
 
-    json_only: ClassVar[tuple[str, ...]] = ("count", "estimated_noise", "first_issues")
+    json_only: ClassVar[tuple[str, ...]] = ("count", "first_issues")
 
     index: NDArray[np.int64]
     issues: tuple[LabelIssue, ...]
-    log_odds: NDArray[np.float64]
-    thresholds: NDArray[np.float64]
-    confident_joint: NDArray[np.int64]
-    joint: NDArray[np.float64]
 
     @property
     def count(self) -> int:
@@ -63,11 +55,6 @@ class LabelIssues:
     def first_issues(self) -> tuple[LabelIssue, ...]:
         """Those that are written down; the rest follows from the predictions."""
         return self.issues[:_LISTED]
-
-    @property
-    def estimated_noise(self) -> float:
-        """Estimated share of wrong labels, a fraction."""
-        return float(1 - np.trace(self.joint))
 
 
 def label_issues(predictions: Predictions) -> LabelIssues:
@@ -89,25 +76,10 @@ def label_issues(predictions: Predictions) -> LabelIssues:
             "images, which it knows by heart. Use predictions_val.npz."
         )
     probabilities, labels = predictions.probabilities, predictions.labels
-    thresholds = _thresholds(predictions)
-    confident = _confident_class(probabilities, thresholds)
-    counted = confident >= 0
-    classes = probabilities.shape[1]
-    cells = np.bincount(labels[counted] * classes + confident[counted], minlength=classes * classes)
-    confident_joint = cells.reshape(classes, classes).astype(np.int64)
-
-    rows = np.flatnonzero(counted & (confident != labels) & (predictions.predicted != labels))
-    odds = log_odds(predictions)[rows]
-    order = np.argsort(odds, kind="stable")
-    rows = rows[order].astype(np.int64)
-    return LabelIssues(
-        index=rows,
-        issues=tuple(_issue(predictions, int(row), int(confident[row])) for row in rows),
-        log_odds=odds[order],
-        thresholds=thresholds,
-        confident_joint=confident_joint,
-        joint=_estimated_joint(confident_joint, labels),
-    )
+    confident = _confident_class(probabilities, _thresholds(predictions))
+    rows = np.flatnonzero((confident >= 0) & (confident != labels) & (predictions.predicted != labels))
+    rows = rows[np.argsort(log_odds(predictions)[rows], kind="stable")].astype(np.int64)
+    return LabelIssues(rows, tuple(_issue(predictions, int(row), int(confident[row])) for row in rows))
 
 
 def _issue(predictions: Predictions, row: int, suggested: int) -> LabelIssue:
@@ -147,13 +119,3 @@ def _confident_class(probabilities: NDArray[np.float64], thresholds: NDArray[np.
     reaches = probabilities >= thresholds - 1e-6  # NaN reaches nothing
     best = np.where(reaches, probabilities, -np.inf).argmax(axis=1)
     return np.where(reaches.any(axis=1), best, -1).astype(np.int64)
-
-
-def _estimated_joint(confident_joint: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Rows rescaled so that each class weighs what it weighs among the labels; equation 3 of the paper."""
-    counts = np.bincount(labels, minlength=len(confident_joint)).astype(np.float64)
-    joint = confident_joint.astype(np.float64)
-    empty = joint.sum(axis=1) == 0
-    joint[empty, empty] = 1  # nothing is known against a class without confident images
-    joint *= (counts / joint.sum(axis=1))[:, None]
-    return np.asarray(joint / counts.sum())

@@ -32,10 +32,11 @@ from snellen.report.originals import Originals, originals_of
 from snellen.report.pipeline import trace_some
 from snellen.report.predictions import geometry_json, predictions_json, versus_json
 from snellen.report.record import record_json
-from snellen.report.shown import Shown, answered, shown_split
+from snellen.report.shown import Shown, answered, shown_doubts, shown_split
 from snellen.runs.atomic import write_text
 from snellen.runs.environment import redact_paths
 from snellen.runs.run import Run
+from snellen.train.out_of_fold import doubted_labels
 from snellen.version import VERSION
 
 _LEARNED, _FEWEST_LEARNED = 5_000, 500
@@ -59,6 +60,7 @@ class Options:
         say: told what is being done.
         live: for a viewer, which has the originals at hand: every picture, and small where they are many.
         originals: put the mistakes' own files into the page, made smaller.
+        labels: look for wrong labels in train and val, and show those that are doubted.
     """
 
     data: Path | Dataset | None = None
@@ -69,16 +71,21 @@ class Options:
     say: Callable[[str], None] = lambda _: None
     live: bool = False
     originals: bool = False
+    labels: bool = False
 
 
 @dataclass(frozen=True)
 class Page:
-    """Everything the front end shows: JSON-able content, sheets of pictures by name, the files behind each split."""
+    """Everything the front end shows: JSON-able content, sheets of pictures by name, the files behind each split.
+
+    `looked` is the first run's model as it was looked at closely, for a viewer to go on with.
+    """
 
     title: str
     content: dict[str, Any]
     sprites: dict[str, Sprite]
     originals: dict[str, Originals] = field(default_factory=dict)
+    looked: InspectedModel | None = None
 
 
 def write_report(runs: Sequence[Run], *, out: Path | None = None, options: Options | None = None) -> Path:
@@ -120,6 +127,9 @@ def build_page(runs: Sequence[Run], options: Options, images: Sequence[RunImages
     if options.layer_views and on_val is not None:
         pipeline, sheets = trace_some(runs[0], images[0], on_val)
         found.sprites |= sheets
+    doubted = None
+    if options.labels:
+        doubted = found.add_doubts(images[0].dataset)
     content = {
         "format": 1,
         "snellen": VERSION,
@@ -129,15 +139,17 @@ def build_page(runs: Sequence[Run], options: Options, images: Sequence[RunImages
             "classes": list(info["class_names"]),
             "fit": PictureForm.of_run(info).fit,
             "has_test": info["test"] is not None,
+            "corrections": info.get("corrections", {}).get("rows", []),
         },
         "runs": [record_json(run, ledger) for run, ledger in zip(runs, ledgers, strict=True)],
         "splits": found.splits,
+        "doubted": doubted,
         "originals": found.originals,
         "layer_views": found.views,
         "pipeline": pipeline,
         "sprites": {name: sprite.about() for name, sprite in found.sprites.items()},
     }
-    return Page(f"{runs[0].name} · Snellen", content, found.sprites, found.files)
+    return Page(f"{runs[0].name} · Snellen", content, found.sprites, found.files, found.looked)
 
 
 @dataclass
@@ -151,6 +163,7 @@ class _Gathered:
     splits: dict[str, Any] = field(default_factory=dict)
     sprites: dict[str, Sprite] = field(default_factory=dict)
     views: dict[str, Any] | None = None
+    looked: InspectedModel | None = None
     files: dict[str, Originals] = field(default_factory=dict)
     originals: dict[str, Any] = field(default_factory=dict)
 
@@ -160,10 +173,7 @@ class _Gathered:
         shown = shown_split(name, self.images, by_run, runs, self.ledgers, every=options.live)
         options.say(f"{name}: {len(shown.rows):,} pictures")
         self.sprites[name] = shown.sprite()
-        form = PictureForm.of_run(runs[0].info["data"])
-        behind = originals_of(self.images[0].dataset.source, shown.names_of_files(), form)
-        if behind is not None:
-            self.files[name] = behind
+        behind = self._keep_files(name, shown)
         if options.originals:
             self.originals[name], sheets = _mistakes(name, behind, shown, by_run.values(), options)
             self.sprites |= sheets
@@ -172,11 +182,27 @@ class _Gathered:
         for number, predictions in by_run.items() if options.layer_views else ():
             # One run is looked at closely, on val where there is one: more would not fit into the file.
             learned = learned_pictures(self.images[0].train) if self.views is None and number == 0 else None
-            geometry, looked = _inside(runs[number], predictions, shown, learned, options)
-            about[str(number)]["geometry"] = geometry
+            about[str(number)]["geometry"], looked = _inside(runs[number], predictions, shown, learned, options)
             if looked is not None:
-                self.views = {"split": name, "run": number, **looked.content}
-                self.sprites |= looked.sprites
+                views, self.looked = looked
+                self.views = {"split": name, "run": number, **views.content}
+                self.sprites |= views.sprites
+
+    def add_doubts(self, dataset: Dataset) -> dict[str, Any]:
+        """The doubted labels of train and val with their pictures, as the page's content has them."""
+        self.options.say(f"labels: {len(dataset.train):,} pictures of train and val")
+        found = doubted_labels(dataset, device=self.options.device)
+        shown, content, sheets = shown_doubts(found, every=self.options.live)
+        self.sprites |= sheets
+        self._keep_files("doubted", shown)
+        return content
+
+    def _keep_files(self, name: str, shown: Shown) -> Originals | None:
+        form = PictureForm.of_run(self.runs[0].info["data"])
+        behind = originals_of(self.images[0].dataset.source, shown.names_of_files(), form)
+        if behind is not None:
+            self.files[name] = behind
+        return behind
 
 
 def _mistakes(
@@ -221,7 +247,7 @@ def learned_pictures(train: LabeledImages) -> LabeledImages:
 
 def _inside(
     run: Run, predictions: Predictions, shown: Shown, learned: LabeledImages | None, options: Options
-) -> tuple[dict[str, Any], LayerViews | None]:
+) -> tuple[dict[str, Any], tuple[LayerViews, InspectedModel] | None]:
     """The run's feature geometry; and with training pictures to compare with, a close look."""
     options.say(f"{run.name}: features of {len(shown.images):,} pictures")
     device = choose_device(options.device)
@@ -240,4 +266,4 @@ def _inside(
     seen = layer_views(inspected, chosen)
     place = {row: at for at, row in enumerate(shown.rows.tolist())}
     pictures = [{**each, "row": place[each["row"]]} for each in seen.content["pictures"]]
-    return geometry, LayerViews({**seen.content, "pictures": pictures}, seen.sprites)
+    return geometry, (LayerViews({**seen.content, "pictures": pictures}, seen.sprites), inspected)

@@ -17,9 +17,10 @@ from snellen.data.sealed_images import SealedImages
 from snellen.errors import DataError, SealError
 from snellen.predict.predictions import Predictions, stored_predictions
 from snellen.report.encoding import Sprite, make_sprite, packed
-from snellen.report.predictions import chosen_rows
+from snellen.report.predictions import chosen_rows, predictions_json
 from snellen.report.record import graded_on_test
 from snellen.runs.run import Run
+from snellen.train.out_of_fold import Doubts
 
 _BYTES = 10_000_000
 """Of one split's pictures in a file, a third more as text: all of CIFAR-10's val, or 800 photographs of 224 pixels."""
@@ -27,6 +28,7 @@ _LIVE_PIXELS = 48_000_000
 """Of one split's pictures where a viewer has them at hand in full: all are shown, the more there are the smaller."""
 _SMALLEST = 48  # pixels a side; of fewer nothing is seen
 _SAMPLE = 256  # pictures that tell how many bytes one takes
+_ALIKE_SIDE = 112  # pixels of the pictures beside a doubted one
 
 
 @dataclass(frozen=True)
@@ -99,12 +101,36 @@ def shown_split(
         if not np.array_equal(predictions.ids, pictures.ids) or not np.array_equal(predictions.labels, pictures.labels):
             folder = runs[number].folder
             raise DataError(f"{folder}: its {name} predictions are not of these pictures of {pictures.name}.")
+    most, side = _room(pictures, len(pictures), every=every)
+    return Shown(pictures, chosen_rows(list(by_run.values()), most), side)
+
+
+def _room(images: LabeledImages, count: int, *, every: bool) -> tuple[int, int | None]:
+    """How many of `count` pictures go into the page, and how many pixels they have a side at most."""
     if every:
-        side = max(_SMALLEST, math.isqrt(_LIVE_PIXELS // len(pictures)))
-        return Shown(pictures, np.arange(len(pictures), dtype=np.int64), side)
-    some = pictures.take(pictures.evenly(_SAMPLE), pictures.role)
-    each = make_sprite(some.images).bytes / len(some)
-    return Shown(pictures, chosen_rows(list(by_run.values()), max(1, int(_BYTES / each))))
+        return count, max(_SMALLEST, math.isqrt(_LIVE_PIXELS // max(1, count)))
+    some = images.take(images.evenly(_SAMPLE), images.role)
+    return max(1, int(_BYTES * len(some) / make_sprite(some.images).bytes)), None
+
+
+def shown_doubts(found: Doubts, *, every: bool = False) -> tuple[Shown, dict[str, Any], dict[str, Sprite]]:
+    """The pictures whose labels are doubted, as the page has a split with one run, and their sheets.
+
+    `alike` has for each the tile, on the sheet of that name, and the label of those most like it.
+    """
+    most, side = _room(found.images, len(found.rows), every=every)
+    order = np.argsort(found.rows[:most])
+    shown, likest = Shown(found.images, found.rows[:most][order], side), found.nearest[:most][order]
+    used, tiles = np.unique(likest, return_inverse=True)
+    alike = make_sprite(found.images.images[used], most=_ALIKE_SIDE, lossless=False)
+    content = {
+        **shown.to_json(),
+        "runs": {"0": predictions_json(found.answers, shown.rows)},
+        "alike": np.stack([tiles.reshape(likest.shape), found.images.labels[likest]], axis=2).tolist(),
+        "found": len(found.rows),
+        "of": len(found.images),
+    }
+    return shown, content, {"doubted": shown.sprite(), "alike": alike}
 
 
 def _test(test: SealedImages | None, run: Run, ledger: Ledger) -> LabeledImages:

@@ -97,12 +97,15 @@ def show_confidence(console: Console, found: Confidence) -> None:
 
 def show_label_issues(console: Console, issues: Sequence[LabelIssue]) -> None:
     """Print images whose label is doubted, most suspicious first."""
-    table = _table(("image", "labelled", "looks like"))
-    for issue in issues:
-        given = f"{visible(issue.given)} {100 * issue.probability_given:.1f} %"
-        suggested = f"{visible(issue.suggested)} {100 * issue.probability_suggested:.1f} %"
-        table.add_row(Text(visible(issue.name)), Text(given), Text(suggested))
-    console.print(table)
+    rows = [
+        (
+            visible(issue.name),
+            f"{visible(issue.given)} {100 * issue.probability_given:.1f} %",
+            f"{visible(issue.suggested)} {100 * issue.probability_suggested:.1f} %",
+        )
+        for issue in issues
+    ]
+    show_rows(console, ("image", "labelled", "looks like"), rows)
 
 
 def _table(header: Sequence[str], *, right: Sequence[str] = ()) -> Table:

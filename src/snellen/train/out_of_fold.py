@@ -7,6 +7,9 @@ logistic regression with one best answer, is fitted to the features of the other
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,12 +23,17 @@ from snellen.data.corrections import identity_text, settled
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.splits import folds_of
+from snellen.errors import StorageError
 from snellen.metrics.label_issues import LabelIssue, label_issues
 from snellen.models.catalog import ModelSpec, build, pixel_range
+from snellen.models.device import choose_device
 from snellen.models.external import inputs_of, last_linear
 from snellen.models.fuse import optimize_for_inference
+from snellen.paths import cache_folder
 from snellen.predict.familiarity import direction
 from snellen.predict.predictions import Predictions
+from snellen.runs.atomic import write_bytes
+from snellen.serialize import read_arrays
 from snellen.train.head import fit_head
 from snellen.train.precision import choose_compute
 
@@ -36,6 +44,7 @@ _AT_ONCE = 32
 _PENALTY = 500.0  # a head that fits every wrong label doubts none; measured (results/LOG.md)
 _COMPARED = 1_000  # pictures, with all others, at a time
 _NEIGHBOURS = 3
+_MOST_KEPT = 2**29  # bytes of features on the disk: of 100,000 pictures
 
 
 @dataclass(frozen=True)
@@ -62,12 +71,31 @@ class SuspectLabel:
         return about | {"suggested": issue.suggested}
 
 
-def suspect_labels(
-    dataset: Dataset, *, device: str = "auto", progress: Callable[[int], None] = lambda done: None
-) -> tuple[SuspectLabel, ...]:
-    """The labels of train and val that confident learning doubts, the most suspicious first.
+@dataclass(frozen=True)
+class Doubts:
+    """The labels of train and val that confident learning doubts, and what it rests on.
 
-    Those that the data set's corrections speak of are not doubted again. The test set stays sealed.
+    Attributes:
+        images: all N pictures of train and val.
+        answers: to them, out of fold.
+        rows: (M,) int64, those that are doubted, the most suspicious first.
+        nearest: (M, 3) int64, rows of the pictures that look most like each, nearest first; fewer of a tiny set.
+        suspects: the M of them one by one, for lists and tables.
+    """
+
+    images: LabeledImages
+    answers: Predictions
+    rows: NDArray[np.int64]
+    nearest: NDArray[np.int64]
+    suspects: tuple[SuspectLabel, ...]
+
+
+def doubted_labels(
+    dataset: Dataset, *, device: str = "auto", progress: Callable[[int], None] = lambda done: None
+) -> Doubts:
+    """Answer train and val out of fold and doubt their labels; the test set stays sealed.
+
+    Labels that the data set's corrections speak of are not doubted again.
 
     Args:
         dataset: as loaded.
@@ -78,20 +106,49 @@ def suspect_labels(
         MissingExtra: the package with the pretrained weights is not installed.
     """
     images = dataset.train
-    features = published_features(images, device=device, progress=progress)
-    found, known = label_issues(out_of_fold(images, features)), settled(dataset)
+    features = kept_features(images, device=device, progress=progress)
+    answers = out_of_fold(images, features)
+    found, known = label_issues(answers), settled(dataset)
     rows = found.index[~known[found.index]]
-    names, labels, classes = images.names, images.labels, images.class_names
-    alike = nearest(images, features, rows)
-    issues = [issue for row, issue in zip(found.index, found.issues, strict=True) if not known[row]]
-    return tuple(
+    issues = (issue for row, issue in zip(found.index, found.issues, strict=True) if not known[row])
+    names, classes, alike = images.names, images.class_names, nearest(images, features, rows)
+    suspects = tuple(
         SuspectLabel(
             issue,
             identity_text(images.identities[row]),
-            tuple((names[other], classes[labels[other]]) for other in others),
+            tuple((names[other], classes[images.labels[other]]) for other in others),
         )
         for issue, row, others in zip(issues, rows.tolist(), alike.tolist(), strict=True)
     )
+    return Doubts(images, answers, rows, alike, suspects)
+
+
+def kept_features(
+    images: LabeledImages, *, device: str = "auto", progress: Callable[[int], None] = lambda done: None
+) -> NDArray[np.float32]:
+    """`published_features`, with those of pictures looked at before from the cache, whatever their labels are now."""
+    what = f"{_NETWORK} {torch.__version__} {choose_device(device)} {images.name} {images.image_shape}"
+    path = cache_folder() / "features" / f"{hashlib.sha256(what.encode()).hexdigest()[:32]}.npz"
+    try:
+        with path.open("rb") as file:
+            kept = read_arrays(file, {"content": np.uint64, "features": np.float32})
+        known = dict(zip(kept["content"].tolist(), kept["features"], strict=True))
+    except (OSError, LookupError, ValueError):  # not there yet, or not whole: made anew
+        known = {}
+    content = images.content_hashes.tolist()
+    new = np.array([row for row, one in enumerate(content) if one not in known], dtype=np.int64)
+    if len(new):
+        before = len(images) - len(new)
+        some = images.take(new, images.role)
+        made = published_features(some, device=device, progress=lambda done: progress(before + done))
+        known |= dict(zip(some.content_hashes.tolist(), made, strict=True))
+    features = np.stack([known[one] for one in content])
+    if len(new) and features.nbytes <= _MOST_KEPT:
+        buffer = io.BytesIO()
+        np.savez(buffer, content=images.content_hashes, features=features)
+        with contextlib.suppress(StorageError):  # it is only time that is lost
+            write_bytes(path, buffer.getvalue())
+    return features
 
 
 def published_features(

@@ -82,8 +82,8 @@ export const SORTS = {
 };
 
 /** Whom the sort goes by: the one asked for, or for doubted labels their rank. */
-export function sortOf({ sort, q }) {
-  return Object.hasOwn(SORTS, sort ?? "") ? sort : /\bdoubted\b/i.test(q ?? "") ? "doubt" : "telling";
+export function sortOf({ view, sort, q }) {
+  return Object.hasOwn(SORTS, sort ?? "") ? sort : view === "labels" || /\bdoubted\b/i.test(q ?? "") ? "doubt" : "telling";
 }
 
 function sorted(answers, rows, sort) {

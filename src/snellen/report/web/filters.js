@@ -49,7 +49,7 @@ export function filters(answers, layerViews, change) {
     "with layer views",
     h("b", {}, count(layerViews?.rows.size ?? 0)),
   );
-  const sort = h("select", { "aria-label": "Sort by", onchange: () => change({ sort: sort.value === "telling" ? null : sort.value }) }, Object.entries(SORTS).map(([name, { title }]) => h("option", { value: name }, `sort: ${title}`)));
+  const sort = h("select", { "aria-label": "Sort by", onchange: () => change({ sort: sort.value }) }, Object.entries(SORTS).map(([name, { title }]) => h("option", { value: name }, `sort: ${title}`)));
   const bound = (at, text) => h("input", { type: "range", min: 0, max: 100, step: 1, value: 100 * at, "aria-label": text, oninput: () => narrow(at) });
   const bounds = [bound(0, "Confidence at least, percent"), bound(1, "Confidence at most, percent")];
   const sure = h("output", {});

@@ -14,7 +14,10 @@ import { picture } from "./pictures.js";
 import { OUTCOMES, readVersus } from "./versus.js";
 import { asideOn, count, noteOn, percent, plural } from "./words.js";
 
-export function gallery(context) {
+const TITLE = ["Gallery", " the line-up: every picture, what its label says and what the network says"];
+
+/** `title`: a heading and what stands beside it. */
+export function gallery(context, title = TITLE) {
   const { answers, go, layerViews, marks } = context;
   const { classes } = answers;
   let state = {};
@@ -40,7 +43,7 @@ export function gallery(context) {
   const element = h(
     "section",
     { class: "gallery" },
-    h("h2", {}, "Gallery", h("span", { class: "soft" }, " the line-up: every picture, what its label says and what the network says")),
+    h("h2", {}, title[0], h("span", { class: "soft" }, title[1])),
     controls.element,
     h(
       "div",
@@ -78,7 +81,7 @@ export function gallery(context) {
           otherRuns(context, row),
           bars(answers, row),
           notes(answers, row),
-          looks(answers, row, layerViews, go),
+          answers.alike ? likest(answers, row) : looks(answers, row, layerViews, go),
         ),
       ),
     );
@@ -246,7 +249,7 @@ function verdict(answers, row) {
       { class: right ? "says right" : "says wrong" },
       h("span", { class: "small" }, "The network says"),
       h("strong", {}, answers.classes[answers.top(row, 0)]),
-      h("span", { class: "badge" }, right ? "✓ right" : "✗ wrong", `, ${percent(answers.confidence(row), 0)} sure`),
+      h("span", { class: "badge" }, right ? "✓ right" : answers.alike ? "≠ label" : "✗ wrong", `, ${percent(answers.confidence(row), 0)} sure`),
     ),
   );
 }
@@ -273,6 +276,21 @@ function bars(answers, row) {
 function notes(answers, row) {
   const aside = asideOn(answers, row);
   return h("div", { class: "notes" }, h("p", { class: "note" }, noteOn(answers, row)), aside ? h("p", { class: "aside" }, aside) : null);
+}
+
+/** The pictures that look most like a doubted one, each with its label. */
+function likest(answers, row) {
+  const { classes } = answers;
+  return h(
+    "div",
+    { class: "looks" },
+    h("h3", {}, "Most alike, with their labels"),
+    h(
+      "div",
+      { class: "looks-row" },
+      answers.alike(row).map(([tile, label]) => h("figure", {}, picture("alike", tile, ""), h("figcaption", {}, classes[label]))),
+    ),
+  );
 }
 
 function looks(answers, row, layerViews, go) {

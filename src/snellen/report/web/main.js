@@ -8,6 +8,7 @@ import { gallery } from "./gallery.js";
 import { overview } from "./overview.js";
 import { confusions } from "./confusions.js";
 import { curves } from "./curves.js";
+import { labels } from "./labels.js";
 import { versus } from "./versus.js";
 import { openMarks } from "./marks.js";
 import { inside, layerViewsOf } from "./inside.js";
@@ -23,6 +24,7 @@ import { percent } from "./words.js";
 const VIEWS = [
   { name: "overview", title: "Overview", make: overview },
   { name: "gallery", title: "Gallery", make: gallery },
+  { name: "labels", title: "Labels", make: labels, when: ({ page }) => page.doubted?.found > 0 },
   { name: "confusions", title: "Confusions", make: confusions },
   { name: "versus", title: "Two runs", make: versus, when: (context) => context.runs.length > 1 },
   { name: "curves", title: "Curves", make: curves },
@@ -41,7 +43,7 @@ export function start({ live = [], original = null, colophon }) {
   describeSheets(page.sprites);
   document.title = `${page.runs[0].name} · Snellen`;
   const content = document.getElementById("content");
-  const marks = openMarks(page.runs[0]);
+  const marks = openMarks(page.runs[0], page.data.corrections ?? []);
   let state = readAddress();
   let scene = null;
 

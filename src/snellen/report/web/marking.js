@@ -69,7 +69,7 @@ export function markTray({ marks, go, state }) {
     asked = !asked;
     update();
   };
-  const element = h("section", { class: "tray card", "aria-label": "Marked pictures" }, told, h("div", { class: "chips" }, saved, shown, sure), h("p", { class: "small" }, "For ", h("code", {}, "snellen train DATA --corrections corrections.csv"), "; the pictures themselves are not touched. Unsure ones change nothing."));
+  const element = h("section", { class: "tray card", "aria-label": "Marked pictures" }, told, h("div", { class: "chips" }, saved, shown, sure), h("p", { class: "small" }, "For ", h("code", {}, "snellen train DATA --corrections corrections.csv"), "; the pictures themselves are not touched. Unsure ones change nothing.", marks.before ? ` With them are saved the ${plural(marks.before, "correction")} that this run was trained with.` : null));
   const update = () => {
     const total = marks.count();
     element.hidden = !total;

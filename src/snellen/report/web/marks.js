@@ -6,12 +6,23 @@ import { save, toCsv } from "./csv.js";
 export const KINDS = ["wrong", "fine", "unsure", "leave out"];
 const OUT = "-"; // what corrections.csv says instead of a class for a picture to be left out
 
-/** The marks of one run, by the hash of a picture's content: {kind, file, old, new}. `changed` is called after each. */
-export function openMarks(run) {
+/**
+ * The marks of one run, by the hash of a picture's content: {kind, file, old, new}. `before`: rows of corrections that the
+ * run was trained with, [file, hash, old, new, why]; they are saved along, so that the file says all of it.
+ */
+export function openMarks(run, before = []) {
   const key = `snellen-marks-${run.weights.slice(0, 32)}`;
   const marks = new Map(read(key));
   const listeners = new Set();
   let kept = true;
+  const isOf = ([file, hash], key, mark) => (hash ? hash === key : file === mark.file);
+  const rows = () => {
+    const said = [...marks];
+    const kept = before.filter((row) => !said.some(([hash, mark]) => isOf(row, hash, mark)));
+    // A label that was corrected once is still the first one in the data.
+    const first = (hash, mark) => before.find((row) => isOf(row, hash, mark))?.[2] ?? mark.old;
+    return [...kept, ...said.map(([hash, mark]) => [mark.file, hash, first(hash, mark), mark.new, mark.kind])];
+  };
   const write = () => {
     try {
       if (marks.size) localStorage.setItem(key, JSON.stringify([...marks]));
@@ -40,7 +51,8 @@ export function openMarks(run) {
     kept: () => kept,
     listen: (changed) => listeners.add(changed),
     /** The file that `--corrections` takes: an unsure mark keeps the label, and `why` says so. */
-    csv: () => toCsv([["file", "hash", "old", "new", "why"], ...[...marks].map(([hash, mark]) => [mark.file, hash, mark.old, mark.new, mark.kind])]),
+    csv: () => toCsv([["file", "hash", "old", "new", "why"], ...rows()]),
+    before: before.length,
     save() {
       save("corrections.csv", this.csv());
     },

@@ -28,6 +28,7 @@ export function overview({ page, answers, go, layerViews }) {
         card.with_tta ? h("p", { class: "soft" }, ttaSentence(card)) : null,
         h("p", { class: "soft" }, splitSentence(page, answers)),
         warnings(answers, go),
+        page.doubted?.found ? h("button", { type: "button", class: "link", onclick: () => go({ ...UNFILTERED, view: "labels", i: null }) }, `${plural(page.doubted.found, "label")} of train and val ${page.doubted.found > 1 ? "are" : "is"} doubted →`) : page.doubted ? h("p", { class: "soft" }, `None of the ${count(page.doubted.of)} labels of train and val is doubted.`) : null,
       ),
     ),
     h(

@@ -58,6 +58,7 @@ export function noteOn(answers, row) {
   const label = classes[answers.labels[row]];
   const sure = answers.confidence(row);
   const lead = Math.round(100 * (sure - (second == null ? 0 : answers.probability(row, 1))));
+  if (answers.alike) return `Looks like ${said} (${percent(sure, 0)}); the label ${label} got ${percent(answers.own(row), 1)}.`; // nobody says here who is right
   switch (answers.group[row]) {
     case 0:
       return second == null ? `Sure and right.` : `Sure and right: ${said} leads ${second} by ${plural(lead, "point")}.`;
