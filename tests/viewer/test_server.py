@@ -20,6 +20,7 @@ from snellen.data import catalog
 from snellen.data.dataset import Dataset
 from snellen.data.pictures import PictureForm
 from snellen.errors import InvalidSetting
+from snellen.inspect.features import features_of
 from snellen.report.originals import Originals
 from snellen.report.page import Options, Page
 from snellen.runs.run import Run
@@ -60,6 +61,27 @@ def test_the_data_are_read_once(finished_run: Run, tiny_dataset: Dataset, monkey
     monkeypatch.setitem(catalog._LOADERS, "eyechart", lambda *_: reads.append(1) or tiny_dataset)
     prepare([finished_run], Options(layer_views=0, device="cpu"))
     assert len(reads) == 1
+
+
+def test_the_training_pictures_are_looked_at_once(
+    finished_run: Run, small_eyechart: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from snellen.report import page
+    from snellen.viewer import live
+
+    looked: list[str] = []
+
+    def told(model: Any, images: Any, *rest: Any, **named: Any) -> Any:
+        looked.append(images.role)
+        return features_of(model, images, *rest, **named)
+
+    for room in (page, live):
+        monkeypatch.setattr(room, "features_of", told)
+    prepare([finished_run], Options(layer_views=2, device="cpu"))
+    assert looked == ["val", "train", "new"]  # the last: the grey picture that warms the model up
+    looked.clear()
+    prepare([finished_run], Options(layer_views=0, device="cpu"))
+    assert looked == ["train", "new"]
 
 
 def test_memory_is_given_back_once_a_second_at_most(start: Any, letter: bytes, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from snellen.data.pictures import FORMATS, Fit, PictureForm, read_with_notes
 from snellen.errors import InvalidSetting
 from snellen.inspect.features import Features, features_of
 from snellen.inspect.layers import Layer, layers_of
-from snellen.models.device import choose_device
+from snellen.models.device import answers_in_bf16, choose_device
 from snellen.models.fuse import made_fast
 from snellen.models.normalized import Classifier
 from snellen.models.weights import restore
@@ -54,6 +54,7 @@ class Loaded:
         form: how a picture becomes what the network takes.
         learned: training pictures among which the nearest are sought.
         features: theirs, with all layers.
+        bf16: whether it is asked in bf16, as `snellen predict` would.
         familiarity: of the run's own pictures, where it knows it.
         lock: held while the model is asked: the hooks of one question must not hear the pass of another.
     """
@@ -64,6 +65,7 @@ class Loaded:
     form: PictureForm
     learned: LabeledImages
     features: Features
+    bf16: bool
     familiarity: Familiarity | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -78,23 +80,29 @@ class Loaded:
         return fast if ends[0] == ends[1] else self.model
 
 
-def load_run(run: Run, train: LabeledImages, device: str) -> Loaded:
-    """Read a run's model, look at some of its training pictures, and warm it up.
+def load_run(run: Run, train: LabeledImages, device: str, seen: InspectedModel | None = None) -> Loaded:
+    """Read a run's model, look at some of its training pictures, where the page has not `seen` them, and warm it up.
 
     Raises:
         RunError: the weights are missing or do not fit.
         InvalidSetting: no such device.
     """
     info = run.info["data"]
-    model, learned = restore(run, choose_device(device)), learned_pictures(train)
-    layers = layers_of(run.recipe.model)
+    layers, where = layers_of(run.recipe.model), choose_device(device)
+    bf16 = answers_in_bf16(run, where)
+    if seen is None:
+        model, learned = restore(run, where), learned_pictures(train)
+        features = features_of(model, learned, layers, bf16=bf16)
+    else:
+        model, learned, features = seen.model, seen.learned, seen.learned_features
     loaded = Loaded(
         model=model,
         layers=layers,
         class_names=tuple(info["class_names"]),
         form=PictureForm.of_run(info),
         learned=learned,
-        features=features_of(model, learned, layers),
+        features=features,
+        bf16=bf16,
         familiarity=stored_familiarity(run),
     )
     warm = png(np.full(loaded.form.shape, 128, dtype=np.uint8))  # a grey picture is spared to the slow first answer
@@ -129,7 +137,7 @@ def answer(loaded: Loaded, content: bytes, fit: Fit | None = None) -> dict[str, 
     pixels = form.pixels(content)  # as `snellen predict` does
     with loaded.lock:
         answers, (told,) = own_pictures.answer(
-            loaded.fast, [pixels], loaded.class_names, familiarity=loaded.familiarity
+            loaded.fast, [pixels], loaded.class_names, familiarity=loaded.familiarity, bf16=loaded.bf16
         )
     probabilities = answers.probabilities[0]
     small = framed(read.image, form, _PREVIEW)
@@ -172,12 +180,13 @@ def explain(loaded: Loaded, content: bytes) -> dict[str, Any]:
         )
     images = unlabeled([loaded.form.fitted(image)], loaded.class_names)
     with loaded.lock:
-        answers = predict(loaded.fast, images)
+        answers = predict(loaded.fast, images, bf16=loaded.bf16)
         # The second class stands as label: the report's maps are for the answer and for the label.
         _, second = most_probable(answers.probabilities[0], 2)
         answers = replace(answers, labels=np.array([second], dtype=np.int64))
-        own = features_of(loaded.model, images, loaded.layers)
-        inspected = InspectedModel(loaded.model, loaded.layers, images, answers, own, loaded.learned, loaded.features)
+        own = features_of(loaded.model, images, loaded.layers, bf16=loaded.bf16)
+        known = loaded.learned, loaded.features
+        inspected = InspectedModel(loaded.model, loaded.layers, images, answers, own, *known, loaded.bf16)
         (seen,), near = views_of_pictures(inspected, [0])
     layers = [
         {"key": layer.key, "path": layer.path.removeprefix("net."), "map": list(own.peaks[layer.key].map_shape)}

@@ -59,9 +59,9 @@ def prepare(runs: Sequence[Run], options: Options) -> tuple[Page, list[Loaded]]:
     images = images_of_each(runs, options.data)
     page = build_page(runs, replace(options, live=True), images)
     loaded = []
-    for run, own in zip(runs, images, strict=True):
+    for number, (run, own) in enumerate(zip(runs, images, strict=True)):
         options.say(f"{run.name}: ready to answer")
-        loaded.append(load_run(run, own.train, options.device))
+        loaded.append(load_run(run, own.train, options.device, page.looked if number == 0 else None))
     return page, loaded
 
 
