@@ -13,6 +13,7 @@ import pytest
 from tests.fuzz.harness import watched
 
 from snellen.errors import RunError
+from snellen.paths import visible
 from snellen.predict.predictions import Predictions
 
 ABOUT = {"class_names": ["a", "b", "c"], "split": "val", "tta": "flip", "data": "d"}
@@ -57,6 +58,12 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
     assert (again.names, again.identities.tolist()) == (("c/1.png", "a/2.png"), [2**64 - 1, 6])
     assert again.ids.tolist() == [3, 1]
     stored.logits[:] = 0  # as before: the reader of a file may change what it read
+
+
+def test_names_as_folders_are_listed_come_back(tmp_path: Path) -> None:
+    names = np.array([visible(name) for name in ("👩\u200d🔬/1.png", "東京\u3000タワー.png", "\x1b[2J\n", "caf\udce9")])
+    (tmp_path / "named.npz").write_bytes(packed({**WHOLE, "names": names}))
+    assert Predictions.load(tmp_path / "named.npz").names == tuple(names)
 
 
 def test_a_file_of_an_older_version_has_numbers_for_names_and_no_identities(tmp_path: Path) -> None:

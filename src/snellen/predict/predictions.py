@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from snellen.data.labeled_images import LabeledImages, numbered
 from snellen.errors import RunError
+from snellen.paths import visible
 from snellen.runs.atomic import write_bytes
 from snellen.runs.run import Run
 from snellen.serialize import read_arrays
@@ -217,7 +218,7 @@ def _require_sound(stored: Predictions) -> None:
     averaged = stored.logits if stored.tta_logits is None else stored.tta_logits
     faults = {
         "a name in it is no text": not all(isinstance(text, str) for text in texts),
-        "a picture's name cannot be printed": not all(isinstance(n, str) and n.isprintable() for n in stored.names),
+        "a picture's name cannot be printed": not all(isinstance(n, str) and visible(n) == n for n in stored.names),
         "what it is the best of is no number of epochs": type(stored.best_of) is not int
         or not 1 <= stored.best_of <= _MOST_EPOCHS,
         "it has fewer than two classes": len(stored.class_names) < 2,
