@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
+from snellen.paths import visible
 from snellen.report import encoding
 from snellen.report.encoding import Sprite, json_for_html, make_sprite, packed, packed_fractions, packed_map
 
@@ -40,11 +41,13 @@ def test_a_map_reaches_255_and_an_empty_one_stays_dark() -> None:
     assert packed_map(np.zeros((2, 2)))["top"] == 0
 
 
-@pytest.mark.parametrize("text", ["</script><script>alert(1)</script>", "<!--", "a & b", "\u2028 \u2029"])
+@pytest.mark.parametrize(
+    "text", ["</script><script>alert(1)</script>", "<!--", "a & b", "\u2028 \u2029", "\u202eleft", "caf\udce9"]
+)
 def test_json_in_html_holds_the_text_and_none_of_its_dangerous_characters(text: str) -> None:
     written = json_for_html({text: [text]})
-    assert not set("<>&\u2028\u2029") & set(written)
-    assert json.loads(written) == {text: [text]}
+    assert not set("<>&\u2028\u2029\u202e\udce9") & set(written)
+    assert json.loads(written) == {visible(text): [visible(text)]}
 
 
 def tile(sprite: Sprite, index: int) -> np.ndarray:

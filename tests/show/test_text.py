@@ -42,11 +42,21 @@ def test_a_console_passes_nothing_on_that_steers(options: dict[str, object]) -> 
     assert not set(shown.file.getvalue()) & {"\x1b", "\x07", "\x9b", "\u202e"}
 
 
+@pytest.mark.parametrize("name", ["[red]not red[/red]", "[/]", "\\[a]", ":smile:", "3 \U0001f989"])
+def test_a_console_takes_no_text_for_markup_or_an_emoji(name: str) -> None:
+    shown = new_console(file=io.StringIO())
+    table = Table(name, box=None)
+    table.add_row(name)
+    shown.print(name)
+    shown.print(table)
+    assert [line.strip() for line in shown.file.getvalue().splitlines()] == [name] * 3
+
+
 def test_the_styles_of_our_own_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     shown = new_console(file=io.StringIO())
-    shown.print("[bold]loud[/bold]")
+    shown.print("loud", style="bold")
     assert shown.file.getvalue() == "\x1b[1mloud\x1b[0m\n"
 
 

@@ -33,5 +33,5 @@ def run(args: Args) -> int:
     options = FitOptions(seed=args.seed, device=args.device, runs=args.runs, name="demo")
     finished = fit(default_recipe(dataset).recipe, dataset, options, progress)
     show_run(finished.folder, as_json=args.json)
-    progress.say("[dim]with CIFAR-10: snellen data download cifar10, then snellen train cifar10 --budget 5m[/dim]")
+    progress.say("with CIFAR-10: snellen data download cifar10, then snellen train cifar10 --budget 5m", style="dim")
     return 0

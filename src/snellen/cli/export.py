@@ -50,7 +50,7 @@ def run(args: Args) -> int:
         args.out,
         data=args.data,
         ledger=args.ledger,
-        say=lambda text: console.print(text, style="dim", markup=False, soft_wrap=True),
+        say=lambda text: console.print(text, style="dim", soft_wrap=True),
     )
     if args.json:
         print_json(export)
@@ -81,10 +81,10 @@ def _print(export: Export) -> None:
     console.print(f"95 % intervals, n={first.accuracy.first.n}; the difference is paired, in points", style="dim")
     for one in export.refused:
         console.print(Text(str(one.refusal), style="red"), soft_wrap=True)
-    console.print(f"\nfolder   {export.folder}     (parity.json, MODEL_CARD.md)", soft_wrap=True, markup=False)
+    console.print(f"\nfolder   {export.folder}     (parity.json, MODEL_CARD.md)", soft_wrap=True)
     if "model.onnx" in export.sizes:
         name = export.folder / "model.onnx"
-        console.print(f"next     python examples/predict_onnx.py {name} YOUR_PICTURE.jpg", soft_wrap=True, markup=False)
+        console.print(f"next     python examples/predict_onnx.py {name} YOUR_PICTURE.jpg", soft_wrap=True)
 
 
 def _percent(rate: Rate) -> str:

@@ -76,7 +76,7 @@ class OfPage(AboutRuns):
         from snellen.show.text import new_console
 
         console = new_console(stderr=True, quiet=self.json)
-        say = lambda text: console.print(text, style="dim", markup=False)  # noqa: E731
+        say = lambda text: console.print(text, style="dim")  # noqa: E731
         return Options(self.data, self.device, self.layer_views, None, self.ledger, say, labels=self.labels)
 
 

@@ -92,7 +92,7 @@ def _upload(args: Args, each: Run, target: Target) -> dict[str, Any]:
     from snellen.trackers.tracker import outcome_of
 
     console = new_console(stderr=True, quiet=args.json)
-    say = lambda text: console.print(text, style="dim", markup=False, soft_wrap=True)  # noqa: E731
+    say = lambda text: console.print(text, style="dim", soft_wrap=True)  # noqa: E731
     export = export_run(each, ["safetensors"], each.folder / "hub", data=args.data, ledger=args.ledger, say=say)
     if export.refused:
         raise RunError(f"{export.refused[0].refusal} Nothing was sent.")

@@ -13,12 +13,15 @@ import base64
 import io
 import json
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
+
+from snellen.paths import STEERING, visible
 
 _TYPES = ("u1", "u2", "u4", "u8", "i4", "f4")
 _STEPS = 65_535
@@ -65,13 +68,13 @@ def png(pixels: NDArray[np.uint8], *, level: int = 6) -> bytes:
 def json_for_html(content: Any) -> str:
     """JSON that can stand inside a `<script>` element whatever names it holds.
 
-    "<", ">" and "&" are written as escapes, so no text in it can end the element or begin a comment; the two line
-    separators that JSON allows and older JavaScript does not are escaped as well.
+    "<", ">" and "&" are written as escapes, so no text in it can end the element or begin a comment. What would turn
+    the reading direction, or is not seen, is spelled out for the reader.
     """
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
+    for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
+    return re.sub(f"[{STEERING}]", lambda found: json.dumps(visible(found[0]))[1:-1], text)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from rich.markup import escape
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.text import Text
 
 from snellen.runs.run import Row
 from snellen.show.text import new_console
@@ -63,10 +63,11 @@ class Progress:
         self._started = 0.0
         self._first = 0
 
-    def say(self, sentence: str) -> None:
-        """Print one line beside the bar; nothing if `brief`."""
+    def say(self, sentence: str, *, lead: str = "", style: str = "") -> None:
+        """Print one line beside the bar, its `lead` or else all of it in a style; nothing if `brief`."""
         if not self._brief:
-            self._console.print(sentence, soft_wrap=True)
+            line = Text.assemble((lead, style), f" {sentence}") if lead else Text(sentence, style)
+            self._console.print(line, soft_wrap=True)
 
     def download(self, done: int, total: int | None) -> None:
         """Show a download's progress, on a terminal only."""
@@ -81,14 +82,14 @@ class Progress:
             self._console.print(f"reading pictures {done:,} of {total:,}", end="\n" if done == total else "\r")
 
     def about(self, sentences: Sequence[str]) -> None:
-        """Print what is said about the data, word for word: names of files are no markup."""
+        """Print what is said about the data."""
         for sentence in sentences:
-            self.say(escape(sentence))
+            self.say(sentence)
 
     def begin(self, *, steps: int, done: int, images_per_step: int) -> None:
         """Start the bar at `done` of `steps`."""
         self._images_per_step, self._started, self._first = images_per_step, time.monotonic(), done
-        self.say(f"[dim]{_HEADER}[/dim]")
+        self.say(_HEADER, style="dim")
         if self._console.is_terminal and not self._console.quiet:
             columns = (BarColumn(bar_width=None), TextColumn("{task.fields[rate]:>6.0f} img/s"), TimeRemainingColumn())
             self._bar = Bar(*columns, console=self._console, transient=True)

@@ -48,8 +48,8 @@ def print_json(content: Any, *, indent: int | None = None) -> None:
 
 
 def new_console(*, stderr: bool = False, quiet: bool = False, file: IO[str] | None = None) -> Console:
-    """A terminal on which nothing but rich itself steers: escape sequences inside a text are spelled out."""
-    terminal = Console(highlight=False, stderr=stderr, quiet=quiet, file=file)
+    """A terminal on which text is text: no markup, no `:names:` of emoji, and escape sequences are spelled out."""
+    terminal = Console(highlight=False, markup=False, emoji=False, stderr=stderr, quiet=quiet, file=file)
     terminal.push_render_hook(_SpellOut())
     return terminal
 

@@ -72,7 +72,7 @@ def fit_into(recipe: Recipe, dataset: Dataset, options: FitOptions, *, seconds: 
         )
     # Whole epochs where there are several: a schedule that ends with an epoch is evaluated where it ends.
     epochs = math.floor(epochs) if epochs >= 3 else round(epochs, 2)
-    progress.say(f"[dim]{rate:,.0f} images/s here: {epochs:g} epochs fit into {seconds:.0f} s[/dim]")
+    progress.say(f"{rate:,.0f} images/s here: {epochs:g} epochs fit into {seconds:.0f} s", style="dim")
     return recipe.replace(epochs=float(epochs), min_steps=0, expect=None)
 
 
@@ -93,14 +93,14 @@ def _fit_depth(
     epochs = next((epochs for epochs in range(most, 0, -1) if takes(epochs) <= left), 0)
     fitted = recipe.replace(epochs=float(max(1, epochs)), min_steps=0, expect=None)
     if epochs:
-        progress.say(f"[dim]{1 / cost.behind:,.0f} images/s here: {epochs} epochs fit into {seconds:.0f} s[/dim]")
+        progress.say(f"{1 / cost.behind:,.0f} images/s here: {epochs} epochs fit into {seconds:.0f} s", style="dim")
         return fitted.replace(finetune=replace(finetune, versions=min(epochs, finetune.versions)))
     if version + train * cost.behind / 3 > left:
         raise InvalidSetting(
             f"--budget leaves {max(left, 0):.0f} s for training, and even the last layer of {recipe.name} takes "
             f"{version + train * cost.behind / 3:.0f} s here. Give it more time, or take a smaller --size."
         )
-    progress.say(f"[dim]{seconds:.0f} s are enough for the last layer alone, which is fitted to the network[/dim]")
+    progress.say(f"{seconds:.0f} s are enough for the last layer alone, which is fitted to the network", style="dim")
     return fitted.replace(finetune=replace(finetune, versions=1, head_only=_ALL_BUT_NOTHING))
 
 

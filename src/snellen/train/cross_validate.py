@@ -73,9 +73,9 @@ def cross_validate(recipe: Recipe, dataset: Dataset, count: int, options: FitOpt
     dealt = [one_fold(dataset, number, count) for number in range(count)]  # refused before the first is trained
     runs = []
     for number, fold in enumerate(dealt, start=1):
-        progress.say(f"[bold]fold {number} of {count}[/bold]")
+        progress.say(f"fold {number} of {count}", style="bold")
         runs.append(fit(blind, fold, replace(options, name=f"{name}-fold{number}"), progress))
-    progress.say("[bold]all pictures[/bold]")
+    progress.say("all pictures", style="bold")
     final = fit(blind, dataset, replace(options, name=f"{name}-final", final=True), progress)
     found = CrossValidation.of(runs)
     told = {**to_json(found), "words": str(found), "runs": [run.name for run in runs]}

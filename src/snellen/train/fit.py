@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
-
 from snellen.data.dataset import Dataset
 from snellen.data.run_images import images_of
 from snellen.errors import RunError, StorageError, TrainingDiverged
@@ -128,7 +126,7 @@ def resume(run: Run, dataset: Dataset, progress: Progress | None = None, *, trac
         followers = targets(track, live=True)
         if workers.first:
             _announce(setup, shown)
-            followers = reattach(run, followers, lambda sentence: shown.say(escape(sentence)))
+            followers = reattach(run, followers, shown.say)
         return _train_and_grade(setup, run, shown, followers, workers)
 
 
@@ -188,11 +186,7 @@ def _take_part(setup: TrainingSetup, workers: Workers) -> None:
 
 def _lead(setup: TrainingSetup, run: Run, progress: Progress, followers: Sequence[Target], workers: Workers) -> None:
     """Train and grade in the run's folder, and leave the reason there where it does not come to its end."""
-
-    def say(sentence: str) -> None:
-        progress.say(escape(sentence))
-
-    with TrackerCallbacks(run, followers, say) as follow, StopRequest() as stop:
+    with TrackerCallbacks(run, followers, progress.say) as follow, StopRequest() as stop:
         run.update_info(status="training", **workers.describe())
         try:
             with stop.at_once():  # the loop, which has something to save, does otherwise
@@ -205,14 +199,14 @@ def _lead(setup: TrainingSetup, run: Run, progress: Progress, followers: Sequenc
         except KeyboardInterrupt:
             run.update_info(status="interrupted")
             progress.end()
-            progress.say(f"Stopped. Go on with: snellen train --resume {escape(run.typed)}")
+            progress.say(f"Stopped. Go on with: snellen train --resume {run.typed}")
             raise
         except TrainingDiverged:
             run.update_info(status="diverged")
             raise
         except StorageError:
             progress.end()
-            progress.say(f"When it can be written again: snellen train --resume {escape(run.typed)}")
+            progress.say(f"When it can be written again: snellen train --resume {run.typed}")
             raise
         finally:
             progress.end()
@@ -254,15 +248,15 @@ def _draw(run: Run, progress: Progress) -> None:
     except StorageError:
         raise
     except Exception as error:  # from the depths of a drawing library
-        progress.say(f"[yellow]No pictures:[/yellow] {escape(f'{type(error).__name__}: {error}')}")
+        progress.say(f"{type(error).__name__}: {error}", lead="No pictures:", style="yellow")
 
 
 def _warn(results: Sequence[GuardResult], progress: Progress) -> None:
     """Say before the training, while there is time to mend it, what is on both sides of a split."""
     for result in results:
         if result.passed is False:
-            progress.say(f"[yellow]{result.name}[/yellow] {result.severity}: {escape(result.evidence)}")
-            progress.say(f"  → {escape(result.remedy)}")
+            progress.say(f"{result.severity}: {result.evidence}", lead=result.name, style="yellow")
+            progress.say(f"  → {result.remedy}")
 
 
 def _compare_with_expectation(setup: TrainingSetup, accuracy: dict[str, Any], progress: Progress) -> None:
@@ -273,17 +267,18 @@ def _compare_with_expectation(setup: TrainingSetup, accuracy: dict[str, Any], pr
     low, high = expect.accuracy
     if accuracy["high"] < low or accuracy["low"] > high:
         progress.say(
-            f"[yellow]Unexpected:[/yellow] val accuracy {100 * accuracy['value']:.1f} %, where {recipe.name} gave "
-            f"{100 * low:.1f}-{100 * high:.1f} % (n={expect.runs}, {expect.evidence}). Something differs from that run."
+            f"val accuracy {100 * accuracy['value']:.1f} %, where {recipe.name} gave {100 * low:.1f}-{100 * high:.1f} "
+            f"% (n={expect.runs}, {expect.evidence}). Something differs from that run.",
+            lead="Unexpected:",
+            style="yellow",
         )
 
 
 def _announce(setup: TrainingSetup, progress: Progress) -> None:
     train, val = setup.splits.train, setup.splits.val
     judged = f"{len(val):,} val images for every choice" if val else "no val images: final training, nothing is chosen"
-    progress.say(f"[bold]{setup.recipe.name}[/bold] on {train.name}: {len(train):,} training images, {judged}")
+    progress.say(f"on {train.name}: {len(train):,} training images, {judged}", lead=setup.recipe.name, style="bold")
     if setup.load_report is not None:
-        progress.say(escape(str(setup.load_report)))
-    progress.say(
-        f"[dim]{setup.compute.device}, {setup.compute.precision} ({setup.compute.reason}); seed {setup.seed}[/dim]"
-    )
+        progress.say(str(setup.load_report))
+    compute = setup.compute
+    progress.say(f"{compute.device}, {compute.precision} ({compute.reason}); seed {setup.seed}", style="dim")
