@@ -12,6 +12,7 @@ from snellen import serialize
 from snellen.data.arrays import from_arrays, load_arrays
 from snellen.data.catalog import load
 from snellen.data.folder_dataset import ImageOptions
+from snellen.data.listing import label_of
 from snellen.errors import DataError, DataNotFound, InvalidSetting, SealError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
@@ -56,11 +57,23 @@ def test_another_test_set_has_another_identity() -> None:
         ([["a"], ["b", "c"]] * 6, "one label per picture"),
         ([None, 1] * 6, "6 of 12 pictures are without a label, the first one at 0"),
         (LABELS[:5], "12 images, 5 labels"),
+        ([object(), object()] * 6, "is of type object; Snellen takes one label per picture, a name or a number"),
     ],
 )
 def test_labels_that_are_none_are_one_sentence(labels: Any, problem: str) -> None:
     with pytest.raises(DataError, match=problem):
         from_arrays(PIXELS, labels)
+
+
+@pytest.mark.parametrize("names", [("x", "x"), ("x", " x "), ("Käfer", "Ka\u0308fer")])
+def test_two_classes_of_one_name_are_refused(names: tuple[str, str]) -> None:
+    with pytest.raises(DataError, match=f"arrays: two classes are called '{names[0]}'; each needs a name of its own"):
+        from_arrays(PIXELS, [0, 1] * 6, class_names=names)
+
+
+@pytest.mark.parametrize("labels", [[True, False] * 6, [2.0, 1.0] * 6, ["b", "a"] * 6, [0.5, 1.5] * 6])
+def test_a_label_is_called_alike_from_an_array_and_from_a_cell(labels: list[Any]) -> None:
+    assert set(from_arrays(PIXELS, labels).train.class_names) == {label_of(label) for label in labels}
 
 
 def test_a_test_set_that_does_not_fit_is_refused() -> None:

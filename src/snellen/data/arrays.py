@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
-from snellen.data.listing import label_of
+from snellen.data.listing import class_name, label_of
 from snellen.data.sealed_images import SealedImages
 from snellen.errors import DataError, DataNotFound, checked
 from snellen.serialize import read_arrays
@@ -45,7 +45,7 @@ def from_arrays(
     """
     given = _labels(labels, name)
     values, numbers = np.unique(given, return_inverse=True)
-    names = tuple(map(str, values)) if class_names is None else tuple(map(str, class_names))
+    names = tuple(map(str, values)) if class_names is None else tuple(class_name(str(name)) for name in class_names)
     if len(names) != len(values):
         raise DataError(f"{name}: {len(names)} class names for {len(values)} different labels.")
     train = _labeled(images, numbers, names, name)
@@ -125,7 +125,7 @@ def _labels(labels: ArrayLike, name: str) -> NDArray[np.generic]:
             f"{name}: {missing:,} of {len(texts):,} pictures are without a label, the first one at {texts.index('')}. "
             "Leave them out."
         )
-    numbers = all(isinstance(value, int | float) and float(value).is_integer() for value in values)
+    numbers = all(type(value) in (int, float) and float(value).is_integer() for value in values)
     return np.array([int(value) for value in values], dtype=np.int64) if numbers else np.array(texts)
 
 

@@ -60,6 +60,9 @@ class LabeledImages:
             )
         if images.shape[1] in (1, 3) and images.shape[2] != images.shape[1]:
             raise DataError(f"{self.name}: {images.shape} can be read as channels first or last; pass (N, H, W, C).")
+        if len(set(self.class_names)) < len(self.class_names):
+            twice = next(name for name in self.class_names if self.class_names.count(name) > 1)
+            raise DataError(f"{self.name}: two classes are called '{twice}'; each needs a name of its own.")
         if len(images) != count or len(self.ids) != count:
             raise DataError(f"{self.name}: {len(images)} images, {count} labels and {len(self.ids)} ids do not match")
         if count and not (labels.min() >= 0 and labels.max() < len(self.class_names)):

@@ -15,6 +15,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from numbers import Number
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -254,14 +256,15 @@ def label_of(value: Any, declared: Sequence[str] = ()) -> str:
         declared: names by number, where the data declare them.
 
     Raises:
-        DataError: it holds several values.
+        DataError: it holds several values, or something that is neither a name nor a number.
     """
     if isinstance(value, bytes):
         value = value.decode("utf-8", "backslashreplace")
-    if isinstance(value, list | tuple | set | dict) or getattr(value, "ndim", None):
+    several = isinstance(value, list | tuple | set | dict) or getattr(value, "ndim", None)
+    if several or not (value is None or isinstance(value, str | Number | date) or hasattr(value, "dtype")):
+        what = "holds several values" if several else f"is of type {type(value).__name__}"
         raise DataError(
-            f"The label {visible(repr(value)[:60])} holds several values; Snellen takes one label per picture, a name "
-            "or a number."
+            f"The label {visible(repr(value)[:60])} {what}; Snellen takes one label per picture, a name or a number."
         )
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # a column of whole numbers with gaps is read as 1.0, 2.0, NaN
