@@ -297,6 +297,8 @@ def test_unsure_answers_are_rejected_as_by_the_command(own_run: Run, picture: Pa
     assert answers.rule.threshold == middle
     assert answers.rejected.tolist() == [answers.top(1)[0][0][1] < middle]  # type: ignore[union-attr]
     assert ("rejected: not sure enough" in repr(answers)) == answers.rejected.all()  # type: ignore[union-attr]
+    just = replace(answers.rule, threshold=answers.probabilities.max())
+    assert replace(answers, rule=just).rejected.tolist() == [False]
     with pytest.raises(InvalidSetting, match="a fraction"):
         trained.predict(picture, target_accuracy=99, device="cpu")
 

@@ -227,6 +227,11 @@ def test_each_choice_that_changes_it_has_files_of_its_own(recipe: Recipe, tiny_d
     keys = [key(0), key(1), key(1, another_seed), key(0, of=other), key(0, few), key(1, flipped), key(0, earlier),
             key(0, bf16)]  # fmt: skip
     assert len(set(keys)) == len(keys)
+    relabelled = replace(train, labels=(train.labels + 1) % train.num_classes)
+    corrected = replace(setup, splits=replace(setup.splits, train=relabelled))
+    assert key(1, corrected) == key(1)
+    order = np.arange(len(train))[::-1]
+    assert key(1, replace(setup, splits=replace(setup.splits, train=train.take(order, train.role)))) not in keys
     assert key(0, flipped) == key(0)
     assert key(1, with_recipe(augment=replace(recipe.augment, mixup=0.2))) == key(1)  # mixed behind the cut
 

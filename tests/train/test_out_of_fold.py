@@ -87,7 +87,9 @@ def test_what_somebody_has_looked_at_is_not_doubted_again(flipped: tuple[Dataset
             Correction(changed.issue.name, "", "", changed.issue.suggested),
         ),
     )
-    again = {each.hash for each in doubted_labels(corrected(dataset, said)).suspects}
+    doubts = doubted_labels(corrected(dataset, said))
+    again = {each.hash for each in doubts.suspects}
+    assert again == {identity_text(doubts.images.identities[row]) for row in doubts.rows}
     assert not {fine.hash, changed.hash} & again
     assert len(again & {each.hash for each in others}) > 8
 

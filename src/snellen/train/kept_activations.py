@@ -184,7 +184,9 @@ class KeptActivations:
         return len(images) * int(np.prod(self._shape(version))) * self._dtype.itemsize
 
     def _key(self, images: LabeledImages, number: int) -> str:
-        pictures = f"{images.fingerprint} {hashlib.sha256(images.ids.tobytes()).hexdigest()}"
+        # Not their labels: after corrections the frozen part makes the same of them.
+        pixels = hashlib.sha256(images.content_hashes.tobytes() + images.ids.tobytes()).hexdigest()
+        pictures = f"{pixels} {images.image_shape}"
         augment = f"{json.dumps(to_json(self._augmented(number)))} {self._setup.seed if number else 0} {number}"
         recipe = self._setup.recipe
         network = f"{self._who} {recipe.model} {json.dumps(to_json(recipe.model_options))} {self._finetune.frozen}"
@@ -192,8 +194,7 @@ class KeptActivations:
             pictures += f" {json.dumps(own)}"
         # With other threads, sums are taken in other pieces: what is kept must not decide about a run's last bits.
         how = f"{self._dtype} {self._device} {torch.get_num_threads()} {VERSION}"
-        what = f"{network} {pictures} {augment} {how}"
-        return hashlib.sha256(what.encode()).hexdigest()[:32]
+        return hashlib.sha256(f"{network} {pictures} {augment} {how}".encode()).hexdigest()[:32]
 
 
 def _make_room(folder: Path, wanted: int) -> None:
