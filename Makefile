@@ -1,4 +1,4 @@
-# make demo | test | test-all | lint | slow | test-avx2 | mutants | package | audit | sbom | clean
+# make demo | test | test-all | lint | docs | slow | test-avx2 | mutants | package | audit | sbom | clean
 # Each works on a fresh machine: it makes .venv first and installs what it needs; demo needs nothing of the developers'.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -6,7 +6,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 FOR_USERS := .venv/.for-users
 FOR_DEVELOPERS := .venv/.for-developers
 
-.PHONY: demo test test-all fast rest slow test-avx2 mutants lint format package audit sbom clean
+.PHONY: demo test test-all fast rest docs slow test-avx2 mutants lint format package audit sbom clean
 .DEFAULT_GOAL := demo
 
 # torch first and by exact version: asked for through a range, pip may fetch several gigabytes of another build.
@@ -31,8 +31,8 @@ test: lint fast
 test-all: test rest
 
 lint: $(FOR_DEVELOPERS)
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks docs/site
+	$(BIN)/ruff check src tests benchmarks docs/site
 	$(BIN)/mypy
 
 fast: $(FOR_DEVELOPERS)
@@ -40,6 +40,10 @@ fast: $(FOR_DEVELOPERS)
 
 rest: $(FOR_DEVELOPERS)
 	$(BIN)/pytest -n 2 --dist loadfile -m "(processes or long) and not slow and not gpu"
+
+# The site, for a browser: site/index.html. A link or anchor that leads nowhere fails; tests/test_site.py builds it too.
+docs: $(FOR_DEVELOPERS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 slow: $(FOR_DEVELOPERS)
 	$(BIN)/pytest -m "slow and not gpu"
@@ -69,8 +73,8 @@ sbom: $(FOR_DEVELOPERS)
 		--output-reproducible -o dist/sbom.json $(BIN)/python
 
 format: $(FOR_DEVELOPERS)
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks docs/site
+	$(BIN)/ruff check --fix src tests benchmarks docs/site
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist site

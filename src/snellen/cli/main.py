@@ -1,7 +1,6 @@
 """`snellen VERB …`: find the verb's file, parse its arguments, print errors as one sentence.
 
-Importing this file and printing help must not import torch: a verb's own file is imported when it is called, and
-imports what is heavy inside its `run`.
+Printing help must not import torch: a verb's own file is imported when it is called, what is heavy in its `run`.
 """
 
 from __future__ import annotations

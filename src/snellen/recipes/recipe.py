@@ -102,7 +102,7 @@ class Augment:
 
 @dataclass(frozen=True, kw_only=True)
 class Resolution:
-    """Train on images shrunk to `side` pixels until this fraction of all steps; the last stage is full size."""
+    """Train on images shrunk to `side` pixels until the fraction `until` of all steps; the last stage is full size."""
 
     side: int
     until: float
@@ -115,7 +115,7 @@ class Resolution:
 
 @dataclass(frozen=True, kw_only=True)
 class Freeze:
-    """Stop training the parameters whose name starts with `prefix` after this fraction of all steps."""
+    """Stop training the parameters whose name starts with `prefix` after the fraction `after` of all steps."""
 
     prefix: str
     after: float
@@ -166,7 +166,7 @@ class Finetune:
 class Average:
     """Pull the weights towards their own running mean near the end (lookahead).
 
-    Every `every_steps` steps after the fraction `after`, mean += weight * (weights - mean), weights = mean.
+    Every `every_steps` steps after the fraction `after`, mean += `weight` * (weights - mean), weights = mean.
     Source: Zhang et al., "Lookahead optimizer", 2019.
     """
 

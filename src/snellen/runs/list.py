@@ -15,9 +15,8 @@ def list_runs(root: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """The runs in a folder and in its folders (a ladder's, say), the newest last; and why others cannot be read.
 
     Returns:
-        For each `folder`, `data`, `recipe`, `changes` (fields in which that differs from the published recipe of its
-        name; None where none is published), `corrections` in words, `seed`, `status`, `val` (`hits`, `n`
-        and `best_of` how many epochs; None where it has none), `seconds` and `started`.
+        For each `folder`, `data`, `recipe`, `changes` against the published recipe of its name (None: there is none),
+        `corrections` in words, `seed`, `status`, `val` (`hits`, `n`, `best_of` epochs, or None), `seconds`, `started`.
 
     Raises:
         RunError: there is no such folder.

@@ -3,16 +3,18 @@
     recipe.json            every choice, resolved
     run.json               what it was trained on and how it went: data, split, seed, precision, status, results
     environment.json       versions, processor, commit, command
-    metrics.jsonl          one row per epoch (train and val only); results.csv holds the same
+    metrics.jsonl results.csv   one row per epoch (train and val only); the second is derived from the first
     weights.safetensors    best on val, or the last ones of a --final run
+    familiarity.safetensors   by which pictures unlike the training pictures are told
     resume/                what is needed to go on after an interruption
-    predictions_val.npz    logits, labels and ids of the val images
+    predictions_val.npz    the answers to val: logits, labels, ids, names of files, content hashes
+    scorecard_val.json confusion_val.json confidence_val.json   grades, which follow from the answers
+    curves.png confusion.png reliability.png   the same as pictures
     guards.json            what each guard found, with evidence
-    curves.png confusion.png report.html
-    predictions_test.npz   only beside a ledger line
+    robustness.json report.html export/   where they were asked for
+    predictions_test.npz scorecard_test.json   and so on: only beside a ledger line
 
-Every file is replaced in one rename, and the folder itself comes into being in one, so it can be read at any moment
-of a training, also after a kill.
+Every file is replaced in one rename, and the folder comes in one: it can be read at any moment, also after a kill.
 """
 
 from __future__ import annotations
