@@ -30,8 +30,11 @@ from snellen.train.fit import FitOptions, fit
 SHOWN = commands()
 RUN_BY = {"own.md": "tests/test_own_page.py"}
 """Pages that a test of their own follows from top to bottom."""
-HERE = [one for one in SHOWN if not (one.not_run or one.run_by or one.page in RUN_BY)]
-HERE = list({one.line: one for one in reversed(HERE)}.values())[::-1]  # each once, in the order of the pages
+FIRST: dict[str, Command] = {}
+for shown in SHOWN:
+    if not (shown.not_run or shown.run_by or shown.page in RUN_BY):
+        FIRST.setdefault(shown.line, shown)
+HERE = list(FIRST.values())  # each once, in the order of the pages
 
 
 def ours(command: Command) -> Iterator[list[str]]:
