@@ -18,7 +18,7 @@ from tests.report.chromium import Expect, Open, settled
 from snellen.cli.main import main
 from snellen.data.run_images import images_of
 from snellen.predict.predictions import Predictions
-from snellen.report.page import Page
+from snellen.report.page import Options, Page, build_page
 from snellen.report.shown import shown_doubts
 from snellen.runs.run import open_run
 from snellen.train.out_of_fold import Doubts
@@ -74,6 +74,8 @@ def test_found_marked_by_keys_saved_trained_with_and_compared(
     train = ["train", "patterns", "--recipe", "small_cnn", "--size", "32", "--set", "epochs=1", "widths=[4,4,8,8]"]
     assert main([*train, "--name", "before"]) == 0
     assert main(["report", "runs/before", "--labels", "--layer-views", "0"]) == 0
+    live = build_page([open_run(Path("runs/before"))], Options(layer_views=0, labels=True, live=True, device="cpu"))
+    assert set(live.originals["doubted"].names.values()) >= set(WRONG)  # a viewer shows their files
     tab, complaints = tabs(1280, False, "reduce")
     tab.goto(Path("runs/before/report.html").resolve().as_uri() + "#view=labels")
     tab.wait_for_selector("html[data-ready]", state="attached")
@@ -146,6 +148,8 @@ def test_the_most_doubted_come_first_with_what_is_most_like_them(
     alike = [images.class_names[images.labels[row]] for row in (13, 14, 15)]
     assert tab.locator(".looks figcaption").all_inner_texts() == alike
     assert "≠ label" in tab.locator(".badge").inner_text()
+    assert "It looks like" in tab.locator(".says").inner_text()
+    assert tab.locator(".filters .chip").count() == 0
     assert tab.locator(".note").inner_text().startswith("Looks like ")
 
 

@@ -63,7 +63,8 @@ export function filters(answers, layerViews, change) {
     element: h(
       "div",
       { class: "filters", role: "group", "aria-label": "Filter the pictures" },
-      h("div", { class: "chips", role: "group", "aria-label": "Confidence groups: four drawers, right or wrong, sure or nervous" }, chips, layerViews ? looked : null),
+      // Of doubted labels nobody says yet who is right.
+      answers.alike ? null : h("div", { class: "chips", role: "group", "aria-label": "Confidence groups: four drawers, right or wrong, sure or nervous" }, chips, layerViews ? looked : null),
       h("div", { class: "choices" }, selects.true, selects.said, pair, sort, h("span", { class: "sure-range", role: "group", "aria-label": "Confidence of the answer" }, sure, bounds), h("label", { class: "search" }, search, h("kbd", { "aria-hidden": "true" }, "/"))),
     ),
     update(state) {

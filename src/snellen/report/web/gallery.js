@@ -247,7 +247,7 @@ function verdict(answers, row) {
     h(
       "p",
       { class: right ? "says right" : "says wrong" },
-      h("span", { class: "small" }, "The network says"),
+      h("span", { class: "small" }, answers.alike ? "It looks like" : "The network says"),
       h("strong", {}, answers.classes[answers.top(row, 0)]),
       h("span", { class: "badge" }, right ? "✓ right" : answers.alike ? "≠ label" : "✗ wrong", `, ${percent(answers.confidence(row), 0)} sure`),
     ),
