@@ -9,7 +9,9 @@ import pytest
 from mixed_pictures import write_folder
 from snellen.cli.main import main
 from snellen.data.eyechart import make_eyechart
+from snellen.errors import SnellenWarning, StorageError
 from snellen.guards.guard import read_guards
+from snellen.runs import atomic
 
 
 def printed(capsys):
@@ -53,6 +55,20 @@ def test_a_run_is_judged_again_and_its_verdicts_are_replaced(own_run, capsys):
     assert "✗ finite-loss  error:" in out
     assert "→ Train again" in out
     assert {result.name: result.passed for result in read_guards(own_run)}["finite-loss"] is False
+
+
+@pytest.mark.usefixtures("small_eyechart")
+@pytest.mark.parametrize(
+    ("command", "words"), [(("doctor",), "guards passed"), (("evaluate", "--robustness"), "mirrored")]
+)
+def test_what_was_found_is_shown_where_it_cannot_be_written(own_run, capsys, monkeypatch, command, words):
+    def full(path, parts):
+        raise StorageError(f"Cannot write {path}: the disk is full.")
+
+    monkeypatch.setattr(atomic, "write_parts", full)
+    with pytest.warns(SnellenWarning, match="the disk is full"):
+        main([command[0], str(own_run.folder), *command[1:]])
+    assert words in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("small_eyechart")

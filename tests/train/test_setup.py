@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from snellen.data.dataset import Dataset
 from snellen.data.pixel_statistics import measure
 from snellen.errors import InvalidSetting, UnknownName
 from snellen.recipes.recipe import Freeze, Muon, Recipe, Resolution
+from snellen.runs.run import Run
 from snellen.train.fit import FitOptions, fit
-from snellen.train.setup import TrainingSetup, prepare, resume_setup
+from snellen.train.setup import TrainingSetup, begin_with, prepare, resume_setup
 
 
 def prepared(recipe: Recipe, dataset: Dataset, **changes: Any) -> TrainingSetup:
@@ -92,6 +94,25 @@ def test_what_cannot_be_trained_is_refused_before_a_folder_is_made(
             FitOptions(runs=tmp_path / "runs", **{"device": "cpu", "precision": "fp32"} | options),
         )
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_head_of_another_runs_classes_is_not_taken_over(
+    tiny_recipe: Recipe, tiny_dataset: Dataset, finished_run: Run
+) -> None:
+    weights = finished_run.folder / "weights.safetensors"
+    same = begin_with(prepared(tiny_recipe, tiny_dataset), weights)
+    assert same.load_report is not None
+    assert same.load_report.new == ()
+    names = tiny_dataset.train.class_names[::-1]  # as many, and each is another
+    others = replace(tiny_dataset, train=replace(tiny_dataset.train, class_names=names), test=None)
+    begun = begin_with(prepared(tiny_recipe, others), weights)
+    assert begun.load_report is not None
+    assert begun.load_report.new == ("fc.weight", "fc.bias")
+    first, second = same.new_model().state_dict(), begun.new_model().state_dict()
+    assert {name for name in first if not torch.equal(first[name], second[name])} == {
+        "net.fc.weight",
+        "net.fc.bias",
+    }
 
 
 def test_an_unknown_model_names_the_nearest(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:

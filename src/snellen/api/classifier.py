@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import DataError, TrainingDiverged, require_types
+from snellen.models.device import default_settings
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.recipes.catalog import find_recipe
@@ -71,6 +72,7 @@ class SnellenClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.device = device
         self.precision = precision
 
+    @default_settings()
     def fit(self, X: Any, y: Any) -> SnellenClassifier:
         """Train on all of X.
 
@@ -121,6 +123,7 @@ class SnellenClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """(N, K) float64, in the order of `classes_`."""
         return self._answers(X).probabilities
 
+    @default_settings()
     def _answers(self, X: Any) -> Predictions:
         check_is_fitted(self)
         images = self._images(X, reset=False)

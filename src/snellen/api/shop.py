@@ -19,6 +19,7 @@ from snellen.data.folder_dataset import ImageOptions
 from snellen.data.pictures import PictureForm
 from snellen.errors import RunError, checked
 from snellen.evaluate.compare_runs import Comparison, compare_runs
+from snellen.models.device import default_settings
 from snellen.parts import allow, give
 from snellen.paths import user_path
 from snellen.recipes.catalog import find_recipe
@@ -76,6 +77,7 @@ def recipe(name: str, **settings: Any) -> Recipe:
 
 
 @checked
+@default_settings()
 def fit(
     recipe: Recipe | str | None,
     data: Dataset | str | Path,

@@ -19,7 +19,7 @@ from snellen.guards.guard import GuardResult, read_guards, summary
 from snellen.metrics.confidence import reject_rule_of
 from snellen.metrics.intervals import Rate
 from snellen.metrics.scorecard import Scorecard, scorecard
-from snellen.models.device import choose_device
+from snellen.models.device import choose_device, default_settings
 from snellen.models.normalized import Classifier
 from snellen.models.weights import restore
 from snellen.paths import user_path
@@ -88,6 +88,7 @@ class TrainedRun:
         return evaluate_on_val(self._run)
 
     @checked
+    @default_settings()
     def evaluate(
         self,
         split: Literal["val", "test"] = "val",
@@ -131,6 +132,7 @@ class TrainedRun:
         return scorecard(evaluation.predictions[0])
 
     @checked
+    @default_settings()
     def evaluate_on(
         self, path: str | Path, *, data: str | Path | Dataset | None = None, device: str = "auto"
     ) -> NewEvaluation:
@@ -142,6 +144,7 @@ class TrainedRun:
         return evaluate_on_new(self._run, user_path(path), data=self._where(data), device=device)
 
     @checked
+    @default_settings()
     def predict(
         self,
         pictures: Pictures,
@@ -170,6 +173,7 @@ class TrainedRun:
         return answers(*asked(self._run, pictures, fit=fit, tta=tta, device=device), rule)
 
     @checked
+    @default_settings()
     def model(self, device: str = "auto") -> Classifier:
         """The trained network, in eval mode: (N, C, H, W) float32 in [0, 1] in, logits out."""
         self._run.require_finished()
@@ -180,6 +184,7 @@ class TrainedRun:
         return read_guards(self._run)
 
     @checked
+    @default_settings()
     def robustness(self, *, data: str | Path | Dataset | None = None, device: str = "auto") -> RobustnessCard:
         """Grades on the val images made worse in ten ways, also written as robustness.json.
 
@@ -190,6 +195,7 @@ class TrainedRun:
         return measure_robustness(self._run, data=self._where(data), device=device)
 
     @checked
+    @default_settings()
     def report(self, *, out: str | Path | None = None, data: str | Path | Dataset | None = None) -> Path:
         """Writes the page as one file, by default report.html in the run's folder, and returns where it is.
 
@@ -200,6 +206,7 @@ class TrainedRun:
         return write_report([self._run], out=None if out is None else user_path(out), options=options)
 
     @checked
+    @default_settings()
     def export(
         self, *formats: Format | Literal["all"], out: str | Path | None = None, data: str | Path | Dataset | None = None
     ) -> Export:

@@ -205,7 +205,6 @@ def measure_robustness(
     Raises:
         RunError: the run is not finished, or kept no val split.
         DataError: the data are not the run's own.
-        StorageError: the card could not be written.
     """
     run.require_finished()
     val = images_of(run, data).val
@@ -219,5 +218,5 @@ def measure_robustness(
         return answers
 
     card = robustness_card(val.images, val.labels, logits_of, best_of=max(1, len(run.val_looks)))
-    run.write("robustness.json", {"split": "val", "view": "plain", **to_json(card)})
+    run.write_found("robustness.json", {"split": "val", "view": "plain", **to_json(card)})
     return card

@@ -83,7 +83,7 @@ def check_run(
         before: what was found before the training; it stands in place of the same guards' results now.
 
     Raises:
-        StorageError: guards.json cannot be written.
+        StorageError: guards.json cannot be written, and the run has not come to its end.
     """
     started = time.process_time()
     known = {result.name for result in before}

@@ -99,7 +99,9 @@ def summary(results: Sequence[GuardResult]) -> str:
 def write_guards(run: Run, results: Sequence[GuardResult], *, processor_seconds: float) -> None:
     """Write `guards.json` into the run folder; `processor_seconds` is what asking took, over all threads."""
     seconds = round(processor_seconds, 4)
-    run.write("guards.json", {"summary": summary(results), "processor_seconds": seconds, "results": to_json(results)})
+    run.write_found(
+        "guards.json", {"summary": summary(results), "processor_seconds": seconds, "results": to_json(results)}
+    )
 
 
 def read_guards(run: Run) -> tuple[GuardResult, ...]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import ctypes
 import functools
 import platform
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import torch
 
@@ -52,6 +54,31 @@ def answers_in_bf16(run: Run, device: torch.device) -> bool:
     What repeats or continues a grade is computed as the grade was, however slow that is here.
     """
     return bool(run.info["precision"] == "bf16") and computes_bf16(device)
+
+
+@contextmanager
+def default_settings() -> Iterator[None]:
+    """Inside, PyTorch's settings are its own defaults, whatever a caller's program has made of them.
+
+    float32 tensors on the CPU unless asked otherwise, gradients, no autocast, and products of float32 in float32:
+    a training or an answer is the same from every program.
+    """
+    dtype, products = torch.get_default_dtype(), torch.get_float32_matmul_precision()
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        for kind in ("cpu", "cuda", "mps"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        torch.set_default_dtype(torch.float32)
+        torch.set_float32_matmul_precision("highest")
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
+            torch.set_float32_matmul_precision(products)
 
 
 def keep_freed_memory() -> bool:

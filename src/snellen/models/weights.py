@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from torch import nn
 from snellen import parts
 from snellen.errors import InvalidSetting, RunError, SnellenWarning
 from snellen.models.catalog import ModelSpec, build, is_own
+from snellen.models.external import last_linear
 from snellen.models.normalized import Classifier
 from snellen.runs.atomic import write_bytes
 from snellen.runs.run import WEIGHTS, Run
@@ -154,11 +156,12 @@ class LoadReport:
         return f"begins with {self.file}, which gives {100 * self.values:.1f} % of the network's values{rest}"
 
 
-def load_pretrained(model: Classifier, path: Path) -> LoadReport:
+def load_pretrained(model: Classifier, path: Path, class_names: Sequence[str] = ()) -> LoadReport:
     """Copy into `model` every tensor of a .safetensors file whose name and shape agree. The head may differ.
 
     Names are those of the bare network, as timm and torchvision have them, or of a run's `weights.safetensors`. The
-    normalisation stays that of the training images.
+    normalisation stays that of the training images. Of a run on other classes than `class_names` the head is not taken,
+    however many classes there are.
 
     Raises:
         InvalidSetting: the file cannot be read, or fits less than half of the network.
@@ -179,6 +182,10 @@ def load_pretrained(model: Classifier, path: Path) -> LoadReport:
     except SafetensorError as error:
         raise InvalidSetting(f"--weights {path} is not a valid .safetensors file: {error}.") from error
     own = model.net.state_dict()
+    if class_names and _classes_beside(path) not in (None, list(class_names)):
+        with suppress(ValueError):  # a network without a head in our sense
+            head, _ = last_linear(model.net)
+            stored = {name: value for name, value in stored.items() if not name.startswith(f"{head}.")}
     fitting = {name: stored[name] for name, value in own.items() if name in stored and _fits(stored[name], value)}
     share = sum(value.numel() for value in fitting.values()) / max(1, sum(value.numel() for value in own.values()))
     if share < _LEAST:
@@ -197,6 +204,15 @@ def load_pretrained(model: Classifier, path: Path) -> LoadReport:
         tuple(name for name in own if name not in fitting),
         tuple(unused),
     )
+
+
+def _classes_beside(path: Path) -> list[str] | None:
+    """The classes, in order, of the run whose weights this file is; None where it lies in no run."""
+    try:
+        named = Run(path.parent).read("run.json")["data"]["class_names"]
+    except (RunError, LookupError, TypeError):
+        return None
+    return named if isinstance(named, list) else None
 
 
 def _fits(value: torch.Tensor, place: torch.Tensor) -> bool:

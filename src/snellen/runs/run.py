@@ -26,6 +26,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from snellen.errors import RunError
+from snellen.errors import RunError, SnellenWarning, StorageError
 from snellen.recipes.json_form import read_recipe
 from snellen.recipes.recipe import Recipe
 from snellen.runs.atomic import (
@@ -181,6 +182,19 @@ class Run:
         """Write one JSON file of the folder in one rename."""
         write_json(self.folder / name, content)
         self.refresh()
+
+    def write_found(self, name: str, content: Any) -> None:
+        """As `write`; where a finished run has no place for it, that is a warning, and what was found can be shown.
+
+        Raises:
+            StorageError: it cannot be written, and the run is still to come to its end.
+        """
+        try:
+            self.write(name, content)
+        except StorageError as error:
+            if self.info["status"] != "finished":
+                raise
+            warnings.warn(str(error), SnellenWarning, stacklevel=2)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

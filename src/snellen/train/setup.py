@@ -63,7 +63,7 @@ class TrainingSetup:
         )
         model = build(spec, seed=self.seed, pretrained=self.weights == "pretrained")
         if isinstance(self.weights, Path):
-            load_pretrained(model, self.weights)
+            load_pretrained(model, self.weights, train.class_names)
         return model
 
     def describe(self) -> dict[str, Any]:
@@ -158,8 +158,9 @@ def begin_with(setup: TrainingSetup, weights: str | Path) -> TrainingSetup:
         mean, std = pixel_range(setup.recipe.model)
         return replace(setup, weights="pretrained", statistics=PixelStatistics(mean, std, source="published"))
     path = user_path(weights)
-    random = replace(setup, weights=None, statistics=measure(setup.splits.train))
-    return replace(random, weights=path, load_report=load_pretrained(random.new_model(), path))
+    train = setup.splits.train
+    random = replace(setup, weights=None, statistics=measure(train))
+    return replace(random, weights=path, load_report=load_pretrained(random.new_model(), path, train.class_names))
 
 
 def _require_answers(recipe: Recipe, model: Classifier, num_classes: int, image_shape: tuple[int, int, int]) -> None:
