@@ -59,6 +59,9 @@ def test_two_recipes_of_a_users_are_trained_continued_and_graded_once(
         (("eyechart", "--seeds", "0"), "--seeds 0 is not possible"),
         (("eyechart", "--ledger", "x.jsonl"), "--ledger has no effect without --test"),
         (("eyechart", "--address", "auto"), "--address has no effect without --engine ray"),
+        (("eyechart", "--recipe", "sprint"), "--recipe has no effect without --grid"),
+        (("eyechart", "--grid", "epochs=1,2", "--preset", "lesson"), "--grid makes rungs of its own"),
+        (("eyechart", "--grid", "epochs=1"), "a field with two values or more"),
         (("eyechart", "--set", "epoch=3"), "Did you mean 'epochs'?"),
         (("eyechart", "--set", "augment.crop_pixels=4", "augment.flip=random"), "nothing would be measured"),
         (("eyechart", "--name", "My ladder"), "--name My ladder is not possible"),
@@ -73,6 +76,33 @@ def test_what_cannot_be_trained_is_one_sentence(snellen: Snellen, arguments: tup
     answer = snellen("ladder", *arguments)
     assert (answer.code, words in answer.sentence) == (2, True), answer.sentence
     assert not Path("runs").exists()
+
+
+def test_a_grid_is_a_ladder_around_a_recipe(
+    snellen: Snellen, two_recipes: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "save_png", lambda figure, path: None)
+    grid = ("--recipe", two_recipes[0], "--grid", "label_smoothing=0,0.1")
+    found = snellen("ladder", "eyechart", *grid, "--seeds", 1, *SETTINGS, "--json").json
+    assert [rung["name"] for rung in found["rungs"]] == ["label_smoothing=0", "label_smoothing=0.1"]
+    assert [rung["compared_with"] for rung in found["rungs"]] == [None, "label_smoothing=0"]
+
+
+def test_train_over_seeds_is_a_ladder_of_one_rung(
+    snellen: Snellen, two_recipes: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "save_png", lambda figure, path: None)
+    command = ("train", "eyechart", "--recipe", two_recipes[0], "--seeds", 2, *SETTINGS)
+    found = snellen(*command, "--json").json
+    assert [one["run"] for rung in found["rungs"] for one in rung["seeds"]] == ["hard-s0", "hard-s1"]
+    mean = found["rungs"][0]["accuracy"]
+    monkeypatch.setattr(fitting, "train", lambda *_: pytest.fail("a finished run was trained again"))
+    words = " ".join(snellen(*command).out.split())
+    assert f"hard: {100 * mean['mean']:.2f} ± " in words
+    assert f"files {found['folder']}: ladder.md" in words
+    refused = snellen(*command, "--seed", 3)
+    assert (refused.code, "leave --seed, --budget, --folds" in refused.sentence) == (2, True)
+    assert "--seeds 0 is not possible" in snellen("train", "eyechart", "--seeds", 0).sentence
 
 
 def test_without_ray_the_install_line_is_said(snellen: Snellen, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from snellen.data.ledger import Ledger
 from snellen.errors import RunError, UsageError
 from snellen.evaluate.test_set import evaluate_on_test, ledger_of
-from snellen.ladder.results import known_pairs, open_test, pooled_pairs, read_results
+from snellen.ladder.results import open_test, pooled_pairs, read_results
 from snellen.ladder.rungs import Plan
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run, open_run
@@ -29,11 +29,6 @@ def test_pairs_are_added_over_seeds() -> None:
         ("cat", "deer", 0, 1),
     ]
     assert graded == 8
-
-
-def test_the_lessons_pairs_are_named_with_rank_and_count_where_they_occur() -> None:
-    pairs, _ = pooled_pairs([predictions([0, 1, 1, 2], [2, 0, 0, 2])])
-    assert known_pairs(pairs) == [(("cat", "dog"), 2, 1)]
 
 
 def test_the_table_holds_what_the_runs_hold(finished_ladder: Plan) -> None:

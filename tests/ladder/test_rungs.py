@@ -11,6 +11,7 @@ from snellen.errors import InvalidSetting, UnknownName, UsageError
 from snellen.ladder.rungs import (
     PRESETS,
     Rung,
+    grid,
     one_model,
     preset,
     rungs_of,
@@ -114,12 +115,54 @@ def test_a_users_recipes_are_compared_with_the_one_before(tmp_path: Path) -> Non
     assert fields(rungs)[2] == {"label_smoothing"}
 
 
-def test_two_recipes_of_one_name_are_told_apart_by_their_place(tmp_path: Path) -> None:
-    for number, epochs in enumerate((1, 2)):
-        (tmp_path / f"{number}.json").write_text(json.dumps(to_json(SMALL_CNN.replace(epochs=epochs))))
-    rungs = with_shared_settings(rungs_of([str(tmp_path / "0.json"), str(tmp_path / "1.json")]), [])
-    assert [rung.slug for rung in rungs] == ["small-cnn-1", "small-cnn-2"]
-    assert [rung.recipe.name for rung in rungs] == ["small_cnn (1)", "small_cnn (2)"]
+def test_recipes_of_one_name_are_told_apart_by_what_differs_or_by_their_place(tmp_path: Path) -> None:
+    twenty = SMALL_CNN.replace(epochs=20, label_smoothing=0.1)
+    for number, recipe in enumerate((SMALL_CNN, twenty, SPRINT.replace(name="small_cnn"))):
+        (tmp_path / f"{number}.json").write_text(json.dumps(to_json(recipe)))
+    rungs = with_shared_settings(rungs_of([str(tmp_path / f"{number}.json") for number in range(3)]), [])
+    assert [rung.name for rung in rungs] == [
+        "small_cnn", "small_cnn epochs=20 label_smoothing=0.1", "small_cnn (3)",
+    ]  # fmt: skip
+    assert [rung.recipe.name for rung in rungs] == [rung.name for rung in rungs]
+
+
+# Grids
+
+
+def test_a_grid_is_every_combination_held_against_the_recipe_itself() -> None:
+    made = grid(SMALL_CNN.replace(batch_size=64), ["optimizer.lr=0.02,0.1", "epochs=10,100"], ["batch_size=64"])
+    assert [rung.name for rung in made.rungs] == [
+        "lr=0.1 epochs=100", "lr=0.02 epochs=10", "lr=0.02 epochs=100", "lr=0.1 epochs=10",
+    ]  # fmt: skip
+    assert made.rungs[0].recipe == SMALL_CNN.replace(batch_size=64, expect=None)
+    assert fields(made.rungs) == [set(), {"optimizer.lr", "epochs"}, {"optimizer.lr"}, {"epochs"}]
+    assert (made.title, made.settings) == ("small_cnn optimizer.lr=0.02,0.1 epochs=10,100", ("batch_size=64",))
+
+
+def test_values_may_hold_commas_of_their_own_and_names_that_would_be_one_are_whole() -> None:
+    wide = grid(SMALL_CNN, ["widths=[8,8,8,8],[16,16,16,16]"])
+    assert [rung.recipe.widths for rung in wide.rungs] == [(8,) * 4, (16,) * 4]
+    assert [rung.baseline for rung in wide.rungs] == [None, 0]
+    both = grid(SPRINT, ["optimizer.weight_decay=0,0.1", "schedule.floor=0,0.1"])
+    assert both.rungs[-1].name == "weight_decay=0.1 floor=0.1"
+    twins = grid(SPRINT, ["average.after=0.6,0.8", "data_pruning.after=0.2,0.3"])
+    assert twins.rungs[-1].name == "average.after=0.8 data_pruning.after=0.3"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (["epochs=10"], "epochs=10 is not possible: a field with two values or more"),
+        (["epochs"], "a field with two values or more"),
+        (["epochs=10,"], "a field with two values or more"),
+        (["epochs=10,10.0"], "two combinations that train alike"),
+        (["epoch=1,2"], "Did you mean 'epochs'"),
+        (["epochs=1,-2"], "epochs=-2"),
+    ],
+)
+def test_what_is_no_grid_is_said(fields: list[str], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        grid(SMALL_CNN, fields)
 
 
 def test_one_recipe_is_no_ladder() -> None:

@@ -74,6 +74,17 @@ def test_shared_settings_stand_in_the_headline(results: LadderResults) -> None:
     assert markdown(changed).startswith(f"# {headline}\n")
 
 
+def test_one_rung_is_a_mean_with_its_interval_and_no_run_is_the_result(results: LadderResults) -> None:
+    alone = replace(results, rungs=results.rungs[:1], top="baseline")
+    text = printed(alone)
+    assert row(text, "baseline") == ["baseline", "71.00 ± 1.00"]
+    words = " ".join(text.split())
+    assert "baseline: 71.00 ± 2.48 % (sd 1.00, n=3 seeds): the mean and its 95 % interval over seeds. " in words
+    assert "Seed by seed 70.00, 71.00, 72.00 %." in words
+    assert "verdict" not in words
+    assert "All rungs begin" not in words
+
+
 def test_seeds_added_after_a_look_are_confessed(results: LadderResults) -> None:
     assert "3, then 5 seeds" not in printed(results)
     later = replace(results, plan=replace(results.plan, seed_counts=(5, 3)))

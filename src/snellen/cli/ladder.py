@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from snellen.cli.options import AboutData
-from snellen.errors import InvalidSetting, UsageError
+from snellen.cli.options import ToTrainMany
+from snellen.errors import UsageError
 from snellen.show.text import print_json
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Args(AboutData):
+class Args(ToTrainMany):
     """What `snellen ladder` takes."""
 
     dataset: Annotated[str | None, tyro.conf.Positional] = None
@@ -26,30 +26,16 @@ class Args(AboutData):
     """lesson (the default), lesson-split, regularizers or leave-one-out."""
     rungs: tuple[str, ...] = ()
     """Instead of a preset, your own recipes, lowest rung first: names or .json files."""
+    grid: tuple[str, ...] = ()
+    """Instead, every combination of some fields' values: --grid optimizer.lr=0.05,0.1 epochs=10,20"""
     seeds: int = 3
     """Runs per rung; 3 is the least that can decide. More later are added to what is there."""
-    set: tuple[str, ...] = ()
-    """Change fields on every rung: --set epochs=30 widths=[16,16,32,32]. The table says so."""
     reuse: tuple[Path, ...] = ()
     """Folders of other ladders: what they trained with the same recipe, seed, data and precision is copied."""
     test: bool = False
     """At the end, open the sealed test set once for all rungs together, through the ledger."""
     ledger: Path | None = None
     """The ledger's file for --test; else $SNELLEN_LEDGER, else ledger.jsonl in --runs."""
-    device: str = "auto"
-    """auto, cpu, cuda or mps; chosen once for all runs."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """auto takes bf16 where it is measured to be faster; chosen once for all runs."""
-    engine: Literal["local", "ray"] = "local"
-    """local trains here, one run after the other; ray on the workers of a cluster, many at once (docs/scale.md)."""
-    address: str | None = None
-    """Of a Ray cluster, such as auto or HOST:6379; without it, Ray is started on this machine for the ladder."""
-    download: bool = False
-    """Fetch the data set if it is nowhere, into --data or else into the cache."""
-    runs: Path = Path("runs")
-    """Folder that holds the ladder's folder."""
-    name: str | None = None
-    """The folder is RUNS/ladder-NAME; by default DATA-PRESET, with the settings."""
 
 
 def run(args: Args) -> int:
@@ -58,27 +44,36 @@ def run(args: Args) -> int:
         raise UsageError("Which data? snellen ladder cifar10 --preset lesson, or snellen ladder eyechart.")
     if args.ledger is not None and not args.test:
         raise UsageError("--ledger has no effect without --test: a ladder sees val only. Leave it out.")
-    if args.address is not None and args.engine != "ray":
-        raise UsageError("--address has no effect without --engine ray. Leave it out, or add --engine ray.")
-    from snellen.ladder.rungs import choose_ladder, require_one_test_view, require_seeds
-
-    require_seeds(args.seeds)
-    ladder = choose_ladder(args.preset, args.rungs, args.set)
-    if args.test:
-        require_one_test_view(ladder.rungs)
-    return _run(args, args.dataset, ladder)
+    return climb(args, args.dataset, _chosen(args, args.dataset))
 
 
-def _run(args: Args, dataset_name: str, ladder: Ladder) -> int:
+def _chosen(args: Args, dataset: str) -> Ladder:
+    from snellen.ladder.rungs import choose_ladder, grid
+
+    if not args.grid:
+        if args.recipe is not None:
+            raise UsageError("--recipe has no effect without --grid, which changes it. Recipes side by side: --rungs")
+        return choose_ladder(args.preset, args.rungs, args.set)
+    if args.preset is not None or args.rungs:
+        raise UsageError("--grid makes rungs of its own: leave --preset and --rungs out.")
+    return grid(args.chosen_recipe(dataset)[0], args.grid, args.set)
+
+
+def climb(args: Args, dataset_name: str, ladder: Ladder) -> int:
+    """Train what is lacking of a ladder, and show its table; returns the exit code."""
     from rich.text import Text
 
     from snellen.ladder.results import open_test, read_results, results_json
     from snellen.ladder.run import plan_ladder, run_ladder
+    from snellen.ladder.rungs import require_one_test_view, require_seeds
     from snellen.ladder.table import print_table, write_results
     from snellen.show.progress import Progress
     from snellen.show.text import new_console
 
-    folder = args.runs / _folder_name(args, dataset_name, ladder.title)
+    require_seeds(args.seeds)
+    if args.test:
+        require_one_test_view(ladder.rungs)
+    folder = args.folder("ladder", dataset_name, ladder.title)
     progress = Progress(quiet=args.json)
     dataset = args.load(
         dataset_name, progress, side=max(rung.recipe.side for rung in ladder.rungs), download=args.download
@@ -100,15 +95,3 @@ def _run(args: Args, dataset_name: str, ladder: Ladder) -> int:
     print_table(console, results)
     console.print(Text(f"\nfiles    {folder}: ladder.md, curves.png, curves.json, results.json"), soft_wrap=True)
     return 0
-
-
-def _folder_name(args: Args, dataset_name: str, title: str) -> str:
-    from snellen.ladder.rungs import slug
-
-    if args.name is not None:
-        if slug(args.name) != args.name:
-            raise InvalidSetting(
-                f"--name {args.name} is not possible: small letters, digits, '.' and '-', such as {slug(args.name)}."
-            )
-        return f"ladder-{args.name}"
-    return f"ladder-{slug('-'.join((dataset_name, title, *args.set)), longest=120)}"

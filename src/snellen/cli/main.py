@@ -86,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"snellen {VERSION}")
         return 0
     verb, rest = arguments[0], list(arguments[1:])
-    for option in ("--set", "--to", "--track"):
+    for option in ("--set", "--to", "--track", "--grid"):
         rest = _gather(rest, option)
     as_json = "--json" in rest
     if verb not in VERBS:

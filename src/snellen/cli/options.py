@@ -133,15 +133,13 @@ class AboutData(WithCode):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ToTrain(AboutData):
-    """Of the verbs that train one recipe."""
+class WithRecipe(AboutData):
+    """Of the verbs that train a recipe, once or many times."""
 
     recipe: str | None = None
     """A recipe's name (snellen recipes lists them) or a .json file; else the data set's usual one."""
     set: tuple[str, ...] = ()
-    """Change fields of the recipe: --set epochs=3 optimizer.lr=0.05"""
-    seed: int = 0
-    """Of initialisation, order and augmentation."""
+    """Change fields of the recipe, in every run: --set epochs=3 optimizer.lr=0.05"""
     device: str = "auto"
     """auto, cpu, cuda or mps."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -157,3 +155,39 @@ class ToTrain(AboutData):
             (find_recipe(self.recipe), "") if self.recipe else default_recipe(dataset, size=self.own_pictures.size)
         )
         return with_settings(recipe, self.set), why
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToTrainMany(WithRecipe):
+    """Of the verbs that train many runs into a folder of their own, here or on the workers of a cluster."""
+
+    engine: Literal["local", "ray"] = "local"
+    """local trains here, one run after the other; ray on the workers of a cluster, many at once (docs/scale.md)."""
+    address: str | None = None
+    """Of a Ray cluster, such as auto or HOST:6379; without it, Ray is started on this machine."""
+    download: bool = False
+    """Fetch the data set if it is nowhere, into --data or else into the cache."""
+    runs: Path = Path("runs")
+    """Folder that holds the folder of all these runs."""
+    name: str | None = None
+    """Of that folder, behind ladder-; by default DATA with what is trained, and the settings."""
+
+    def folder(self, kind: str, dataset: str, title: str) -> Path:
+        """RUNS/KIND-NAME; refuses a name that is none, and an address that nobody asks for."""
+        from snellen.ladder.rungs import slug
+
+        if self.address is not None and self.engine != "ray":
+            raise UsageError("--address has no effect without --engine ray. Leave it out, or add --engine ray.")
+        if self.name is not None and slug(self.name) != self.name:
+            raise InvalidSetting(
+                f"--name {self.name} is not possible: small letters, digits, '.' and '-', such as {slug(self.name)}."
+            )
+        return self.runs / f"{kind}-{self.name or slug('-'.join((dataset, title, *self.set)), longest=120)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToTrain(WithRecipe):
+    """Of the verbs that train one recipe once."""
+
+    seed: int = 0
+    """Of initialisation, order and augmentation."""

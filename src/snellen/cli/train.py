@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +24,8 @@ class Args(ToTrain):
     """Fit the schedule into this time, such as 5m, 90s or 1h: speed is measured first."""
     folds: int = 0
     """Cross-validation, for few pictures: each of so many parts is val once, then all pictures train the last model."""
+    seeds: int = 1
+    """Train with so many seeds, 0, 1, 2, …, for a mean with its interval; a ladder of one rung (docs/ladder.md)."""
     final: bool = False
     """Train on train + val with the fixed schedule, and choose nothing: for the last number."""
     download: bool = False
@@ -58,7 +60,23 @@ def run(args: Args) -> int:
     if args.dry_run:
         print_json(recipe, indent=2)
         return 0
+    if args.seeds != 1:
+        return _train_seeds(args, args.dataset, recipe)
     return _train(args, args.dataset, recipe, why)
+
+
+def _train_seeds(args: Args, dataset_name: str, recipe: Recipe) -> int:
+    from snellen.cli import ladder
+    from snellen.ladder.rungs import Ladder, Rung
+
+    if args != replace(args, seed=0, budget=None, folds=0, final=False, weights=None, track=()):
+        raise UsageError(
+            "--seeds trains seeds 0, 1, 2, … of one recipe side by side: leave --seed, --budget, --folds, --final, "
+            "--weights and --track out."
+        )
+    shared = {each.name for each in fields(args)} & {each.name for each in fields(ladder.Args)} - {"recipe"}
+    taken = ladder.Args(**{name: getattr(args, name) for name in shared})
+    return ladder.climb(taken, dataset_name, Ladder(recipe.name, (Rung(recipe.name, recipe),), args.set))
 
 
 def _train(args: Args, dataset_name: str, recipe: Recipe, why: str) -> int:

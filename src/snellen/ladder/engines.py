@@ -20,7 +20,7 @@ import platform
 import secrets
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -33,16 +33,18 @@ from snellen.data.dataset import Dataset
 from snellen.data.run_images import load_as_before
 from snellen.data.splits import split
 from snellen.errors import DataError, MissingExtra, RunError, SnellenError, UsageError
-from snellen.ladder.one_run import Trained, is_done, train_one
+from snellen.ladder.one_run import Trained, Weak, is_done, train_one
 from snellen.ladder.rungs import PLAN_FILE, Plan, Rung
 from snellen.parts import allow, allowed
-from snellen.runs.run import open_run
+from snellen.runs.run import Run, open_run
 from snellen.show.progress import Progress
 from snellen.train.interrupt import Interrupted, StopRequest
 
 EngineName = Literal["local", "ray"]
-Units = Sequence[tuple[Rung, int]]
-"""Runs to be: rung and seed."""
+Units = Iterable[tuple[Rung, int]]
+"""Runs to be: rung and seed. Each is asked for when there is a place for it, so what is done may decide on the next."""
+TooWeak = Callable[[Run], bool]
+"""Whether a run in training is to be given up, by what it has written."""
 
 _RETRIES = 3
 _LOCK_SECONDS = 10.0  # a killed process frees its locks at once; the rest is the network's
@@ -59,11 +61,11 @@ class Engine:
 
     Attributes:
         at_once: how many runs it trains side by side.
-        train: gives each run when it is done, in whatever order.
+        train: gives each run when it is done, in whatever order; the last argument, if any, is asked while it trains.
     """
 
     at_once: int
-    train: Callable[[Plan, Dataset, Units, Sequence[Path], Progress], Iterator[Trained]]
+    train: Callable[[Plan, Dataset, Units, Sequence[Path], Progress, TooWeak | None], Iterator[Trained]]
 
 
 @contextmanager
@@ -83,15 +85,27 @@ def engine(name: EngineName, *, address: str | None, device: str) -> Iterator[En
         yield Engine(1, train_here)
         return
     with workers_of(address, device) as (ray, at_once):
-        yield Engine(at_once, partial(train_on_ray, ray))
+        yield Engine(at_once, partial(train_on_ray, ray, at_once))
 
 
 def train_here(
-    plan: Plan, dataset: Dataset, units: Units, reuse: Sequence[Path], progress: Progress
+    plan: Plan,
+    dataset: Dataset,
+    units: Units,
+    reuse: Sequence[Path],
+    progress: Progress,
+    too_weak: TooWeak | None = None,
 ) -> Iterator[Trained]:
     """Each run in turn, in this process; arguments and errors as those of `train_one`."""
     for rung, seed in units:
+        if too_weak is not None:
+            progress.after_epoch = partial(_give_up, too_weak, Run(plan.folder / plan.run_name(rung, seed)))
         yield train_one(plan, rung, seed, dataset, reuse, progress)
+
+
+def _give_up(too_weak: TooWeak, run: Run) -> None:
+    if too_weak(run):
+        raise Weak(f"{run.name} is given up")
 
 
 # Ray
@@ -113,16 +127,21 @@ def workers_of(address: str | None, device: str) -> Iterator[tuple[Any, int]]:
 
 
 def train_on_ray(
-    ray: Any, plan: Plan, dataset: Dataset, units: Units, reuse: Sequence[Path], progress: Progress
+    ray: Any,
+    at_once: int,
+    plan: Plan,
+    dataset: Dataset,
+    units: Units,
+    reuse: Sequence[Path],
+    progress: Progress,
+    too_weak: TooWeak | None = None,
 ) -> Iterator[Trained]:
-    """Each run once, as the workers finish them; those that are done already come first.
+    """Each run once, as the workers finish them, `at_once` of them side by side.
 
     Raises:
         SnellenError: what a worker ran into, or that a run lost its worker again and again.
         Interrupted: SIGINT, SIGTERM or SIGHUP; all workers have saved.
     """
-    ahead = [unit for unit in units if not is_done(plan, *unit)]
-    yield from train_here(plan, dataset, [unit for unit in units if unit not in ahead], reuse, progress)
     task = ray.remote(_train_in_worker).options(
         num_cpus=1, num_gpus=1 if plan.device == "cuda" else 0, max_retries=_RETRIES, retry_exceptions=[_TakenAway]
     )
@@ -130,16 +149,28 @@ def train_on_ray(
     about = json.dumps(dataset.read_as)
     others = tuple(path.resolve() for path in reuse)
     process = sys.argv, allowed()
-    waiting = {task.remote(shared, *unit, about, others, process): unit for unit in ahead}
+    coming, waiting, given_up = iter(units), dict[Any, tuple[Rung, int]](), set[Any]()
     with StopRequest() as stop:
         try:
-            while waiting:
+            while True:
+                while len(waiting) < at_once and (unit := next(coming, None)) is not None:
+                    if is_done(plan, *unit):
+                        yield from train_here(plan, dataset, [unit], reuse, progress)
+                    else:
+                        waiting[task.remote(shared, *unit, about, others, process)] = unit
+                if not waiting:
+                    return
                 ready, _ = ray.wait(list(waiting), timeout=_LOOK_SECONDS)
                 stop.raise_if_requested()
+                for reference in waiting.keys() - {*ready} - given_up:
+                    if too_weak is not None and too_weak(Run(plan.folder / plan.run_name(*waiting[reference]))):
+                        ray.cancel(reference)  # as by a signal: it saves and leaves
+                        given_up.add(reference)
                 for reference in ready:
                     rung, seed = waiting.pop(reference)
-                    reused = _answer(ray, reference, plan.run_name(rung, seed))
-                    yield Trained(rung, seed, open_run(plan.folder / plan.run_name(rung, seed)), reused)
+                    name = plan.run_name(rung, seed)
+                    reused = reference not in given_up and _answer(ray, reference, name)
+                    yield Trained(rung, seed, open_run(plan.folder / name), reused)
         finally:
             _stop(ray, list(waiting))
 

@@ -23,12 +23,16 @@ from snellen.train.fit import FitOptions, fit, resume
 
 @dataclass(frozen=True)
 class Trained:
-    """A run of a ladder that has ended, finished or diverged; `reused` if it was there before."""
+    """A run of a ladder that has ended, finished or diverged or given up; `reused` if it was there before."""
 
     rung: Rung
     seed: int
     run: Run
     reused: bool
+
+
+class Weak(KeyboardInterrupt):
+    """A training that somebody has given up; like every training that was stopped it could be resumed."""
 
 
 def is_done(plan: Plan, rung: Rung, seed: int) -> bool:
@@ -48,7 +52,6 @@ def train_one(
     """
     folder = plan.folder / plan.run_name(rung, seed)
     options = FitOptions(seed=seed, device=plan.device, precision=plan.precision, runs=plan.folder, name=folder.name)
-    _clear_stub(folder)
     try:
         if not folder.exists() and not copy_trained(plan, rung, seed, reuse):
             fit(rung.recipe, dataset, options, progress)
@@ -57,6 +60,8 @@ def train_one(
         if run.info["status"] in ("finished", "diverged"):  # the same seed would diverge again
             return Trained(rung, seed, run, reused=True)
         resume(run, dataset, progress)
+    except Weak:
+        progress.end()
     except TrainingDiverged:
         progress.end()  # noted in run.json: a rung that fails is a result, and the others go on
     return Trained(rung, seed, open_run(folder), reused=False)
@@ -77,19 +82,6 @@ def checked_run(plan: Plan, rung: Rung, seed: int) -> Run:
             "Move it away to have it trained again, or choose another --name."
         )
     return run
-
-
-def _clear_stub(folder: Path) -> None:
-    """Take away a run folder whose making was cut short: without run.json nothing was trained in it."""
-    if not folder.is_dir() or (folder / "run.json").exists():
-        return
-    found = list(folder.iterdir())
-    for name in (path.name for path in found):
-        if name not in ("recipe.json", "environment.json") and ".tmp" not in name:
-            raise RunError(f"{folder} is no run folder but holds {name}. Move it away, or choose another --name.")
-    for path in found:
-        path.unlink()
-    folder.rmdir()
 
 
 def copy_trained(plan: Plan, rung: Rung, seed: int, others: Sequence[Path]) -> bool:

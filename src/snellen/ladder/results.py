@@ -29,9 +29,6 @@ from snellen.runs.run import Run
 from snellen.serialize import to_json
 from snellen.show.grade_pictures import complete_pictures
 
-CIFAR10_PAIRS = (("cat", "dog"), ("deer", "horse"))
-"""The two pairs that networks on CIFAR-10 are known to mix up most; ours are listed beside them."""
-
 
 @dataclass(frozen=True)
 class RungCalibration:
@@ -110,9 +107,6 @@ def results_json(results: LadderResults) -> dict[str, Any]:
             "rung": results.top,
             "graded": results.graded,
             "worst_pairs": to_json(results.pairs[:10]),
-            "known_pairs": [
-                {"pair": list(pair), "rank": rank, "count": count} for pair, rank, count in known_pairs(results.pairs)
-            ],
         },
         "calibration": to_json(results.calibration),
         "test": to_json(results.test),
@@ -203,16 +197,6 @@ def pooled_pairs(predictions: Sequence[Predictions]) -> tuple[tuple[ConfusedPair
         return (), 0
     matrix = np.sum([confusion_matrix(one) for one in predictions], axis=0)
     return worst_pairs(matrix, predictions[0].class_names), sum(len(one) for one in predictions)
-
-
-def known_pairs(pairs: Sequence[ConfusedPair]) -> list[tuple[tuple[str, str], int, int]]:
-    """CIFAR-10's known pairs with their rank (1 is worst) and count here; pairs that do not occur are left out."""
-    found = []
-    for wanted in CIFAR10_PAIRS:
-        for rank, pair in enumerate(pairs, start=1):
-            if {pair.first, pair.second} == set(wanted):
-                found.append((wanted, rank, pair.count))
-    return found
 
 
 def _runs(plan: Plan) -> list[list[Run]]:

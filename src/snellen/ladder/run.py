@@ -105,7 +105,7 @@ def run_ladder(
         with engine(needed, address=address, device=plan.device) as place:
             progress = LadderProgress(work, at_once=place.at_once, quiet=quiet)
             progress.say(_opening(plan, len(todo), place.at_once))
-            for trained in place.train(plan, dataset, todo, reuse, progress.run_progress):
+            for trained in place.train(plan, dataset, todo, reuse, progress.run_progress, None):
                 _say_done(progress, trained)
     return plan
 
@@ -113,8 +113,9 @@ def run_ladder(
 def _opening(plan: Plan, runs: int, at_once: int) -> str:
     seeds = f"{len(plan.seeds)} seed{'s' * (len(plan.seeds) > 1)}"
     beside = f", {at_once} at once" if at_once > 1 else ""
+    rungs = f"{len(plan.rungs)} rung{'s' * (len(plan.rungs) > 1)}"
     return (
-        f"{plan.title} on {plan.data}: {len(plan.rungs)} rungs x {seeds} = {runs} runs in {plan.folder} "
+        f"{plan.title} on {plan.data}: {rungs} x {seeds} = {runs} runs in {plan.folder} "
         f"({plan.device}, {plan.precision}{beside})"
     )
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 from snellen.errors import InvalidSetting, UsageError, unknown_name
 from snellen.recipes.catalog import find_recipe
 from snellen.recipes.cifar10 import SMALL_CNN, SMALL_CNN_AUGMENTED, SMALL_CNN_BASELINE
-from snellen.recipes.json_form import changes, with_settings
+from snellen.recipes.json_form import changes, recipe_hash, with_settings
 from snellen.recipes.recipe import Recipe
 
 PLAN_FILE = "ladder.json"
 _MOST_SEEDS = 1_000
+_MOST_NAMED = 3  # fields in a rung's name
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,48 @@ def choose_ladder(preset_name: str | None, recipes: Sequence[str] = (), settings
     return Ladder(title, with_shared_settings(rungs, settings), tuple(settings))
 
 
+def grid(base: Recipe, fields: Sequence[str], settings: Sequence[str] = ()) -> Ladder:
+    """Every combination of the values of some fields, such as ("optimizer.lr=0.05,0.1", "epochs=10,20").
+
+    They are compared with the recipe itself where it is one of them, else with the first. `settings` are those that the
+    recipe has been changed by.
+
+    Raises:
+        UsageError: a field without two values, or two combinations that are the same.
+        InvalidSetting: as `recipes.json_form.with_settings`.
+    """
+    values = dict(values_of("--grid", field) for field in fields)
+    names = [field.rsplit(".", 1)[-1] for field in values]
+    shown = dict(zip(values, names if len(set(names)) == len(names) else values, strict=True))
+    rungs = [
+        Rung(
+            " ".join(f"{shown[field]}={value}" for field, value in pairs),
+            with_settings(base, list(map("=".join, pairs))),
+        )
+        for pairs in (list(zip(values, chosen, strict=True)) for chosen in product(*values.values()))
+    ]
+    if len({recipe_hash(rung.recipe) for rung in rungs}) < len(rungs):
+        raise UsageError(f"--grid {' '.join(fields)} has two combinations that train alike. Leave one of them out.")
+    rungs.sort(key=lambda rung: len(changes(base, rung.recipe)) > 0)  # stable: the recipe itself first
+    compared = tuple(replace(rung, baseline=0 if at else None) for at, rung in enumerate(rungs))
+    return Ladder(" ".join((base.name, *fields)), with_shared_settings(compared, ()), tuple(settings))
+
+
+def values_of(option: str, text: str) -> tuple[str, tuple[str, ...]]:
+    """A field and its values, which commas part where no bracket is open; UsageError where there are not two."""
+    field, _, rest = text.partition("=")
+    values, depth = [""], 0
+    for letter in rest:
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and not depth:
+            values.append("")
+        else:
+            values[-1] += letter
+    if len(values) < 2 or not all(values):
+        raise UsageError(f"{option} {text} is not possible: a field with two values or more, such as epochs=10,20.")
+    return field, tuple(values)
+
+
 def preset(name: str) -> tuple[Rung, ...]:
     """The rungs of a named ladder; UnknownName names the nearest where there is none."""
     if name not in PRESETS:
@@ -117,8 +161,11 @@ def rungs_of(names: Sequence[str]) -> tuple[Rung, ...]:
         raise UsageError(f"A ladder needs at least two recipes, got {len(names)}: --rungs a.json b.json")
     recipes = [find_recipe(name) for name in names]
     called = [recipe.name for recipe in recipes]
-    # Recipes of runs that differ by --set only carry one name; their place tells them apart.
-    titles = [f"{name} ({at})" if called.count(name) > 1 else name for at, name in enumerate(called, start=1)]
+    titles = []
+    for at, (name, recipe) in enumerate(zip(called, recipes, strict=True), start=1):
+        # Recipes of runs that differ by --set only carry one name; what they change of the first tells them apart.
+        changed = [f"{change.field}={change.now}" for change in changes(recipes[called.index(name)], recipe)]
+        titles.append(" ".join((name, *changed)) if len(changed) <= _MOST_NAMED else f"{name} ({at})")
     named = [recipe.replace(name=title) for recipe, title in zip(recipes, titles, strict=True)]
     return tuple(Rung(recipe.name, recipe, at - 1 if at else None) for at, recipe in enumerate(named))
 
@@ -130,7 +177,7 @@ def with_shared_settings(rungs: Sequence[Rung], settings: Sequence[str]) -> tupl
         InvalidSetting: as `recipes.json_form.with_settings`.
         UsageError: two rungs are then the same, or have the same name.
     """
-    changed = tuple(Rung(r.name, with_settings(r.recipe, settings), r.baseline, r.removes) for r in rungs)
+    changed = tuple(replace(rung, recipe=with_settings(rung.recipe, settings)) for rung in rungs)
     for rung in changed:
         if rung.baseline is not None and not changes(changed[rung.baseline].recipe, rung.recipe):
             raise UsageError(

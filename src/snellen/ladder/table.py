@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
-from snellen.ladder.results import LadderResults, TestResults, known_pairs, results_json
+from snellen.ladder.results import LadderResults, TestResults, results_json
 from snellen.ladder.rungs import one_model
 from snellen.ladder.verdict import RungResult, Verdict
 from snellen.metrics.compare import PairedDifference
@@ -41,7 +41,8 @@ def print_table(console: Console, results: LadderResults) -> None:
     rows = [
         [rung.name, mean_and_sd(rung.accuracy), difference_text(rung.verdict), _word(rung)] for rung in results.rungs
     ]
-    show_rows(console, header, rows, styles=_STYLES)
+    alone = len(results.rungs) == 1  # then nothing is compared
+    show_rows(console, header[:2] if alone else header, [row[:2] if alone else row for row in rows], styles=_STYLES)
     console.print()
     for sentence in (*_changes(results), *_reasons(results), *_notes(results), *_pairs(results)):
         show_paragraph(console, sentence)
@@ -110,7 +111,8 @@ def _word(rung: RungResult) -> str:
 def _headline(results: LadderResults) -> str:
     plan = results.plan
     seeds = len(plan.seeds)
-    settings = f", changed on every rung: {' '.join(plan.settings)}" if plan.settings else ""
+    changed = "changed on every rung" if len(results.rungs) > 1 else "changed"
+    settings = f", {changed}: {' '.join(plan.settings)}" if plan.settings else ""
     return f"{plan.title} on {plan.data}, {seeds} seed{'s' * (seeds > 1)}{settings}"
 
 
@@ -131,6 +133,9 @@ def _changes(results: LadderResults) -> Iterator[str]:
 
 
 def _reasons(results: LadderResults) -> Iterator[str]:
+    if len(results.rungs) == 1 and (summary := results.rungs[0].accuracy):
+        each = ", ".join(f"{100 * one.accuracy.value:.2f}" for one in results.rungs[0].seeds if one.accuracy)
+        yield f"{results.top}: {summary}: the mean and its 95 % interval over seeds. Seed by seed {each} %."
     if len(results.plan.seeds) == 1:
         yield (
             "One seed: the intervals are over images of one pair of runs. Another seed may differ by more, so nothing "
@@ -156,6 +161,8 @@ def _notes(results: LadderResults) -> Iterator[str]:
             f"Accuracy on {graded:,} val images with the weights of the best epoch on val, which flatters a restless "
             f"run a little; after the last epoch: {last} %."
         )
+    if len(rungs) == 1:
+        return
     if one_model([rung.rung for rung in rungs]):
         starts = ", ".join(f"seed {one.seed} {one.initial_weights[:12]}" for one in rungs[0].seeds)
         yield f"All rungs begin with the same weights and see the images in the same order: {starts}."
@@ -167,10 +174,6 @@ def _pairs(results: LadderResults) -> Iterator[str]:
     if results.graded:
         worst = "; ".join(map(str, results.pairs[:2])) or "none"
         yield f"The two worst pairs of {results.top!r} in {results.graded:,} answers: {worst}."
-    found = known_pairs(results.pairs)
-    if found:
-        places = ", ".join(f"{a} ↔ {b} is number {rank} with {count}" for (a, b), rank, count in found)
-        yield f"CIFAR-10's usual worst pairs here: {places}."
 
 
 def _test_table(results: LadderResults, test: TestResults) -> tuple[list[str], list[list[str]]]:

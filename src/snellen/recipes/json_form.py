@@ -65,8 +65,13 @@ class Change:
     before: Any
     after: Any
 
+    @property
+    def now(self) -> str:
+        """The value after, in short."""
+        return _short(self.after)
+
     def __str__(self) -> str:
-        return f"{self.field} {_short(self.before)} → {_short(self.after)}"
+        return f"{self.field} {_short(self.before)} → {self.now}"
 
 
 def changes(before: Recipe, after: Recipe) -> tuple[Change, ...]:

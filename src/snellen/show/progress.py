@@ -9,7 +9,7 @@ import contextlib
 import io
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -53,11 +53,15 @@ class Progress:
     Args:
         quiet: draw nothing.
         brief: draw the bar alone, without a line per epoch: for one run among many.
+
+    Attributes:
+        after_epoch: is called when an epoch's row is on disk; what it raises ends the training.
     """
 
     def __init__(self, *, quiet: bool = False, brief: bool = False) -> None:
         self._console = new_console(file=WhoeverListens(), quiet=quiet)  # type: ignore[arg-type]
         self._brief = brief
+        self.after_epoch: Callable[[], None] = lambda: None
         self._bar: Bar | None = None
         self._images_per_step = 0
         self._started = 0.0
@@ -115,6 +119,7 @@ class Progress:
             f"{clock(row['seconds'], 1):>6}",
         )
         self.say("  ".join(cells))
+        self.after_epoch()
 
     def end(self) -> None:
         """Take the bar away."""

@@ -7,6 +7,7 @@ epochs. What is best on val is so among the old and the new ones, and is said to
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 
@@ -69,12 +70,7 @@ def longer(run: Run, settings: Sequence[str], *, name: str | None = None) -> tup
 
 
 def _longer_recipe(old: Recipe, settings: Sequence[str], done: float) -> Recipe:
-    counted = [
-        f"epochs={done + _number(text):g}" if field.strip() == "epochs" and text.startswith("+") else setting
-        for setting in settings
-        for field, _, text in [setting.partition("=")]
-    ]
-    new = with_settings(old.replace(min_steps=0), counted)
+    new = with_settings(old.replace(min_steps=0), [_counted(setting, done) for setting in settings])
     fields = [change.field for change in changes(old, new) if change.field != "min_steps"]
     others = [field for field in fields if field in _IS_ANOTHER or not field.startswith(_MAY_CHANGE)]
     if others:
@@ -87,11 +83,10 @@ def _longer_recipe(old: Recipe, settings: Sequence[str], done: float) -> Recipe:
     return new
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise InvalidSetting(f"epochs={text} is not possible: +20, or how many it is to be in all.") from None
+def _counted(setting: str, done: float) -> str:
+    """A setting as it is, but "epochs=+20" with those that are done."""
+    more = re.fullmatch(r"epochs=\+(\d+(\.\d+)?)", setting)
+    return f"epochs={done + float(more[1]):g}" if more else setting
 
 
 def _consequence(old: Recipe, new: Recipe, images: int, steps: int) -> str:
