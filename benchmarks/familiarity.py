@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from benchmarks.script import say
 from snellen.data import cifar10
-from snellen.data.cifar10 import find_cifar10
 from snellen.data.eyechart import make_eyechart
 from snellen.data.image_folder import pictures_in
 from snellen.data.labeled_images import LabeledImages
@@ -145,7 +144,7 @@ def _pictures(named: str, count: int, seed: int) -> tuple[str, list[Picture]]:
     if name == "letters":
         return name, list(make_eyechart(seed=seed, train=count, test=10).train.images)
     if name == "cifar10":
-        return name, list(cifar10.read(find_cifar10(None)).train.images[:: 50_000 // count])
+        return name, list(cifar10.read(cifar10.PUBLISHED.find()).train.images[:: 50_000 // count])
     return name, list(pictures_in(Path(folder)))
 
 

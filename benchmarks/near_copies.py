@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from snellen.data.cifar10 import as_pictures, find_cifar10, read, unpickled
+from snellen.data.cifar10 import PUBLISHED, as_pictures, read, unpickled
 from snellen.guards.copies import find_near_duplicates
 from snellen.paths import user_path
 from snellen.predict.familiarity import direction
@@ -70,7 +70,7 @@ def measured(table: Path, folder: Path, pieces: int) -> dict[str, Any]:
     """Both ways, at as many flagged pictures, and for what share of the list features have to flag how many."""
     with table.open(newline="", encoding="utf-8") as file:
         known = {int(row["TestID"]): int(row["TrainID"]) for row in csv.DictReader(file)}
-    place = find_cifar10()
+    place = PUBLISHED.find()
     train = read(place).train.images
     # The pixels alone, past the seal: as for the list itself, nothing is asked of a label.
     test = as_pictures(unpickled((place / "test_batch").read_bytes(), name="test_batch")[b"data"])

@@ -8,7 +8,6 @@ import numpy as np
 
 from snellen.data import cifar10
 from snellen.data.catalog import NAMES
-from snellen.data.cifar10 import find_cifar10
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
 from snellen.data.labeled_images import LabeledImages
@@ -27,7 +26,7 @@ def dataset_in(folder: Path | None, *, letters: int | None = None) -> Dataset:
     """
     if letters is not None:
         return make_eyechart(train=letters, test=letters // 5)
-    return cifar10.read(find_cifar10(folder))
+    return cifar10.read(cifar10.PUBLISHED.find(folder))
 
 
 def require_dataset(name: str) -> None:

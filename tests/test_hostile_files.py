@@ -16,7 +16,7 @@ import torch
 from tests.fuzz.harness import NotAllowed, watched
 
 from mixed_pictures import read_picture
-from snellen.data.cifar10 import unpickled
+from snellen.data.cifar10 import PUBLISHED, unpickled
 from snellen.data.dataset import Dataset
 from snellen.data.download import unpack
 from snellen.data.ledger import Ledger
@@ -80,7 +80,7 @@ def payload(request: pytest.FixtureRequest, tmp_path: Path) -> bytes:
 READERS: dict[str, Callable[[Path, Run, Dataset], object]] = {
     "batch": lambda path, run, data: unpickled(path.read_bytes(), name="batch"),
     "picture": lambda path, run, data: read_picture(path),
-    "archive": lambda path, run, data: unpack(path, path.with_name("out")),
+    "archive": lambda path, run, data: unpack(PUBLISHED, path, path.with_name("out")),
     "recipe": lambda path, run, data: read_recipe(path),
     "table": lambda path, run, data: list_table(ListedFile.by_user(path.rename(path.with_suffix(".csv")))),
     "parquet": lambda path, run, data: list_table(ListedFile.by_user(path.rename(path.with_suffix(".parquet")))),

@@ -10,10 +10,11 @@ import pytest
 
 from snellen import parts
 from snellen.cli.main import main
+from snellen.guards.guard import read_guards
 from snellen.runs.run import open_run
 
 PAGE = Path(__file__).parents[1] / "docs" / "own.md"
-RUNS = ("own", "all", "theirs", "python", "given", "square")
+RUNS = ("own", "all", "theirs", "shapes", "more", "guarded", "quick", "python", "given", "square")
 
 
 @pytest.mark.usefixtures("small_eyechart", "own_parts_forgotten")
@@ -25,9 +26,13 @@ def test_the_page_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             for line in block.splitlines():
                 parts._ALLOWED.clear()  # each command is a process of its own
                 assert main(shlex.split(line)[1:]) == 0, line
+        elif language == "json":
+            Path("quick.json").write_text(block, encoding="utf-8")
         elif name:
             Path(name[1]).write_text(block, encoding="utf-8")
         else:
             exec(block, {})
     for run in RUNS:
         assert open_run(Path("runs") / run).info["status"] == "finished"
+    assert "bright-enough" in {result.name for result in read_guards(open_run(Path("runs/guarded")))}
+    assert open_run(Path("runs/more")).info["data"]["subset"] == 300

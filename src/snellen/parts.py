@@ -32,7 +32,7 @@ from typing import Any, Literal, TypeVar, get_args
 from snellen.errors import SHORT, InvalidSetting, checked, unknown_name
 from snellen.paths import user_path
 
-Kind = Literal["model", "transform", "optimizer", "schedule", "loss"]
+Kind = Literal["model", "transform", "optimizer", "schedule", "loss", "data", "guard"]
 GIVEN = "given"
 ALL_NAMES = "snellen recipes; those of a file of your own need --code FILE.py"
 _Part = TypeVar("_Part")

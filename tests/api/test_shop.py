@@ -116,7 +116,7 @@ def test_what_python_would_take_for_something_else_is_refused(
 def test_a_run_offers_its_verbs_and_no_insides(trained: snellen.TrainedRun) -> None:
     assert [name for name in dir(trained) if not name.startswith("_")] == [
         "accuracy", "class_names", "dataset", "evaluate", "evaluate_on", "export", "folder", "guards", "history",
-        "info", "model", "name", "predict", "predictions", "recipe", "report", "robustness",
+        "info", "model", "module", "name", "predict", "predictions", "recipe", "report", "robustness",
     ]  # fmt: skip
     assert trained == snellen.open_run(trained.folder)
 

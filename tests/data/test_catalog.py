@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mixed_pictures import write_folder
@@ -30,7 +31,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_eyechart_needs_nothing_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog, "make_eyechart", lambda: eyechart.make_eyechart(0, train=20, test=10))
     assert catalog.load("eyechart").name == "eyechart"
-    assert set(catalog.NAMES) == {"cifar10", "eyechart"}
+    assert set(catalog.NAMES) == {"cifar10", "cifar100", "eyechart", "fashion_mnist", "mnist"}
 
 
 def test_a_folder_for_eyechart_would_have_no_effect(tmp_path: Path) -> None:
@@ -49,6 +50,9 @@ def test_a_path_is_a_folder_of_pictures_and_a_name_is_a_name(tmp_path: Path) -> 
         catalog.load("cifar10")
     dataset = catalog.load("./cifar10")
     assert (dataset.name, len(dataset.train)) == ("cifar10-folder", 40)  # what is known of CIFAR-10 is not said of it
+    assert catalog.load("./cifar10", subset=30).name == "cifar10-folder-30"
+    np.savez("mnist.npz", images=dataset.train.images, labels=dataset.train.labels)
+    assert catalog.load("mnist.npz").name == "mnist-file"
 
 
 @pytest.mark.parametrize("name", ["./birds", "birds/", "birds.csv"])
@@ -85,7 +89,7 @@ def test_nothing_is_downloaded_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: Any, **__: Any) -> Path:
         raise AssertionError("downloaded")
 
-    monkeypatch.setattr(catalog, "download_cifar10", never)
+    monkeypatch.setattr(catalog, "fetched", never)
     with pytest.raises(DataNotFound, match="snellen data download cifar10"):
         catalog.load("cifar10")
 
@@ -96,11 +100,11 @@ def test_a_download_goes_where_data_is_looked_for(
 ) -> None:
     asked: list[Path] = []
 
-    def pretend(into: Path, *, progress: Any) -> Path:
+    def pretend(published: Any, into: Path, *, progress: Any) -> Path:
         asked.append(into)
         return into / "cifar-10-batches-py"
 
-    monkeypatch.setattr(catalog, "download_cifar10", pretend)
+    monkeypatch.setattr(catalog, "fetched", pretend)
     monkeypatch.setattr(catalog.cifar10, "read", lambda folder: Dataset("cifar10", few_images, None, str(folder)))
     dataset = catalog.load("cifar10", data=tmp_path / "mine" if explicit else None, download=True)
     into = tmp_path / "mine" if explicit else tmp_path / "cache" / "snellen"

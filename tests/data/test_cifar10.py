@@ -9,6 +9,7 @@ import pickle
 import subprocess
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,8 @@ def write_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[B
         names = {"label_names": [name.encode() for name in cifar10.CLASS_NAMES]}
         for name, entries in {**batches, "batches.meta": names}.items():
             (folder / name).write_bytes(pickle.dumps(entries, protocol=2))
-        sums = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in folder.iterdir()}
-        monkeypatch.setattr(cifar10, "MD5", sums)
+        sums = {name: hashlib.md5((folder / name).read_bytes()).hexdigest() for name in cifar10.PUBLISHED.md5}
+        monkeypatch.setattr(cifar10, "PUBLISHED", replace(cifar10.PUBLISHED, md5=sums))
         monkeypatch.setattr(cifar10, "FILE_IMAGES", IMAGES)
         return folder
 
@@ -82,7 +83,7 @@ def test_one_changed_byte_prints_both_sums_and_leaves_the_file(
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     found = hashlib.md5(content).hexdigest()
-    with pytest.raises(ChecksumMismatch, match=f"{victim}.*{found}.*expected {cifar10.MD5[victim]}"):
+    with pytest.raises(ChecksumMismatch, match=f"{victim}.*{found}.*expected {cifar10.PUBLISHED.md5[victim]}"):
         cifar10.read(path.parent)
     assert path.read_bytes() == content
 
@@ -270,14 +271,14 @@ def put(folder: Path, landmark: str = "data_batch_1") -> Path:
 @pytest.mark.usefixtures("elsewhere")
 def test_nearer_places_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     in_cache = put(cache_folder() / "cifar-10-batches-py")
-    assert cifar10.find_cifar10() == in_cache
+    assert cifar10.PUBLISHED.find() == in_cache
     in_data = put(tmp_path / "work" / "data" / "cifar-10-batches-py")
-    assert cifar10.find_cifar10() == in_data
+    assert cifar10.PUBLISHED.find() == in_data
     in_environment = put(tmp_path / "shared" / "cifar-10-batches-py")
     monkeypatch.setenv("SNELLEN_DATA", str(tmp_path / "shared"))
-    assert cifar10.find_cifar10() == in_environment
+    assert cifar10.PUBLISHED.find() == in_environment
     explicit = put(tmp_path / "mine")
-    assert cifar10.find_cifar10(explicit) == explicit
+    assert cifar10.PUBLISHED.find(explicit) == explicit
 
 
 @pytest.mark.usefixtures("elsewhere")
@@ -290,23 +291,23 @@ def test_nearer_places_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_a_place_may_be_the_folder_or_hold_it(child: str, landmark: str, tmp_path: Path) -> None:
     folder = put(tmp_path / "place" / child, landmark)
-    assert cifar10.find_cifar10(tmp_path / "place") == folder
+    assert cifar10.PUBLISHED.find(tmp_path / "place") == folder
 
 
 @pytest.mark.usefixtures("elsewhere")
 def test_a_folder_without_batches_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "work" / "data" / "cifar-10-batches-py").mkdir(parents=True)
     in_cache = put(cache_folder() / "cifar-10-batches-py")
-    assert cifar10.find_cifar10() == in_cache
+    assert cifar10.PUBLISHED.find() == in_cache
 
 
 @pytest.mark.usefixtures("elsewhere")
 def test_nowhere_names_all_places_and_both_ways_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataNotFound, match=r"SNELLEN_DATA is not set") as without:
-        cifar10.find_cifar10()
+        cifar10.PUBLISHED.find()
     monkeypatch.setenv("SNELLEN_DATA", "/nowhere/at/all")
     with pytest.raises(DataNotFound) as caught:
-        cifar10.find_cifar10()
+        cifar10.PUBLISHED.find()
     for part in ("/nowhere/at/all", "./data", str(tmp_path / "cache" / "snellen"), "--data", "snellen data download"):
         assert part in str(caught.value)
         assert part in str(without.value) or part == "/nowhere/at/all"
@@ -316,4 +317,4 @@ def test_nowhere_names_all_places_and_both_ways_out(tmp_path: Path, monkeypatch:
 def test_an_explicit_place_is_the_only_one(tmp_path: Path) -> None:
     put(cache_folder() / "cifar-10-batches-py")
     with pytest.raises(DataNotFound, match="wrong"):
-        cifar10.find_cifar10(tmp_path / "wrong")
+        cifar10.PUBLISHED.find(tmp_path / "wrong")

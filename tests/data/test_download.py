@@ -10,17 +10,27 @@ import re
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from tests.fuzz.harness import watched
 
-from snellen.data import download
-from snellen.data.download import MEMBERS, download_cifar10
+from snellen.data import cifar10, download
 from snellen.errors import ChecksumMismatch, DataError, DataNotFound, HostileFile, InvalidSetting, StorageError
 
-CONTENTS = {name: f"the content of {name}\n".encode() * 400 for name in MEMBERS}
+NAMES = (*cifar10.PUBLISHED.md5, *cifar10.PUBLISHED.beside)
+CONTENTS = {name: f"the content of {name}\n".encode() * 400 for name in NAMES}
+ARCHIVE, SUM = next(iter(cifar10.PUBLISHED.fetched.items()))
+
+
+def download_cifar10(
+    into: Path, *, urls: tuple[str, ...] = (), md5: str = SUM, progress: download.Progress | None = None
+) -> Path:
+    """CIFAR-10 from these addresses, with this sum for the published one."""
+    given = replace(cifar10.PUBLISHED, mirrors=urls, fetched={ARCHIVE: md5})
+    return download.download(given, into, progress=progress)
 
 
 def archive(extra: Callable[[tarfile.TarFile], object] | None = None, contents: dict[str, bytes] = CONTENTS) -> bytes:
@@ -113,10 +123,10 @@ def files_under(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-WHOLE = {f"cifar-10-batches-py/{name}": content for name, content in CONTENTS.items()}
+WHOLE = {f"cifar-10-batches-py/{name}": CONTENTS[name] for name in cifar10.PUBLISHED.md5}
 
 
-def test_the_eight_files_arrive_and_nothing_else_remains(serve: Serve, tmp_path: Path) -> None:
+def test_the_seven_files_arrive_and_nothing_else_remains(serve: Serve, tmp_path: Path) -> None:
     content = archive()
     server, told = serve(content), []
     folder = download_cifar10(
@@ -187,7 +197,7 @@ def test_the_mirror_is_asked_when_the_first_is_away(
 def test_when_all_are_away_each_is_named_with_its_reason(serve: Serve, tmp_path: Path) -> None:
     away = serve(b"")
     away.status = 404
-    closed, wrong = "http://127.0.0.1:9/cifar-10-python.tar.gz", "http://[oops/"
+    closed, wrong = "http://127.0.0.1:9/cifar-10-python.tar.gz", "http://[oops/cifar-10-python.tar.gz"
     with pytest.raises(DataNotFound) as caught:
         download_cifar10(tmp_path, urls=(away.url, closed, wrong))
     for part in (
@@ -202,14 +212,14 @@ def test_when_all_are_away_each_is_named_with_its_reason(serve: Serve, tmp_path:
 
 
 def test_something_else_is_refused_with_both_sums(serve: Serve, tmp_path: Path) -> None:
-    with pytest.raises(ChecksumMismatch, match=f"{md5(b'something else')}, expected {download.ARCHIVE_MD5}"):
+    with pytest.raises(ChecksumMismatch, match=f"{md5(b'something else')}, expected {SUM}"):
         download_cifar10(tmp_path, urls=(serve(b"something else").url,))
     assert files_under(tmp_path) == {}
 
 
 def test_more_than_the_cap_is_not_fetched(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = archive()
-    monkeypatch.setattr(download, "MAX_ARCHIVE_BYTES", len(content) - 1)
+    monkeypatch.setattr(download, "MAX_FETCHED_BYTES", len(content) - 1)
     with pytest.raises(DataNotFound, match="more than"):
         download_cifar10(tmp_path, urls=(serve(content).url,), md5=md5(content))
     assert files_under(tmp_path) == {}
@@ -281,7 +291,7 @@ def test_archives_that_unfold_without_end_are_refused(
     monkeypatch.undo()
     monkeypatch.setattr(download, "MAX_MEMBER_BYTES", 100)
     with pytest.raises(HostileFile, match="does not belong"):
-        download.unpack(tmp_path / "cifar-10-python.tar.gz.part", tmp_path / "out")
+        download.unpack(cifar10.PUBLISHED, tmp_path / "cifar-10-python.tar.gz.part", tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -295,7 +305,7 @@ def test_archives_that_unfold_without_end_are_refused(
 def test_damaged_and_incomplete_archives_are_one_sentence(content: bytes, why: str, tmp_path: Path) -> None:
     (tmp_path / "archive").write_bytes(content)
     with pytest.raises(DataError, match=why):
-        download.unpack(tmp_path / "archive", tmp_path / "out")
+        download.unpack(cifar10.PUBLISHED, tmp_path / "archive", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -340,7 +350,7 @@ def header(kind: bytes, size: int, name: bytes = b"x") -> bytes:
 def test_headers_without_end_and_promises_are_refused_at_once(content: bytes, why: str, tmp_path: Path) -> None:
     (tmp_path / "archive").write_bytes(gzip.compress(content, compresslevel=1))
     with pytest.raises(DataError, match=why), watched(tmp_path):
-        download.unpack(tmp_path / "archive", tmp_path / "out")
+        download.unpack(cifar10.PUBLISHED, tmp_path / "archive", tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["archive"]
 
 
@@ -351,19 +361,19 @@ def test_every_link_of_a_chain_longer_than_any_path_is_refused(tmp_path: Path) -
 
     (tmp_path / "archive").write_bytes(archive(chain))
     with pytest.raises(HostileFile, match="does not belong"), watched(tmp_path):
-        download.unpack(tmp_path / "archive", tmp_path / "out")
+        download.unpack(cifar10.PUBLISHED, tmp_path / "archive", tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["archive"]
 
 
 def test_what_a_member_says_of_owner_and_rights_is_not_taken_over(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name in MEMBERS:
+        for name in NAMES:
             member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
             member.mode, member.uid, member.size = 0o6777, 65_534, 1
             tar.addfile(member, io.BytesIO(b"x"))
     (tmp_path / "archive").write_bytes(buffer.getvalue())
-    download.unpack(tmp_path / "archive", tmp_path / "out")
+    download.unpack(cifar10.PUBLISHED, tmp_path / "archive", tmp_path / "out")
     for path in (tmp_path / "out").iterdir():
         assert path.stat().st_mode & 0o7111 == 0, path.name
         assert path.stat().st_uid == os.getuid()

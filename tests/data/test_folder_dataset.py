@@ -249,7 +249,7 @@ def test_a_table_and_a_folder_of_the_same_files_are_the_same_data(shades: Path) 
 
 @pytest.mark.parametrize(
     ("folder", "name"),
-    [("my birds", "my-birds"), ("Vögel", "Vögel"), ("---", "pictures"), ("eyechart", "eyechart-folder")],
+    [("my birds", "my-birds"), ("Vögel", "Vögel"), ("---", "pictures")],
 )
 def test_a_data_set_is_called_after_its_folder(tmp_path: Path, folder: str, name: str) -> None:
     write_folder(make_eyechart(0, train=40, test=0).train, tmp_path / folder)

@@ -9,18 +9,19 @@ from random import Random
 from tests.fuzz import harness
 from tests.fuzz.edits import edited_tar
 
-from snellen.data.download import MEMBERS, unpack
+from snellen.data.cifar10 import PUBLISHED
+from snellen.data.download import unpack
 
 FOLDER = harness.own_folder()
 
 
 def read(content: bytes) -> None:
-    """A tar (compressed here) gives exactly the eight known files, or a `DataError` and nothing at all."""
+    """A tar (compressed here) gives exactly the seven known files, or a `DataError` and nothing at all."""
     archive, out = FOLDER / "archive", FOLDER / "out"
     archive.write_bytes(gzip.compress(content, compresslevel=0))
     try:
-        unpack(archive, out)
-        assert sorted(path.name for path in out.iterdir()) == sorted(MEMBERS)
+        unpack(PUBLISHED, archive, out)
+        assert sorted(path.name for path in out.iterdir()) == sorted(PUBLISHED.md5)
         assert all(path.is_file() and not path.is_symlink() for path in out.iterdir())
     finally:
         archive.unlink()

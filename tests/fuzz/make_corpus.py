@@ -17,7 +17,7 @@ from PIL import Image
 from tests.fuzz.edits import small_pixels
 from tests.fuzz.harness import CORPUS
 
-from snellen.data.download import FOLDER, MEMBERS
+from snellen.data.cifar10 import FOLDER, PUBLISHED
 from snellen.data.eyechart import make_eyechart
 from snellen.data.ledger import Candidate, Ledger, TestSet
 from snellen.models.weights import weights_hash
@@ -94,7 +94,7 @@ def archives() -> dict[str, bytes]:
             folder = tarfile.TarInfo(FOLDER)
             folder.type = tarfile.DIRTYPE
             tar.addfile(folder)
-            for member in MEMBERS:
+            for member in (*PUBLISHED.md5, *PUBLISHED.beside):
                 entry = tarfile.TarInfo(f"{FOLDER}/{member}")
                 entry.size, entry.mtime = 3, 0
                 if dialect == tarfile.PAX_FORMAT:

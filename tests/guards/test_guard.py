@@ -30,7 +30,7 @@ def test_what_is_written_is_read(tmp_path):
         "{}",
         '{"results": 3}',
         '{"results": [{"name": "pixel-order"}]}',
-        '{"results": [{"name": "unheard-of", "passed": true, "evidence": "x"}]}',
+        '{"results": [{"name": "un heard of", "passed": true, "evidence": "x"}]}',
         '{"results": [{"name": "pixel-order", "passed": "yes", "evidence": "x"}]}',
         '{"results": [{"name": "pixel-order", "passed": true, "evidence": 4}]}',
         '{"results": [{"name": [], "passed": true, "evidence": "x"}]}',

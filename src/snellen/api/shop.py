@@ -40,25 +40,27 @@ def load(
     download: bool = False,
     size: int | None = None,
     corrections: str | Path | None = None,
+    subset: int | None = None,
 ) -> Dataset:
     """A data set, its test half sealed.
 
     Args:
-        name_or_path: "cifar10", "eyechart", or a path that `snellen train` takes.
+        name_or_path: a name that `snellen data list` has, a reference such as "mine.py:pictures", or a path.
         data: the folder to look in; None looks in $SNELLEN_DATA, ./data and the cache.
         download: fetch it where it is nowhere found.
         size: pixels of the square that each of your own pictures becomes; None: as their usual recipe takes them.
         corrections: a .csv file of labels to change and pictures to leave out; the data stay as they are.
+        subset: only so many pictures, of each class its share, known by content: for trials, without a test set.
 
     Raises:
         UnknownName: there is no such data set.
         DataError: it is not found, or is not what it should be.
     """
-    name, place = str(name_or_path), None if data is None else user_path(data)
+    name, place = catalog.named_by_user(str(name_or_path)), None if data is None else user_path(data)
     options = None if size is None else ImageOptions(size)
-    side = PictureForm.side if name in catalog.NAMES else size or default_recipe(name).recipe.side
+    side = PictureForm.side if catalog.reference(name) else size or default_recipe(name).recipe.side
     given = None if corrections is None else read_corrections(user_path(corrections))
-    dataset = catalog.load(name, data=place, download=download, options=options, side=side)
+    dataset = catalog.load(name, data=place, download=download, options=options, side=side, subset=subset)
     return dataset if given is None else corrected(dataset, given)
 
 
@@ -112,8 +114,9 @@ def fit(
     Whatever is wrong is a `SnellenError` with one sentence.
     """
     named = find_recipe(recipe) if isinstance(recipe, str) else recipe
-    chosen = named or default_recipe(data if isinstance(data, Dataset) else str(data)).recipe
-    dataset = data if isinstance(data, Dataset) else catalog.load(str(data), side=chosen.side)
+    given = data if isinstance(data, Dataset) else catalog.named_by_user(str(data))
+    chosen = named or default_recipe(given).recipe
+    dataset = given if isinstance(given, Dataset) else catalog.load(given, side=chosen.side)
     options = FitOptions(
         seed=int(seed), final=final, device=device, precision=precision, runs=user_path(runs), name=name, track=track,
         weights=weights,

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from torch import nn
+
 from snellen.api.answers import Answers, answers
 from snellen.data.dataset import Dataset
 from snellen.data.pictures import Fit
@@ -14,6 +16,7 @@ from snellen.evaluate.new_set import NewEvaluation, evaluate_on_new
 from snellen.evaluate.robustness import RobustnessCard, measure_robustness
 from snellen.evaluate.test_set import evaluate_on_test, ledger_of
 from snellen.evaluate.val import evaluate_on_val
+from snellen.export.torch_program import from_pixels
 from snellen.export.write import Export, Format, export_run
 from snellen.guards.guard import GuardResult, read_guards, summary
 from snellen.metrics.confidence import reject_rule_of
@@ -178,6 +181,14 @@ class TrainedRun:
         """The trained network, in eval mode: (N, C, H, W) float32 in [0, 1] in, logits out."""
         self._run.require_finished()
         return restore(self._run, choose_device(device))
+
+    @checked
+    def module(self) -> nn.Module:
+        """The network with its preprocessing inside: (N, H, W, C) uint8 in, (N, K) float32 probabilities out.
+
+        On the CPU in fp32, for pictures of the run's own height, width and channels; `predict`'s answers, to rounding.
+        """
+        return from_pixels(self.model("cpu"))
 
     def guards(self) -> tuple[GuardResult, ...]:
         """What was looked for: each known mistake with its verdict and evidence."""

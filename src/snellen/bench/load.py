@@ -8,7 +8,6 @@ from dataclasses import replace
 from snellen.bench.catalog import Settings
 from snellen.bench.protocol import Measurement, conditions_here, time_repeatedly
 from snellen.data import cifar10
-from snellen.data.cifar10 import find_cifar10
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
 from snellen.data.pixel_statistics import measure as measure_pixels
@@ -23,7 +22,7 @@ def measure(settings: Settings) -> Iterator[Measurement]:
     """CIFAR-10 where it is found, and the eye chart; each read, split and measured. The test file is not read."""
     letters = _QUICK_LETTERS if settings.quick else _LETTERS
     try:
-        folder = find_cifar10(settings.data)
+        folder = cifar10.PUBLISHED.find(settings.data)
     except DataNotFound:
         note = "CIFAR-10 was not found; snellen data info cifar10 says where it was looked for."
         figures = {"seconds": None, "images/s": None}

@@ -47,8 +47,6 @@ def _is_positional(word: str, before: str) -> bool:
 
 def run(args: Args) -> int:
     """List, describe or download."""
-    from snellen.data.catalog import NAMES
-
     if args.sheet is not None and args.action != "info":
         raise UsageError(f"--sheet has no effect on snellen data {args.action}; it belongs to info. Leave it out.")
     if args.corrections is not None and args.action != "info":
@@ -58,7 +56,11 @@ def run(args: Args) -> int:
     if args.action == "list" and (args.name is not None or args.data is not None):
         raise UsageError("snellen data list takes no name and no --data. About one of them: snellen data info NAME")
     if args.action == "list":
-        print(json.dumps(list(NAMES)) if args.json else "\n".join(NAMES))
+        from snellen.data import catalog  # registers ours
+        from snellen.parts import known
+
+        assert catalog.NAMES
+        print(json.dumps(known("data")) if args.json else "\n".join(known("data")))
         return 0
     if args.name is None:
         raise UsageError(f"Which data set? snellen data {args.action} cifar10")

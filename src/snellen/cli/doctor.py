@@ -126,14 +126,14 @@ def _show_copies(console: Console, copies: Copies | None) -> None:
 
 def _judge(args: Args, subject: str) -> tuple[Sequence[GuardResult], Copies | None]:
     """The results; and for a data set the copies in it."""
-    from snellen.data.catalog import NAMES
+    from snellen.data.catalog import reference
 
     folder = user_path(subject)
     if (folder / "run.json").is_file():
         if args.csv is not None:
             raise UsageError("--csv writes the copies in a data set: snellen doctor DATA --csv PATH")
         return _judge_run(args, folder), None
-    if subject not in NAMES and not folder.exists() and ("/" in subject or "\\" in subject):
+    if reference(subject) is None and not folder.exists() and ("/" in subject or "\\" in subject):
         from snellen.runs.run import open_run
 
         open_run(folder)  # says which runs there are
@@ -152,10 +152,10 @@ def _judge(args: Args, subject: str) -> tuple[Sequence[GuardResult], Copies | No
 
 
 def _judge_run(args: Args, folder: Path) -> Sequence[GuardResult]:
-    if args.own_pictures != OwnPictures() or args.corrections is not None:
+    if args.own_pictures != OwnPictures() or args.corrections is not None or args.subset is not None:
         raise UsageError(
-            f"--size, --fit, --test-fraction, --strict and --corrections have no effect on {folder}: its pictures are "
-            "read as they were for its training. Leave them out."
+            f"--size, --fit, --test-fraction, --strict, --subset and --corrections have no effect on {folder}: its "
+            "pictures are read as they were for its training. Leave them out."
         )
     from snellen.data.run_images import images_of
     from snellen.evaluate.test_set import ledger_of

@@ -39,6 +39,7 @@ VERBS = {
     "track": "hand a run to TensorBoard, W&B, MLflow or the Hugging Face hub",
     "export": "ONNX, int8, torch and safetensors, compared with the run first",
     "recipes": "list the recipes, or show one in full",
+    "models": "the networks by name: size, pixels, published weights",
     "doctor": "look for every known mistake in a run or a data set",
     "bench": "how fast it is here, each number with its conditions",
     "ledger": "who looked at the test set, when and why",

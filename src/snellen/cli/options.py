@@ -102,6 +102,8 @@ class AboutData(WithCode):
     """Where the files are; else $SNELLEN_DATA, ./data and the cache are searched."""
     corrections: Path | None = None
     """A .csv file of labels to change and pictures to leave out; the data stay as they are (docs/corrections.md)."""
+    subset: int | None = None
+    """Only so many pictures to learn from and choose by, of each class its share: for trials, without a test set."""
     own_pictures: OwnPictures = field(default_factory=OwnPictures)
     """How your own pictures are read; for other data without effect, and refused."""
 
@@ -115,20 +117,21 @@ class AboutData(WithCode):
             DataError: they are nowhere, or cannot be read, or the corrections are not theirs.
             InvalidSetting: a size or share that cannot be.
         """
-        from snellen.data.catalog import load
+        from snellen.data.catalog import load, named_by_user
         from snellen.data.corrections import corrected, read_corrections
         from snellen.data.default_recipe import default_recipe
         from snellen.data.folder_dataset import ImageOptions
 
-        own = self.own_pictures
+        name, own = named_by_user(name), self.own_pictures
         if side is None:
             side = own.size or default_recipe(name).recipe.side
         options = ImageOptions(own.size, own.fit, own.test_fraction, own.strict)
         shown, decoding = progress.download, progress.decoding
         corrections = None if self.corrections is None else read_corrections(user_path(self.corrections))
         dataset = load(
-            name, data=self.data, download=download, progress=shown, options=options, side=side, decoding=decoding
-        )
+            name, data=self.data, download=download, progress=shown, options=options, side=side, decoding=decoding,
+            subset=self.subset,
+        )  # fmt: skip
         return dataset if corrections is None else corrected(dataset, corrections)
 
 
@@ -147,10 +150,12 @@ class WithRecipe(AboutData):
 
     def chosen_recipe(self, dataset: str) -> tuple[Recipe, str]:
         """The recipe named, or that of the data set, with the settings; and why it, where nobody named one."""
+        from snellen.data.catalog import named_by_user
         from snellen.data.default_recipe import default_recipe
         from snellen.recipes.catalog import find_recipe
         from snellen.recipes.json_form import with_settings
 
+        dataset = named_by_user(dataset)
         recipe, why = (
             (find_recipe(self.recipe), "") if self.recipe else default_recipe(dataset, size=self.own_pictures.size)
         )

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.sealed_images import SealedImages
 
+MADE_BY = "made_by"
+"""The entry of `Dataset.loading` that holds the reference (`parts`) to the function that makes a data set."""
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -26,6 +29,7 @@ class Dataset:
             read in one way only.
         corrections: what changed labels after they were read, as `run.json` keeps it to do it again; empty for nothing.
         fold: (number, count) where val is one of several folds, counted from 0; None where it is not.
+        subset: how many pictures of train and val these are, where they are not all (`subset.trial`).
         about: sentences for people: what was found, what was left out and why.
     """
 
@@ -37,6 +41,7 @@ class Dataset:
     loading: dict[str, Any] = field(default_factory=dict)
     corrections: dict[str, Any] = field(default_factory=dict)
     fold: tuple[int, int] | None = None
+    subset: int | None = None
     about: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -46,8 +51,14 @@ class Dataset:
     @property
     def read_as(self) -> dict[str, Any]:
         """What `run.json` keeps of where the data came from, and `run_images.load_as_before` takes."""
-        chosen = {"loading": self.loading, "corrections": self.corrections, "fold": list(self.fold or ())}
+        chosen: dict[str, Any] = {"loading": self.loading, "corrections": self.corrections}
+        chosen |= {"fold": list(self.fold or ()), "subset": self.subset}
         return {"name": self.name, "source": self.source, **{key: value for key, value in chosen.items() if value}}
+
+    @property
+    def whole_name(self) -> str:
+        """The name without the number of a subset."""
+        return self.name.removesuffix(f"-{self.subset}")
 
     def named(self, name: str) -> Dataset:
         """The same data set under another name."""

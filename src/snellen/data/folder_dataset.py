@@ -20,11 +20,12 @@ from snellen.data.dataset import Dataset
 from snellen.data.image_folder import list_pictures
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.listing import Listing, counted, first_few
-from snellen.data.picture_cache import Progress, Stored, stored_pictures
+from snellen.data.picture_cache import Progress, Stored, file_hashes, stored_pictures
 from snellen.data.pictures import WHITE, Fit, PictureForm
 from snellen.data.sealed_images import SealedImages
 from snellen.data.shards import is_pattern
 from snellen.data.splits import VAL_FRACTION, parts_by_hash
+from snellen.data.subset import shares
 from snellen.errors import BadSplit, DataError, InvalidSetting, RunError
 from snellen.serialize import to_json
 
@@ -46,15 +47,22 @@ class ImageOptions:
         test_fraction: share set apart as a sealed test set, by content, where the folder has no test part.
         strict: whether an unreadable file is an error; otherwise it is left out and said.
         white: the grey of more than 8 bits that is white; None finds out, from all pictures together.
+        subset: decode and take only so many pictures, as `subset.trial` does; a matter of the data set.
     """
 
-    json_only: ClassVar[tuple[str, ...]] = ("side", "fit", "test_fraction", "white")  # strict changes no picture
+    json_only: ClassVar[tuple[str, ...]] = (
+        "side",
+        "fit",
+        "test_fraction",
+        "white",
+    )  # strict and subset change no picture
 
     side: int | None = None
     fit: Fit = PictureForm.fit
     test_fraction: float = 0.0
     strict: bool = False
     white: int | None = None
+    subset: int | None = None
 
     def __post_init__(self) -> None:
         if not SMALLEST_SIDE <= (self.side or PictureForm.side) <= LARGEST_SIDE:
@@ -113,6 +121,8 @@ def load_folder(
         raise InvalidSetting(
             f"--test-fraction {options.test_fraction:g} has no effect: {path} has a test part of its own. Leave it out."
         )
+    if options.subset is not None:
+        listing = _some_of(listing, options, options.subset, progress or (lambda done, total: None))
     stored = _stored(listing, options, progress)
     if stored.peaks and options.white is None:
         white = next(white for white in _WHITES if max(stored.peaks.values()) <= white)
@@ -122,6 +132,21 @@ def load_folder(
     parts = _parts(listing, stored.readable_hashes, options)[stored.order]
     _require_enough(listing, stored, parts)
     return _dataset(path, listing, stored, parts, options)
+
+
+def _some_of(listing: Listing, options: ImageOptions, count: int, progress: Progress) -> Listing:
+    """The listing of a subset, whose layout says so; that tells its cache from the whole folder's."""
+    hashes = file_hashes(listing, progress)
+    parts = _parts(listing, hashes, options)
+    learn = np.flatnonzero((parts == 0) | (parts == 1))
+    groups = 2 * np.array(listing.labels, dtype=np.int64)[learn] + parts[learn]
+    kept = learn[shares(groups, _numbers(hashes)[learn], count)].tolist()
+    return replace(
+        listing,
+        layout=f"{listing.layout}; {count:,} of {len(learn):,} pictures, for a trial",
+        found=tuple(listing.found[at] for at in kept),
+        labels=tuple(listing.labels[at] for at in kept),
+    )
 
 
 def _stored(listing: Listing, options: ImageOptions, progress: Progress | None) -> Stored:
@@ -195,7 +220,7 @@ def _require_enough(listing: Listing, stored: Stored, parts: NDArray[np.int64]) 
 
 
 def _dataset(path: Path, listing: Listing, stored: Stored, parts: NDArray[np.int64], options: ImageOptions) -> Dataset:
-    name = _name(path)
+    name = _name(path) + (f"-{options.subset}" if options.subset else "")
     learn = int((parts < 2).sum())  # rows are in the order train, val, test
     hashes = stored.source_hashes
     labels = np.array(listing.labels, dtype=np.int64)[stored.order]
@@ -228,16 +253,16 @@ def _dataset(path: Path, listing: Listing, stored: Stored, parts: NDArray[np.int
         source=str(path.resolve()),
         in_val=parts[:learn] == 1,
         loading=to_json(options),
+        subset=options.subset,
         about=tuple(_about(listing, stored, parts, labels, options)),
     )
 
 
 def _name(path: Path) -> str:
-    """The folder's name as far as it can be part of a run's name; never that of a data set known by name."""
+    """The folder's name as far as it can be part of a run's name."""
     named = path.stem if path.is_file() else (path.parent if is_pattern(path) else path).resolve().name
     words = re.sub(r"[^\w.+-]+", "-", named).strip("-.+")
-    name = words[:60] or "pictures"
-    return f"{name}-folder" if name in ("cifar10", "eyechart") else name
+    return words[:60] or "pictures"
 
 
 def _about(
@@ -257,6 +282,8 @@ def _about(
     ]
     if test:
         lines.append(f"test      {test:,}, sealed, " + ("as given" if "test" in given else "set apart by content"))
+    elif options.subset:
+        lines.append("test      none: it stays out of trials")
     else:
         lines.append("test      none: no test part in the folder; --test-fraction 0.1 seals a tenth of the pictures")
     absent = [name for label, name in enumerate(names) if not ((labels == label) & (parts == 1)).any()]

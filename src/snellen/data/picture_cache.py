@@ -119,6 +119,12 @@ def stored_pictures(listing: Listing, form: PictureForm, arrange: Arrange, progr
         raise _no_room(folder, listing, form, reason) from error
 
 
+def file_hashes(listing: Listing, progress: Progress) -> list[str]:
+    """What `Stored.hashes` would be: every file is read, and none decoded."""
+    found = _decoded(listing.found, PictureForm(), lambda digest: _Decoded(digest), progress)
+    return [one.hash for one in found]
+
+
 def _stored_pictures(folder: Path, listing: Listing, form: PictureForm, arrange: Arrange, progress: Progress) -> Stored:
     clear_leftovers(folder)  # of a process that was killed: the lock says that none is at work
     digest, stored = listing.digest(), _read(folder, form)

@@ -14,11 +14,12 @@ from typing import Any
 from snellen.data.arrays import ARRAYS_ENDING, IN_MEMORY, load_arrays
 from snellen.data.catalog import load
 from snellen.data.corrections import Corrections, corrected
-from snellen.data.dataset import Dataset
+from snellen.data.dataset import MADE_BY, Dataset
 from snellen.data.folder_dataset import ImageOptions, load_folder
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.picture_cache import Progress as Decoding
 from snellen.data.splits import Splits, one_fold, split, split_final
+from snellen.data.subset import trial
 from snellen.errors import DataError, DataNotFound, RunError
 from snellen.runs.run import Run
 
@@ -64,7 +65,7 @@ def images_of_each(
     """The same for several runs on one data set, which is read once and split once; raises as `images_of`."""
     about = runs[0].info["data"]
     loaded = data if isinstance(data, Dataset) else _read_as_before(about, data, decoding)
-    loaded = _corrected_as_before(loaded, about)
+    loaded = _changed_as_before(loaded, about)
     dataset = loaded.named(about["name"])
     found: dict[tuple[bool, tuple[int, ...]], RunImages] = {}
     for run in runs:
@@ -97,29 +98,42 @@ def load_as_before(about: dict[str, Any], *, data: Path | None = None, decoding:
         data: where they are now.
         decoding: as `images_of`.
     """
-    return _corrected_as_before(_read_as_before(about, data, decoding), about)
+    return _changed_as_before(_read_as_before(about, data, decoding), about)
 
 
-def _corrected_as_before(dataset: Dataset, about: dict[str, Any]) -> Dataset:
-    """With the labels that a run had corrected; a data set that is handed over may have them already."""
+def _changed_as_before(dataset: Dataset, about: dict[str, Any]) -> Dataset:
+    """The part that a run took, with the labels that it had corrected; what is handed over may be that already."""
+    if (subset := _subset_of(about)) and not dataset.subset:
+        dataset = trial(dataset, subset).named(about["name"])
     if "corrections" not in about or dataset.corrections:
         return dataset
     return corrected(dataset, Corrections.from_json(about["corrections"]))
 
 
+def _subset_of(about: dict[str, Any]) -> int | None:
+    subset = about.get("subset")
+    if subset is not None and (type(subset) is not int or subset < 1):
+        raise RunError(f"The run does not say how many of its pictures were taken: {subset!r}. Train again.")
+    return subset
+
+
 def _read_as_before(about: dict[str, Any], data: Path | None, decoding: Decoding | None) -> Dataset:
-    source = Path(about["source"])
+    loading, source = about.get("loading"), Path(about["source"])
     where = data or source
     if where.suffix == ARRAYS_ENDING:
         return load_arrays(where, about["name"])
+    if isinstance(loading, dict) and isinstance(loading.get(MADE_BY), str):
+        return load(loading[MADE_BY], data=data)
     if about["source"] == IN_MEMORY:
         raise DataNotFound(
             f"{about['name']} are arrays in memory, which lie in no file. Hand the data set over with data=…, or "
             "save it with numpy.savez(path, images=…, labels=…) and name the .npz file with --data."
         )
     if "loading" in about:
-        return load_folder(where, ImageOptions.from_json(about["loading"]), decoding)
-    return load(about["name"], data=data or (source if source.is_dir() else None))
+        options = ImageOptions.from_json(about["loading"])
+        return load_folder(where, replace(options, subset=_subset_of(about)), decoding)
+    name = about["name"].removesuffix(f"-{_subset_of(about)}")
+    return load(name, data=data or (source if source.is_dir() else None))
 
 
 def _require_own(run: Run, parts: Splits, source: str) -> None:

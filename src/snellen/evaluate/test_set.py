@@ -211,7 +211,7 @@ def _open_and_predict(
     test = images[0].test
     if test is None:
         own = images[0].dataset.loading
-        way_out = " Train again with --test-fraction 0.1, or add a test folder." if own else ""
+        way_out = " Train again with --test-fraction 0.1, or add a test folder." if "side" in own else ""
         raise UsageError(f"{images[0].dataset.name} has no test set of its own.{way_out}")
     copies = _copies_in_test(images[0])
     for run, each in zip(runs, images, strict=True):  # weights that answer nothing should cost no look

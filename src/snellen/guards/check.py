@@ -19,7 +19,7 @@ from snellen.guards.cifar10_near_duplicates import cifar10_test_duplicates, list
 from snellen.guards.copies import Copies, find_copies
 from snellen.guards.data_guards import class_balance, labels_match_images, pixel_order, pixel_statistics
 from snellen.guards.duplicates import duplicates_in_test, exact_duplicates, near_duplicates
-from snellen.guards.guard import GuardResult, ask_guards, unjudged, write_guards
+from snellen.guards.guard import GuardResult, ask_guards, own_guards, unjudged, write_guards
 from snellen.guards.model_guards import (
     initial_loss,
     published_statistics,
@@ -51,6 +51,7 @@ def check_data(parts: Splits, copies: Copies, *, data: Path | None = None) -> tu
             "test-duplicates": partial(duplicates_in_test, copies)
             if train.files
             else lambda: cifar10_test_duplicates(train.name, listed_near_duplicates(data), None),
+            **own_guards(parts, None),
         }
     )
 
@@ -137,7 +138,7 @@ _NO_IMAGES = "The images are not at hand; name their folder with --data."
 def _image_results(run: Run, images: Splits | RunImages | None, device: torch.device) -> tuple[GuardResult, ...]:
     """Those that need the images, the weights, or both."""
     if images is None:
-        return tuple(unjudged(name, _NO_IMAGES) for name in _NEED_IMAGES)
+        return tuple(unjudged(name, _NO_IMAGES) for name in (*_NEED_IMAGES, *own_guards(None, run)))
     train, val, info, recipe = images.train, images.val, run.info, run.recipe
     mean, std = info["statistics"]["mean"], info["statistics"]["std"]
     try:
@@ -160,6 +161,7 @@ def _image_results(run: Run, images: Splits | RunImages | None, device: torch.de
             "initial-loss": lambda: initial_loss(fresh().to(device), val or train),
             **_of_images(train),
             "exact-duplicates": lambda: exact_duplicates(find_copies(train, val, near=False)),
+            **own_guards(images, run),
         }
     )
 

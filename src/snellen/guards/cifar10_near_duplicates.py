@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from snellen.data.cifar10 import FOLDER, places
+from snellen.data.cifar10 import FOLDER
+from snellen.data.published import places
 from snellen.errors import DataError
 from snellen.guards.guard import GuardResult, unjudged
 from snellen.metrics.classification import accuracy

@@ -1,16 +1,19 @@
 """A guard's result: what was found, how that is known, and what to do about it.
 
 A guard looks for one known mistake and says yes, no, or "could not be judged" with the reason; it never stops a
-training. The names here are the headings of docs/gotchas.md.
+training. The names here are the headings of docs/gotchas.md; your own come by `snellen.register("guard", NAME)`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 
-from snellen.errors import RunError, SnellenError
+from snellen import parts
+from snellen.errors import SHORT, InvalidSetting, RunError, SnellenError
 from snellen.runs.run import Run
 from snellen.serialize import to_json
 
@@ -42,7 +45,7 @@ class GuardResult:
     """What one guard found.
 
     Attributes:
-        name: a key of `GUARDS`.
+        name: a key of `GUARDS`, or of somebody's own.
         passed: True or False; None where it could not be judged, and `evidence` says why.
         evidence: the figures it rests on.
         remedy: what to do, with the exact flag; empty where there is nothing to do.
@@ -56,7 +59,7 @@ class GuardResult:
     severity: Severity = "warning"
 
     def __post_init__(self) -> None:
-        assert self.name in GUARDS, f"{self.name} is not in GUARDS"
+        assert re.fullmatch(r"\w[\w-]*", self.name), f"{self.name} is no guard's name"
         assert self.passed is not False or self.remedy, "a failure without a way out helps nobody"
 
 
@@ -81,6 +84,22 @@ def ask_guards(guards: Mapping[str, Callable[[], GuardResult]]) -> tuple[GuardRe
         except Exception as error:  # hours of training must not end in a guard's own fault; it is shown, not swallowed
             results.append(unjudged(name, f"The guard itself failed: {type(error).__name__}: {error}"))
     return tuple(results)
+
+
+def own_guards(images: Any, run: Run | None) -> dict[str, Callable[[], GuardResult]]:
+    """Somebody's own, for `ask_guards`; called with the parts of the data and the run, None before there is one."""
+    return {name: partial(_own, name, images, run) for name in parts.known("guard")}
+
+
+def _own(name: str, images: Any, run: Run | None) -> GuardResult:
+    said = parts.find("guard", name)(images, run)
+    sound = isinstance(said, tuple) and len(said) == 3 and isinstance(said[1], str) and isinstance(said[2], str)
+    if not sound or name in GUARDS or (said[0] is not None and not said[0] and not said[2]):
+        raise InvalidSetting(
+            f"A guard gives (passed, evidence, remedy), and has a name of its own; {name} gives {SHORT.repr(said)}."
+        )
+    passed, evidence, remedy = said
+    return unjudged(name, evidence) if passed is None else judged(name, bool(passed), evidence, remedy)
 
 
 def summary(results: Sequence[GuardResult]) -> str:

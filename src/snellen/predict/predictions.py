@@ -6,6 +6,7 @@ NumPy-only function of them. Two places that read the same file cannot disagree.
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snellen.data.labeled_images import LabeledImages, numbered
-from snellen.errors import RunError
+from snellen.errors import MissingExtra, RunError
 from snellen.paths import visible
 from snellen.runs.atomic import write_bytes
 from snellen.runs.run import Run
@@ -123,6 +124,30 @@ class Predictions:
         """(N,) bool, whether the plain top-1 is the label."""
         return np.asarray(self.predicted == self.labels)
 
+    def columns(self) -> dict[str, Any]:
+        """A table of these answers, a row for each image, by column (docs/api.md)."""
+        known = self.labels >= 0
+        return {
+            "name": list(self.names),
+            "id": self.ids,
+            "split": [self.split] * len(self),
+            "label": [self.class_names[label] if label >= 0 else None for label in self.labels.tolist()],
+            "predicted": [self.class_names[answer] for answer in self.predicted.tolist()],
+            "correct": [
+                right if is_known else None for right, is_known in zip(self.correct.tolist(), known, strict=True)
+            ],
+            "confidence": self.probabilities.max(axis=1),
+            **{f"p({name})": self.probabilities[:, at] for at, name in enumerate(self.class_names)},
+        }
+
+    def to_pandas(self) -> Any:
+        """`columns` as a `pandas.DataFrame`; raises MissingExtra where pandas is not installed."""
+        return _library("pandas").DataFrame(self.columns())
+
+    def to_arrow(self) -> Any:
+        """`columns` as a `pyarrow.Table`; raises MissingExtra where pyarrow is not installed."""
+        return _library("pyarrow").table(self.columns())
+
     def with_tta(self) -> Predictions:
         """The same images judged by the averaged views. Without test-time augmentation: itself."""
         if self.tta_logits is None:
@@ -178,6 +203,13 @@ class Predictions:
         )
         _require_sound(found)
         return found
+
+
+def _library(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise MissingExtra(f"This takes {name}, which is not installed: pip install {name}") from None
 
 
 def stored_predictions(run: Run, split: str) -> Predictions | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from rich.text import Text
 from snellen.runs.run import Row
 from snellen.show.text import new_console
 
+_LOGGER = logging.getLogger("snellen")
 _HEADER = f"{'epoch':>5}  {'lr':>8}  {'train loss':>10}  {'train acc':>9}  {'val loss':>8}  {'val acc':>8}  {'time':>6}"
 
 
@@ -68,7 +70,8 @@ class Progress:
         self._first = 0
 
     def say(self, sentence: str, *, lead: str = "", style: str = "") -> None:
-        """Print one line beside the bar, its `lead` or else all of it in a style; nothing if `brief`."""
+        """Print one line beside the bar, its `lead` or else all of it in a style, nothing if `brief`; and log it."""
+        _LOGGER.info("%s", f"{lead} {sentence}".strip())
         if not self._brief:
             line = Text.assemble((lead, style), f" {sentence}") if lead else Text(sentence, style)
             self._console.print(line, soft_wrap=True)
