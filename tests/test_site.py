@@ -84,7 +84,7 @@ def test_each_file_of_a_run_is_described(reference: Any, finished_run: Run) -> N
     assert not [name for name in files if f"| `{name}` " not in page and f" `{name}` " not in page]
 
 
-def test_a_link_that_leads_nowhere_is_a_warning(
+def test_links_lead_to_where_things_are_in_the_site_and_one_to_nothing_is_a_warning(
     reference: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mkdocs.config.defaults import MkDocsConfig
@@ -98,6 +98,10 @@ def test_a_link_that_leads_nowhere_is_a_warning(
     moved = lambda text: hooks.on_page_markdown(text, page, config, None)  # noqa: E731
     assert moved("[a](../results/LOG.md#b) [c](tour.md)") == "[a](diary.md#b) [c](tour.md)"
     assert moved("[a](../src/snellen/errors.py)") == "[a](repository/src/snellen/errors.py.txt)"
+    assert not caplog.records
+    assert moved("`augment.flip` and `mine.flip`") == "[`augment.flip`](reference/fields.md#augment) and `mine.flip`"
+    assert moved("as `snellen predict` does") == "as [`snellen predict`](reference/commands.md#predict) does"
+    assert moved("```\n`snellen predict`\n```\n") == "```\n`snellen predict`\n```\n"
     assert not caplog.records
     assert moved("[a](../results/nowhere.json)") == "[a](../results/nowhere.json)"
     assert "nowhere.json, which is not there" in caplog.text

@@ -18,6 +18,8 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from mkdocs.utils import get_relative_url
 
+from snellen.cli.main import VERBS
+
 ROOT = Path(__file__).parents[2]
 PAGES = {
     "README.md": "index.md",
@@ -33,6 +35,11 @@ SHOWN_AS_TEXT = (".py", ".toml", ".ipynb", ".jsonl", ".csv")
 """Which a browser would save instead of showing."""
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s]+)(?=\))")
 NOT_RUN = re.compile(r"<!-- not run(?: \(([^)]*)\))?: ([^>]*?) -->")
+NAMED = re.compile(
+    r"(?<!\[)`(?:(?P<part>augment|schedule|finetune|data_pruning|average)\.\w+|snellen (?P<verb>\w+)(?: [^`]*)?)`"
+)
+RARELY_SOUGHT = ("CHANGELOG.md", "results/LOG.md")
+"""They hold every word once and would stand first in the results of a search."""
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 log = logging.getLogger("mkdocs.hooks.site")
 
@@ -40,9 +47,10 @@ log = logging.getLogger("mkdocs.hooks.site")
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages, those outside `docs`, and the files that any page links to."""
     for source, content in reference.pages().items():
-        files.append(File.generated(config, source, content=content))
+        files.append(File.generated(config, source, content="---\nsearch:\n  boost: 2\n---\n" + content))
     for source, there in PAGES.items():
-        files.append(File.generated(config, there, content=(ROOT / source).read_text(encoding="utf-8")))
+        aside = "---\nsearch:\n  exclude: true\n---\n" if source in RARELY_SOUGHT else ""
+        files.append(File.generated(config, there, content=aside + (ROOT / source).read_text(encoding="utf-8")))
     for page in list(files.documentation_pages()):
         for target in _targets(_origin(page.src_uri), page.content_string):
             if target.is_dir() and _listing(target) not in files.src_uris:
@@ -65,12 +73,24 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return link[1]
         return os.path.relpath(_in_site(target), here) + hash_mark + anchor
 
+    def named(code: re.Match[str]) -> str:
+        """A field or a verb in a sentence, linked to the reference, which the pages themselves cannot link to."""
+        place = f"{reference.FIELDS}#{code['part']}" if code["part"] else f"{reference.COMMANDS}#{code['verb']}"
+        known = code["part"] or code["verb"] in VERBS
+        return f"[{code[0]}]({os.path.relpath(place, here)})" if known else code[0]
+
+    def prose(text: str) -> str:
+        text = LINK.sub(moved, text)
+        if page.file.src_uri in reference.NAMES:
+            return text
+        return re.sub(r"^(?!#| {4}).*$", lambda line: NAMED.sub(named, line[0]), text, flags=re.MULTILINE)
+
     markdown = NOT_RUN.sub(_not_run, markdown)
-    outside, last = [], 0
+    pieces, last = [], 0
     for fence in FENCE.finditer(markdown):  # what stands in a block of code is no link
-        outside += [LINK.sub(moved, markdown[last : fence.start()]), fence[0]]
+        pieces += [prose(markdown[last : fence.start()]), fence[0]]
         last = fence.end()
-    return "".join(outside) + LINK.sub(moved, markdown[last:])
+    return "".join(pieces) + prose(markdown[last:])
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
