@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +13,7 @@ import pytest
 from PIL import Image
 from tests.cli.conftest import Snellen
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "predict_onnx.py"
 COLOURS = {"blue": (50, 70, 210), "green": (60, 190, 70), "red": (200, 60, 50)}
 
 
@@ -41,8 +46,8 @@ TRAIN = (
 )
 
 
-@pytest.mark.long
-def test_what_follows_a_transfer(snellen: Snellen, photographs: Path, tmp_path: Path) -> None:
+@pytest.mark.processes
+def test_a_new_users_journey(snellen: Snellen, photographs: Path, tmp_path: Path) -> None:
     trained = snellen("train", photographs, *TRAIN, "epochs=2", "--name", "t", "--json")
     assert trained.code == 0, trained.err
     assert "groups" in snellen("evaluate", "runs/t").out
@@ -59,14 +64,23 @@ def test_what_follows_a_transfer(snellen: Snellen, photographs: Path, tmp_path: 
     plain = snellen("explain", "runs/t", "--split", "train", "--epoch", 0)
     assert "Augmented" not in plain.out  # the first version is the picture itself
 
-    exported = snellen("export", "runs/t", "--to", "onnx")
-    assert exported.code == 0, exported.err
-    assert (tmp_path / "runs/t/export/model.onnx").stat().st_size > 10**7
-    assert snellen("report", "runs/t").code == 0
     assert "pretrained" in (tmp_path / "runs/t/run.json").read_text()
-    named = snellen("predict", "runs/t", photographs / "red" / "3.png")
+    named = snellen("predict", "runs/t", photographs, "--csv", "out.csv")
     assert named.code == 0, named.err
-    assert "red" in named.out
+    rows = csv.DictReader((tmp_path / "out.csv").read_text().splitlines())
+    assert sum(Path(row["picture"]).parent.name == row["class"] for row in rows) > 40
+
+    exported = snellen("export", "runs/t", "--to", "onnx", "--out", "model")
+    assert exported.code == 0, exported.err
+    alone = subprocess.run(
+        [sys.executable, str(EXAMPLE), "model/model.onnx", str(photographs / "red/3.png")],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "red" in alone.stdout
+    assert snellen("report", "runs/t", "--out", "page.html").code == 0
+    page = (tmp_path / "page.html").read_text()
+    assert re.search(r"(blue|green|red)/\d+\.png", page)
+    assert str(tmp_path) not in page  # it is handed on
 
 
 def test_what_cannot_be_trained_is_one_sentence(snellen: Snellen, photographs: Path) -> None:

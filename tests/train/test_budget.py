@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from snellen.data.dataset import Dataset
@@ -28,15 +30,23 @@ def test_anything_else_is_refused_with_the_value(text: str) -> None:
         parse_duration(text)
 
 
-def fitted(recipe: Recipe, dataset: Dataset, seconds: float, *, final: bool = False) -> Recipe:
+def fitted(recipe: Recipe, dataset: Dataset, seconds: float, *, final: bool = False, already: float = 0.0) -> Recipe:
     options = FitOptions(device="cpu", precision="fp32", final=final)
-    return fit_into(recipe, dataset, options, seconds=seconds, progress=Progress(quiet=True))
+    return fit_into(
+        recipe,
+        dataset,
+        options,
+        seconds=seconds,
+        since=budget.time.monotonic() - already,
+        progress=Progress(quiet=True),
+    )
 
 
 @pytest.fixture
 def an_epoch_takes_a_hundred_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     # 270 training images, and 30 val images seen with as many training images at a third of a step's price.
     monkeypatch.setattr(budget, "_images_per_second", lambda setup: 2.9)
+    monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: 0.0))  # preparing takes none
 
 
 @pytest.mark.usefixtures("an_epoch_takes_a_hundred_seconds")
@@ -44,14 +54,19 @@ def an_epoch_takes_a_hundred_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     ("seconds", "epochs"),
     [
         (2_000, 8),  # not beyond four times the recipe's two epochs
-        (560, 5),  # whole epochs, a tenth of the time held back
+        (562, 5),  # whole epochs; a tenth of the time, and two seconds, held back
         (500, 4),
-        (340, 3),
+        (342, 3),
     ],
 )
 def test_as_many_whole_epochs_as_fit(tiny_recipe: Recipe, tiny_dataset: Dataset, seconds: float, epochs: float) -> None:
     changed = fitted(tiny_recipe, tiny_dataset, seconds)
     assert changed == tiny_recipe.replace(epochs=float(epochs))
+
+
+@pytest.mark.usefixtures("an_epoch_takes_a_hundred_seconds")
+def test_what_was_spent_before_the_training_counts(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
+    assert fitted(tiny_recipe, tiny_dataset, 562, already=60).epochs == 4
 
 
 @pytest.mark.usefixtures("an_epoch_takes_a_hundred_seconds")
@@ -101,8 +116,9 @@ def test_the_speed_is_measured_by_real_steps(tiny_recipe: Recipe, tiny_dataset: 
 @pytest.fixture
 def a_tenth_of_a_second_frozen_or_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     # 270 training images: a version takes 27 s, an epoch 27 s and 60 looks at a third of a step's price 2 s; 30 val
-    # images are graded for 12 s.
+    # images are graded for 12 s, and 9 s are what fitting the head takes.
     monkeypatch.setattr(budget, "_seconds_per_image", lambda setup: budget._Seconds(0.1, 0.1))
+    monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: 0.0))
 
 
 @pytest.mark.usefixtures("a_tenth_of_a_second_frozen_or_behind")
@@ -110,11 +126,11 @@ def a_tenth_of_a_second_frozen_or_behind(monkeypatch: pytest.MonkeyPatch) -> Non
     ("seconds", "epochs", "versions", "head_only"),
     [
         (10_000, 52, 5, 0),  # not beyond four times the recipe's thirteen epochs on so few images
-        (360, 6, 5, 0),  # 12 + 5 * 27 + 6 * 29 = 321 s of 324
-        (350, 5, 5, 0),
-        (150, 2, 2, 0),
-        (85, 1, 1, 0),
-        (70, 1, 1, 0.999),  # 12 + 27 + 9 s: the head alone
+        (374, 6, 5, 0),  # 2 + 12 + 9 + 5 * 27 + 6 * 29 = 332 s of 336
+        (360, 5, 5, 0),
+        (155, 2, 2, 0),
+        (92, 1, 1, 0),
+        (70, 1, 1, 0.999),  # 2 + 12 + 9 + 27 s: the head alone
     ],
 )
 def test_a_frozen_network_is_trained_as_deep_as_the_time_allows(

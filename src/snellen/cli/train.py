@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated
@@ -48,6 +49,7 @@ class Args(ToTrain):
 
 def run(args: Args) -> int:
     """Train, or resume; returns the exit code."""
+    began = time.monotonic()
     if args.resume is not None or args.continue_ is not None:
         return _go_on(args)
     if args.dataset is None:
@@ -62,7 +64,7 @@ def run(args: Args) -> int:
         return 0
     if args.seeds != 1:
         return _train_seeds(args, args.dataset, recipe)
-    return _train(args, args.dataset, recipe, why)
+    return _train(args, args.dataset, recipe, why, began)
 
 
 def _train_seeds(args: Args, dataset_name: str, recipe: Recipe) -> int:
@@ -79,7 +81,7 @@ def _train_seeds(args: Args, dataset_name: str, recipe: Recipe) -> int:
     return ladder.climb(taken, dataset_name, Ladder(recipe.name, (Rung(recipe.name, recipe),), args.set))
 
 
-def _train(args: Args, dataset_name: str, recipe: Recipe, why: str) -> int:
+def _train(args: Args, dataset_name: str, recipe: Recipe, why: str, began: float) -> int:
     from snellen.runs.run import require_place
     from snellen.show.progress import Progress
     from snellen.show.terminal import show_run
@@ -109,7 +111,7 @@ def _train(args: Args, dataset_name: str, recipe: Recipe, why: str) -> int:
         dataset = args.load(dataset_name, progress, side=recipe.side, download=args.download)
     progress.about([*dataset.about, *([f"recipe    {recipe.name}: {why}"] if why else [])])
     if seconds is not None:
-        recipe = fit_into(recipe, dataset, options, seconds=seconds, progress=progress)
+        recipe = fit_into(recipe, dataset, options, seconds=seconds, since=began, progress=progress)
     if args.folds:
         finished = cross_validate(recipe, dataset, args.folds, options, progress)
     else:

@@ -24,12 +24,12 @@ from torch.export import ExportedProgram
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import DataError, MissingExtra
 from snellen.export.torch_program import quiet_exporter
+from snellen.predict.predict import images_at_once
 from snellen.runs.atomic import write_bytes
 
 INPUT, OUTPUT, DISTANCE = "images", "probabilities", "distance"
 _OPSET = 20
 _PACKAGES = ("onnx", "onnxruntime", "onnxscript")
-_BATCH = 500
 CALIBRATION_IMAGES = 512
 _CALIBRATION_BATCH = 64
 _QUANTIZED = ["Conv", "Gemm", "MatMul"]
@@ -133,15 +133,16 @@ class OnnxSession:
         """What the file says about itself."""
         return dict(self._session.get_modelmeta().custom_metadata_map)
 
-    def probabilities(self, images: NDArray[np.uint8], *, batch_size: int = _BATCH) -> NDArray[np.float32]:
+    def probabilities(self, images: NDArray[np.uint8], *, batch_size: int | None = None) -> NDArray[np.float32]:
         """(N, H, W, C) uint8 -> (N, K) float32."""
         return self._output(OUTPUT, images, batch_size)
 
-    def distances(self, images: NDArray[np.uint8], *, batch_size: int = _BATCH) -> NDArray[np.float32]:
+    def distances(self, images: NDArray[np.uint8], *, batch_size: int | None = None) -> NDArray[np.float32]:
         """(N, H, W, C) uint8 -> (N,) float32, of a file that gives them."""
         return self._output(DISTANCE, images, batch_size)
 
-    def _output(self, name: str, images: NDArray[np.uint8], batch_size: int) -> NDArray[np.float32]:
+    def _output(self, name: str, images: NDArray[np.uint8], batch_size: int | None) -> NDArray[np.float32]:
+        batch_size = batch_size or images_at_once(images.shape[1:])
         batches = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
         return np.concatenate([self._session.run([name], {INPUT: batch})[0] for batch in batches])
 
@@ -153,7 +154,8 @@ def _reader(images: NDArray[np.uint8]) -> Any:
         """The images in the form ONNX Runtime asks for them: one batch a call, then None."""
 
         def __init__(self) -> None:
-            batches = np.split(images, range(_CALIBRATION_BATCH, len(images), _CALIBRATION_BATCH))
+            at_once = min(_CALIBRATION_BATCH, images_at_once(images.shape[1:]))
+            batches = np.split(images, range(at_once, len(images), at_once))
             self._batches: Iterator[NDArray[np.uint8]] = iter(batches)
 
         def get_next(self) -> dict[str, NDArray[np.uint8]] | None:

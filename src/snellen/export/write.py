@@ -30,7 +30,7 @@ from snellen.export.safetensors_file import DESCRIPTION, WEIGHTS, description, r
 from snellen.export.torch_program import from_pixels, pt2_bytes, to_program
 from snellen.models.weights import restore
 from snellen.predict.familiarity import features_of, stored_familiarity
-from snellen.predict.predict import predict
+from snellen.predict.predict import images_at_once, predict
 from snellen.predict.predictions import Predictions
 from snellen.runs.atomic import storage_error, write_bytes, write_json, write_text
 from snellen.runs.run import Run
@@ -38,7 +38,6 @@ from snellen.serialize import to_json
 
 Format = Literal["onnx", "int8", "torch", "safetensors"]
 FORMATS: tuple[Format, ...] = ("onnx", "int8", "torch", "safetensors")
-_BATCH = 500
 _DISTANCE_GAP = 1e-3  # from the run's own distances, which lie between 0 and 2
 
 
@@ -131,7 +130,9 @@ def _files(
     if "torch" in formats:
         module, pixels = program.module(), torch.from_numpy(judged.images)
         with torch.inference_mode():
-            found = torch.cat([module(batch) for batch in torch.split(pixels, _BATCH)]).numpy()
+            found = torch.cat(
+                [module(batch) for batch in torch.split(pixels, images_at_once(judged.image_shape))]
+            ).numpy()
         runtime = f"torch.export {torch.__version__}"
         yield pt2_bytes(program), parity("model.pt2", runtime, expected, found, FP32)
     if "safetensors" in formats:

@@ -27,8 +27,12 @@ from snellen.models.fuse import made_fast
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import TTA
 
-_BATCH_PIXELS = 500 * 32 * 32
-"""What a forward pass takes at a time, in memory and in time, whatever the size of the pictures."""
+_MOST_IMAGES, _MOST_PIXELS = 500, 500 * 32 * 32
+
+
+def images_at_once(image_shape: tuple[int, ...]) -> int:
+    """How many of (H, W, C) one forward pass takes, for the same memory whatever their size: 500 of 32 px."""
+    return min(_MOST_IMAGES, max(1, _MOST_PIXELS // max(1, image_shape[0] * image_shape[1])))
 
 
 @contextlib.contextmanager
@@ -68,7 +72,7 @@ def predict(
         RunError: the model answers an image with something that is no finite number.
     """
     device, pixels = next(model.parameters()).device, torch.from_numpy(images.images)
-    batch_size = batch_size or min(500, max(1, _BATCH_PIXELS // max(1, pixels[:1, ..., 0].numel())))
+    batch_size = batch_size or images_at_once(images.image_shape)
     with evaluating(model), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         assert not model.training
         model = made_fast(model)
