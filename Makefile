@@ -42,8 +42,9 @@ rest: $(FOR_DEVELOPERS)
 	$(BIN)/pytest -n 2 --dist loadfile -m "(processes or long) and not slow and not gpu"
 
 # The site, for a browser: site/index.html. A link or anchor that leads nowhere fails; tests/test_site.py builds it too.
+# No --quiet: it hides the warnings that --strict counts.
 docs: $(FOR_DEVELOPERS)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 slow: $(FOR_DEVELOPERS)
 	$(BIN)/pytest -m "slow and not gpu"
