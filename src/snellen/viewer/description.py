@@ -59,7 +59,7 @@ def description(*, port: int, runs: int, limits: Limits) -> dict[str, Any]:
         responses["429"]["headers"] = _RETRY
         return {"get": {"summary": summary, "parameters": list(parameters), "responses": responses}}
 
-    split = {**_parameter("split", "query", {"enum": ["val", "test"]}), "required": True}
+    split = {**_parameter("split", "query", {"enum": ["val", "test", "doubted"]}), "required": True}
     number = {**_parameter("id", "query", {"type": "integer", "minimum": 0, "maximum": 10**9 - 1}), "required": True}
     formats = [f"image/{name.lower()}" for name in UPLOADED]
     return {
