@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 import snellen
+from snellen.data.eyechart import make_eyechart
 from snellen.models.weights import weights_hash
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import open_run
@@ -133,6 +134,17 @@ def test_a_registered_name_needs_its_file_to_predict_and_says_so(place: Path) ->
     assert refused.returncode != 0
     assert "Unknown model 'tiny'" in refused.stderr
     assert "--code FILE.py" in refused.stderr
+
+
+@pytest.mark.usefixtures("own_parts_forgotten")
+def test_scikit_learns_classifier_takes_references(place: Path) -> None:
+    pytest.importorskip("sklearn")
+    letters = make_eyechart(0, train=100, test=0).train
+    settings = {"model": f"{place}/code/mine.py:Tiny(width=3)", "augment.before": [f"{place}/code/mine.py:noise"]}
+    found = snellen.SnellenClassifier("mlp", epochs=1, settings=settings, device="cpu")
+    assert found.fit(letters.images, letters.labels).predict(letters.images[:5]).shape == (5,)
+    assert found.recipe_.model == "mine.py:Tiny(width=3)"
+    assert found.model_.net.conv.out_channels == 3
 
 
 @pytest.mark.torchrun

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from snellen.api.classifier import SnellenClassifier
     from snellen.api.shop import compare, fit, from_arrays, list_runs, load, open_run, recipe
     from snellen.api.trained_run import TrainedRun
+    from snellen.data.dataset import Dataset
     from snellen.errors import SnellenError
     from snellen.parts import allow, register
     from snellen.recipes.recipe import Recipe
@@ -28,6 +29,7 @@ _ROOMS = {
     "snellen.api.classifier": ["SnellenClassifier"],
     "snellen.api.shop": ["compare", "fit", "from_arrays", "list_runs", "load", "open_run", "recipe"],
     "snellen.api.trained_run": ["TrainedRun"],
+    "snellen.data.dataset": ["Dataset"],
     "snellen.errors": ["SnellenError"],
     "snellen.parts": ["allow", "register"],
     "snellen.recipes.recipe": ["Recipe"],
@@ -35,6 +37,7 @@ _ROOMS = {
 _WINDOW = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
+    "Dataset",
     "Recipe",
     "SnellenClassifier",
     "SnellenError",

@@ -35,7 +35,7 @@ def test_everything_in_the_window_is_there_and_listed() -> None:
     assert set(snellen.__all__) <= set(dir(snellen))
     for name in snellen.__all__:
         assert getattr(snellen, name).__doc__, name
-    with pytest.raises(AttributeError, match="has no attribute 'fitt'. It has: Recipe,"):
+    with pytest.raises(AttributeError, match="has no attribute 'fitt'. It has: Dataset, Recipe,"):
         _ = snellen.fitt
 
 

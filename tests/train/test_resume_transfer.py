@@ -15,7 +15,7 @@ from tests.train.thin_network import FINETUNE, Thin, transfer_of
 from snellen.data.dataset import Dataset
 from snellen.errors import StorageError
 from snellen.models.weights import weights_hash
-from snellen.parts import registered
+from snellen.parts import give, registered
 from snellen.recipes.recipe import Augment, Average, DataPruning, Muon, Recipe
 from snellen.runs.run import open_run
 from snellen.train import recorder
@@ -31,6 +31,14 @@ EVERYTHING: dict[str, Any] = {
 }
 PRUNED: dict[str, Any] = {"data_pruning": DataPruning(after=0.2, until=0.9), "sampling": "balanced"}
 HEAD_FIRST: dict[str, Any] = {"finetune": replace(FINETUNE, head_only=0.5, versions=3)}
+
+
+def noise(images: torch.Tensor, *, seed: int) -> torch.Tensor:
+    drawn = torch.randint(-9, 10, images.shape, generator=torch.Generator().manual_seed(seed))
+    return (images.int() + drawn).clamp(0, 255).to(torch.uint8)
+
+
+OWN: dict[str, Any] = {"augment": Augment(resized_crop=0.25, resized_crop_side=0.75, before=(give(noise),))}
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +84,9 @@ def test_a_stopped_transfer_ends_as_if_it_had_not_been(
     assert content(resume(run, tiny_dataset)) == whole
 
 
-@pytest.mark.parametrize("changes", [EVERYTHING, PRUNED, HEAD_FIRST], ids=["everything", "pruned", "head first"])
+@pytest.mark.parametrize(
+    "changes", [EVERYTHING, PRUNED, HEAD_FIRST, OWN], ids=["everything", "pruned", "head first", "own"]
+)
 def test_so_does_one_with_all_that_a_recipe_can_have(
     tiny_recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:

@@ -16,6 +16,7 @@ from snellen.data.corrections import corrected, read_corrections
 from snellen.data.dataset import Dataset
 from snellen.data.default_recipe import default_recipe
 from snellen.data.folder_dataset import ImageOptions
+from snellen.data.hugging_face import on_disk
 from snellen.data.pictures import PictureForm
 from snellen.errors import RunError, checked
 from snellen.evaluate.compare_runs import Comparison, compare_runs
@@ -34,7 +35,7 @@ from snellen.train.fit import fit as fit_run
 
 @checked
 def load(
-    name_or_path: str | Path,
+    name_or_path: Any,
     *,
     data: str | Path | None = None,
     download: bool = False,
@@ -45,7 +46,8 @@ def load(
     """A data set, its test half sealed.
 
     Args:
-        name_or_path: a name that `snellen data list` has, a reference such as "mine.py:pictures", or a path.
+        name_or_path: a name that `snellen data list` has, a reference such as "mine.py:pictures", or a path;
+            or a `datasets.Dataset` or `DatasetDict` of Hugging Face.
         data: the folder to look in; None looks in $SNELLEN_DATA, ./data and the cache.
         download: fetch it where it is nowhere found.
         size: pixels of the square that each of your own pictures becomes; None: as their usual recipe takes them.
@@ -56,7 +58,8 @@ def load(
         UnknownName: there is no such data set.
         DataError: it is not found, or is not what it should be.
     """
-    name, place = catalog.named_by_user(str(name_or_path)), None if data is None else user_path(data)
+    given_path = name_or_path if isinstance(name_or_path, str | Path) else on_disk(name_or_path)
+    name, place = catalog.named_by_user(str(given_path)), None if data is None else user_path(data)
     options = None if size is None else ImageOptions(size)
     side = PictureForm.side if catalog.reference(name) else size or default_recipe(name).recipe.side
     given = None if corrections is None else read_corrections(user_path(corrections))

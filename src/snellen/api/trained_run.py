@@ -184,10 +184,7 @@ class TrainedRun:
 
     @checked
     def module(self) -> nn.Module:
-        """The network with its preprocessing inside: (N, H, W, C) uint8 in, (N, K) float32 probabilities out.
-
-        On the CPU in fp32, for pictures of the run's own height, width and channels; `predict`'s answers, to rounding.
-        """
+        """The network with its preprocessing inside, on the CPU: (N, H, W, C) uint8 in, (N, K) probabilities out."""
         return from_pixels(self.model("cpu"))
 
     def guards(self) -> tuple[GuardResult, ...]:

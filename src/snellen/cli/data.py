@@ -26,7 +26,7 @@ class Args(AboutData):
     action: Annotated[_Action, tyro.conf.Positional] = "list"
     """list the data sets, describe one (info), or fetch one (download) into --data or else into the cache."""
     name: Annotated[str | None, tyro.conf.Positional] = None
-    """cifar10, eyechart, or your own pictures: a folder of class folders, a table (.csv, .parquet), shards (.tar)."""
+    """A name (snellen data list), FILE.py:FUNCTION, or your own pictures: class folders, a table, shards, .npz."""
     sheet: Path | None = None
     """Where to write the contact sheet; by default NAME.png in this folder."""
 
@@ -56,10 +56,9 @@ def run(args: Args) -> int:
     if args.action == "list" and (args.name is not None or args.data is not None):
         raise UsageError("snellen data list takes no name and no --data. About one of them: snellen data info NAME")
     if args.action == "list":
-        from snellen.data import catalog  # registers ours
+        import snellen.data.catalog  # noqa: F401 - ours are registered there
         from snellen.parts import known
 
-        assert catalog.NAMES
         print(json.dumps(known("data")) if args.json else "\n".join(known("data")))
         return 0
     if args.name is None:

@@ -14,12 +14,13 @@ import json
 import os
 import signal
 import sys
+import typing
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from snellen.errors import SnellenError, SnellenWarning
+from snellen.errors import SnellenError, SnellenWarning, UsageError
 from snellen.paths import user_path
 from snellen.version import VERSION
 
@@ -46,6 +47,11 @@ VERBS = {
     "completion": "completes commands and options in bash, zsh or fish",
 }
 
+_WORDS = {
+    "dataset": "DATA", "subject": "DATA|RUN", "recipe": "NAME|FILE.json", "name": "NAME", "set": "FIELD=VALUE …",
+    "code": "FILE.py|MODULE", "budget": "TIME", "device": "DEVICE", "weights": "FILE|pretrained", "track": "TRACKER …",
+}  # fmt: skip
+"""What stands for a value in the help, where its type says too little."""
 _BAD_USAGE = 2
 _OUT_OF_MEMORY = 1
 _NO_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory", "bad_alloc", "failed to map segment")
@@ -135,6 +141,8 @@ def _parse(arguments_type: type[Any], arguments: list[str], verb: str) -> Any:
     from snellen.cli.options import LAST
 
     fields = arguments_type.__dataclass_fields__  # in the order of the help
+    _require_no_recipe_field(arguments, fields, verb)
+    _in_words(arguments_type)
     for name in [name for name in LAST if name in fields]:
         fields[name] = fields.pop(name)
     if os.environ.get("NO_COLOR") or not sys.stderr.isatty():  # tyro asks stdout alone, also for what goes to stderr
@@ -150,6 +158,33 @@ def _parse(arguments_type: type[Any], arguments: list[str], verb: str) -> Any:
     except SystemExit as error:
         raise SystemExit(_BAD_USAGE if error.code else 0) from None
     return _with_user_paths(given)
+
+
+def _in_words(holder: type[Any]) -> None:
+    """Placeholders of the help in words, and no default where there is none."""
+    import tyro
+
+    def said(default: str) -> str:
+        return "" if default in ("None", "", "False") else f"(default: {default})"
+
+    hints = typing.get_type_hints(holder, include_extras=True)
+    for name, hint in hints.items():
+        if isinstance(factory := holder.__dataclass_fields__[name].default_factory, type) and factory is not tuple:
+            _in_words(factory)
+        kind = next((each for each in ("Literal", "bool", "tuple", "Path", "int", "float") if each in str(hint)), "str")
+        words = "RUN …" if (name, kind) == ("runs", "tuple") else _WORDS.get(name)
+        words = words or {"Path": "PATH", "int": "NUMBER", "float": "NUMBER", "str": "TEXT"}.get(kind)
+        hints[name] = typing.Annotated[hint, tyro.conf.arg(metavar=words, help_behavior_hint=said)]
+    holder.__annotations__ = hints
+
+
+def _require_no_recipe_field(arguments: Sequence[str], options: Iterable[str], verb: str) -> None:
+    from snellen.recipes.recipe import Recipe
+
+    for word in arguments if "set" in options else ():
+        name = word.removeprefix("--").partition("=")[0].replace("-", "_")
+        if word.startswith("--") and name not in options and name in Recipe.__dataclass_fields__:
+            raise UsageError(f"{word.partition('=')[0]} is a field of the recipe: snellen {verb} … --set {name}=…")
 
 
 def _with_user_paths(given: Any) -> Any:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from snellen.cli.options import WithCode
 from snellen.show.text import print_json
 
-_CLASSES = 10
-_SIDE, _PHOTOGRAPHS = 32, 224  # pixels; of networks for small pictures and of those with published weights
+_CLASSES, _SIDE, _PHOTOGRAPHS = 10, 32, 224  # pixels a side, of networks for small pictures and for photographs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +36,7 @@ def run(args: Args) -> int:
     if args.json:
         print_json(rows)
         return 0
-    console = new_console()
-    console.print(table)
-    console.print(
-        f"For {_CLASSES} classes. Also timm:NAME and torchvision:NAME, where they are installed, and your own"
-    )
-    console.print("(docs/own.md). To train one: snellen train DATA --set model=NAME", highlight=False)
+    new_console().print(table)
+    print(f"For {_CLASSES} classes. Also timm:NAME and torchvision:NAME where those are installed, and your")
+    print("own (docs/own.md). To train one: snellen train DATA --set model=NAME")
     return 0

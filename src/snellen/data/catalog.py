@@ -108,8 +108,7 @@ def _made(named: parts.Reference, **options: Any) -> Dataset:
     except Exception as error:  # whatever somebody's own code raises
         if isinstance(error, SnellenError):
             raise
-        said = " ".join(str(error).split())[:200]
-        raise DataError(f"The data set {text} cannot be made: {type(error).__name__}: {said}.") from error
+        raise DataError(f"The data set {text} cannot be made: {type(error).__name__}: {str(error)[:200]}.") from error
     if not isinstance(found, Dataset):
         raise DataError(
             f"{text} gives {type(found).__name__}; it takes what snellen.from_arrays or snellen.load gives."

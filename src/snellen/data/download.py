@@ -43,8 +43,8 @@ class _Unreachable(Exception):
 def download(published: Published, into: Path, *, progress: Progress | None = None) -> Path:
     """Fetch the files of a data set, check them, and lay them into their folder in `into`.
 
-    What was interrupted is kept as `NAME.part` and continued by the next call. The folder of an archive appears whole
-    or not at all; each file that is fetched by itself appears whole or not at all.
+    What was interrupted is kept as `NAME.part` and continued by the next call. A folder out of an archive, or else a
+    file, appears whole or not at all.
 
     Args:
         published: which; `$SNELLEN_NAME_URL` (one address or more, separated by spaces) takes the place of its mirrors.

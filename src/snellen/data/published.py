@@ -75,23 +75,20 @@ class Published:
             ChecksumMismatch: it is not the published one; both sums are named, the file is left alone.
         """
         path = self._file(folder, name)
+        afresh = f"It was left as it is; move it away and fetch a fresh copy: snellen data download {self.name}"
         try:
             with gzip.open(path) if path.suffix == PACKED else path.open("rb") as file:
                 content = file.read(_LARGEST)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ChecksumMismatch(f"{path} is damaged ({error}). {self._afresh}") from error
+            raise ChecksumMismatch(f"{path} is damaged ({error}). {afresh}") from error
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}.") from error
         found = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if found != self.md5[name]:
             raise ChecksumMismatch(
-                f"{path} is not the published file: MD5 {found}, expected {self.md5[name]}. {self._afresh}"
+                f"{path} is not the published file: MD5 {found}, expected {self.md5[name]}. {afresh}"
             )
         return content
-
-    @property
-    def _afresh(self) -> str:
-        return f"The file was left as it is; move it away and fetch a fresh copy: snellen data download {self.name}"
 
     @staticmethod
     def _file(folder: Path, name: str) -> Path:

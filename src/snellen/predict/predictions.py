@@ -126,16 +126,14 @@ class Predictions:
 
     def columns(self) -> dict[str, Any]:
         """A table of these answers, a row for each image, by column (docs/api.md)."""
-        known = self.labels >= 0
+        answers = list(zip(self.correct.tolist(), self.labels.tolist(), strict=True))
         return {
             "name": list(self.names),
             "id": self.ids,
             "split": [self.split] * len(self),
             "label": [self.class_names[label] if label >= 0 else None for label in self.labels.tolist()],
             "predicted": [self.class_names[answer] for answer in self.predicted.tolist()],
-            "correct": [
-                right if is_known else None for right, is_known in zip(self.correct.tolist(), known, strict=True)
-            ],
+            "correct": [right if label >= 0 else None for right, label in answers],
             "confidence": self.probabilities.max(axis=1),
             **{f"p({name})": self.probabilities[:, at] for at, name in enumerate(self.class_names)},
         }
