@@ -23,6 +23,7 @@ LAYERS = (
     ("cli", "api"),
     ("viewer",),  # shows the report's page
     ("report",),
+    ("tune",),  # many runs, as a ladder trains them
     ("explain", "ladder", "bench"),
     ("export",),  # bench times the files it makes
     ("train",),

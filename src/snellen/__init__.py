@@ -16,7 +16,7 @@ from snellen.version import VERSION
 
 if TYPE_CHECKING:
     from snellen.api.classifier import SnellenClassifier
-    from snellen.api.shop import compare, fit, from_arrays, list_runs, load, open_run, recipe
+    from snellen.api.shop import compare, fit, from_arrays, list_runs, load, open_run, recipe, tune
     from snellen.api.trained_run import TrainedRun
     from snellen.data.dataset import Dataset
     from snellen.errors import SnellenError
@@ -27,7 +27,7 @@ __version__ = VERSION
 
 _ROOMS = {
     "snellen.api.classifier": ["SnellenClassifier"],
-    "snellen.api.shop": ["compare", "fit", "from_arrays", "list_runs", "load", "open_run", "recipe"],
+    "snellen.api.shop": ["compare", "fit", "from_arrays", "list_runs", "load", "open_run", "recipe", "tune"],
     "snellen.api.trained_run": ["TrainedRun"],
     "snellen.data.dataset": ["Dataset"],
     "snellen.errors": ["SnellenError"],
@@ -51,6 +51,7 @@ __all__ = [
     "open_run",
     "recipe",
     "register",
+    "tune",
 ]
 
 

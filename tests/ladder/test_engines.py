@@ -31,6 +31,7 @@ from snellen.ladder.rungs import Ladder, Plan, Rung, preset, with_shared_setting
 from snellen.runs.run import Run
 from snellen.show import figures
 from snellen.train.interrupt import Interrupted
+from snellen.tune.search import search
 
 if not find_spec("ray"):
     pytest.skip("Ray is an extra: pip install 'snellen[ray]'", allow_module_level=True)
@@ -157,6 +158,25 @@ def test_a_killed_worker_loses_no_run_and_counts_none_twice(
         assert [row["epoch"] for row in rows] == list(range(1, EPOCHS + 1)), run
     assert Run(folder / name).info["status"] == "finished"
     assert table(plan) == table(ladder_here)
+
+
+def test_a_search_on_two_workers_gives_weak_trials_up_and_compares_the_best(
+    tmp_path: Path, rungs: tuple[Rung, ...], letters: Dataset, two_workers: None
+) -> None:
+    pytest.importorskip("optuna", reason="Optuna is an extra: pip install 'snellen[tune]'")
+    recipe = rungs[0].recipe
+    options: dict[str, Any] = {"trials": 10, "confirm": 1, "device": "cpu", "precision": "fp32", "on": "ray"}
+    found = search(recipe, ["optimizer.lr=log:1e-7:0.2"], letters, tmp_path / "tune-tiny", **options)
+    states = [trial.state for trial in found.trials]
+    assert len(states) == 10
+    assert set(states) <= {"finished", "given up"}
+    assert states.count("finished") >= 5
+    for trial in found.trials:
+        rows, status = epochs_done(found.folder / trial.run), Run(found.folder / trial.run).info["status"]
+        assert (rows == EPOCHS, status) == ((True, "finished") if trial.state == "finished" else (False, "interrupted"))
+    assert found.accuracy is not None
+    assert found.accuracy.best_of == sum(trial.looks for trial in found.trials)
+    assert found == search(recipe, ["optimizer.lr=log:1e-7:0.2"], letters, tmp_path / "tune-tiny", **options)
 
 
 def test_what_is_done_is_not_trained_again_and_needs_no_ray(

@@ -31,6 +31,7 @@ from snellen.runs import run as runs_on_disk
 from snellen.show.progress import Progress
 from snellen.train.fit import FitOptions
 from snellen.train.fit import fit as fit_run
+from snellen.tune.search import Search, search
 
 
 @checked
@@ -116,16 +117,45 @@ def fit(
 
     Whatever is wrong is a `SnellenError` with one sentence.
     """
-    named = find_recipe(recipe) if isinstance(recipe, str) else recipe
-    given = data if isinstance(data, Dataset) else catalog.named_by_user(str(data))
-    chosen = named or default_recipe(given).recipe
-    dataset = given if isinstance(given, Dataset) else catalog.load(given, side=chosen.side)
+    chosen, dataset = _chosen(recipe, data)
     options = FitOptions(
         seed=int(seed), final=final, device=device, precision=precision, runs=user_path(runs), name=name, track=track,
         weights=weights,
     )  # fmt: skip
     trained = fit_run(with_values(chosen, settings), dataset, options, Progress(quiet=quiet))
     return TrainedRun(trained, dataset)
+
+
+@checked
+def tune(
+    recipe: Recipe | str | None,
+    data: Dataset | str | Path,
+    space: Sequence[str],
+    folder: str | Path,
+    *,
+    quiet: bool = False,
+    **options: Any,
+) -> Search:
+    """Search better values of a recipe's fields, as `snellen tune` does; `.best` is the recipe that was found.
+
+    Args:
+        recipe: a recipe, its name, or None for the fast one of this data set.
+        data: a data set, or what `load` takes.
+        space: such as ["optimizer.lr=log:1e-3:1", "augment.flip=none,random"].
+        folder: of the search, such as "runs/tune-rate"; one that was begun there goes on.
+        options: trials, seconds, confirm and the like, as `snellen.tune.search.search` has them.
+
+    Whatever is wrong is a `SnellenError` with one sentence.
+    """
+    chosen, dataset = _chosen(recipe, data)
+    return search(chosen, space, dataset, user_path(folder), quiet=quiet, **options)
+
+
+def _chosen(recipe: Recipe | str | None, data: Dataset | str | Path) -> tuple[Recipe, Dataset]:
+    named = find_recipe(recipe) if isinstance(recipe, str) else recipe
+    given = data if isinstance(data, Dataset) else catalog.named_by_user(str(data))
+    chosen = named or default_recipe(given).recipe
+    return chosen, given if isinstance(given, Dataset) else catalog.load(given, side=chosen.side)
 
 
 @checked

@@ -37,6 +37,7 @@ VERBS = {
     "report": "one page of pictures, mistakes, curves and what it looks at",
     "view": "the same page on this machine, to try your own pictures in it",
     "ladder": "what each part of a recipe is worth, in rungs x seeds, judged",
+    "tune": "search better values of a recipe's fields, judged on fresh seeds",
     "track": "hand a run to TensorBoard, W&B, MLflow or the Hugging Face hub",
     "export": "ONNX, int8, torch and safetensors, compared with the run first",
     "recipes": "list the recipes, or show one in full",
@@ -55,7 +56,7 @@ _WORDS = {
 _BAD_USAGE = 2
 _OUT_OF_MEMORY = 1
 _NO_MEMORY = ("out of memory", "can't allocate memory", "Cannot allocate memory", "bad_alloc", "failed to map segment")
-_WITH_BATCHES = ("train", "lr", "ladder")
+_WITH_BATCHES = ("train", "lr", "ladder", "tune")
 
 
 def entry() -> None:
@@ -93,7 +94,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"snellen {VERSION}")
         return 0
     verb, rest = arguments[0], list(arguments[1:])
-    for option in ("--set", "--to", "--track", "--grid"):
+    for option in ("--set", "--to", "--track", "--grid", "--space"):
         rest = _gather(rest, option)
     as_json = "--json" in rest
     if verb not in VERBS:

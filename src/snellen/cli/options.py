@@ -175,7 +175,7 @@ class ToTrainMany(WithRecipe):
     runs: Path = Path("runs")
     """Folder that holds the folder of all these runs."""
     name: str | None = None
-    """Of that folder, behind ladder-; by default DATA with what is trained, and the settings."""
+    """Of that folder, behind ladder- or tune-; by default DATA with what is trained, and the settings."""
 
     def folder(self, kind: str, dataset: str, title: str) -> Path:
         """RUNS/KIND-NAME; refuses a name that is none, and an address that nobody asks for."""
