@@ -94,7 +94,7 @@ def search(
     """Search, as far as that has not been done, and compare the best with the recipe; all of it is in the folder.
 
     Args:
-        recipe: what is varied; tried first, where it lies in the space.
+        recipe: tried first, where it lies in the space.
         space: such as "optimizer.lr=log:1e-3:1", "epochs=5:20" (whole numbers) and "augment.flip=none,random".
         trials: in all, those of earlier sittings too.
         seconds: of this sitting: no trial is begun that would not end in time, the comparison counted in.
@@ -102,15 +102,13 @@ def search(
         on: the engine, as `run_ladder` has it, with `device` and the others.
 
     Raises:
-        MissingExtra: Optuna, or Ray, is not installed.
         SnellenError: with one sentence, whatever is wrong.
         Interrupted: SIGINT, SIGTERM or SIGHUP; the same call goes on from there.
     """
     if trials < 1 or confirm < 0:
         raise InvalidSetting(f"--trials {trials} --confirm {confirm} is not possible: at least 1, and at least 0.")
-    optuna = _library()
-    ranges, title = parse_space(optuna, recipe, space), f"search around {recipe.name}"
-    ladder = Ladder(title, (Rung("trial", recipe),), tuple(space))
+    ranges = parse_space(optuna := _library(), recipe, space)
+    ladder = Ladder(f"search around {recipe.name}", (Rung("trial", recipe),), tuple(space))
     plan = plan_ladder(ladder, dataset, folder, seeds=1, device=device, precision=precision)
     make_folder(folder)
     with Run(folder).locked(), _study(optuna, plan, ranges) as study:
@@ -121,15 +119,22 @@ def search(
             for trained in place.train(plan, dataset, coming, (folder,), bar, asked.too_weak):
                 asked.tell(trained.run)
         found = asked.search()
-        if found.found and found.best:
+        if found.best is not None:
             write_json(folder / "best.json", to_json(found.best))
-            if confirm and changes(recipe, found.best):
-                rungs = (Rung(recipe.name, recipe), Rung(found.best.name, found.best, 0))
-                fresh = replace(plan, rungs=rungs, seed_counts=(confirm,), folder=folder / f"fresh-{found.found.run}")
+            if fresh := _fresh_seeds(plan, found, confirm):
                 run_ladder(fresh, dataset, on=on, address=address, quiet=quiet)
                 found = replace(found, comparison=_compared(fresh))
         write_json(folder / "results.json", to_json(found))
     return found
+
+
+def _fresh_seeds(plan: Plan, found: Search, count: int) -> Plan | None:
+    """Recipe and best, with seeds that had no part in the choice."""
+    recipe, best, trial = plan.rungs[0].recipe, found.best, found.found
+    if best is None or trial is None or not count or not changes(recipe, best):
+        return None
+    rungs = (Rung(recipe.name, recipe), Rung(best.name, best, 0))
+    return replace(plan, rungs=rungs, seed_counts=(count,), folder=plan.folder / f"fresh-{trial.run}")
 
 
 def _compared(fresh: Plan) -> Comparison | None:
