@@ -19,6 +19,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from snellen.data.catalog import load
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
 from snellen.evaluate.val import evaluate_on_val
@@ -39,9 +42,13 @@ SPACE, TRIALS, SEEDS = ("optimizer.lr=log:1e-3:1",), 20, 3
 SETTINGS = ("epochs=6", "batch_size=32", "widths=[8,8,16,16]", "optimizer.lr=0.001", "tta=none")
 
 
-def letters() -> Dataset:
-    """The small set."""
-    return make_eyechart(0, train=1_200, test=60)
+def letters(folder: Path) -> Dataset:
+    """The small set, as a file that workers read too."""
+    path = folder / "letters.npz"
+    if not path.exists():
+        made = make_eyechart(0, train=1_200, test=60).train
+        np.savez(path, images=made.images, labels=made.labels)
+    return load(str(path))
 
 
 def recipe() -> Recipe:
@@ -51,7 +58,9 @@ def recipe() -> Recipe:
 
 def found_in(folder: Path, engine: Any) -> Search:
     """The search as far as it has not been made."""
-    return search(recipe(), SPACE, letters(), folder, trials=TRIALS, confirm=SEEDS, device="cpu", on=engine)
+    return search(
+        recipe(), SPACE, letters(folder.parent), folder, trials=TRIALS, confirm=SEEDS, device="cpu", on=engine
+    )
 
 
 def killed(folder: Path, engine: str, out: Path) -> int:
@@ -75,9 +84,11 @@ def main() -> None:
     if asked.only:
         found_in(asked.only, asked.engine)
         return
-    base, data = recipe(), letters()
-    lr = range_test(prepare(base, data, seed=0, device="cpu")).suggestion(base)["optimizer.lr"]
+    base = recipe()
+    usual = with_settings(base, ["optimizer.lr=0.1"])  # what small_cnn has: a range test looks around it
     with tempfile.TemporaryDirectory(prefix="snellen-search-") as work:
+        data = letters(Path(work))
+        lr = range_test(prepare(usual, data, seed=0, device="cpu")).suggestion(usual)["optimizer.lr"]
         folder, started = Path(work) / "tune-letters", time.monotonic()
         begun = killed(folder, asked.engine, asked.out)
         found = found_in(folder, asked.engine)
