@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -275,6 +276,18 @@ def test_a_link_in_the_place_of_what_is_written_is_replaced_or_refused_and_never
         write_text(run / "export" / "model.json", "{}")
     assert victim.read_text() == "mine"
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_what_a_killed_writer_left_is_taken_away_by_the_next_of_the_same_file(tmp_path: Path) -> None:
+    old, fresh, other = (
+        tmp_path / f".{name}.tmp" for name in ("report[1].html.00ff", "report[1].html.11ee", "x.json.0a")
+    )
+    for path in (old, fresh, other):
+        path.write_bytes(b"half")
+    for path in (old, other):
+        os.utime(path, (time.time() - 4_000,) * 2)
+    write_text(tmp_path / "report[1].html", "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([fresh.name, other.name, "report[1].html"])
 
 
 def test_a_temporary_file_is_a_new_one_of_a_name_nobody_can_guess(

@@ -2,16 +2,18 @@
 
 Protocol: a temporary file in the same folder, fsync, rename over the target, fsync of the folder. A kill or a
 power cut at any instant leaves the target whole. Every write of a user's results goes through here. A kill can leave
-the temporary file, which `clear_leftovers` takes away.
+the temporary file; `clear_leftovers` takes it away, and so does the next write of the same file, an hour later.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ _REASONS = {
 }
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 """For `os.open`: a link is an error. Windows has no such thing, and makes links for few."""
+_AT_WORK_SECONDS = 3_600.0
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
@@ -67,11 +70,20 @@ def write_parts(path: Path, parts: Iterable[bytes | memoryview]) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
         sync_folder(path.parent)
+        _clear_old(path)
     except OSError as error:
         raise storage_error(path, error) from error
     finally:
         with contextlib.suppress(OSError):  # the way to it may be what is broken
             temporary.unlink(missing_ok=True)
+
+
+def _clear_old(path: Path) -> None:
+    """Delete what killed writers of `path` left; whoever is at work has written within the hour."""
+    with contextlib.suppress(OSError):
+        for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+            if leftover.lstat().st_mtime < time.time() - _AT_WORK_SECONDS:
+                leftover.unlink()
 
 
 def _require_no_way_out(folder: Path) -> None:
