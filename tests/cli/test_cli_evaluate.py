@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from mixed_pictures import write_folder
 from snellen.data.eyechart import make_eyechart
 from snellen.data.ledger import Ledger
+from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
 
 Snellen = Callable[..., Any]
@@ -180,3 +183,15 @@ def test_the_test_set_stays_closed_where_its_answers_have_no_place(snellen: Snel
     assert answer.code == 1
     assert "is in use by another process" in answer.sentence
     assert not (own_run.folder.parent / "ledger.jsonl").exists()
+
+
+def test_each_run_of_a_look_has_the_temperature_of_its_own_val_answers(snellen: Snellen, own_run: Run) -> None:
+    shutil.copytree(own_run.folder, own_run.folder.with_name("other"))
+    other = Run(own_run.folder.with_name("other"))
+    other.update_info(seed=1)
+    path = other.folder / "predictions_val.npz"
+    val = Predictions.load(path)
+    replace(val, logits=val.logits / 1_000, tta_logits=None, tta="none").save(path)
+    found = snellen("evaluate", own_run.folder, other.folder, "--split", "test", "--json").json["runs"]
+    first, second = (each["confidence"]["temperature"]["temperature"] for each in found)
+    assert second < first / 10

@@ -200,3 +200,13 @@ def test_copies_share_a_fold_and_every_class_is_dealt_out_evenly(counts: list[in
         assert dealt.max() - dealt.min() <= 1
     order = np.random.default_rng(seed).permutation(len(twice))
     np.testing.assert_array_equal(folds_of(twice.take(order, "all"), count), fold[order])
+
+
+@pytest.mark.parametrize(
+    ("hashes", "parts"),
+    [([5, 9, 9], [1, 0, 0]), ([2**63, 2**63, 2**64 - 1], [1, 1, 0])],
+    ids=["all below the line", "all above it"],
+)
+def test_all_copies_of_a_stand_in_go_to_its_side(hashes: list[int], parts: list[int]) -> None:
+    found = parts_by_hash(np.zeros(3, dtype=np.int64), np.array(hashes, dtype=np.uint64), val_fraction=0.1)
+    assert found.tolist() == parts

@@ -13,9 +13,10 @@ import pytest
 from snellen.api.trained_run import TrainedRun
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
+from snellen.data.run_images import images_of
 from snellen.errors import DataError, RunError
 from snellen.evaluate.robustness import measure_robustness
-from snellen.evaluate.val import evaluate_on_val
+from snellen.evaluate.val import evaluate_on_val, predict_run
 from snellen.explain.context import context_of
 from snellen.metrics.classification import accuracy
 from snellen.predict.own_pictures import predict_pictures
@@ -110,3 +111,15 @@ def test_stored_predictions_that_are_not_the_runs_are_refused(own_run: Run, chan
     change(Predictions.load(path)).save(path)
     with pytest.raises(RunError, match=f"not what this run answered: .*{fault}"):
         evaluate_on_val(own_run)
+
+
+@pytest.mark.usefixtures("small_eyechart")
+def test_the_recipes_share_of_images_gets_its_views_and_all_get_those_that_are_asked_for(own_run: Run) -> None:
+    own_run.write("recipe.json", {**own_run.read("recipe.json"), "tta_fraction": 0.2})
+    val = images_of(own_run).val
+    assert val is not None
+    for tta, share in ((own_run.recipe.tta, 0.2), ("shift", 1.0)):
+        answered = predict_run(own_run, val, device="cpu", tta=tta)
+        assert answered.tta_logits is not None
+        averaged = (answered.tta_logits != answered.logits).any(axis=1)
+        assert averaged.mean() == share

@@ -9,6 +9,7 @@ import pytest
 
 from snellen.data.dataset import Dataset
 from snellen.evaluate.test_set import evaluate_on_test, ledger_of
+from snellen.export.model_card import facts_of
 from snellen.export.write import Export, export_run
 from snellen.metrics.calibration import calibration
 from snellen.metrics.scorecard import scorecard
@@ -72,3 +73,9 @@ def test_a_class_name_cannot_break_the_tables(tiny_recipe: Recipe, tiny_dataset:
     export = export_run(run, ["safetensors"], tmp_path, data=dataset)
     text = (export.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "a\\|b c" in text
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad", "squash"])
+def test_a_file_says_how_the_runs_pictures_became_square(own_run: Run, fit: str) -> None:
+    own_run.update_info(data={**own_run.info["data"], "loading": {"fit": fit}})
+    assert facts_of(own_run)["fit"] == fit

@@ -148,3 +148,11 @@ def test_a_class_of_three_images_may_go_unanswered():
     said = [0] * 100 + [1] * 100 + [0] * 3
     result = class_answers(answers(labels, said))
     assert "every class" in result.evidence
+
+
+def test_an_accuracy_whose_interval_holds_the_largest_classs_share_is_not_judged():
+    labels = [0] * 60 + [1] * 40
+    said = [0] * 39 + [1] * 21 + [1] * 26 + [0] * 14  # 65 % in both classes
+    result = class_answers(answers(labels, said))
+    assert result.passed is None
+    assert "100 val images are too few to tell accuracy from that share" in result.evidence

@@ -97,3 +97,13 @@ def test_an_edited_ledger_is_seen(ledger, few_images):
     ledger.path.write_text(ledger.path.read_text().replace("to know", "no reason"))
     assert result(ledger).severity == "error"
     assert result(ledger).passed is False
+
+
+def test_a_comparison_in_which_the_own_recipe_is_one_of_two_is_a_look_at_another(ledger, few_images):
+    both = [
+        Candidate(f"run-{recipe.name}", recipe.name, recipe.name, 0, recipe_hash(recipe))
+        for recipe in (PLAIN, SMALL_CNN)
+    ]
+    ledger.intend(TestSet.of(few_images), both, tta="none", reason="comparison", version="0")
+    for recipe in (PLAIN, SMALL_CNN):
+        assert "began after a look at another recipe" in result(ledger, started=LATER, recipe=recipe).evidence

@@ -77,3 +77,12 @@ def test_outside_a_declared_comparison_one_look_still_grades_one_recipe(own_ladd
 def test_a_single_run_of_a_ladder_writes_into_the_ledger_of_all_runs(own_ladder: Plan) -> None:
     run = open_run(own_ladder.folder / own_ladder.run_name(own_ladder.rungs[0], 0))
     assert ledger_of(run).path == own_ladder.folder.parent.resolve() / "ledger.jsonl"
+
+
+def test_the_last_epoch_is_the_last_also_where_another_is_the_best(own_ladder: Plan) -> None:
+    run = Run(own_ladder.folder / own_ladder.run_name(own_ladder.rungs[0], 0))
+    rows = run.journal.rows()
+    run.journal.path.unlink()
+    for row, value in zip(rows, (0.9, 0.2), strict=True):
+        run.journal.append(row | {"val/accuracy": value})
+    assert read_results(own_ladder).rungs[0].seeds[0].last_accuracy == 0.2

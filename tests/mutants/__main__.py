@@ -1,39 +1,57 @@
-"""Does the suite notice wrong numbers? `python -m tests.mutants [--only NAME …] [--whole-suite] [--out FILE.json]`.
+"""Does the suite notice wrong numbers? `python -m tests.mutants [--only NAME …] [--by-syntax N --seed S] [--out FILE]`.
 
-Each mutant of the catalog is one line made wrong in a copy of the sources. Exit status 1 where one survives.
+Each mutant is one expression made wrong in a copy of the sources: those of the catalog, or as many as are asked for, by
+syntax and chance. Exit status 1 where one survives. It stops in time, and says how many it did not come to.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import random
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from tests.measured import write_measured
+from tests.mutants.by_syntax import planted
 from tests.mutants.catalog import MUTANTS
 from tests.mutants.hunt import SETS, Found, hunt, require_sound
-from tests.mutants.mutant import UnfitMutant
+from tests.mutants.mutant import Mutant, UnfitMutant
+
+_LONGEST_BY_SYNTAX = 200.0  # seconds of one set of tests; some changes make a loop endless
 
 
 def main() -> int:
-    """Hunt all mutants or those named; print one line each and, where asked for, write a JSON file."""
+    """Hunt mutants; print one line each and, where asked for, write a JSON file."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=sorted(MUTANTS), metavar="NAME", help="these mutants only")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these mutants only")
+    parser.add_argument("--by-syntax", type=int, metavar="N", help="N mutants planted by syntax, not the catalog's")
+    parser.add_argument("--seed", type=int, default=0, help="decides which, and the order of the catalog")
+    parser.add_argument("--seconds", type=float, default=1_100, help="none is begun later than that")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many are hunted at once")
     parser.add_argument(
         "--whole-suite", action="store_true", help="all tests but slow ones, not only those a mutant names"
     )
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="where to write what was found")
     options = parser.parse_args()
-    mutants = [MUTANTS[name] for name in options.only or MUTANTS]
-    found: list[Found] = []
     began = time.monotonic()
+    known = {each.name: each for each in planted(options.by_syntax, options.seed)} if options.by_syntax else MUTANTS
+    if unknown := set(options.only or ()) - set(known):
+        parser.error(f"no such mutant: {', '.join(sorted(unknown))}")
+    mutants = [known[name] for name in options.only or known]
+    if not options.by_syntax:
+        random.Random(options.seed).shuffle(mutants)  # where time runs out, every room has had its turn
+    found: list[Found] = []
     try:
-        require_sound(mutants, whole_suite=options.whole_suite)
-        for mutant in mutants:
-            found.append(hunt(mutant, whole_suite=options.whole_suite))
-            by = found[-1].caught_by or "NOBODY: write the missing test"
-            print(f"{mutant.name:44} {found[-1].seconds:6.1f} s  {found[-1].caught_in or '':13}  {by}", flush=True)
+        if not options.by_syntax:
+            require_sound(mutants, whole_suite=options.whole_suite)
+        for each in _hunted(mutants, options, began):
+            found.append(each)
+            by = each.caught_by or "NOBODY: write the missing test"
+            print(f"{each.mutant.name:52} {each.seconds:6.1f} s  {each.caught_in or '':13}  {by}", flush=True)
             if options.out:  # after each: a hunt that is cut off leaves what it found
                 _write(options.out, found, began)
     except UnfitMutant as error:
@@ -41,9 +59,37 @@ def main() -> int:
         return 2
     survived = _survivors(found)
     by_set = ", ".join(f"{sum(each.caught_in == name for each in found)} by {name}" for name in SETS)
-    caught = f"{len(found) - len(survived)} of {len(found)} caught, {by_set}"
-    print(caught + "".join(f"; survived: {name}" for name in survived))
+    print(
+        f"{len(found)} planted, {len(found) - len(survived)} caught, {by_set}; not tried: {len(mutants) - len(found)}"
+    )
+    for each in found:
+        if each.caught_by is None:
+            print(f"\n{each.mutant.name}, {each.mutant.file}\n- {each.mutant.old}\n+ {each.mutant.new}")
     return 1 if survived else 0
+
+
+def _hunted(mutants: Sequence[Mutant], options: argparse.Namespace, began: float) -> Iterator[Found]:
+    """What became of each, as it ends. A change planted by syntax after which no test runs is none, and passed over."""
+
+    def one(mutant: Mutant) -> Found | None:
+        if time.monotonic() - began > options.seconds:
+            return None
+        if not options.by_syntax:
+            return hunt(mutant, whole_suite=options.whole_suite)
+        try:
+            return hunt(mutant, whole_suite=options.whole_suite, longest=_LONGEST_BY_SYNTAX)
+        except UnfitMutant as error:
+            print(str(error).splitlines()[0], flush=True)
+            return None
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        waiting: list[Future[Found | None]] = [pool.submit(one, mutant) for mutant in mutants]
+        try:
+            for done in as_completed(waiting):
+                if (found := done.result()) is not None:
+                    yield found
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _survivors(found: list[Found]) -> list[str]:

@@ -51,12 +51,13 @@ class Found:
         return about | noticed | {"seconds": self.seconds}
 
 
-def hunt(mutant: Mutant, *, whole_suite: bool = False) -> Found:
+def hunt(mutant: Mutant, *, whole_suite: bool = False, longest: float = _LONGEST_SECONDS) -> Found:
     """Break a copy of the sources and see whether the tests notice: those of `make test` first, then the others.
 
     Args:
         mutant: the mistake.
         whole_suite: run all fast tests instead of those that the mutant names.
+        longest: seconds that the tests of one set may take.
 
     Raises:
         UnfitMutant: the mutant's line is gone, or no test could be run against it.
@@ -65,7 +66,8 @@ def hunt(mutant: Mutant, *, whole_suite: bool = False) -> Found:
         mutant.apply(source)
         started = time.monotonic()
         for name, markers in SETS.items():
-            done = _run_to_an_end(mutant, source, [*(WHOLE_SUITE if whole_suite else mutant.paths), "-m", markers])
+            chosen = WHOLE_SUITE if whole_suite else mutant.paths
+            done = _run_to_an_end(mutant, source, [*chosen, "-m", markers], longest)
             if done.returncode in (_PASSED, _NONE_CHOSEN):
                 continue
             noticed = _NOTICED.search(done.stdout)
@@ -75,12 +77,14 @@ def hunt(mutant: Mutant, *, whole_suite: bool = False) -> Found:
     return Found(mutant, None, None, round(time.monotonic() - started, 1))
 
 
-def _run_to_an_end(mutant: Mutant, source: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def _run_to_an_end(
+    mutant: Mutant, source: Path, arguments: Sequence[str], longest: float
+) -> subprocess.CompletedProcess[str]:
     try:
-        return run_tests(source, arguments, timeout=_LONGEST_SECONDS)
+        return run_tests(source, arguments, timeout=longest)
     except subprocess.TimeoutExpired:
         raise UnfitMutant(
-            f"{mutant.name}: its tests did not end within {_LONGEST_SECONDS:.0f} s. It makes a loop endless; plant "
+            f"{mutant.name}: its tests did not end within {longest:.0f} s. It makes a loop endless; plant "
             "another mistake."
         ) from None
 

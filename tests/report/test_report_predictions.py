@@ -83,3 +83,9 @@ def test_with_two_classes_there_are_two_bars() -> None:
     logits = rng.normal(size=(40, 2)).astype(np.float32)
     two = Predictions(logits, rng.integers(0, 2, 40), np.arange(40), ("yes", "no"), "val")
     assert predictions_json(two, np.arange(40))["top_count"] == 2
+
+
+def test_probabilities_are_those_of_the_plain_answers() -> None:
+    plain, rows = some_predictions(), np.arange(300)
+    averaged = dataclasses.replace(plain, tta="flip", tta_logits=-plain.logits)
+    assert predictions_json(averaged, rows)["rows"] == predictions_json(plain, rows)["rows"]

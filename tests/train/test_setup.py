@@ -138,3 +138,9 @@ def test_a_resumed_training_runs_on_as_many_threads_as_it_began_with(
         assert (about["threads"], torch.get_num_threads()) == (2, 2)
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_resumed_training_has_the_seed_it_began_with(tiny_recipe: Recipe, tiny_dataset: Dataset, seed: int) -> None:
+    about = prepared(tiny_recipe, tiny_dataset, seed=seed).describe()
+    assert resume_setup(about, tiny_recipe, tiny_dataset).seed == seed
