@@ -16,8 +16,8 @@ OF_DATA = (
     Mutant(
         "cifar10-labels-of-another-file",
         "data/cifar10.py",
-        "pixels, labels[here] = _rows(folder / file)",
-        "pixels, labels[here] = _rows(folder / file)[0], _rows(folder / files[-1])[1]",
+        "(_rows(folder, file) for file in files)",
+        "((_rows(folder, file)[0], _rows(folder, files[-1])[1]) for file in files)",
         ("data/test_cifar10.py::test_pixels_come_out_as_rows_of_red_green_blue",),
     ),
     Mutant(
