@@ -82,11 +82,4 @@ OF_STRANGERS = (
         "seed=0, final",
         ("train/test_setup.py::test_a_resumed_training_has_the_seed_it_began_with",),
     ),
-    Mutant(
-        "pages-always-say-crop",
-        "report/page.py",
-        '"fit": PictureForm.of_run(info).fit',
-        '"fit": PictureForm.fit',
-        ("report/test_page.py::test_the_page_says_how_the_runs_pictures_became_square",),
-    ),
 )

@@ -162,8 +162,3 @@ def test_a_command_without_a_run_or_with_a_number_below_zero_is_a_usage_error(
 def test_a_map_without_layer_views_is_a_usage_error(own_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(own_run.folder), "--map", "umap", "--layer-views", "0"]) == 2
     assert "no effect" in capsys.readouterr().err
-
-
-def test_the_page_says_how_the_runs_pictures_became_square(own_run: Run, small_eyechart: None) -> None:
-    own_run.update_info(data={**own_run.info["data"], "loading": {"fit": "pad"}})
-    assert build_page([own_run], Options(layer_views=0, device="cpu")).content["data"]["fit"] == "pad"
