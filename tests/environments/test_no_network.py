@@ -54,7 +54,7 @@ def alone() -> tuple[str, ...]:
 
 def test_every_verb_works_without_a_network_and_none_asks_for_one(place: Path, guarded: dict[str, str]) -> None:
     out = require_fine(child(cwd=place, script=WALK, env=guarded, before=alone()))
-    assert len(out.splitlines()) == 22
+    assert len(out.splitlines()) == 24
     assert heard(guarded) == []
 
 

@@ -19,6 +19,7 @@ SETTINGS = ("--set", "epochs=1", "widths=[4,8,8]", "batch_size=64", "--device", 
 COMMANDS = (
     ("recipes",),
     ("recipes", "sprint"),
+    ("models",),
     ("data", "list"),
     ("data", "info", "eyechart"),
     ("train", "eyechart", *SETTINGS, "--precision", "fp32", "--name", "walked"),
