@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from snellen.data import catalog
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
 from snellen.data.labeled_images import LabeledImages
+from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import SGD, Augment, Recipe, Schedule
 from snellen.runs.run import Run
 
@@ -115,6 +117,18 @@ def own_run(tmp_path: Path, finished_run: Run) -> Run:
     folder = tmp_path / "runs" / "tiny"
     shutil.copytree(finished_run.folder, folder)
     return Run(folder)
+
+
+@pytest.fixture
+def right_from(own_run: Run) -> float:
+    """The probability from which `own_run` is made to be right, and below it wrong: that of its middle val answer."""
+    val = Predictions.load(own_run.folder / "predictions_val.npz")
+    probable = val.probabilities.max(axis=1)
+    middle = np.sort(probable)[len(val) // 2]
+    labels = np.where(probable >= middle, val.predicted, (val.predicted + 1) % 10)  # as if right where it is sure
+    replace(val, labels=labels).save(own_run.folder / "predictions_val.npz")
+    own_run.update_info(val={"accuracy": {"hits": int((labels == val.predicted).sum()), "n": len(val), "value": 0.5}})
+    return float(middle)
 
 
 @pytest.fixture
