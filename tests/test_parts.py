@@ -386,3 +386,14 @@ def test_a_transforms_seed_is_its_own_at_each_call(mine: Path) -> None:
     first, *_ = seen
     assert 0 <= first < 2**63
     assert np.random.default_rng(first)
+
+
+def test_a_run_is_typed_with_the_code_that_it_may_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = Run(Path("runs/one two"))
+    assert run.typed == "'runs/one two'"
+    for place in (tmp_path / "mine.py", tmp_path.parent / f"{tmp_path.name}.py"):
+        place.touch()
+        parts.allow(place)
+    parts.allow("json")
+    assert run.typed == f"'runs/one two' --code mine.py --code {tmp_path}.py --code json"

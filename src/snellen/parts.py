@@ -19,6 +19,7 @@ import hashlib
 import importlib.abc
 import importlib.util
 import inspect
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -163,6 +164,12 @@ def allow(code: str | Path) -> None:
 def allowed() -> tuple[str, ...]:
     """Everything that was allowed, for another process that is to allow the same."""
     return tuple(_ALLOWED.values())
+
+
+def as_options() -> tuple[str, ...]:
+    """The same as the options of a command; a file below this folder by its path from here."""
+    here = f"{Path.cwd()}{os.sep}"
+    return tuple(word for place in allowed() for word in ("--code", place.removeprefix(here)))
 
 
 def named_by_user(text: str) -> str:

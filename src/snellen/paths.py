@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import subprocess
 from pathlib import Path
 
 from snellen.errors import InvalidSetting, StorageError
@@ -47,6 +49,11 @@ def visible(name: str | os.PathLike[str]) -> str:
 def _spelled(found: re.Match[str]) -> str:
     letter = found.group()
     return f"\\x{ord(letter) - 0xDC00:02x}" if "\udc80" <= letter <= "\udcff" else ascii(letter)[1:-1]
+
+
+def typed(*words: str) -> str:
+    """Words as one writes them behind a command, with quotes where a blank would split one in two."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def cache_folder() -> Path:

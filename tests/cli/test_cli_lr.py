@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,18 @@ def test_it_suggests_settings_that_train_takes(snellen: Snellen) -> None:
     answer = snellen("lr", "eyechart", *QUICK)
     assert (answer.code, "epoch" in answer.err) == (0, False)
     command = next(line for line in answer.out.splitlines() if line.startswith("try"))
-    setting = command.rpartition("--set ")[2]
-    assert setting.startswith("optimizer.")
-    assert snellen("train", "eyechart", "--set", *setting.split(), "--dry-run").code == 0
+    _, _, *words = shlex.split(command.removeprefix("try"))
+    assert words[:5] == ["eyechart", "--recipe", "glance", "--set", "widths=[4,4,4]"]  # what was given stays
+    assert words[-1].startswith("optimizer.")
+    assert snellen("train", *words, "--dry-run").json["widths"] == [4, 4, 4]
+
+
+def test_what_comes_next_names_the_code_that_the_recipe_needs(snellen: Snellen, own_parts_forgotten: None) -> None:
+    Path("a b.py").write_text("def even(done):\n    return 1.0\n", encoding="utf-8")
+    answer = snellen("lr", "eyechart", *QUICK[:3], "schedule.shape=a b.py:even", *QUICK[3:])
+    command = next(line for line in answer.out.splitlines() if line.startswith("try"))
+    assert command.endswith(" --code 'a b.py'")
+    assert "Which data?" in snellen("lr").sentence
 
 
 def test_with_json_the_whole_curve_is_on_stdout_and_a_picture_is_drawn_where_asked(

@@ -70,6 +70,11 @@ def test_without_a_verb_all_of_them_are_listed(snellen: Snellen, arguments: tupl
     assert max(map(len, answer.out.splitlines())) <= 100
 
 
+def test_help_with_a_verb_is_that_verbs_help(snellen: Snellen) -> None:
+    assert snellen("help", "ladder").out == snellen("ladder", "--help").out
+    assert "Did you mean 'ladder'?" in snellen("help", "lader").sentence
+
+
 def test_each_verb_has_a_file_of_its_own() -> None:
     folder = Path(main_file.__file__).parent
     assert {path.stem for path in folder.glob("*.py")} - {

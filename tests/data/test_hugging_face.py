@@ -58,7 +58,7 @@ def written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     return []
 
 
-def test_parts_are_written_once_and_read_as_shards_are(written: list[str]) -> None:
+def test_parts_are_written_once_and_read_as_shards_are(written: list[str], tmp_path: Path) -> None:
     parts: dict[str, Any] = {
         "train": Rows(20, written),
         "validation": Rows(6, written, 20),
@@ -74,6 +74,8 @@ def test_parts_are_written_once_and_read_as_shards_are(written: list[str]) -> No
     again = snellen.load(parts, size=32)
     assert len(written) == 3
     assert again.train.fingerprint == dataset.train.fingerprint == load_as_before(dataset.read_as).train.fingerprint
+    run = snellen.fit("glance", parts, epochs=1, batch_size=8, quiet=True, runs=tmp_path, precision="fp32")
+    assert (len(written), run.info["data"]["train"]["count"]) == (3, 20)
     one = snellen.load(Rows(20, written), size=32)
     assert one.test is None
     assert len(written) == 4
@@ -82,10 +84,10 @@ def test_parts_are_written_once_and_read_as_shards_are(written: list[str]) -> No
 
 @pytest.mark.parametrize("given", [3, None, [1, 2], {}, {"train": [1]}, np.zeros((2, 8, 8, 3), dtype=np.uint8)])
 def test_what_is_no_data_set_is_told_what_one_is(given: Any) -> None:
-    with pytest.raises(
-        InvalidSetting, match=r"(?s)name_or_path=.* is not possible: a name, a path.*snellen\.from_arrays"
-    ):
-        snellen.load(given)
+    for name, takes_data in (("name_or_path", snellen.load), ("data", lambda data: snellen.fit("glance", data))):
+        words = rf"(?s){name}=.* is not possible: a name, a path.*snellen\.from_arrays"
+        with pytest.raises(InvalidSetting, match=words):
+            takes_data(given)
 
 
 def test_a_cut_while_it_is_written_leaves_nothing(written: list[str], tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ import pytest
 from rich.console import Console
 
 from snellen.ladder.results import LadderResults, TestResults
-from snellen.ladder.rungs import Plan, preset
+from snellen.ladder.rungs import Plan, grid, preset
 from snellen.ladder.table import markdown, print_table, write_results
 from snellen.ladder.verdict import judge
-from snellen.metrics.intervals import mean_over_seeds, paired_difference_over_seeds
+from snellen.metrics.intervals import Rate, mean_over_seeds, paired_difference_over_seeds
 from snellen.metrics.learning_curves import Curve
+from snellen.recipes.cifar10 import SMALL_CNN
 
 Made = Callable[..., Any]
 
@@ -106,6 +107,19 @@ def test_leave_one_out_explains_what_kept_means(tmp_path: Path, made: Made, resu
     judged = judge(rungs, [made("a", 80.0, 80.5, 81.0), made("b", 75.0, 75.6, 76.1)])
     text = printed(replace(results, rungs=judged, plan=replace(results.plan, rungs=rungs)))
     assert "kept means that what is left out earns its place" in " ".join(text.split())
+
+
+def test_the_best_of_a_grid_is_told_to_be_chosen_and_a_ladder_has_none(made: Made, results: LadderResults) -> None:
+    assert "the best of all their epochs" not in printed(results)
+    rungs = grid(SMALL_CNN, ["epochs=5,10,20"]).rungs
+    rows = [made("a", 70.0, 73.0), made("b", 76.5, None), made("c", 75.0, 76.0)]
+    rows = [
+        tuple(replace(one, accuracy=one.accuracy and replace(one.accuracy, best_of=7)) for one in row) for row in rows
+    ]
+    judged = replace(results, rungs=judge(rungs, rows), plan=replace(results.plan, rungs=rungs, seed_counts=(2,)))
+    best = Rate(765, 1000, best_of=35)  # the diverged run could not be chosen
+    assert f"b-s0 is the best of all their epochs on val: {best}. The intervals" in " ".join(printed(judged).split())
+    assert f"{best}" in markdown(judged)
 
 
 def test_a_diverged_rung_shows_no_number(made: Made, results: LadderResults) -> None:

@@ -59,8 +59,7 @@ def load(
         UnknownName: there is no such data set.
         DataError: it is not found, or is not what it should be.
     """
-    given_path = name_or_path if isinstance(name_or_path, str | Path) else on_disk(name_or_path)
-    name, place = catalog.named_by_user(str(given_path)), None if data is None else user_path(data)
+    name, place = _named(name_or_path, "name_or_path"), None if data is None else user_path(data)
     options = None if size is None else ImageOptions(size)
     side = PictureForm.side if catalog.reference(name) else size or default_recipe(name).recipe.side
     given = None if corrections is None else read_corrections(user_path(corrections))
@@ -86,7 +85,7 @@ def recipe(name: str, **settings: Any) -> Recipe:
 @default_settings()
 def fit(
     recipe: Recipe | str | None,
-    data: Dataset | str | Path,
+    data: Any,
     *,
     seed: int = 0,
     final: bool = False,
@@ -103,7 +102,7 @@ def fit(
 
     Args:
         recipe: a recipe, its name, or None for the fast one of this data set.
-        data: a data set, or what `load` takes.
+        data: a `Dataset`, or what `load` takes.
         seed: of initialisation, order and augmentation; the same seed gives the same bits on the same CPU.
         final: train on train + val and choose nothing.
         device: "auto", "cpu", "cuda" or "mps".
@@ -129,7 +128,7 @@ def fit(
 @checked
 def tune(
     recipe: Recipe | str | None,
-    data: Dataset | str | Path,
+    data: Any,
     space: Sequence[str],
     folder: str | Path,
     *,
@@ -140,7 +139,7 @@ def tune(
 
     Args:
         recipe: a recipe, its name, or None for the fast one of this data set.
-        data: a data set, or what `load` takes.
+        data: a `Dataset`, or what `load` takes.
         space: such as ["optimizer.lr=log:1e-3:1", "augment.flip=none,random"].
         folder: of the search, such as "runs/tune-rate"; one that was begun there goes on.
         options: trials, seconds, confirm and the like, as `snellen.tune.search.search` has them.
@@ -151,9 +150,13 @@ def tune(
     return search(chosen, space, dataset, user_path(folder), quiet=quiet, **options)
 
 
-def _chosen(recipe: Recipe | str | None, data: Dataset | str | Path) -> tuple[Recipe, Dataset]:
+def _named(given: Any, called: str = "data") -> str:
+    return catalog.named_by_user(str(given if isinstance(given, str | Path) else on_disk(given, called)))
+
+
+def _chosen(recipe: Recipe | str | None, data: Any) -> tuple[Recipe, Dataset]:
     named = find_recipe(recipe) if isinstance(recipe, str) else recipe
-    given = data if isinstance(data, Dataset) else catalog.named_by_user(str(data))
+    given = data if isinstance(data, Dataset) else _named(data)
     chosen = named or default_recipe(given).recipe
     return chosen, given if isinstance(given, Dataset) else catalog.load(given, side=chosen.side)
 

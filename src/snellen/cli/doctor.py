@@ -30,7 +30,7 @@ class Args(AboutData):
     """What `snellen doctor` takes."""
 
     subject: Annotated[str | None, tyro.conf.Positional] = None
-    """A data set (cifar10, eyechart, a folder of your own pictures) or the folder of a run."""
+    """Data by name (snellen data list), FILE.py:FUNCTION or the path of your own pictures; or the folder of a run."""
     ledger: Path | None = None
     """The ledger's file; else $SNELLEN_LEDGER, else ledger.jsonl beside the run."""
     labels: bool = False

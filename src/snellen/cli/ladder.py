@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import tyro
+from typing import TYPE_CHECKING
 
 from snellen.cli.options import ToTrainMany
 from snellen.errors import UsageError
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
 class Args(ToTrainMany):
     """What `snellen ladder` takes."""
 
-    dataset: Annotated[str | None, tyro.conf.Positional] = None
-    """cifar10, eyechart, or your own pictures: a folder of class folders, or a table (.csv, .parquet)."""
     preset: str | None = None
     """lesson (the default), lesson-split, regularizers or leave-one-out."""
     rungs: tuple[str, ...] = ()

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from snellen.cli.options import ToTrain
 from snellen.errors import UsageError
@@ -17,8 +14,6 @@ from snellen.show.text import print_json
 class Args(ToTrain):
     """What `snellen lr` takes."""
 
-    dataset: Annotated[str, tyro.conf.Positional] = "cifar10"
-    """cifar10, eyechart, or your own pictures."""
     steps: int = 100
     """Training steps, each at a higher rate."""
     out: Path | None = None
@@ -29,6 +24,8 @@ class Args(ToTrain):
 
 def run(args: Args) -> int:
     """Test, suggest, draw."""
+    if args.dataset is None:
+        raise UsageError("Which data? For example: snellen lr eyechart")
     if args.out is not None and args.out.suffix != ".png":
         raise UsageError(f"--out {args.out} is not a .png file. Write for example --out {args.out.stem or 'lr'}.png")
     from snellen.recipes.json_form import rates
@@ -59,13 +56,15 @@ def run(args: Args) -> int:
         curve = {"rates": [factor * rate for factor in found.factors], "losses": found.losses}
         print_json({**document, "lowest_loss_at": found.lowest * rate, **curve})
         return 0
-    from snellen.paths import visible
+    from snellen.parts import as_options
+    from snellen.paths import typed, visible
 
     own = visible(recipe.name)
     print(f"The loss falls fastest at {name} = {found.steepest * rate:.2g}; {own} has {rate:g}.")
     print(f"It is lowest at {found.lowest * rate:.2g}; a peak rate beyond that is likely to diverge.")
-    words = " ".join(f"{key}={value:g}" for key, value in settings.items())
-    print(f"try     snellen train {args.dataset} --recipe {args.recipe or own} --set {words}")
+    values = (*args.set, *(f"{key}={value:g}" for key, value in settings.items()))  # the last of a field counts
+    words = typed(args.dataset, "--recipe", args.recipe or own, "--set", *values, *as_options())
+    print(f"try     snellen train {words}")
     print("A range test sees the first steps only. Whether the rate is better is for val to say.")
     if args.out is not None:
         print(f"picture {args.out}")

@@ -87,7 +87,9 @@ def _speak_to_anyone(*, as_json: bool) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command line; returns the exit code: 0 fine, 1 failed, 2 wrong usage, 129/130/143 interrupted."""
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
+    if arguments and arguments[0] == "help":
+        arguments = [*arguments[1:2], "--help"]  # help VERB is VERB --help
+    if not arguments or arguments[0] in ("-h", "--help"):
         print(_help())
         return 0
     if arguments[0] in ("-V", "--version"):

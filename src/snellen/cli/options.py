@@ -139,6 +139,8 @@ class AboutData(WithCode):
 class WithRecipe(AboutData):
     """Of the verbs that train a recipe, once or many times."""
 
+    dataset: Annotated[str | None, tyro.conf.Positional] = None
+    """A name (snellen data list), FILE.py:FUNCTION, or your own pictures: class folders, a table, shards, .npz."""
     recipe: str | None = None
     """A recipe's name (snellen recipes lists them) or a .json file; else the data set's usual one."""
     set: tuple[str, ...] = ()

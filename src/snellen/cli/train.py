@@ -19,8 +19,6 @@ from snellen.show.text import print_json
 class Args(ToTrain):
     """What `snellen train` takes."""
 
-    dataset: Annotated[str | None, tyro.conf.Positional] = None
-    """A name (snellen data list), FILE.py:FUNCTION, or your own pictures: class folders, a table, shards, .npz."""
     budget: str | None = None
     """Fit the schedule into this time, such as 5m, 90s or 1h: speed is measured first."""
     folds: int = 0

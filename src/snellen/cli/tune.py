@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Annotated
-
-import tyro
 
 from snellen.cli.options import ToTrainMany
 from snellen.errors import UsageError
+from snellen.parts import as_options
+from snellen.paths import typed
 from snellen.show.text import print_json
 
 _SHOWN = 10
@@ -19,8 +18,6 @@ _SHOWN = 10
 class Args(ToTrainMany):
     """What `snellen tune` takes."""
 
-    dataset: Annotated[str | None, tyro.conf.Positional] = None
-    """cifar10, eyechart, or your own pictures: a folder of class folders, or a table (.csv, .parquet)."""
     space: tuple[str, ...] = ()
     """What is searched: --space optimizer.lr=log:1e-3:1 epochs=5:20 augment.flip=none,random"""
     trials: int = 20
@@ -73,5 +70,6 @@ def run(args: Args) -> int:
         show_comparison(console, found.comparison)
     elif not changes(recipe, found.best):
         show_paragraph(console, "No trial was better than the recipe itself.")
-    show_paragraph(console, f"next     snellen train {args.dataset} --recipe {folder / 'best.json'}")
+    words = typed(args.dataset, "--recipe", str(folder / "best.json"), *as_options())
+    show_paragraph(console, f"next     snellen train {words}")
     return 0

@@ -14,17 +14,17 @@ from snellen.paths import cache_folder
 from snellen.runs.atomic import storage_error
 
 
-def on_disk(given: Any) -> Path:
+def on_disk(given: Any, called: str) -> Path:
     """The folder of shards that a `datasets.Dataset` or `DatasetDict` becomes, in the cache, known by its fingerprint.
 
     Raises:
-        InvalidSetting: it is neither.
+        InvalidSetting: it is neither; the sentence names the argument as `called`.
         StorageError: the cache cannot be written.
     """
     parts = dict(given) if isinstance(given, Mapping) else {"train": given}
     if not parts or not all(hasattr(part, "to_parquet") and hasattr(part, "_fingerprint") for part in parts.values()):
         raise InvalidSetting(
-            f"name_or_path={SHORT.repr(given)} is not possible: a name, a path, or a Dataset or DatasetDict of Hugging "
+            f"{called}={SHORT.repr(given)} is not possible: a name, a path, or a Dataset or DatasetDict of Hugging "
             "Face. Arrays: snellen.from_arrays(images, labels)."
         )
     embed = importlib.import_module("datasets.table").embed_table_storage  # pictures that are named by paths come along

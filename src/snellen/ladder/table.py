@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -163,11 +164,25 @@ def _notes(results: LadderResults) -> Iterator[str]:
         )
     if len(rungs) == 1:
         return
+    yield from _chosen(rungs)
     if one_model([rung.rung for rung in rungs]):
         starts = ", ".join(f"seed {one.seed} {one.initial_weights[:12]}" for one in rungs[0].seeds)
         yield f"All rungs begin with the same weights and see the images in the same order: {starts}."
     else:
         yield "The rungs train different models: a seed pairs their order of images, not their first weights."
+
+
+def _chosen(rungs: Sequence[RungResult]) -> Iterator[str]:
+    """Of rungs side by side, as a grid's are: what the best run is worth when all that it was chosen among counts."""
+    runs = [(one.accuracy, one.run) for rung in rungs for one in rung.seeds if one.accuracy]
+    if not runs or any(rung.rung.baseline != 0 or rung.removes for rung in rungs[1:]):
+        return
+    accuracy, run = max(runs, key=lambda each: each[0].hits)
+    accuracy = replace(accuracy, best_of=sum(each.best_of for each, _ in runs))
+    yield (
+        f"{run} is the best of all their epochs on val: {accuracy}. The intervals in the table stand alone: of twenty "
+        "recipes without effect, one will seem to have one."
+    )
 
 
 def _pairs(results: LadderResults) -> Iterator[str]:

@@ -22,9 +22,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import shutil
-import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -36,7 +34,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from snellen import parts
 from snellen.errors import RunError, SnellenWarning, StorageError
+from snellen.paths import typed
 from snellen.recipes.json_form import read_recipe
 from snellen.recipes.recipe import Recipe
 from snellen.runs.atomic import (
@@ -108,8 +108,8 @@ class Run:
 
     @property
     def typed(self) -> str:
-        """The folder as one writes it behind a command, with quotes where a blank would split it in two."""
-        return subprocess.list2cmdline([str(self.folder)]) if os.name == "nt" else shlex.quote(str(self.folder))
+        """The folder as one writes it behind a command, quoted, and the code that was let run here for parts of it."""
+        return typed(str(self.folder), *parts.as_options())
 
     @cached_property
     def recipe(self) -> Recipe:
