@@ -100,13 +100,13 @@ def test_every_source_is_defined_once_and_used(page: str) -> None:
 @pytest.mark.parametrize(
     ("was", "becomes", "fault"),
     [
-        ("| [yes](folders.md#classes) |", "| yes |", "no source in 'yes'"),
-        ("| [yes](folders.md#classes) |", "| [yes](folder.md#classes) |", "no such file"),
-        ("| [yes](folders.md#classes) |", "| [yes](folders.md#klasses) |", "no such heading"),
-        ("| [yes](folders.md#classes) |", "| [yes][ul-data] |", "not a path of this repository"),
-        ("| [yes](folders.md#classes) |", "|", "6 cells"),
-        ("[ul-22926]: https", "[ul-22927]: https", "leads nowhere"),
-        ("[ul-22926]: https", "[ul-22926]: http", "leads nowhere"),
+        ("| [yes, by content](folders.md#the-split) |", "| yes |", "no source in 'yes'"),
+        ("| [yes, by content](folders.md#the-split) |", "| [yes](folder.md#the-split) |", "no such file"),
+        ("| [yes, by content](folders.md#the-split) |", "| [yes](folders.md#the-splits) |", "no such heading"),
+        ("| [yes, by content](folders.md#the-split) |", "| [yes][ul-data] |", "not a path of this repository"),
+        ("| [yes, by content](folders.md#the-split) |", "|", "6 cells"),
+        ("[ul-split]: https", "[ul-splits]: https", "leads nowhere"),
+        ("[ul-split]: https", "[ul-split]: http", "leads nowhere"),
     ],
 )
 def test_a_spoiled_page_is_found_out(page: str, was: str, becomes: str, fault: str) -> None:
