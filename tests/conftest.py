@@ -80,7 +80,7 @@ def tiny_dataset() -> Dataset:
 @pytest.fixture
 def small_eyechart(monkeypatch: pytest.MonkeyPatch, tiny_dataset: Dataset) -> None:
     """Inside this process, the data set called "eyechart" is `tiny_dataset`."""
-    monkeypatch.setitem(catalog._LOADERS, "eyechart", lambda data, download, progress: tiny_dataset)
+    monkeypatch.setitem(catalog._LOADERS, "eyechart", lambda: tiny_dataset)
 
 
 @pytest.fixture(scope="session")

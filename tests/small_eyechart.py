@@ -10,5 +10,5 @@ from snellen.data import catalog
 from snellen.data.eyechart import make_eyechart
 
 if __name__ == "__main__":
-    catalog._LOADERS["eyechart"] = lambda data, download, progress: make_eyechart(seed=0, train=300, test=60)
+    catalog._LOADERS["eyechart"] = lambda: make_eyechart(seed=0, train=300, test=60)
     entry()

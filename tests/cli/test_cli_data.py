@@ -44,8 +44,8 @@ def test_the_same_as_json_and_the_sheet_where_it_is_wanted(snellen: Snellen, tmp
         (("info", "cifar10"), 1, "cifar-10-batches-py"),
         (("info", "eyechart", "--sheet", "/dev/null/x.png"), 1, "Cannot write /dev/null/x.png"),
         (("list", "cifar10"), 2, "snellen data list takes no name"),
-        (("list", "--sheet", "x.png"), 2, "--sheet has no effect on snellen data list"),
-        (("download", "cifar10", "--sheet", "x.png"), 2, "--sheet has no effect on snellen data download"),
+        (("list", "--sheet", "x.png"), 2, "--corrections and --subset belong to snellen data info"),
+        (("download", "cifar10", "--sheet", "x.png"), 2, "--corrections and --subset belong to snellen data info"),
     ],
 )
 def test_what_cannot_be_described_is_one_sentence(

@@ -145,6 +145,18 @@ def test_a_large_jpeg_decoded_small_is_the_same_picture(orientation: int) -> Non
     assert np.abs(PictureForm(64).pixels(content).astype(int) - whole).max() <= 3
 
 
+def test_a_wide_form_takes_enough_of_a_large_jpeg_for_its_longer_side() -> None:
+    content = encoded(wave(1_024).resize((1_024, 256)), "JPEG", quality=95)
+    form = PictureForm(16, "squash", width=128)
+    assert np.array_equal(form.pixels(content), form.fitted(read_picture(content)))
+
+
+@pytest.mark.parametrize("sides", [(0, 8), (8, -1), (5_000, 8), (8, 5_000)])
+def test_neither_side_of_a_form_may_be_one_that_no_picture_has(sides: tuple[int, int]) -> None:
+    with pytest.raises(InvalidSetting, match=f"Pictures of {sides[0]}x{sides[1]} pixels are not possible"):
+        PictureForm(sides[0], width=sides[1])
+
+
 @pytest.mark.parametrize("size", [(129, 4_000), (4_000, 129), (128, 128), (90, 100)])
 def test_decoding_small_leaves_twice_the_pixels_that_are_kept(size: tuple[int, int]) -> None:
     image = read_picture(encoded(gradient(size=size), "JPEG"), at_least=128)

@@ -22,7 +22,7 @@ from snellen.data.folder_dataset import ImageOptions, load_folder
 from snellen.data.run_images import images_of
 from snellen.explain.by_hand import linear
 from snellen.explain.context import context_of
-from snellen.explain.stage import Call, Check, call, compare
+from snellen.explain.stage import Call, Check, call, compare, show_bars
 from snellen.explain.trace import Trace, trace
 from snellen.models.normalized import Normalized
 from snellen.recipes.recipe import Recipe
@@ -73,6 +73,16 @@ def test_a_short_function_is_shown_without_docstring_and_annotations_and_a_long_
     assert shown == "return (images - self.mean[:, None, None]) / self.std[:, None, None]"
     assert Call(load_folder, None).code.startswith("load_folder(path, ")
     assert Call(functional.cross_entropy, None).code.startswith("cross_entropy(input, target, ")  # torch's own
+
+
+def test_bars_reach_from_nought_to_their_numbers_and_the_scale_from_the_least_to_the_most() -> None:
+    picture = show_bars(np.array([-1.0, 0.0, 1.0, 3.0]))[..., 0]
+    width = picture.shape[1] - 1
+    for bar, (start, end) in enumerate([(0, 0.25), (0.25, 0.25), (0.25, 0.5), (0.25, 1)]):
+        lit = np.flatnonzero(picture[2 + 6 * bar] == 225)
+        assert (lit[0], lit[-1]) == (round(start * width), round(end * width))
+        assert len(lit) == lit[-1] - lit[0] + 1
+    assert np.array_equal(show_bars(np.array([2.0, 4.0])), show_bars(np.array([1.0, 2.0])))  # from nought, not from 2
 
 
 def test_results_of_different_shape_or_without_a_number_do_not_agree() -> None:

@@ -98,6 +98,14 @@ def test_resnet18_keeps_positions_with_the_small_stem_and_loses_them_with_the_st
     assert small_image_stem(stock, (64, 64, 3)).passed
 
 
+def test_a_long_picture_is_judged_by_its_shorter_side():
+    stock = ResNet18((64, 64, 3), 10, widths=(4, 4, 8, 8), stem="stock", residual=True)
+    for shape in ((32, 96, 3), (96, 32, 3)):
+        result = small_image_stem(stock, shape)
+        assert result.passed is False
+        assert result.evidence.startswith("32 px a side become 16, then 8")
+
+
 def test_the_catalog_refuses_the_stock_stem_before_the_guard_could_find_it(val):
     with pytest.raises(InvalidSetting, match="stem='stock'"):
         fresh("resnet18", val, stem="stock")

@@ -100,6 +100,12 @@ def test_every_model_can_be_made_wider_or_narrower(name):
 
 
 @pytest.mark.parametrize("name", OF_ANY_WIDTH)
+def test_every_width_may_be_another_and_the_layers_still_fit(name):
+    widths = tuple(4 * (place + 1) for place in range(len(options_of(name)["widths"])))
+    assert built(name, widths=widths)(images_of((16, 16, 3), 2)).shape == (2, 4)
+
+
+@pytest.mark.parametrize("name", OF_ANY_WIDTH)
 def test_no_widths_means_the_models_own(name):
     own = built(name, widths=options_of(name)["widths"])
     assert parameter_count(built(name, widths=())) == parameter_count(own)

@@ -113,6 +113,17 @@ def test_the_speed_is_measured_by_real_steps(tiny_recipe: Recipe, tiny_dataset: 
     assert changed.epochs == 8  # an hour is plenty here
 
 
+def test_the_speed_is_that_of_all_pictures_also_where_the_recipe_leaves_some_out(
+    tiny_recipe: Recipe, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed: list[Recipe] = []
+    monkeypatch.setattr(budget, "_step_seconds", lambda training: [timed.append(training.setup.recipe) or 0.5] * 2)
+    recipe = tiny_recipe.replace(data_pruning=DataPruning())
+    rate = budget._images_per_second(prepare(recipe, tiny_dataset, seed=0, device="cpu", precision="fp32"))
+    assert timed == [recipe.replace(data_pruning=None)]
+    assert rate == recipe.batch_size * 2 / 1.0
+
+
 @pytest.fixture
 def a_tenth_of_a_second_frozen_or_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     # 270 training images: a version takes 27 s, an epoch 27 s and 60 looks at a third of a step's price 2 s; 30 val

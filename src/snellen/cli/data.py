@@ -47,15 +47,13 @@ def _is_positional(word: str, before: str) -> bool:
 
 def run(args: Args) -> int:
     """List, describe or download."""
-    if args.sheet is not None and args.action != "info":
-        raise UsageError(f"--sheet has no effect on snellen data {args.action}; it belongs to info. Leave it out.")
-    if args.corrections is not None and args.action != "info":
-        raise UsageError(
-            f"--corrections has no effect on snellen data {args.action}; it belongs to info. Leave it out."
-        )
-    if args.action == "list" and (args.name is not None or args.data is not None):
-        raise UsageError("snellen data list takes no name and no --data. About one of them: snellen data info NAME")
+    if args.action != "info" and (args.sheet, args.corrections, args.subset) != (None, None, None):
+        raise UsageError("--sheet, --corrections and --subset belong to snellen data info NAME. Leave them out.")
     if args.action == "list":
+        if args != Args(json=args.json, code=args.code):
+            raise UsageError(
+                "snellen data list takes no name and no --data or --size. About one: snellen data info NAME"
+            )
         import snellen.data.catalog  # noqa: F401 - ours are registered there
         from snellen.parts import known
 

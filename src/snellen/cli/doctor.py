@@ -143,8 +143,8 @@ def _judge(args: Args, subject: str) -> tuple[Sequence[GuardResult], Copies | No
     from snellen.guards.duplicates import MOST_COMPARED
     from snellen.show.progress import Progress
 
-    if args.ledger is not None:
-        raise UsageError("--ledger has no effect on a data set; only runs are held against the ledger. Leave it out.")
+    if args.ledger is not None or args.device != Args.device:
+        raise UsageError("--ledger and --device have no effect on a data set; they are for runs. Leave them out.")
     parts = split(args.load(subject, Progress(quiet=True)))
     few = len(parts.train) <= MOST_COMPARED
     copies = find_copies(parts.train, parts.val, parts.test, within_train=few or args.csv is not None)

@@ -21,6 +21,7 @@ from snellen.guards.duplicates import duplicates_in_test
 from snellen.metrics.classification import accuracy
 from snellen.metrics.intervals import Rate, SeedSummary, level_among, mean_over_seeds
 from snellen.metrics.scorecard import scorecard
+from snellen.models.device import choose_device
 from snellen.models.weights import weights_hash
 from snellen.paths import user_path
 from snellen.predict.predictions import Predictions, stored_predictions
@@ -167,6 +168,7 @@ def evaluate_on_test(
     """
     for run in runs:
         run.require_finished()
+    choose_device(device)  # one that is not here is refused before anything is recorded, or shown as recorded
     _require_one_family(runs, comparison=comparison)
     candidates = [_candidate(run) for run in runs]
     name = runs[0].info["data"]["name"]

@@ -40,6 +40,7 @@ def evaluate_on_val(
         DataError: the data are not the run's own.
     """
     run.require_finished()
+    choose_device(device)  # one that is not here is refused also where the stored answers are enough
     if run.info["final"]:
         raise RunError(f"{run.folder} was trained with --final on train + val; no val images are left to judge it by.")
     stored = stored_predictions(run, "val") if tta in (None, run.recipe.tta) else None

@@ -111,14 +111,14 @@ def write_report(runs: Sequence[Run], *, out: Path | None = None, options: Optio
 def build_page(runs: Sequence[Run], options: Options, images: Sequence[RunImages] | None = None) -> Page:
     """Gather what the front end shows, from each run's `images` where they are read already; as `write_report`."""
     _require_one_data_set(runs)
+    choose_device(options.device)  # one that is not here is refused, also where the model is left unread
     if options.map:
         require_library(options.map)  # now: after a minute of features it would be too late to say so
     info = runs[0].info["data"]
     ledgers = [ledger_of(run, options.ledger) for run in runs]
     by_split = answered(runs, ledgers)
     if not by_split:
-        first = runs[0]
-        raise RunError(f"{first.folder} has no predictions to show. Grade it first: snellen evaluate {first.typed}")
+        raise RunError(f"{runs[0].folder} has no predictions to show. Grade it first: snellen evaluate {runs[0].typed}")
     images = images or images_of_each(runs, options.data)
     found = _Gathered(runs, images, ledgers, options)
     for name, by_run in by_split.items():
