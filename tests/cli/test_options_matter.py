@@ -102,12 +102,12 @@ ELSEWHERE = {
 
 def options_of(arguments: type) -> Iterator[str]:
     """Every option of a verb, as it is typed."""
-    hints = get_type_hints(arguments, include_extras=True)
+    hints, kinds = get_type_hints(arguments, include_extras=True), get_type_hints(arguments)
     for field in dataclasses.fields(arguments):
         if tyro.conf.Positional in getattr(hints[field.name], "__metadata__", ()):
             continue
-        if dataclasses.is_dataclass(hints[field.name]):
-            yield from options_of(hints[field.name])
+        if dataclasses.is_dataclass(kinds[field.name]):
+            yield from options_of(kinds[field.name])
         else:
             yield f"--{field.name.strip('_').replace('_', '-')}"
 

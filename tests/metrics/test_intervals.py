@@ -37,6 +37,7 @@ def test_wilson_interval_equals_scipys(hits, n, level):
 def test_wilson_interval_holds_the_rate_and_stays_between_0_and_1(n, data):
     rate = Rate(data.draw(st.integers(0, n)), n)
     low, high = rate.interval()
+    assert (rate.low, rate.high) == (low, high)
     assert 0 <= low <= rate.value <= high <= 1
     assert low < high
     mirrored = Rate(n - rate.hits, n).interval()

@@ -38,6 +38,15 @@ def test_doubts_worked_by_hand(answers):
     assert log_odds(known)[2] == pytest.approx(np.log(0.1 / 0.9))
 
 
+@pytest.mark.parametrize("classes", [2, 3, 7])
+def test_log_odds_are_between_the_label_and_the_most_probable_other_class(answers, classes):
+    rng = np.random.default_rng(classes)
+    known = answers(rng.dirichlet(np.ones(classes), 40).tolist(), rng.integers(0, classes, 40).tolist())
+    for row, (label, probabilities) in enumerate(zip(known.labels, known.probabilities, strict=True)):
+        other = max(probability for place, probability in enumerate(probabilities) if place != label)
+        assert log_odds(known)[row] == pytest.approx(np.log(probabilities[label] / other), abs=1e-5)
+
+
 def test_a_label_that_the_model_would_answer_too_is_not_doubted(answers):
     # Class b is never seen clearly, so 0.4 is confident for it; yet the fourth image is answered a, as labelled.
     table = [[0.95, 0.03, 0.02]] * 3 + [[0.5, 0.4, 0.1]] + [[0.31, 0.36, 0.33]] * 2
