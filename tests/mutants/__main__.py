@@ -21,7 +21,7 @@ from tests.mutants.catalog import MUTANTS
 from tests.mutants.hunt import SETS, Found, hunt, require_sound
 from tests.mutants.mutant import Mutant, UnfitMutant
 
-_LONGEST_BY_SYNTAX = 200.0  # seconds of one set of tests; some changes make a loop endless
+_LONGEST_BY_SYNTAX = 300.0  # seconds of one set of tests; some changes make a loop endless
 
 
 def main() -> int:

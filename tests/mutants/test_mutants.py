@@ -8,7 +8,10 @@ import json
 import os
 
 import pytest
+from tests.mutants.by_syntax import SOURCE, changes, in_one_line
+from tests.mutants.by_syntax import mutant as mutant_of
 from tests.mutants.catalog import MUTANTS
+from tests.mutants.equivalent import EQUIVALENT
 from tests.mutants.hunt import SETS, hunt, require_sound
 from tests.mutants.mutant import ROOT, Mutant, UnfitMutant
 
@@ -30,6 +33,12 @@ def test_the_tests_that_must_notice_are_there(mutant: Mutant) -> None:
         assert "pytest.mark.slow" not in _tests_in(file).get(name, ()), (
             f"neither make test nor make test-all runs {path}"
         )
+
+
+def test_what_is_called_equivalent_is_still_a_change_of_its_file() -> None:
+    for file, new in EQUIVALENT:
+        changed = changes((SOURCE / file).read_text(encoding="utf-8"))
+        assert new in {in_one_line(mutant_of(file, change).new) for change in changed}, (file, new)
 
 
 def _tests_in(file: str) -> dict[str, set[str]]:

@@ -1,0 +1,22 @@
+"""Changes by syntax that change nothing a user could see, each with its reason; they are not planted again."""
+
+from __future__ import annotations
+
+EQUIVALENT: dict[tuple[str, str], str] = {
+    (
+        "export/onnx_file.py",
+        "program, (), opset_version=_OPSET, input_names=[INPUT], output_names=names, verbose=False",
+    ): ("PyTorch's exporter is the one of dynamo by default"),
+    ("models/fuse.py", "pooled, source = True, source.args[-1]"): "a pooling has one argument: first and last are one",
+    ("augment/draws.py", "operations=(draw_operations(rounds, magnitude, **stream)),"): (
+        "no rounds of operations change no picture"
+    ),
+    (
+        "train/budget.py",
+        "replace(setup, recipe=plain, splits=replace(setup.splits, train=few)), steps=_MEASURED_STEPS - 1",
+    ): "how long the schedule of a few timed steps would be changes no time",
+    ("metrics/compare.py", "return self.p_value <= 0.05"): (
+        "McNemar's exact p-value is a fraction of a power of two, and none of those is 0.05"
+    ),
+}
+"""(file, the changed lines without the blanks around them): why."""
