@@ -47,6 +47,14 @@ def test_neighbours_are_a_view(places: list[int], view: bool) -> None:
     assert np.shares_memory(taken.images, images.images) == view
 
 
+@given(st.integers(1, 12), st.integers(1, 30))
+def test_evenly_spread_are_as_many_as_asked_for_from_the_first_to_the_last(images: int, asked: int) -> None:
+    places = numbered(images).evenly(asked)
+    assert len(places) == min(asked, images)
+    assert len(places) == 1 or (places[0], places[-1]) == (0, images - 1)
+    assert np.ptp(np.diff(places)) <= 1 if len(places) > 2 else True
+
+
 def test_pictures_are_known_by_their_files_where_there_are_files() -> None:
     images = numbered()
     assert images.identities.tolist() == [7 * place for place in range(12)]

@@ -29,6 +29,7 @@ NO_NUMBERS = {
 }  # fmt: skip
 """Files that move bytes, choose devices, start processes or make sentences."""
 MOST_TEST_FILES = 10
+_OF_EVERYTHING = ("test_house.py", "cli/test_options_matter.py")  # near to no file
 
 _OPERATORS: dict[type[ast.AST], tuple[str, str]] = {
     ast.Lt: ("<", "<="), ast.LtE: ("<=", "<"), ast.Gt: (">", ">="), ast.GtE: (">=", ">"), ast.Eq: ("==", "!="),
@@ -113,9 +114,10 @@ def tests_near(file: str) -> tuple[str, ...]:
         mirrored = own and mirror.fullmatch(path.name) is not None
         if mirrored or imported.search(path.read_text(encoding="utf-8")):
             near.append((not mirrored, not own, path.relative_to(ROOT / "tests").as_posix()))
-    names = [name for *_, name in sorted(near) if name != "test_house.py"]
+    names = [name for *_, name in sorted(near) if name not in _OF_EVERYTHING]
     names = (names or [f"{room}/{path.name}" for path in (ROOT / "tests" / room).glob("test_*.py")])[:MOST_TEST_FILES]
-    return (*names, "test_parts.py") if re.search(r"^ *@?register\(", _text(file), re.MULTILINE) else tuple(names)
+    registers = re.search(r"^ *@?register\(", _text(file), re.MULTILINE) is not None
+    return tuple(dict.fromkeys([*names, "test_parts.py"] if registers else names))
 
 
 def changes(text: str) -> Iterator[Change]:
