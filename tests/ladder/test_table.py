@@ -110,16 +110,30 @@ def test_leave_one_out_explains_what_kept_means(tmp_path: Path, made: Made, resu
 
 
 def test_the_best_of_a_grid_is_told_to_be_chosen_and_a_ladder_has_none(made: Made, results: LadderResults) -> None:
-    assert "the best of all their epochs" not in printed(results)
+    def said(*rows: Any) -> str:
+        looked = [
+            tuple(replace(one, accuracy=one.accuracy and replace(one.accuracy, best_of=7)) for one in row)
+            for row in rows
+        ]
+        plan = replace(results.plan, rungs=rungs, seed_counts=(len(rows[0]),))
+        found = replace(results, rungs=judge(rungs, looked), plan=plan)
+        assert (
+            " ".join(printed(found).split()).count("which flatters it; with")
+            == markdown(found).count("flatters it; with")
+            == 1
+        )
+        return " ".join(printed(found).split())
+
+    assert "which flatters it" not in printed(results)
     rungs = grid(SMALL_CNN, ["epochs=5,10,20"]).rungs
-    rows = [made("a", 70.0, 73.0), made("b", 76.5, None), made("c", 75.0, 76.0)]
-    rows = [
-        tuple(replace(one, accuracy=one.accuracy and replace(one.accuracy, best_of=7)) for one in row) for row in rows
-    ]
-    judged = replace(results, rungs=judge(rungs, rows), plan=replace(results.plan, rungs=rungs, seed_counts=(2,)))
-    best = Rate(765, 1000, best_of=35)  # the diverged run could not be chosen
-    assert f"b-s0 is the best of all their epochs on val: {best}. The intervals" in " ".join(printed(judged).split())
-    assert f"{best}" in markdown(judged)
+    best = Rate(765, 1000, best_of=14)  # the diverged run could not be chosen
+    assert f"epochs=10 is the best of 2 on val, which flatters it; with the choice counted in: {best}." in said(
+        made("a", 70.0), made("b", 76.5), made("c", None)
+    )
+    wide = mean_over_seeds([0.75, 0.76], level=1 - 0.05 / 3)
+    assert f"epochs=20 is the best of 3 on val, which flatters it; with the choice counted in: {wide}." in said(
+        made("a", 70.0, 76.2), made("b", 77.0, 71.0), made("c", 75.0, 76.0)
+    )
 
 
 def test_a_diverged_rung_shows_no_number(made: Made, results: LadderResults) -> None:

@@ -11,7 +11,7 @@ from snellen.ladder.results import LadderResults, TestResults, results_json
 from snellen.ladder.rungs import one_model
 from snellen.ladder.verdict import RungResult, Verdict
 from snellen.metrics.compare import PairedDifference
-from snellen.metrics.intervals import SeedDifference, SeedSummary, level_among
+from snellen.metrics.intervals import Rate, SeedDifference, SeedSummary, level_among, mean_over_seeds
 from snellen.metrics.learning_curves import curves_json
 from snellen.runs.atomic import write_json, write_text
 from snellen.show.curves import curves_png
@@ -173,16 +173,15 @@ def _notes(results: LadderResults) -> Iterator[str]:
 
 
 def _chosen(rungs: Sequence[RungResult]) -> Iterator[str]:
-    """Of rungs side by side, as a grid's are: what the best run is worth when all that it was chosen among counts."""
-    runs = [(one.accuracy, one.run) for rung in rungs for one in rung.seeds if one.accuracy]
-    if not runs or any(rung.rung.baseline != 0 or rung.removes for rung in rungs[1:]):
+    """Of rungs side by side, as a grid's are: what the best is worth when all that it was chosen among counts."""
+    rates = {rung.name: [one.accuracy for one in rung.seeds if one.accuracy] for rung in rungs if rung.accuracy}
+    if not rates or any(rung.rung.baseline != 0 or rung.removes for rung in rungs[1:]):
         return
-    accuracy, run = max(runs, key=lambda each: each[0].hits)
-    accuracy = replace(accuracy, best_of=sum(each.best_of for each, _ in runs))
-    yield (
-        f"{run} is the best of all their epochs on val: {accuracy}. The intervals in the table stand alone: of twenty "
-        "recipes without effect, one will seem to have one."
-    )
+    best, own = max(rates.items(), key=lambda each: sum(rate.hits for rate in each[1]))
+    found: Rate | SeedSummary = replace(own[0], best_of=sum(each[0].best_of for each in rates.values()))
+    if len(own) > 1:
+        found = mean_over_seeds([rate.value for rate in own], level=level_among(len(rates)))
+    yield f"{best} is the best of {len(rates)} on val, which flatters it; with the choice counted in: {found}."
 
 
 def _pairs(results: LadderResults) -> Iterator[str]:
