@@ -8,6 +8,7 @@ from snellen.guards.cifar10_near_duplicates import (
     accuracy_without_duplicates,
     cifar10_test_duplicates,
     listed_near_duplicates,
+    without_listed_duplicates,
 )
 from snellen.predict.predictions import Predictions
 
@@ -77,6 +78,16 @@ def test_what_is_known_before_and_after_the_test_set_was_opened():
     untouched = cifar10_test_duplicates("cifar10", listed, answers([True], ids=[5]))
     assert untouched.passed
     assert cifar10_test_duplicates("eyechart", listed, None).passed is None
+
+
+def test_test_answers_are_counted_without_the_listed_only_where_the_list_is_of_their_data(tmp_path, monkeypatch):
+    monkeypatch.setenv("SNELLEN_DATA", str(tmp_path / "nowhere"))
+    graded = [answers([True, True, False]), answers([False, True, True])]
+    assert without_listed_duplicates("cifar10", graded, tmp_path) == []
+    (tmp_path / "duplicates_cifar10.csv").write_text(HEADER + "0,1,2,3\n")
+    assert without_listed_duplicates("eyechart", graded, tmp_path) == []
+    without = [each.without for each in without_listed_duplicates("cifar10", graded, tmp_path)]
+    assert [(rate.hits, rate.n) for rate in without] == [(1, 2), (2, 2)]
 
 
 @pytest.mark.cifar10

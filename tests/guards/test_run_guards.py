@@ -39,6 +39,16 @@ def test_answers_that_are_no_numbers_fail():
     )
 
 
+@pytest.mark.parametrize("broken", [0, 1, 2])
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_one_loss_or_one_answer_that_is_no_number_is_enough(broken, loss):
+    rows = [row(epoch, loss=loss if epoch == broken else 3 - epoch) for epoch in range(3)]
+    assert finite_loss(rows, status="finished", recipe=SMALL_CNN_BASELINE).severity == "error"
+    rows[broken] = row(broken, loss=3 - broken)
+    assert finite_loss(rows, status="finished", recipe=SMALL_CNN_BASELINE).passed
+    assert finite_loss(rows, status="finished", recipe=SMALL_CNN_BASELINE, logits_finite=False).passed is False
+
+
 def test_one_epoch_cannot_say_whether_the_loss_falls():
     assert finite_loss([row(1)], status="finished", recipe=SMALL_CNN_BASELINE).passed is None
 

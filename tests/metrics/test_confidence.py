@@ -53,4 +53,7 @@ def test_json_holds_everything_and_names_a_hundred_images_at_most(simulated):
     assert [len(group["first_ids"]) for group in written["groups"]] == [
         min(100, group["share"]["hits"]) for group in written["groups"]
     ]
+    names = {int(number): name for number, name in zip(val.ids, val.names, strict=True)}
+    for group in written["groups"]:
+        assert group["first_names"] == [names[number] for number in group["first_ids"]]
     assert written["label_issues"]["count"] >= len(written["label_issues"]["first_issues"])
