@@ -40,6 +40,9 @@ _TWINS = {
     "any": "all", "all": "any", "min": "max", "max": "min", "argmin": "argmax", "argmax": "argmin",
     "minimum": "maximum", "maximum": "minimum", "floor": "ceil", "ceil": "floor", "sorted": "list",
 }  # fmt: skip
+_NO_NUMBER = ("strict", "dtype", "encoding", "verbose", "fontsize", "color", "va", "ha", "style", "linewidth")
+"""Arguments of calls that no number comes from: checks, how a file or a figure looks."""
+_SYMMETRIC = ("min", "max", "minimum", "maximum", "array_equal", "allclose", "gcd", "intersect1d", "union1d")
 
 
 @dataclass(frozen=True)
@@ -211,13 +214,14 @@ def _of_call(call: ast.Call, places: _Places) -> Iterator[Change]:
     for keyword in call.keywords:
         if keyword.arg in ("axis", "dim") and (number := _whole(keyword.value)) is not None:
             yield places.replaced("axis", keyword.value, "1" if number == 0 else "0")
-        elif keyword.arg and len(call.keywords) + len(call.args) > 1 and keyword.arg not in ("strict", "dtype"):
+        elif keyword.arg and len(call.keywords) + len(call.args) > 1 and keyword.arg not in _NO_NUMBER:
             start, end = places.of(keyword)
             rest = places.text[end:]
             comma = re.match(rb"\s*,\s*", rest)
             yield Change("argument-left-out", start, end + (len(comma[0]) if comma else 0), "")
     plain = [each for each in call.args if isinstance(each, ast.Name | ast.Attribute)]
-    if len(plain) == len(call.args) == 2 and places.source(plain[0]) != places.source(plain[1]):
+    symmetric = places.source(call.func).rpartition(".")[2] in _SYMMETRIC
+    if len(plain) == len(call.args) == 2 and not symmetric and places.source(plain[0]) != places.source(plain[1]):
         start, end = places.of(plain[0])[0], places.of(plain[1])[1]
         yield Change("arguments-swapped", start, end, f"{places.source(plain[1])}, {places.source(plain[0])}")
 
