@@ -186,8 +186,24 @@ def test_a_foreign_line_is_reported_and_disturbs_nothing_else(ledger: Ledger, te
     assert ledger.result_for("bb", tta="none", data="letters") is not None
 
 
-def test_a_foreign_line_with_a_right_hash_is_still_foreign(ledger: Ledger) -> None:
-    content: dict[str, Any] = {"kind": "intent", "previous": None, "candidates": [{}]}
+_RESULT = {"kind": "result", "intent": "x", "results": []}
+_COUNTS = {"weights": "aa", "hits": 1, "hits_tta": 1, "n": 2}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"kind": "intent", "candidates": [{}]},
+        _RESULT | {"kind": "other"},
+        *(
+            _RESULT | {"results": [_COUNTS, _COUNTS | wrong]}
+            for wrong in ({"hits": 3}, {"hits": -1}, {"hits_tta": 3}, {"hits": 0.5}, {"n": 0, "hits": 0, "hits_tta": 0})
+        ),
+    ],
+    ids=str,
+)
+def test_a_foreign_line_with_a_right_hash_is_still_foreign(ledger: Ledger, said: dict[str, Any]) -> None:
+    content: dict[str, Any] = {"previous": None, "time": ""} | said
     content["hash"] = ledger_file._digest(content)
     ledger.path.parent.mkdir()
     ledger.path.write_text(json.dumps(content) + "\n")

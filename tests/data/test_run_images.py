@@ -18,8 +18,8 @@ from snellen.data.eyechart import make_eyechart
 from snellen.data.folder_dataset import ImageOptions
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.run_images import images_of, images_of_each
-from snellen.data.splits import split, split_final
-from snellen.errors import DataError, DataNotFound
+from snellen.data.splits import one_fold, split, split_final
+from snellen.errors import DataError, DataNotFound, RunError
 from snellen.recipes.recipe import Recipe
 from snellen.runs.run import Run
 from snellen.train.setup import prepare
@@ -84,6 +84,23 @@ def test_a_run_gets_the_pictures_it_was_begun_on_wherever_they_are_now(run: Run,
     moved = pictures.rename(pictures.with_name("moved"))
     assert images_of(run, moved).train.fingerprint == found.train.fingerprint
     assert images_of(run, moved).val.name == "pictures"  # type: ignore[union-attr]  # the name in the ledger
+
+
+def test_a_run_of_a_fold_gets_its_own_val_and_a_fold_that_cannot_be_is_refused(
+    tiny_dataset: Dataset, tiny_recipe: Recipe, tmp_path: Path
+) -> None:
+    vals = []
+    for number in range(3):
+        run = run_of(one_fold(tiny_dataset, number, 3), tiny_recipe, tmp_path / str(number))
+        assert run.info["data"]["fold"] == [number, 3]
+        val = images_of(run, tiny_dataset).val
+        assert val is not None
+        vals += val.ids.tolist()
+    assert sorted(vals) == sorted(tiny_dataset.train.ids.tolist())
+    for fold in ([3, 3], [-1, 3], [0], [0, 1, 3], [0.0, 3], [True, 3], {"0": 3}, "03", 3):
+        run.update_info(data={**run.info["data"], "fold": fold})
+        with pytest.raises(RunError, match="does not say which of its pictures were val: fold"):
+            images_of(run, tiny_dataset)
 
 
 def test_renamed_classes_are_refused(run: Run, pictures: Path) -> None:
