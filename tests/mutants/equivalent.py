@@ -18,5 +18,8 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("metrics/compare.py", "return self.p_value <= 0.05"): (
         "McNemar's exact p-value is a fraction of a power of two, and none of those is 0.05"
     ),
+    ("train/optimizers.py", "by_shape.setdefault((len(p), p[-1].numel()), []).append((p, direction))"): (
+        "all rows of a matrix are of one length"
+    ),
 }
 """(file, the changed lines without the blanks around them): why."""

@@ -32,7 +32,9 @@ def test_one_run_is_looked_at_closely_and_each_has_its_geometry(page: Page) -> N
     assert [layer["key"] for layer in views["layers"]] == ["early", "middle", "late"]
     for answers in page.content["splits"]["val"]["runs"].values():
         assert len(base64.b64decode(answers["geometry"]["cosine"]["data"])) == 10 * 10 * 4
+    assert views["spaces"] == ["early", "middle", "last"]  # the last layer's features are those that are classified
     for seen in views["pictures"]:
+        assert len(seen["neighbours"]) == len(views["spaces"])
         assert len(seen["cams"]) in (1, 2)
         assert all(0 <= tile < page.sprites["learned"].count for near in seen["neighbours"] for tile, _, _ in near)
 
