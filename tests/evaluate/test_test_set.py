@@ -171,6 +171,20 @@ def test_runs_of_different_recipes_are_not_one_look(
     assert (openings, ledger.lines()) == ([], [])
 
 
+@pytest.mark.parametrize("what", ["final", "precision", "data"])
+def test_seeds_that_were_not_trained_alike_have_no_mean_but_may_be_compared(
+    own_run: Run, ledger: Ledger, openings: list[str], what: str
+) -> None:
+    other, data = sibling(own_run, 1), own_run.info["data"]
+    changed = {"final": True, "precision": "bf16", "data": data | {"train": data["train"] | {"fingerprint": "other"}}}
+    other.update_info(**{what: changed[what]})
+    with pytest.raises(UsageError, match="were not trained alike"):
+        look([own_run, other], ledger)
+    assert (openings, ledger.lines()) == ([], [])
+    if what == "precision":
+        assert look([own_run, other], ledger, comparison=True).together == 2
+
+
 def test_a_note_or_a_promise_does_not_make_another_recipe(own_run: Run, ledger: Ledger, openings: list[str]) -> None:
     other = sibling(own_run, 1)
     other.write("recipe.json", {**other.read("recipe.json"), "note": "the same, said otherwise"})
