@@ -22,7 +22,7 @@ from snellen.data.folder_dataset import ImageOptions, load_folder
 from snellen.data.run_images import images_of
 from snellen.explain.by_hand import linear
 from snellen.explain.context import context_of
-from snellen.explain.stage import Call, Check, call, compare, show_bars
+from snellen.explain.stage import Call, Check, call, compare, show_bars, show_fractions, show_signed, show_strongest
 from snellen.explain.trace import Trace, trace
 from snellen.models.normalized import Normalized
 from snellen.recipes.recipe import Recipe
@@ -83,6 +83,23 @@ def test_bars_reach_from_nought_to_their_numbers_and_the_scale_from_the_least_to
         assert (lit[0], lit[-1]) == (round(start * width), round(end * width))
         assert len(lit) == lit[-1] - lit[0] + 1
     assert np.array_equal(show_bars(np.array([2.0, 4.0])), show_bars(np.array([1.0, 2.0])))  # from nought, not from 2
+
+
+def test_what_is_shown_of_numbers_spans_all_greys_and_keeps_their_order() -> None:
+    rng = np.random.default_rng(5)
+    signed = rng.normal(size=(3, 4, 5)) * 40
+    assert np.array_equal(show_signed(signed), show_fractions(signed / np.abs(signed).max() / 2 + 0.5))
+    assert show_signed(signed).shape == (4, 5, 3)
+    assert np.unique(show_signed(np.zeros((1, 2, 2)))).tolist() == [128]
+    maps = rng.normal(size=(8, 4, 5)) * np.array([1, 5, 2, 8, 3, 7, 4, 6])[:, None, None]
+    shown = show_strongest(maps)
+    contrast = maps.std(axis=(1, 2))
+    assert [each.caption for each in shown] == [
+        f"channel {n}" for n in sorted(range(8), key=lambda n: -contrast[n])[:6]
+    ]
+    for each in shown:
+        own = maps[int(each.caption.split()[1])]
+        assert np.array_equal(each.pixels[..., 0], np.round((own - own.min()) / np.ptp(own) * 255))
 
 
 def test_results_of_different_shape_or_without_a_number_do_not_agree() -> None:

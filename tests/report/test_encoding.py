@@ -87,6 +87,14 @@ def test_pictures_that_need_not_be_exact_take_less_room() -> None:
     assert abs(tile(near, 7).astype(int) - images[7]).mean() < 8
 
 
+@pytest.mark.parametrize("shape", [(32, 32), (63, 40), (40, 63), (64, 32), (32, 64)])
+def test_only_pictures_whose_longer_side_is_small_are_kept_to_the_pixel(
+    shape: tuple[int, int], rng: np.random.Generator
+) -> None:
+    images = rng.integers(0, 256, (2, *shape, 3), dtype=np.uint8)
+    assert np.array_equal(tile(make_sprite(images), 1), images[1]) == (max(shape) < 64)
+
+
 def test_photographs_are_shrunk_where_asked_and_spread_over_sheets_that_a_phone_decodes(
     monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:

@@ -37,3 +37,14 @@ def test_a_wrong_answer_has_a_map_of_the_answer_and_one_of_the_label(monkeypatch
     tops = [[(cam["class"], round(cam["maps"][0]["top"])) for cam in each["cams"]] for each in shown]
     assert tops == [[(3, 304), (0, 301)], [(4, 405)], [(0, 801), (2, 803)]]
     assert {len(base64.b64decode(shown[0]["cams"][0]["maps"][0]["data"]))} == {6}
+
+
+def test_the_six_channels_with_the_most_contrast_are_shown_the_strongest_first_at_sixteen_rows_at_most() -> None:
+    maps = np.zeros((9, 40, 60), dtype=np.float32)
+    maps[:, ::2] = np.array([3, 8, 0, 5, 1, 7, 2, 6, 4], dtype=np.float32)[:, None, None]  # contrast, not brightness
+    maps += 20 * np.arange(9, 0, -1, dtype=np.float32)[:, None, None]
+    shown = layer_views._strongest(maps)
+    assert [each["channel"] for each in shown] == [1, 5, 7, 3, 8, 0]
+    assert shown[0]["shape"] == [13, 20]  # thirds
+    assert layer_views._strongest(maps[:, :16, :20])[0]["shape"] == [16, 20]
+    assert len(layer_views._strongest(maps[:2])) == 2
