@@ -103,10 +103,9 @@ def in_one_line(code: str) -> str:
 
 @cache
 def tests_near(file: str) -> tuple[str, ...]:
-    """The test files of a source: its mirror first, then those that import it, of its own room before others.
+    """The test files of a source: its mirror, those that import it, of its own room first, then the rest of its room.
 
-    Where there is neither, those of its room: it is a part of what another file makes. What registers parts by name is
-    also tested where parts are.
+    A file may be a part of what another one makes. What registers parts by name is also tested where parts are.
     """
     room, stem = Path(file).parent.name, Path(file).stem
     imported = re.compile(rf"snellen\.{room}(\.{stem}\b| import .*\b{stem}\b)")
@@ -118,9 +117,10 @@ def tests_near(file: str) -> tuple[str, ...]:
         if mirrored or imported.search(path.read_text(encoding="utf-8")):
             near.append((not mirrored, not own, path.relative_to(ROOT / "tests").as_posix()))
     names = [name for *_, name in sorted(near) if name not in _OF_EVERYTHING]
-    names = (names or [f"{room}/{path.name}" for path in (ROOT / "tests" / room).glob("test_*.py")])[:MOST_TEST_FILES]
+    names += sorted(f"{room}/{path.name}" for path in (ROOT / "tests" / room).glob("test_*.py"))
+    names = list(dict.fromkeys(names))[:MOST_TEST_FILES]
     registers = re.search(r"^ *@?register\(", _text(file), re.MULTILINE) is not None
-    return tuple(dict.fromkeys([*names, "test_parts.py"] if registers else names))
+    return (*names, "test_parts.py") if registers and "test_parts.py" not in names else tuple(names)
 
 
 def changes(text: str) -> Iterator[Change]:
