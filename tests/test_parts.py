@@ -338,7 +338,7 @@ def test_a_part_that_does_not_fit_is_one_sentence(
 
 
 def test_class_weights_multiply_an_own_loss_also_of_mixed_images() -> None:
-    from snellen.train.training import batch_losses, cross_entropy
+    from snellen.train.losses import batch_losses, cross_entropy
 
     logits, weights = torch.randn(6, 3), torch.tensor([0.5, 1.0, 3.0])
     targets = torch.tensor([0, 1, 2, 2, 1, 0])

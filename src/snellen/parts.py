@@ -22,7 +22,9 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
@@ -30,12 +32,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, TypeVar, get_args
 
-from snellen.errors import SHORT, InvalidSetting, checked, unknown_name
+from snellen.errors import SHORT, InvalidSetting, SnellenError, checked, unknown_name
 from snellen.paths import user_path
 
 Kind = Literal["model", "transform", "optimizer", "schedule", "loss", "data", "guard"]
 GIVEN = "given"
 ALL_NAMES = "snellen recipes; those of a file of your own need --code FILE.py"
+_OF_FILE = "own_part_"  # the beginning of the name of a module that is a file of somebody's own
 _Part = TypeVar("_Part")
 
 _REGISTERED: dict[str, dict[str, Any]] = {kind: {} for kind in get_args(Kind)}
@@ -222,6 +225,26 @@ def changed(before: Any, references: Iterable[str]) -> str:
     return ""
 
 
+@contextmanager
+def one_sentence(beginning: str) -> Iterator[None]:
+    """Inside, whatever somebody's own code raises becomes `beginning`, the error, and the line it happened in.
+
+    Raises:
+        InvalidSetting: instead of every exception but our own.
+    """
+    try:
+        yield
+    except (SnellenError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        passed = [(frame.f_globals.get("__name__", ""), at) for frame, at in traceback.walk_tb(error.__traceback__)]
+        lines = [at for name, at in passed if name.startswith((_OF_FILE, *_ALLOWED))]
+        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+        said = " ".join(str(getattr(error, "msg", error)).split())[:200].rstrip(".")
+        where = f", line {line}" if line else ""
+        raise InvalidSetting(f"{beginning}: {type(error).__name__}: {said}{where}.") from error
+
+
 # Looking up
 
 
@@ -269,12 +292,8 @@ def _module(where: str) -> ModuleType:
 
 
 def _imported(what: str, load: Callable[[], Any]) -> Any:
-    try:
+    with one_sentence(f"{what} cannot be imported"):
         return load()
-    except (Exception, SystemExit) as error:  # whatever stands in somebody's file
-        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
-        said = " ".join(str(getattr(error, "msg", error)).split())[:160].rstrip(".")
-        raise InvalidSetting(f"{what} cannot be imported: {type(error).__name__}: {said}{line}.") from error
 
 
 def _of_file(path: Path) -> ModuleType:
@@ -283,7 +302,7 @@ def _of_file(path: Path) -> ModuleType:
     known_as, module = _LOADED.get(str(path), ("", None))
     if module is not None and known_as == digest:
         return module
-    name = f"own_part_{path.stem}"  # the same when it is read anew or from elsewhere: what it registers is its own
+    name = f"{_OF_FILE}{path.stem}"  # the same when it is read anew or from elsewhere: what it registers is its own
     loader = _AsHashed(path, content)
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     assert spec is not None, "it has a loader"

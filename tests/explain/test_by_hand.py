@@ -10,7 +10,7 @@ from snellen.augment.batched import to_float
 from snellen.explain import by_hand
 from snellen.predict.predict import views as batched_views
 from snellen.recipes.recipe import TTA
-from snellen.train.training import batch_losses
+from snellen.train.losses import batch_losses
 
 
 def test_a_picture_of_two_pixels_is_stored_red_first_and_found_again() -> None:

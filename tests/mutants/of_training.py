@@ -17,7 +17,7 @@ OF_TRAINING = (
     ),
     Mutant(
         "loss-in-the-models-precision",
-        "train/training.py",
+        "train/losses.py",
         "logits = logits.float()",
         "logits = logits",
         ("train/test_optimizers.py::test_the_loss_is_taken_in_fp32_also_where_the_arithmetic_is_bf16",),
@@ -153,7 +153,7 @@ OF_TRAINING = (
     ),
     Mutant(
         "class-weights-never-used",
-        "train/training.py",
+        "train/losses.py",
         "weight=class_weights,",
         "weight=None,",
         ("train/test_every_step.py::test_every_step_weighs_the_classes_as_the_recipe_says",),
@@ -189,7 +189,7 @@ OF_TRAINING = (
     ),
     Mutant(
         "own-loss-without-class-weights",
-        "train/training.py",
+        "train/losses.py",
         "    if class_weights is None:\n        return losses.float()",
         "    if True:\n        return losses.float()",
         ("test_parts.py::test_class_weights_multiply_an_own_loss_also_of_mixed_images",),

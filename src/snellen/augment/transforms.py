@@ -16,7 +16,7 @@ from torch import Tensor
 from snellen.augment.batched import augment_batch
 from snellen.augment.draws import Draws
 from snellen.errors import InvalidSetting
-from snellen.parts import find
+from snellen.parts import find, one_sentence
 from snellen.recipes.recipe import Augment
 
 _STREAM = 1_004  # apart from those of the batches, of data pruning and of dropout
@@ -51,12 +51,18 @@ class Transforms:
     def _called(self, name: str, transform: Callable[..., Tensor], images: Tensor, at: tuple[int, ...]) -> Tensor:
         words = np.random.SeedSequence([self._seed, *at, _STREAM]).generate_state(1, np.uint64)
         seed, device = int(words[0] >> np.uint64(1)), images.device  # of 63 bits: any generator takes it
-        wanted = images.shape, images.dtype, device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.no_grad():
             torch.manual_seed(seed)
-            made = transform(images, seed=seed)
-        found = (made.shape, made.dtype, made.device) if isinstance(made, Tensor) else (type(made).__name__,)
-        if found != wanted:
-            given, got = (", ".join(map(str, each)).replace("torch.", "") for each in (wanted, found))
-            raise InvalidSetting(f"The transform {name} was given {given} and gave {got}; both must be alike.")
+            with one_sentence(f"The transform {name}, called as f(images, seed=…) with {_kind(images)}, fails"):
+                made = transform(images, seed=seed)
+        if _kind(made) != _kind(images):
+            raise InvalidSetting(
+                f"The transform {name} was given {_kind(images)} and gave {_kind(made)}; both must be alike."
+            )
         return made
+
+
+def _kind(images: Tensor) -> str:
+    if not isinstance(images, Tensor):
+        return type(images).__name__
+    return f"{tuple(images.shape)}, {images.dtype}, {images.device}".replace("torch.", "")

@@ -28,7 +28,7 @@ from snellen.data.shards import SHARD_ENDINGS
 from snellen.data.splits import split, split_final
 from snellen.data.subset import trial
 from snellen.data.tables import TABLE_ENDINGS
-from snellen.errors import DataError, InvalidSetting, SnellenError, unknown_name
+from snellen.errors import DataError, InvalidSetting, unknown_name
 from snellen.paths import cache_folder, user_path
 
 
@@ -103,12 +103,8 @@ def _made(named: parts.Reference, **options: Any) -> Dataset:
     given = {name: value for name, value in options.items() if name in taken}
     if text in _LOADERS:
         return _LOADERS[text](**given)
-    try:
+    with parts.one_sentence(f"The data set {text} cannot be made"):
         found = part(**given)
-    except Exception as error:  # whatever somebody's own code raises
-        if isinstance(error, SnellenError):
-            raise
-        raise DataError(f"The data set {text} cannot be made: {type(error).__name__}: {str(error)[:200]}.") from error
     if not isinstance(found, Dataset):
         raise DataError(
             f"{text} gives {type(found).__name__}; it takes what snellen.from_arrays or snellen.load gives."

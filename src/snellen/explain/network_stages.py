@@ -36,7 +36,7 @@ from snellen.models.sprint_net import SprintNet
 from snellen.predict.own_pictures import most_probable
 from snellen.predict.predict import averaged_logits, evaluating
 from snellen.predict.predictions import Predictions, softmax
-from snellen.train.training import batch_losses
+from snellen.train.losses import batch_losses
 
 _ROUNDING = 3e-5  # sums of a few thousand float32 products, taken in another order
 _STORED = {"fp32": 2e-3, "bf16": 5e-2}

@@ -91,10 +91,11 @@ def fit(recipe: Recipe, dataset: Dataset, options: FitOptions | None = None, pro
         setup = begin_with(setup, chosen.weights) if chosen.weights else setup
     agreed = workers.broadcast(setup.compute.precision)
     setup = replace(setup, compute=replace(setup.compute, precision=agreed))
+    training = Training(setup, workers)  # what it refuses leaves no folder behind
     name = chosen.name or f"{dataset.name}-{recipe.name}-s{chosen.seed}{'-final' if chosen.final else ''}"
     run = _created(setup, chosen.runs, name, shown, workers)
     with _held(run, workers):
-        return _train_and_grade(setup, run, shown, followers, workers)
+        return _train_and_grade(training, run, shown, followers, workers)
 
 
 def resume(run: Run, dataset: Dataset, progress: Progress | None = None, *, track: Sequence[str] = ()) -> Run:
@@ -127,7 +128,7 @@ def resume(run: Run, dataset: Dataset, progress: Progress | None = None, *, trac
         if workers.first:
             _announce(setup, shown)
             followers = reattach(run, followers, shown.say)
-        return _train_and_grade(setup, run, shown, followers, workers)
+        return _train_and_grade(Training(setup, workers), run, shown, followers, workers)
 
 
 def _require_unfinished(run: Run) -> None:
@@ -161,13 +162,13 @@ def _shown(progress: Progress | None, workers: Workers) -> Progress:
 
 
 def _train_and_grade(
-    setup: TrainingSetup, run: Run, progress: Progress, followers: Sequence[Target], workers: Workers
+    training: Training, run: Run, progress: Progress, followers: Sequence[Target], workers: Workers
 ) -> Run:
     try:
         if workers.first:
-            _lead(setup, run, progress, followers, workers)
+            _lead(training, run, progress, followers, workers)
         else:
-            _take_part(setup, workers)
+            _take_part(training, workers)
         workers.wait()  # the run is whole when this returns, whichever worker asks
         run.refresh()
     except RuntimeError as error:
@@ -175,25 +176,24 @@ def _train_and_grade(
     return run
 
 
-def _take_part(setup: TrainingSetup, workers: Workers) -> None:
+def _take_part(training: Training, workers: Workers) -> None:
     """The training as every worker but the first sees it: nothing that it writes is kept."""
     quiet = Progress(quiet=True)
     with folder_of_its_own(workers) as own, TrackerCallbacks(own, (), quiet.say) as nobody:
-        require_same(setup, own)
-        training = Training(setup, workers)
+        require_same(training.setup, own)
         train(training, Recorder(training, own, quiet, nobody))
 
 
-def _lead(setup: TrainingSetup, run: Run, progress: Progress, followers: Sequence[Target], workers: Workers) -> None:
+def _lead(training: Training, run: Run, progress: Progress, followers: Sequence[Target], workers: Workers) -> None:
     """Train and grade in the run's folder, and leave the reason there where it does not come to its end."""
     with TrackerCallbacks(run, followers, progress.say) as follow, StopRequest() as stop:
         run.update_info(status="training", **workers.describe())
         try:
             with stop.at_once():  # the loop, which has something to save, does otherwise
+                setup = training.setup
                 copies = check_duplicates(setup.splits) if "loading" in setup.read_as else ()
                 _warn(copies, progress)
                 hand_out(run, workers)
-                training = Training(setup, workers)
                 train(training, Recorder(training, run, progress, follow))
                 _grade(training, run, copies, progress)
         except KeyboardInterrupt:
@@ -207,6 +207,9 @@ def _lead(setup: TrainingSetup, run: Run, progress: Progress, followers: Sequenc
         except StorageError:
             progress.end()
             progress.say(f"When it can be written again: snellen train --resume {run.typed}")
+            raise
+        except Exception:
+            run.update_info(status="failed")
             raise
         finally:
             progress.end()

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -39,8 +40,10 @@ from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import Augment
 from snellen.runs.atomic import write_parts
 from snellen.serialize import to_json
-from snellen.train.setup import TrainingSetup
 from snellen.version import VERSION
+
+if TYPE_CHECKING:  # which itself makes a batch, to see whether a step can be made
+    from snellen.train.setup import TrainingSetup
 
 _MOST_BYTES = 4 * 2**30
 _LEFT_BEHIND = 3600.0  # seconds since the last byte was written

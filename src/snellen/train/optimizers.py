@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from snellen.errors import InvalidSetting
 from snellen.models.normalized import Classifier
 from snellen.models.split import behind
-from snellen.parts import find, register
+from snellen.parts import find, one_sentence, register
 from snellen.recipes.recipe import SGD, AdamW, Average, Finetune, Recipe, TorchOptimizer
 from snellen.recipes.recipe import Muon as MuonSettings
 
@@ -74,13 +74,8 @@ def _named(model: nn.Module, settings: TorchOptimizer, layer_decay: float) -> to
     """Whatever it is: of torch.optim by its bare name, else as `parts` finds it."""
     make = find("optimizer", settings.name)
     options = {"lr": settings.lr} | ({"weight_decay": settings.weight_decay} if settings.weight_decay else {})
-    try:
+    with one_sentence(f"optimizer.name={settings.name} cannot be made with {options} for this network"):
         optimizer = make(_layers(model, settings.lr, layer_decay), **options)
-    except Exception as error:  # whatever its code raises; torch's own: TypeError, ValueError
-        raise InvalidSetting(
-            f"optimizer.name={settings.name} cannot be made with {options} for this network: {type(error).__name__}: "
-            f"{' '.join(str(error).split())[:200]}."
-        ) from error
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if not isinstance(optimizer, torch.optim.Optimizer) or (closure and closure.default is closure.empty):
         raise InvalidSetting(

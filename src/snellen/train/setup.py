@@ -21,9 +21,12 @@ from snellen.models.pretrained import describe as published_source
 from snellen.models.split import before
 from snellen.models.weights import LoadReport, load_pretrained
 from snellen.paths import user_path
-from snellen.recipes.recipe import Recipe
-from snellen.train.optimizers import hold_fixed
+from snellen.recipes.recipe import Recipe, TorchOptimizer
+from snellen.train.batches import Batches
+from snellen.train.losses import batch_losses
+from snellen.train.optimizers import build_optimizers, hold_fixed
 from snellen.train.precision import DeviceAndPrecision, choose_compute
+from snellen.train.schedules import shape_of
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,13 @@ def prepare(
     if is_own(recipe.model):
         _require_answers(recipe, model, splits.train.num_classes, image_shape)
     _require_effect(recipe, model, image_shape)
-    return replace(setup, compute=choose_compute(model, image_shape, device=device, precision=precision))
+    shape_of(recipe.schedule)
+    build_optimizers(model, recipe)
+    setup = replace(setup, compute=choose_compute(model, image_shape, device=device, precision=precision))
+    own = is_own(recipe.model) or recipe.augment.before or recipe.augment.after or recipe.loss != "cross_entropy"
+    if own or isinstance(recipe.optimizer, TorchOptimizer):
+        _require_step(setup, model)
+    return setup
 
 
 def require_start(recipe: Recipe, weights: str | Path | None = None) -> None:
@@ -166,14 +175,9 @@ def begin_with(setup: TrainingSetup, weights: str | Path) -> TrainingSetup:
 def _require_answers(recipe: Recipe, model: Classifier, num_classes: int, image_shape: tuple[int, int, int]) -> None:
     """Refuse a network of somebody's own that does not answer as one does."""
     height, width, channels = image_shape
-    try:
-        with torch.inference_mode():
-            answer = model.eval()(torch.zeros(2, channels, height, width))
-    except Exception as error:  # whatever its code raises
-        raise InvalidSetting(
-            f"model={recipe.model} cannot answer pictures of shape (N, {channels}, {height}, {width}): "
-            f"{type(error).__name__}: {' '.join(str(error).split())[:200]}."
-        ) from error
+    given = f"pictures of shape (N, {channels}, {height}, {width})"
+    with parts.one_sentence(f"model={recipe.model} cannot answer {given}"), torch.inference_mode():
+        answer = model.eval()(torch.zeros(2, channels, height, width))
     got = tuple(answer.shape) if isinstance(answer, torch.Tensor) else type(answer).__name__
     if got != (2, num_classes):
         raise InvalidSetting(
@@ -181,6 +185,31 @@ def _require_answers(recipe: Recipe, model: Classifier, num_classes: int, image_
             "for each class."
         )
     model.train()
+
+
+def _require_step(setup: TrainingSetup, model: Classifier) -> None:
+    """Refuse parts of somebody's own that cannot make one step, of two pictures; `model` has made it afterwards."""
+    recipe, train, device = setup.recipe, setup.splits.train, setup.compute.device
+    model.to(device).train()
+    optimizers = build_optimizers(model, recipe)
+    two = train.take(train.evenly(2), train.role)
+    batch = next(Batches(two, recipe, seed=setup.seed, device=device).epoch(0))
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):  # a caller's own draws go on
+        with parts.one_sentence(f"model={recipe.model} cannot learn from a batch of {len(batch.images)} pictures"):
+            logits = model(batch.images)
+        losses = batch_losses(
+            logits, batch.targets, class_weights=None, label_smoothing=0.0, loss=parts.find("loss", recipe.loss)
+        )
+        for name, values in ((f"model={recipe.model} answers", logits), (f"loss={recipe.loss} gives", losses)):
+            if not values.isfinite().all():
+                raise InvalidSetting(f"{name} two pictures with what is no finite number, before the first step.")
+        with parts.one_sentence(f"loss={recipe.loss} gives model={recipe.model} no gradient"):
+            losses.sum().backward()  # type: ignore[no-untyped-call]
+        with parts.one_sentence(f"{recipe.optimizer} cannot make a step"):
+            for optimizer in optimizers:
+                optimizer.step()
+    if not all(parameter.isfinite().all() for parameter in model.parameters()):
+        raise InvalidSetting(f"{recipe.optimizer} makes weights of the first step that are no finite numbers.")
 
 
 def _require_effect(recipe: Recipe, model: Classifier, image_shape: tuple[int, int, int]) -> None:

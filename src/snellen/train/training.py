@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
@@ -26,7 +25,7 @@ from snellen.models.device import return_freed_memory
 from snellen.models.external import inputs_of, is_external, last_linear
 from snellen.models.normalized import Classifier
 from snellen.models.split import behind
-from snellen.parts import find, register
+from snellen.parts import find
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.recipes.json_form import rates_times
@@ -36,6 +35,7 @@ from snellen.train.data_pruning import Pruning
 from snellen.train.ddp import ALONE, Workers
 from snellen.train.head import fit_head
 from snellen.train.kept_activations import KeptActivations
+from snellen.train.losses import Loss, batch_losses, cross_entropy
 from snellen.train.optimizers import (
     Lookahead,
     apply_freezing,
@@ -258,9 +258,12 @@ class Training:
         """
         for loss in losses or (self.loss_sum.item(),):
             if not math.isfinite(loss):
+                kept = (
+                    f"Those of epoch {self.best_epoch}, the best so far, are" if self.best_epoch else "No weights are"
+                )
                 raise TrainingDiverged(
-                    f"The loss became {loss} by step {self.steps_done}. The weights of the best epoch so far are "
-                    f"kept. Lower the learning rate, for example to half of it: {rates_times(self.setup.recipe, 0.5)}"
+                    f"The loss became {loss} by step {self.steps_done}. {kept} kept. Lower the learning rate, for "
+                    f"example to half of it: {rates_times(self.setup.recipe, 0.5)}"
                 )
 
     def end_epoch(self, seconds: float) -> None:
@@ -346,47 +349,6 @@ def train(training: Training, recorder: Recorder | None = None) -> Training:
             if recorder is not None:
                 recorder.after_step()
     return training
-
-
-@register("loss", "cross_entropy")
-def cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """The cross-entropy of each image in nats, (B,)."""
-    return functional.cross_entropy(logits, targets, reduction="none")
-
-
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""Logits (B, K) float32, and targets (B,) int64 or (B, K) float32 -> each image's loss (B,)."""
-
-
-def batch_losses(
-    logits: torch.Tensor,
-    targets: torch.Tensor,
-    *,
-    class_weights: torch.Tensor | None,
-    label_smoothing: float,
-    loss: Loss = cross_entropy,
-) -> torch.Tensor:
-    """The loss that every training takes, of each image, (B,) float32: the cross-entropy in nats, or a recipe's own.
-
-    Args:
-        logits: (B, K), of any precision.
-        targets: (B,) int64 labels, or (B, K) float32 where images are mixed.
-        class_weights: (K,) float32, or None for equal ones.
-        label_smoothing: s: the target is 1 - s + s / K on the label and s / K elsewhere; 0 for a loss of one's own.
-        loss: of each image, before classes are weighed.
-    """
-    logits = logits.float()  # bf16 has three digits, too few for log-probabilities
-    if loss is cross_entropy:
-        return functional.cross_entropy(
-            logits, targets, weight=class_weights, label_smoothing=label_smoothing, reduction="none"
-        )
-    losses = loss(logits, targets)
-    if not isinstance(losses, torch.Tensor) or losses.shape != logits.shape[:1] or not losses.is_floating_point():
-        got = tuple(losses.shape) if isinstance(losses, torch.Tensor) else type(losses).__name__
-        raise InvalidSetting(f"The recipe's loss gives {got} for {len(logits)} images; it takes one number for each.")
-    if class_weights is None:
-        return losses.float()
-    return losses.float() * (class_weights[targets] if targets.ndim == 1 else targets @ class_weights)
 
 
 def _initial_model(setup: TrainingSetup) -> Classifier:
