@@ -56,6 +56,7 @@ def test_equal_classes_are_balanced_and_a_rare_one_is_not(train):
     result = class_balance(rare)
     assert result.passed is False
     assert repr(train.class_names[3]) in result.evidence
+    assert f"is right for {100 * rare.counts.max() / len(rare):.1f} %" in result.evidence
     assert "--per-class" in result.remedy
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -58,6 +59,23 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
     assert (again.names, again.identities.tolist()) == (("c/1.png", "a/2.png"), [2**64 - 1, 6])
     assert again.ids.tolist() == [3, 1]
     stored.logits[:] = 0  # as before: the reader of a file may change what it read
+
+
+def test_of_every_column_the_same_rows_are_taken(tmp_path: Path) -> None:
+    whole = WHOLE | {"tta_logits": np.arange(100, 112, dtype=np.float32).reshape(4, 3)}
+    (tmp_path / "whole.npz").write_bytes(packed(whole))
+    stored = Predictions.load(tmp_path / "whole.npz")
+    rows = [3, 1, 1]
+    taken, columns = stored.take(np.array(rows)), 0
+    for field in dataclasses.fields(Predictions):
+        before, after = getattr(stored, field.name), getattr(taken, field.name)
+        if len(np.atleast_1d(before)) == len(stored):  # a column, also one that is added some day
+            columns += 1
+            np.testing.assert_array_equal(after, np.asarray(before)[rows])
+        else:
+            assert after == before
+    assert columns == 6
+    assert dataclasses.replace(stored, tta_logits=None).take(np.array(rows)).tta_logits is None
 
 
 def test_names_as_folders_are_listed_come_back(tmp_path: Path) -> None:
