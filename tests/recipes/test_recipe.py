@@ -47,7 +47,7 @@ def recipe(**changes: Any) -> Recipe:
         (lambda: SGD(nesterov=True), "optimizer.nesterov=True"),
         (lambda: Muon(filter_lr=0.0), "optimizer.filter_lr=0.0"),
         (lambda: Muon(filter_momentum=0.0), "optimizer.filter_momentum=0.0"),
-        (lambda: Schedule(shape="step"), "schedule.shape='step'"),  # type: ignore[arg-type]
+        (lambda: recipe(schedule=Schedule(shape="step")).require_parts(), "schedule.shape='step'"),
         (lambda: Schedule(shape="cosine", warmup_fraction=1.0), "schedule.warmup_fraction=1.0"),
         (lambda: Schedule(shape="linear", warmup_fraction=0.6, tail_fraction=0.4), "schedule.tail_fraction=0.4"),
         (lambda: Schedule(floor=0.1), "constant rate has no floor"),

@@ -58,19 +58,11 @@ def from_arrays(
     sealed = _labeled(test[0], np.searchsorted(values, known), names, name)
     if sealed.image_shape != train.image_shape:
         raise DataError(f"{name}: test images are {sealed.image_shape}, training images {train.image_shape}.")
-    return Dataset(
-        name=name,
-        train=train,
-        test=SealedImages(
-            lambda: sealed,
-            name=name,
-            count=len(sealed),
-            identity=sealed.fingerprint,
-            pixels=lambda: sealed.images,
-            identities=sealed.identities,
-        ),
-        source=IN_MEMORY,
-    )
+    test_part = SealedImages(
+        lambda: sealed, name=name, count=len(sealed), identity=sealed.fingerprint, pixels=lambda: sealed.images,
+        identities=sealed.identities,
+    )  # fmt: skip
+    return Dataset(name=name, train=train, test=test_part, source=IN_MEMORY)
 
 
 def load_arrays(path: Path, name: str | None = None) -> Dataset:

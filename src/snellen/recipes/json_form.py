@@ -171,6 +171,7 @@ def _changed(recipe: Recipe, pairs: Iterable[tuple[str, Any]]) -> Recipe:
     for key, value in sorted(pairs, key=lambda pair: not pair[0].endswith(".kind")):  # first which one, then its fields
         _assign(content, key, value, turned_on)
     changed = from_json(content)
+    changed.require_parts()
     # The published expectation belongs to the published recipe only.
     return changed if changed == recipe else changed.replace(expect=None)
 

@@ -156,7 +156,7 @@ class Schedule:
 
     def __post_init__(self) -> None:
         require_types(self, "schedule.")
-        require_part("schedule", "schedule.shape", self.shape, SHAPES)
+        parts.read(self.shape)
         for name in ("warmup_fraction", "tail_fraction", "floor"):
             require(0 <= getattr(self, name) < 1, f"schedule.{name}", getattr(self, name), "a fraction in [0, 1)")
         total = self.warmup_fraction + self.tail_fraction

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any, Literal
 
+from snellen import parts
 from snellen.errors import require_types
 from snellen.recipes.optimizer import SGD as SGD
+from snellen.recipes.optimizer import SHAPES, require, require_part
 from snellen.recipes.optimizer import AdamW as AdamW
 from snellen.recipes.optimizer import Muon as Muon
 from snellen.recipes.optimizer import Schedule as Schedule
 from snellen.recipes.optimizer import TorchOptimizer as TorchOptimizer
-from snellen.recipes.optimizer import require, require_part
 
 Flip = Literal["none", "random", "alternate"]
 TTA = Literal["none", "flip", "shift", "ten_crop"]
@@ -92,7 +93,7 @@ class Augment:
             value = getattr(self, name)
             require(value == 0 or 0.01 <= value <= 100, f"augment.{name}", value, "0, or the a of Beta(a, a), 0.01-100")
         for transform in (*self.before, *self.after):
-            require_part("transform", "augment.before and after", transform)
+            parts.read(transform)
 
     @property
     def is_identity(self) -> bool:
@@ -327,7 +328,7 @@ class Recipe:
         require(1 <= self.batch_size <= 65_536, "batch_size", self.batch_size, "1 to 65536 images")
         require(0 <= self.min_steps <= 1_000_000, "min_steps", self.min_steps, "0 to 1000000 updates")
         require(0 <= self.label_smoothing < 1, "label_smoothing", self.label_smoothing, "a fraction in [0, 1)")
-        require_part("loss", "loss", self.loss, ("cross_entropy",))
+        parts.read(self.loss)
         plain, smoothing = self.loss == "cross_entropy", self.label_smoothing
         require(plain or not smoothing, "label_smoothing", smoothing, f"loss={self.loss} takes labels as they are; 0")
         require(0 <= self.ema_decay < 1, "ema_decay", self.ema_decay, "a fraction in [0, 1)")
@@ -362,6 +363,13 @@ class Recipe:
     def replace(self, **changes: Any) -> Recipe:
         """A copy with some fields changed."""
         return replace(self, **changes)
+
+    def require_parts(self) -> None:
+        """Refuse bare names of transforms, schedule and loss that nobody here knows: in a training, not in a run."""
+        for transform in (*self.augment.before, *self.augment.after):
+            require_part("transform", "augment.before and after", transform)
+        require_part("schedule", "schedule.shape", self.schedule.shape, SHAPES)
+        require_part("loss", "loss", self.loss, ("cross_entropy",))
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -320,19 +320,12 @@ def _describes_run(info: dict[str, Any]) -> bool:
     try:
         data, final, test = info["data"], info["final"], info["data"]["test"]
         names = data["class_names"]
-        texts = [
-            info["status"],
-            info["device"],
-            info["precision"],
-            data["name"],
-            data["source"],
-            corrections_of(info) or "",
-            *names,
-        ]
+        texts = [*(info[key] for key in ("status", "device", "precision")), data["name"], data["source"]]
+        texts += [corrections_of(info) or "", data["train"]["fingerprint"], *names]
         height, width, channels = data["image_shape"]
         graded = info["status"] == "finished" and final is False
         return (
-            all(isinstance(text, str) for text in [*texts, data["train"]["fingerprint"]])
+            all(isinstance(text, str) for text in texts)
             and isinstance(names, list)
             and len(names) >= 2
             and all(type(side) is int and 1 <= side <= _LARGEST_SIDE for side in (height, width, channels))
