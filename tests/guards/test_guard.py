@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from snellen import parts
 from snellen.errors import DataError, RunError
-from snellen.guards.guard import GuardResult, ask_guards, read_guards, summary, unjudged, write_guards
+from snellen.guards.guard import GuardResult, ask_guards, own_guards, read_guards, summary, unjudged, write_guards
 from snellen.runs.run import Run
+from snellen.show.terminal import show_guard_results
+from snellen.show.text import new_console
 
 PASSED = GuardResult("pixel-order", True, "fine")
 FAILED = GuardResult("overfit-gap", False, "9 points", "--set epochs=1", "note")
@@ -60,3 +63,43 @@ def test_a_guard_that_breaks_is_a_verdict_and_the_others_are_still_asked():
 def test_a_failure_without_a_remedy_cannot_be_made():
     with pytest.raises(AssertionError, match="way out"):
         GuardResult("pixel-order", False, "wrong")
+
+
+@pytest.mark.usefixtures("own_parts_forgotten")
+def test_a_guard_of_ones_own_may_say_how_bad_it_is_and_one_that_is_broken_is_shown_with_its_error(tmp_path, capsys):
+    (tmp_path / "lab.py").write_text(
+        """import snellen
+
+@snellen.register("guard", "grave")
+def grave(parts, run):
+    return False, "3 of 4", "Mend it.", "error"
+
+@snellen.register("guard", "plain")
+def plain(parts, run):
+    return False, "3 of 4", "Mend it."
+
+@snellen.register("guard", "slips")
+def slips(parts, run):
+    return parts.imges
+
+@snellen.register("guard", "silent")
+def silent(parts, run):
+    pass
+
+@snellen.register("guard", "loud")
+def loud(parts, run):
+    return False, "3 of 4", "Mend it.", "fatal"
+"""
+    )
+    parts.allow(tmp_path / "lab.py")
+    found = {result.name: result for result in ask_guards(own_guards(None, None))}
+    assert (found["grave"].severity, found["plain"].severity) == ("error", "warning")
+    assert found["grave"].passed is found["plain"].passed is False
+    assert found["slips"].evidence.startswith("The guard slips fails: AttributeError: 'NoneType' object has no")
+    assert "line 13" in found["slips"].evidence
+    assert "silent returns nothing; is a return missing?" in found["silent"].evidence
+    assert "(error, warning, note); loud returns (False" in found["loud"].evidence
+    show_guard_results(new_console(), [*found.values(), UNKNOWN], passed=False)
+    shown = capsys.readouterr().out
+    assert "? slips  The guard slips fails: AttributeError" in shown
+    assert UNKNOWN.evidence not in shown

@@ -101,13 +101,9 @@ def _journal_results(run: Run, ledger: Ledger, data: Path | None) -> tuple[Guard
     tested = _stored(run, "test")
     val = info["data"].get("val")
     name = str(info["data"]["name"])
+    finite = stored is None or bool(np.isfinite(stored.logits).all())
     guards = {
-        "finite-loss": lambda: finite_loss(
-            rows,
-            status=str(info["status"]),
-            recipe=run.recipe,
-            logits_finite=stored is None or bool(np.isfinite(stored.logits).all()),
-        ),
+        "finite-loss": lambda: finite_loss(rows, status=str(info["status"]), recipe=run.recipe, logits_finite=finite),
         "stuck-at-chance": lambda: stuck_at_chance(
             rows, val_per_class=val["per_class"] if val else [], recipe=run.recipe
         ),
@@ -116,12 +112,9 @@ def _journal_results(run: Run, ledger: Ledger, data: Path | None) -> tuple[Guard
     }
     if info["data"]["test"] is not None:
         guards["test-once"] = lambda: used_once(
-            ledger,
-            data=name,
-            recipe=run.recipe,
-            started=str(run.read("environment.json").get("started", "")),
+            ledger, data=name, recipe=run.recipe, started=str(run.read("environment.json").get("started", "")),
             runs=run.folder.resolve().parent,
-        )
+        )  # fmt: skip
     if tested is not None and name == "cifar10":
         guards["test-duplicates"] = lambda: cifar10_test_duplicates(name, listed_near_duplicates(data), tested)
     return ask_guards(guards)

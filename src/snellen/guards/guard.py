@@ -92,14 +92,18 @@ def own_guards(images: Any, run: Run | None) -> dict[str, Callable[[], GuardResu
 
 
 def _own(name: str, images: Any, run: Run | None) -> GuardResult:
-    said = parts.find("guard", name)(images, run)
-    sound = isinstance(said, tuple) and len(said) == 3 and isinstance(said[1], str) and isinstance(said[2], str)
-    if not sound or name in GUARDS or (said[0] is not None and not said[0] and not said[2]):
+    with parts.one_sentence(f"The guard {name} fails"):
+        said = parts.find("guard", name)(images, run)
+    found = (*said, "warning")[:4] if isinstance(said, tuple) and len(said) in (3, 4) else (None, None, None, None)
+    passed, evidence, remedy, severity = found
+    sound = isinstance(evidence, str) and isinstance(remedy, str) and severity in get_args(Severity)
+    if not sound or name in GUARDS or (passed is not None and not passed and not remedy):
+        got = "nothing; is a return missing?" if said is None else SHORT.repr(said)
         raise InvalidSetting(
-            f"A guard gives (passed, evidence, remedy), and has a name of its own; {name} gives {SHORT.repr(said)}."
+            "A guard has a name of its own and returns (passed, evidence, remedy), or a severity behind these "
+            f"({', '.join(get_args(Severity))}); {name} returns {got}."
         )
-    passed, evidence, remedy = said
-    return unjudged(name, evidence) if passed is None else judged(name, bool(passed), evidence, remedy)
+    return unjudged(name, evidence) if passed is None else judged(name, bool(passed), evidence, remedy, severity)
 
 
 def summary(results: Sequence[GuardResult]) -> str:

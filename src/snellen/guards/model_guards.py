@@ -105,8 +105,8 @@ def small_image_stem(model: nn.Module, image_shape: tuple[int, int, int]) -> Gua
     )
     return judged(
         name, side >= _SMALL_SIDE or (maps[-1] > 1 and early > side / 4), evidence,
-        "This stem is made for 224 px. Take the one for small images (3x3, stride 1, no pool: --set stem=small), or "
-        "enlarge the images; it costs 15 times the arithmetic in ResNet-18.",
+        "This network is made for larger pictures. Let its first layers keep more positions (3x3, stride 1, no pool), "
+        "or enlarge the pictures: twice the side is four times the arithmetic.",
     )  # fmt: skip
 
 
@@ -133,17 +133,8 @@ def published_statistics(model: Classifier, name: str) -> GuardResult:
 
 def untrained(recipe: Recipe, images: LabeledImages, *, mean: list[float], std: list[float], seed: int) -> Classifier:
     """The model as it was before the first step, on the CPU; whitening is set from a sample of `images`."""
-    model = build(
-        ModelSpec(
-            recipe.model,
-            image_shape=images.image_shape,
-            num_classes=images.num_classes,
-            mean=mean,
-            std=std,
-            options=recipe.model_options,
-        ),
-        seed=seed,
-    )
+    spec = ModelSpec(recipe.model, images.image_shape, images.num_classes, mean, std, recipe.model_options)
+    model = build(spec, seed=seed)
     initialise = getattr(model.net, "init_whitening", None)
     if initialise is not None:
         initialise(model.normalize(to_float(torch.from_numpy(images.images[images.evenly(_WHITENING_IMAGES)]))))

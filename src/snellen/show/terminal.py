@@ -16,7 +16,7 @@ from snellen.evaluate.compare_runs import Comparison
 from snellen.evaluate.robustness import RobustnessCard
 from snellen.evaluate.test_set import TestEvaluation
 from snellen.guards.cifar10_near_duplicates import cifar10_test_duplicates, without_listed_duplicates
-from snellen.guards.guard import GuardResult, read_guards, summary
+from snellen.guards.guard import GUARDS, GuardResult, read_guards, summary
 from snellen.metrics.confidence import Confidence, confidence
 from snellen.metrics.confusion import confusion_matrix, worst_pairs
 from snellen.metrics.intervals import Rate, mean_over_seeds
@@ -176,7 +176,7 @@ def show_guard_results(console: Console, results: Sequence[GuardResult], *, pass
             found = f"  {result.severity}: {result.evidence}"
             console.print(Text.assemble((f"  ✗ {result.name}", style), found), soft_wrap=True)
             console.print(Text(f"    → {result.remedy}"), soft_wrap=True)
-        elif passed:
+        elif passed or (result.passed is None and result.name not in GUARDS):  # somebody's own may be broken
             mark = "✓" if result.passed else "?"
             console.print(Text.assemble(f"  {mark} {result.name}", (f"  {result.evidence}", "dim")), soft_wrap=True)
 
