@@ -60,6 +60,14 @@ def test_equal_classes_are_balanced_and_a_rare_one_is_not(train):
     assert "--per-class" in result.remedy
 
 
+def test_the_label_asked_for_is_that_of_the_picture_most_alike(train, rng):
+    motifs = rng.integers(60, 196, (train.num_classes, 8, 8, 3)).repeat(4, axis=1).repeat(4, axis=2)
+    alike = motifs[train.labels] + rng.integers(-5, 6, (len(train), 32, 32, 3))
+    result = labels_match_images(replace(train, images=alike.astype(np.uint8)))
+    assert result.passed
+    assert "has the same label for 100.0 %" in result.evidence
+
+
 def test_a_class_without_images_is_no_division_by_zero(train):
     assert class_balance(train.take(np.flatnonzero(train.labels != 3), "train")).passed is False
 
