@@ -86,6 +86,16 @@ def test_a_falling_loss_at_chance_points_to_labels_and_pixels_a_still_one_to_the
     )
 
 
+@pytest.mark.parametrize(
+    ("losses", "train", "learnt"),
+    [((2.3, 2.0), 0.1, True), ((2.3, 2.2), 0.1, False), ((2.3, 2.3), 0.3, True), ((2.0, 2.3), 0.15, False)],
+)
+def test_learnt_is_what_made_the_loss_fall_by_a_tenth_or_is_known_by_heart(losses, train, learnt):
+    rows = [row(1, loss=losses[0], train=0.1, val=0.1), row(2, loss=losses[1], train=train, val=0.1)]
+    remedy = stuck_at_chance(rows, val_per_class=TEN, recipe=RESNET18).remedy
+    assert remedy.startswith("The loss falls" if learnt else "Nothing is learnt")
+
+
 def test_few_steps_or_no_val_are_not_judged():
     assert stuck_at_chance([row(1, steps=10, val=0.1)], val_per_class=TEN, recipe=RESNET18).passed is None
     assert stuck_at_chance([row(1)], val_per_class=[], recipe=RESNET18).passed is None

@@ -21,5 +21,8 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("train/optimizers.py", "by_shape.setdefault((len(p), p[-1].numel()), []).append((p, direction))"): (
         "all rows of a matrix are of one length"
     ),
+    ("metrics/feature_geometry.py", "known = ~(np.isnan(a).all(axis=1) | np.isnan(b).any(axis=1))"): (
+        "a class without pictures is unknown in both tables, and only such classes have unknown pairs"
+    ),
 }
 """(file, the changed lines without the blanks around them): why."""
