@@ -47,6 +47,21 @@ def test_of_many_tiny_pictures_a_network_of_its_own_learns(monkeypatch: pytest.M
     assert "8 in all" in why
 
 
+@pytest.mark.parametrize(
+    ("side", "channels", "name", "words"),
+    [
+        (96, 3, "transfer", "96 px a side, taken"),
+        (95, 3, "folder", "95 px a side;"),
+        (96, 1, "folder", "96 px a side, grey;"),
+    ],
+)
+def test_of_a_settled_size_side_and_colour_decide_and_are_said(side: int, channels: int, name: str, words: str) -> None:
+    pixels = np.zeros((20, side, side + 9, channels), dtype=np.uint8)
+    recipe, why = default_recipe(snellen.from_arrays(pixels, np.arange(20) % 2))
+    assert recipe.name == name
+    assert why.startswith(words)
+
+
 def test_an_unreadable_file_among_them_changes_nothing(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "pictures", 120, 130)
     (folder / "left" / "0.jpg").write_bytes(b"no picture")

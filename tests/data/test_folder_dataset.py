@@ -118,6 +118,18 @@ def test_what_was_understood_is_said(shades: Path) -> None:
         "notes and tables beside the pictures (1)", os.environ["XDG_CACHE_HOME"],
     ):  # fmt: skip
         assert words in text
+    assert "more)" not in text  # all classes are named
+
+
+@pytest.mark.parametrize(("count", "end"), [(12, "c11"), (13, "c11, … (1 more)"), (15, "c11, … (3 more)")])
+def test_a_dozen_classes_are_named_and_the_others_counted(tmp_path: Path, count: int, end: str) -> None:
+    for number in range(count):
+        for shade in range(2):
+            path = tmp_path / "many" / f"c{number:02}" / f"{shade}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), (number * 10, shade * 99, 0)).save(path)
+    classes = [line for line in load_folder(tmp_path / "many", ImageOptions(16)).about if line.startswith("classes")]
+    assert classes == [f"classes   {count}: {', '.join(f'c{number:02}' for number in range(11))}, {end}"]
 
 
 def test_strict_refuses_what_is_broken_and_not_what_is_a_note(shades: Path) -> None:

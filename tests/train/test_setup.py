@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from snellen.data.dataset import Dataset
 from snellen.data.pixel_statistics import measure
@@ -113,6 +114,18 @@ def test_the_head_of_another_runs_classes_is_not_taken_over(
         "net.fc.weight",
         "net.fc.bias",
     }
+
+
+def test_a_file_takes_the_place_of_the_weights_that_a_recipe_begins_with(
+    tiny_recipe: Recipe, tiny_dataset: Dataset, finished_run: Run, tmp_path: Path
+) -> None:
+    weights = load_file(finished_run.folder / "weights.safetensors")
+    save_file({name: values for name, values in weights.items() if ".fc." not in name}, tmp_path / "part.safetensors")
+    plain = prepared(tiny_recipe, tiny_dataset)
+    begun = [begin_with(each, tmp_path / "part.safetensors") for each in (plain, replace(plain, weights="pretrained"))]
+    assert [each.weights for each in begun] == [tmp_path / "part.safetensors"] * 2
+    first, second = (each.new_model().state_dict() for each in begun)
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_an_unknown_model_names_the_nearest(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
