@@ -97,6 +97,19 @@ def test_every_step_comes_out_the_same_by_hand(contexts: Contexts, family: str) 
         assert all(stage.pictures for stage in traced.stages)
 
 
+def test_what_is_said_beside_a_step_is_true_of_it(contexts: Contexts) -> None:
+    context = contexts("plain_cnn")
+    steps = {stage.key: stage for stage in trace(context).stages}
+    probabilities, names = steps["softmax"].values.ravel(), context.images.train.class_names
+    best = np.argsort(-probabilities, kind="stable")[:5]
+    assert steps["top"].facts == {names[k]: f"{100 * probabilities[k]:.2f} %" for k in best}
+    assert f"The answer is {names[best[0]]}, the label says " in steps["top"].says
+    assert "of the 270 training images and of no others" in steps["normalised"].says
+    published = dataclasses.replace(context, statistics=dataclasses.replace(context.statistics, source="published"))
+    (normalised,) = (stage for stage in trace(published).stages if stage.key == "normalised")
+    assert "those that its pretrained weights were made with, of other pictures" in normalised.says
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_training_picture_is_traced_as_well_and_has_no_stored_answer(contexts: Contexts, family: str) -> None:
     traced = trace(contexts(family), split="train", epoch=1)

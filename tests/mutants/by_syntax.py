@@ -42,6 +42,7 @@ _TWINS = {
 }  # fmt: skip
 _NO_NUMBER = ("strict", "dtype", "encoding", "verbose", "fontsize", "color", "va", "ha", "style", "linewidth")
 """Arguments of calls that no number comes from: checks, how a file or a figure looks."""
+_LETTERS = 50  # a slice up to so many cuts a text
 _SYMMETRIC = ("min", "max", "minimum", "maximum", "array_equal", "allclose", "gcd", "intersect1d", "union1d")
 
 
@@ -206,7 +207,8 @@ def _of_index(index: ast.expr, places: _Places) -> Iterator[Change]:
     if isinstance(index, ast.Slice) and index.step is None:
         if index.lower is not None and index.upper is None and _whole(index.lower) is not None:
             yield places.replaced("slice", index.lower, str((_whole(index.lower) or 0) + 1))
-        if index.upper is not None and index.lower is None:
+        quoted = (_whole(index.upper) or 0) >= _LETTERS if index.upper is not None else False
+        if index.upper is not None and index.lower is None and not quoted:
             yield places.replaced("slice", index.upper, f"({places.source(index.upper)}) - 1")
 
 

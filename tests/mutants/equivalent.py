@@ -27,5 +27,8 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("report/encoding.py", "columns = max(1, math.floor(math.sqrt(per * height / max(width, 1))))"): (
         "a sheet with a column less holds the same pictures, and says how many columns it has"
     ),
+    ("guards/run_guards.py", 'learnt = losses[-1] <= 0.9 * losses[0] or last["train/accuracy"] > chance + 0.1'): (
+        "no measured loss is nine tenths of another to the last bit"
+    ),
 }
 """(file, the changed lines without the blanks around them): why."""
