@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
@@ -191,6 +192,16 @@ def test_a_file_with_other_weights_is_not_left_on_disk_and_the_others_are_writte
 def test_other_pictures_than_the_run_learned_from_are_refused(own_run: Run) -> None:
     with pytest.raises(DataError, match="The train images of .* are not those of"):
         export_run(own_run, ["safetensors"], data=make_eyechart(seed=1, train=300, test=60))
+
+
+def test_a_network_that_answers_otherwise_than_it_was_graded_is_not_exported(
+    own_run: Run, small_eyechart: None
+) -> None:
+    weights = load_file(own_run.folder / "weights.safetensors")
+    save_file({name: value * 2 for name, value in weights.items()}, own_run.folder / "weights.safetensors")
+    with pytest.raises(RunError, match="is not exported. Logits on file are up to .*another network"):
+        export_run(own_run, ["safetensors"])
+    assert not (own_run.folder / "export").exists()
 
 
 def test_an_unfinished_run_is_not_exported(own_run: Run) -> None:

@@ -52,9 +52,21 @@ def test_without_any_difference_no_number_of_seeds_is_promised() -> None:
     assert (verdict.word, verdict.seeds_needed) == ("undecided", None)
 
 
-def test_one_seed_decides_nothing_however_large_the_difference() -> None:
-    verdict = verdict_over_seeds([0.10], [0.90])
+@pytest.mark.parametrize(
+    ("baseline", "rung", "reason"),
+    [
+        ([0.10], [0.90], "fewer than three seeds"),
+        ([0.10, 0.11], [0.90, 0.90], "fewer than three seeds"),
+        # 50 images: 3, 7 and 11 right against 6, 10 and 14. Equal steps are no proof that seeds never differ.
+        ([0.06, 0.14, 0.22], [0.12, 0.20, 0.28], "the same number of images"),
+    ],
+)
+def test_what_too_few_seeds_or_equal_steps_say_decides_nothing(
+    baseline: list[float], rung: list[float], reason: str
+) -> None:
+    verdict = verdict_over_seeds(baseline, rung)
     assert (verdict.word, verdict.seeds_needed) == ("undecided", None)
+    assert reason in verdict.reason
 
 
 def test_what_a_rung_leaves_out_is_kept_if_leaving_it_out_costs_accuracy() -> None:
@@ -88,7 +100,7 @@ def test_each_rung_is_compared_with_its_own_baseline(made: Made) -> None:
 
 
 def test_leave_one_out_reads_the_other_way(made: Made) -> None:
-    _, without = judge(LEFT_OUT, [made("full", 80.0, 80.5), made("less", 75.0, 75.6)])
+    _, without = judge(LEFT_OUT, [made("full", 80.0, 80.5, 80.2), made("less", 75.0, 75.6, 75.1)])
     assert without.verdict is not None
     assert without.verdict.word == "kept"
     assert without.verdict.difference is not None
@@ -136,6 +148,6 @@ def test_rungs_that_began_with_different_weights_are_refused_as_not_comparable(m
 
 def test_different_models_need_not_begin_alike(made: Made) -> None:
     rungs = (Rung("small", SMALL_CNN), Rung("large", RESNET18, 0))
-    _, large = judge(rungs, [made("a", 70.0, 70.5), made("b", 75.0, 75.5, start="other")])
+    _, large = judge(rungs, [made("a", 70.0, 70.5, 70.2), made("b", 75.0, 75.6, 75.1, start="other")])
     assert large.verdict is not None
     assert large.verdict.word == "kept"

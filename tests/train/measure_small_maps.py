@@ -17,6 +17,7 @@ from tests.measured import write_measured
 
 from snellen.bench.protocol import compare, conditions_here, percentile
 from snellen.bench.step import Stage, TrainingStep, noise_images, stages
+from snellen.models.device import has_instructions
 from snellen.recipes.catalog import find_recipe
 from snellen.serialize import to_json
 from snellen.train import precision
@@ -55,7 +56,7 @@ def measure(name: str, stage: Stage) -> dict[str, Any]:
 
 def main(out: Path) -> None:
     """Measure, print each line as it comes, and write them down."""
-    if not torch.cpu.get_capabilities().get("amx_bf16"):
+    if not has_instructions("amx_bf16"):
         sys.exit("This CPU has no AMX: convolutions are PyTorch's own here, and there is nothing to compare.")
     began, rows = time.monotonic(), []
     for name in _RECIPES:

@@ -202,7 +202,7 @@ def _verdict_over_seeds(rows: Sequence[ComparedRow]) -> str:
         if row.decided:
             sentences.append(f"{name} is {_WORD[row.points > 0]} than {first.name}, seed by seed: {found}.")
             continue
-        needed = seeds_needed(found.mean, found.sd or 0.0)
+        needed = seeds_needed(found.mean, found.sd) if found.sd else None
         way = "no number of seeds in sight would decide"
         if needed is not None:
             way = f"about {needed:,} seeds would decide, if the difference is what it seems"

@@ -69,6 +69,14 @@ class WithDistance(FromPixels):
         return torch.softmax(logits, dim=1), distance_to(features.flatten(1), self.known)
 
 
+class LargestOfMap(nn.Module):
+    """`AdaptiveMaxPool2d(1)`, which PyTorch 2.6 cannot write as ONNX."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, 1, 1)."""
+        return maps.amax((2, 3), keepdim=True)
+
+
 def _planes(images: Tensor) -> Tensor:
     # `contiguous` before the cast: otherwise the exporter writes strides into the graph, as gathers.
     return images.permute(0, 3, 1, 2).contiguous().to(torch.float32) / 255
@@ -80,6 +88,9 @@ def from_pixels(model: Classifier, familiarity: Familiarity | None = None) -> Fr
     With a run's `familiarity` it gives distances as well.
     """
     fused = fuse_batch_norm(model).cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    for name, module in list(fused.named_modules()):
+        if isinstance(module, nn.AdaptiveMaxPool2d) and module.output_size in (1, (1, 1)):
+            fused.set_submodule(name, LargestOfMap())
     return (FromPixels(fused) if familiarity is None else WithDistance(fused, familiarity)).eval()
 
 

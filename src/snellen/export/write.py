@@ -22,16 +22,19 @@ import torch
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.run_images import images_of
+from snellen.errors import RunError
 from snellen.evaluate.test_set import ledger_of
 from snellen.export.model_card import facts_of, model_card
 from snellen.export.onnx_file import OnnxSession, quantized, require_packages, to_onnx, with_metadata
 from snellen.export.parity import FP32, INT8, SAME, Parity, Tolerance, parity
 from snellen.export.safetensors_file import DESCRIPTION, WEIGHTS, description, rebuild
 from snellen.export.torch_program import from_pixels, pt2_bytes, to_program
+from snellen.guards.model_guards import repeatable_evaluation
+from snellen.models.normalized import Classifier
 from snellen.models.weights import restore
 from snellen.predict.familiarity import features_of, stored_familiarity
 from snellen.predict.predict import images_at_once, predict
-from snellen.predict.predictions import Predictions
+from snellen.predict.predictions import Predictions, stored_predictions
 from snellen.runs.atomic import storage_error, write_bytes, write_json, write_text
 from snellen.runs.run import Run
 from snellen.serialize import to_json
@@ -82,7 +85,7 @@ def export_run(
         say: told what is being done.
 
     Raises:
-        RunError: the run is not finished.
+        RunError: the run is not finished, or answers otherwise than when it was graded.
         MissingExtra: a package of `snellen[export]` is missing.
         DataError: the data are not at hand, or not those of the run.
     """
@@ -92,8 +95,9 @@ def export_run(
         require_packages()
     images = images_of(run, data)
     train, judged = images.train, images.to_compare_on()
-    say(f"{len(judged):,} {judged.role} images are answered by PyTorch in fp32")
     model = restore(run)
+    _require_as_graded(run, model, judged)
+    say(f"{len(judged):,} {judged.role} images are answered by PyTorch in fp32")
     expected = predict(model, judged)
     facts = facts_of(run)
     made = []
@@ -107,6 +111,13 @@ def export_run(
     )
     _write(run, export, [content for content, _ in made], facts, ledger)
     return export
+
+
+def _require_as_graded(run: Run, model: Classifier, judged: LabeledImages) -> None:
+    stored = stored_predictions(run, judged.role)
+    found = repeatable_evaluation(model, judged, stored=stored, bf16=run.info["precision"] == "bf16")
+    if not found.passed:
+        raise RunError(f"{run.folder} is not exported. {found.evidence} {found.remedy}")
 
 
 def _files(

@@ -72,8 +72,8 @@ def repeatable_evaluation(
         if not apart <= rounding:
             return GuardResult(
                 name, False, f"Logits on file are up to {apart:.3g} from what the weights answer now.",
-                "The grades are of other weights or other (augmented?) images. Remove predictions_val.npz, "
-                "then grade again: snellen evaluate RUN",
+                "The grades are of other weights, another network or other (augmented?) images. Give those back, or "
+                "remove predictions_val.npz, then grade again: snellen evaluate RUN",
                 "error",
             )  # fmt: skip
     filed = ", and as on file" if len(where) else ""

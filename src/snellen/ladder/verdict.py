@@ -128,8 +128,11 @@ def verdict_over_seeds(baseline: Sequence[float], rung: Sequence[float], *, remo
         UsageError: not the same number of seeds on both sides.
     """
     difference = paired_difference_over_seeds(baseline, rung)
-    if difference.low is None or difference.high is None or difference.sd is None:
-        return Verdict("undecided", difference, None, None, "one seed says nothing about a recipe")
+    if difference.n < 3:
+        return Verdict("undecided", difference, None, None, "fewer than three seeds say nothing about a recipe")
+    if difference.low is None or difference.sd is None:
+        reason = "every pair of seeds differs by the same number of images, too few to tell how much seeds differ"
+        return Verdict("undecided", difference, None, None, reason)
     if difference.excludes_zero:
         better = (difference.low > 0) != removes
         side = "above" if difference.low > 0 else "below"

@@ -250,7 +250,7 @@ def seeds_needed(difference: float, sd: float) -> int | None:
         sd: of the differences over seeds, a fraction.
 
     Returns:
-        Seeds per recipe, at least 2; None where the difference is 0 or more than 10,000 would be needed.
+        Seeds per recipe, at least 3; None where the difference is 0 or more than 10,000 would be needed.
 
     Uses Student's t instead of the normal in the textbook formula, which asks for too few where few suffice.
     """
@@ -260,7 +260,7 @@ def seeds_needed(difference: float, sd: float) -> int | None:
     z = normal_quantile(_CERTAIN) + normal_quantile(_POWER)
     if noise * z * z > 10_000:
         return None
-    n = max(2, math.floor(noise * z * z))
+    n = max(3, math.floor(noise * z * z))
     while True:
         t = student_t_quantile(_CERTAIN, n - 1) + student_t_quantile(_POWER, n - 1)
         if n >= noise * t * t:

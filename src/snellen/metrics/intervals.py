@@ -116,8 +116,9 @@ class OverSeeds:
         mean: a fraction; 0.01 is one point.
         sd: standard deviation over seeds (n - 1 in the denominator), or None for one seed.
         n: number of seeds, or of pairs of them.
-        low: lower end of the Student-t interval for the mean, or None for one seed.
-        high: its upper end, or None for one seed.
+        low: lower end of the Student-t interval for the mean, or None for one seed and where all seeds gave the same:
+            a score moves in steps of one image, so that says of the spread only that it is small.
+        high: its upper end, or None likewise.
     """
 
     mean: float
@@ -128,7 +129,7 @@ class OverSeeds:
 
     @property
     def half_width(self) -> float | None:
-        """Half of the interval's width, a fraction, or None for one seed."""
+        """Half of the interval's width, a fraction, or None where there is no interval."""
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
@@ -137,7 +138,7 @@ class SeedSummary(OverSeeds):
 
     def __str__(self) -> str:
         if self.half_width is None or self.sd is None:
-            return f"{100 * self.mean:.2f} % (n=1 seed)"
+            return f"{100 * self.mean:.2f} % (" + ("n=1 seed)" if self.n == 1 else f"the same {self.n} times)")
         return f"{100 * self.mean:.2f} ± {100 * self.half_width:.2f} % (sd {100 * self.sd:.2f}, n={self.n} seeds)"
 
 
@@ -146,12 +147,13 @@ class SeedDifference(OverSeeds):
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the interval lies wholly on one side of 0; False for one pair, which decides nothing."""
-        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+        """Whether the interval lies wholly on one side of 0; False below three pairs, which decide nothing."""
+        return self.n > 2 and self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
     def __str__(self) -> str:
         if self.half_width is None or self.sd is None:
-            return f"{100 * self.mean:+.2f} points (n=1 pair of seeds)"
+            pairs = "n=1 pair of seeds" if self.n == 1 else f"the same in {self.n} pairs of seeds"
+            return f"{100 * self.mean:+.2f} points ({pairs})"
         spread = f"sd {100 * self.sd:.2f}, n={self.n} pairs of seeds"
         return f"{100 * self.mean:+.2f} ± {100 * self.half_width:.2f} points ({spread})"
 
@@ -197,9 +199,9 @@ def _summary(values: Sequence[float], level: float) -> tuple[float, float | None
     if not all(math.isfinite(value) for value in values):
         raise UsageError(f"A mean over seeds needs finite scores, got {list(values)}. Leave the failed run out.")
     n, mean = len(values), fmean(values)
-    if n == 1:
-        return mean, None, 1, None, None
-    sd = stdev(values)
+    sd = stdev(values) if n > 1 else None
+    if sd is None or len({round(value, 12) for value in values}) == 1:  # differences of equal steps differ by rounding
+        return mean, sd, n, None, None
     half = student_t_quantile(0.5 + level / 2, n - 1) * sd / math.sqrt(n)
     return mean, sd, n, mean - half, mean + half
 

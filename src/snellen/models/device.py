@@ -44,8 +44,15 @@ def computes_bf16(device: torch.device) -> bool:
     """Whether the device multiplies in bf16 itself; where that is put together from other formats, fp32 is faster."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    known: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # older PyTorch says nothing
-    return device.type == "cpu" and any(known.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+    return device.type == "cpu" and (has_instructions("avx512_bf16") or has_instructions("amx_bf16"))
+
+
+def has_instructions(name: str) -> bool:
+    """Whether this processor has "avx512_bf16" or "amx_bf16"."""
+    if hasattr(torch.cpu, "get_capabilities"):
+        return bool(torch.cpu.get_capabilities().get(name, False))
+    older = {"avx512_bf16": torch.cpu._is_avx512_bf16_supported, "amx_bf16": torch.cpu._is_amx_tile_supported}
+    return older[name]()  # of these, tiles and their products in bf16 came with one processor
 
 
 def answers_in_bf16(run: Run, device: torch.device) -> bool:
@@ -70,7 +77,7 @@ def default_settings() -> Iterator[None]:
         for kind in ("cpu", "cuda", "mps"):
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
-        if torch.get_default_device().type != "cpu":
+        if torch.empty(0).device.type != "cpu":  # `get_default_device` of PyTorch 2.6 overlooks `with torch.device(…)`
             stack.enter_context(torch.device("cpu"))
         torch.set_default_dtype(torch.float32)
         torch.set_float32_matmul_precision("highest")

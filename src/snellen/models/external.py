@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from snellen.errors import InvalidSetting, MissingExtra, unknown_name
@@ -126,6 +127,6 @@ def _imported(library: str, module: str) -> Any:
     except (ImportError, RuntimeError, OSError, AttributeError) as error:  # the latter: built for another PyTorch
         reason = " ".join(str(error).split())[:160]
         raise MissingExtra(
-            f"Models of {library} need {library}, which does not import here ({reason}). Install it: "
-            f'pip install "snellen[{library}]"'
+            f"Models of {library} need {library}, which does not import here ({reason}). Install it, for the PyTorch that "
+            f'is here: pip install "snellen[{library}]" torch=={torch.__version__.split("+")[0]}'
         ) from error

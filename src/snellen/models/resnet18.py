@@ -38,7 +38,7 @@ class Projection(nn.Conv2d):
         if self.in_channels >= _FEWEST_STRIDED:
             return super().forward(images)
         down, across = self.stride
-        return functional.conv2d(images[:, :, ::down, ::across], self.weight, self.bias)
+        return functional.conv2d(images[..., ::down, ::across], self.weight, self.bias)
 
 
 class BasicBlock(nn.Module):

@@ -94,7 +94,7 @@ class Familiarity:
 def distance_to(features: Tensor, known: Tensor) -> Tensor:
     """(N, D) features, (M, D) unit directions -> (N,) distances to the fifth nearest, or to the farthest of fewer."""
     similar = direction(features) @ known.T
-    return 1 - similar.topk(min(NEAREST, len(known)), dim=1).values[:, -1]
+    return 1 - similar.topk(min(NEAREST, len(known)), dim=1).values[..., -1]  # PyTorch 2.6 cannot export `[:, -1]`
 
 
 def direction(features: Tensor) -> Tensor:

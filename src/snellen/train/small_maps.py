@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from snellen.models.device import has_instructions
+
 FEWEST_CHANNELS = 128
 """On both sides. Thinner maps are as fast in oneDNN, or faster."""
 WIDEST, WIDEST_FOR_WEIGHT = 5, 8
@@ -28,7 +30,7 @@ _CONVOLUTION, _BACKWARD = torch.ops.aten.convolution.default, torch.ops.aten.con
 
 def small_map_products() -> AbstractContextManager[object]:
     """The context for a training step in bf16 on the CPU; it does nothing where there is no AMX."""
-    if not torch.cpu.get_capabilities().get("amx_bf16"):
+    if not has_instructions("amx_bf16"):
         return nullcontext()
     return SmallMapProducts()  # type: ignore[no-untyped-call]
 
