@@ -107,6 +107,7 @@ def test_what_json_can_hold_comes_back(content: Any) -> None:
         ('{"\\uDFFF": 1}', "half a character"),
         ('"\\udc7f"', "half a character"),
         ('"\\udd00"', "half a character"),
+        ('{"lr": 1, "b": {"lr": 2}, "lr": 3}', "it has 'lr' twice"),
         ("", "Expecting value"),
         ("{", "Expecting"),
     ],

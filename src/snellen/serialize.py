@@ -84,7 +84,9 @@ def read_json(text: str) -> Any:
         ValueError: it is no such JSON; nested too deep counts as well.
     """
     try:
-        content = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
+        content = json.loads(
+            text, parse_constant=_refuse, parse_float=_finite, parse_int=_whole, object_pairs_hook=_once
+        )
         if _HALF.search(text):
             json.dumps(content, ensure_ascii=False).encode(errors="surrogateescape")
     except RecursionError:
@@ -96,6 +98,15 @@ def read_json(text: str) -> Any:
 
 def _refuse(name: str) -> None:
     raise ValueError(f"{name} is not a number")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"it has {name[:40]!r} twice")
+        found[name] = value
+    return found
 
 
 def _finite(text: str) -> float:

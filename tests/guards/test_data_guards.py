@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from snellen.data.cifar10 import read
+from snellen.data.eyechart import make_eyechart
 from snellen.data.pixel_statistics import measure
 from snellen.data.splits import split
 from snellen.guards.copies import find_copies
@@ -75,7 +76,13 @@ def test_a_class_without_images_is_no_division_by_zero(train):
 def test_true_labels_match_their_images_and_shuffled_ones_do_not(train, rng):
     assert labels_match_images(train).passed
     assert labels_match_images(replace(train, labels=rng.permutation(train.labels))).passed is False
-    assert labels_match_images(replace(train, labels=np.roll(train.labels, 1))).passed is False
+    mixed = train.take(rng.permutation(len(train)), "train")  # in turn, a shift would give each class another's name
+    assert labels_match_images(replace(mixed, labels=np.roll(mixed.labels, 1))).passed is False
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_thousand_letters_as_they_come_raise_no_alarm(seed):
+    assert labels_match_images(make_eyechart(seed=seed, train=850, test=0).train).passed
 
 
 def test_too_few_images_are_not_judged(few_images):

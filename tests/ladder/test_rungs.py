@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,10 +80,14 @@ def test_names_and_notes_are_no_difference() -> None:
     assert changes(SMALL_CNN, SMALL_CNN.replace(name="other", note="other", expect=None)) == ()
 
 
-def test_a_field_that_only_one_recipe_has_is_a_difference() -> None:
+def test_what_is_of_another_kind_differs_as_a_whole() -> None:
     found = {change.field: (change.before, change.after) for change in changes(SMALL_CNN, SPRINT)}
-    assert found["optimizer.kind"] == ("sgd", "muon")
-    assert found["optimizer.lr"] == (0.1, None)
+    assert [one["kind"] for one in found["optimizer"]] == ["sgd", "muon"]
+    assert not any(field.startswith("optimizer.") for field in found)
+    said = {change.field: str(change) for change in changes(SPRINT, SMALL_CNN)}
+    assert said["optimizer"] == "optimizer muon → sgd(lr=0.1, momentum=0.9, nesterov=False, weight_decay=0.0005)"
+    lower = SMALL_CNN.replace(optimizer=replace(SMALL_CNN.optimizer, lr=0.05))  # type: ignore[type-var]
+    assert list(map(str, changes(SMALL_CNN, lower))) == ["optimizer.lr 0.1 → 0.05"]
     assert found["average"] == (None, None) if "average" in found else "average.after" in found
 
 

@@ -62,7 +62,9 @@ def _print(folder: Path, found: list[dict[str, Any]], problems: list[str]) -> No
 
 def _made_of(one: dict[str, Any]) -> str:
     """Such as "birds, transfer, seed 0: epochs 6 → 12"."""
-    changed = ["a recipe of its own"] if one["changes"] is None else list(map(str, one["changes"]))
+    from snellen.recipes.json_form import first_few
+
+    changed = ["a recipe of its own"] if one["changes"] is None else [first_few(one["changes"])][: len(one["changes"])]
     changed += [f"corrections {one['corrections']}"] if one["corrections"] else []
     whole = f"{one['data']}, {one['recipe']}, seed {one['seed']}"
     return f"{whole}: {'; '.join(changed)}" if changed else whole

@@ -15,10 +15,9 @@ from snellen.errors import UsageError
 from snellen.metrics.compare import PairedDifference, Shared, holm, paired_difference, seeds_needed, shared
 from snellen.metrics.intervals import Rate, SeedDifference, SeedSummary, mean_over_seeds, paired_difference_over_seeds
 from snellen.predict.predictions import Predictions
-from snellen.recipes.json_form import Change, changes
+from snellen.recipes.json_form import Change, changes, first_few
 from snellen.runs.run import Run, corrections_of
 
-_SHOWN_CHANGES = 4
 _WORD = {True: "better", False: "worse"}
 
 
@@ -49,9 +48,7 @@ class ComparedRow:
     @property
     def differs_by(self) -> str:
         """The changes in words, the first few of many."""
-        more = len(self.changes) - _SHOWN_CHANGES
-        words = [str(change) for change in self.changes[:_SHOWN_CHANGES]] + [f"{more} more"] * (more > 0)
-        return "; ".join(words)
+        return first_few(self.changes)
 
     @property
     def points(self) -> float:

@@ -127,6 +127,6 @@ def _imported(library: str, module: str) -> Any:
     except (ImportError, RuntimeError, OSError, AttributeError) as error:  # the latter: built for another PyTorch
         reason = " ".join(str(error).split())[:160]
         raise MissingExtra(
-            f"Models of {library} need {library}, which does not import here ({reason}). Install it, for the PyTorch that "
-            f'is here: pip install "snellen[{library}]" torch=={torch.__version__.split("+")[0]}'
+            f"Models of {library} need {library}, which does not import here ({reason}). Install it for the PyTorch "
+            f'that is here: pip install "snellen[{library}]" torch=={torch.__version__.split("+")[0]}'
         ) from error

@@ -19,9 +19,10 @@ from typing import Any, Literal, get_args, get_origin
 from snellen import parts
 from snellen.errors import SHORT, InvalidSetting, UsageError, nearest
 from snellen.recipes.recipe import Recipe
-from snellen.serialize import flat, to_json
+from snellen.serialize import flat, read_json, to_json
 
 _TITLES = ("name", "note", "expect")  # what a recipe says about itself, not what it does
+_FEW, _WIDEST = 4, 40  # changes told, and characters of one value
 _MAX_BYTES = 1_000_000  # a recipe is a page of text; anything larger is something else
 
 
@@ -71,20 +72,45 @@ class Change:
         return _short(self.after)
 
     def __str__(self) -> str:
-        return f"{self.field} {_short(self.before)} → {self.now}"
+        return f"{self.field} {_kind(self.before) or _short(self.before)} → {self.now}"
+
+
+def first_few(made: Sequence[Change]) -> str:
+    """Changes in words, the first of many."""
+    more = len(made) - _FEW
+    return "; ".join([str(change) for change in made[:_FEW]] + [f"{more} more"] * (more > 0))
 
 
 def changes(before: Recipe, after: Recipe) -> tuple[Change, ...]:
-    """Every field in which two recipes differ, names and notes aside; empty if they train the same way."""
-    old, new = flat(to_json(before)), flat(to_json(after))
+    """Every field in which two recipes differ, names and notes aside; empty if they train the same way.
+
+    Of another kind, such as another optimizer, a field differs as a whole: what it is made of has other names.
+    """
+    old, new = to_json(before), to_json(after)
+    whole = {name for name in old if _kind(old[name]) != _kind(new[name])}
+    old, new = (
+        {field: value for name in one for field, value in _fields(name, one[name], whole=name in whole)}
+        for one in (old, new)
+    )
     fields = [field for field in dict.fromkeys((*old, *new)) if field not in _TITLES]
     return tuple(Change(field, old.get(field), new.get(field)) for field in fields if old.get(field) != new.get(field))
 
 
+def _fields(name: str, value: Any, *, whole: bool) -> Iterable[tuple[str, Any]]:
+    return [(name, value)] if whole else flat({name: value}).items()
+
+
+def _kind(value: Any) -> Any:
+    return value.get("kind") if isinstance(value, dict) else None
+
+
 def _short(value: Any) -> str:
-    if value is None:
+    if value is None or value == []:
         return "–"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if kind := _kind(value):
+        return f"{kind}({', '.join(f'{name}={_short(item)}' for name, item in value.items() if name != 'kind')})"
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -97,12 +123,12 @@ def read_recipe(path: Path) -> Recipe:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise UsageError(f"{path} has {path.stat().st_size} bytes; a recipe has at most {_MAX_BYTES}.")
-        return from_json(json.loads(path.read_bytes(), parse_constant=_refuse_constant))
+        return from_json(read_json(path.read_text(encoding="utf-8-sig")))
     except OSError as error:
         raise UsageError(f"Cannot read the recipe {path}: {error.strerror}.") from error
     except UsageError:
         raise
-    except (ValueError, RecursionError) as error:  # not JSON, not Unicode, nested too deep, a number of 5,000 digits
+    except ValueError as error:
         raise UsageError(f"{path} is not a JSON recipe: {error}. See one: snellen recipes sprint --json") from error
 
 
@@ -208,15 +234,9 @@ def _assign(content: dict[str, Any], key: str, value: Any, turned_on: set[str]) 
 
 def _parse_value(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except UsageError:
-        raise
-    except (ValueError, RecursionError):  # then it is text, and a field that wants another type will say so
+        return read_json(text)
+    except ValueError:  # then it is text, and a field that wants another type will say so
         return text
-
-
-def _refuse_constant(name: str) -> Any:
-    raise InvalidSetting(f"{name} is not a number a recipe can hold.")
 
 
 def _read(expected: Any, value: Any, where: str) -> Any:
