@@ -41,7 +41,7 @@ LAYERS = (
 )
 PLACE = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
 LONGEST_FILE, LONGEST_FUNCTION = 400, 50
-MOST_FILES, MOST_LINES = 221, 31_665
+MOST_FILES, MOST_LINES = 221, 31_740
 """Of the package. What comes in takes the place of something; for a new feature both are raised by a decision that says
 so in docs/decisions, and never in passing."""
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "core", "base", "manager"}
