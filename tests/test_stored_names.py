@@ -55,5 +55,5 @@ def test_names_that_only_matter_for_training_hinder_nothing_else(
         assert main(words) in ((0, 1) if words[0] == "doctor" else (0,)), (words, capsys.readouterr().err)
     recipe = read_recipe(Path("runs/named/recipe.json"))
     assert from_json(to_json(recipe)) == recipe
-    with pytest.raises(InvalidSetting, match=r"'same' is not possible: .*--code FILE\.py"):  # to train, it is needed
+    with pytest.raises(InvalidSetting, match=r"'square' is not possible: .*--code FILE\.py"):  # to train, it is needed
         with_settings(recipe, [])

@@ -115,6 +115,9 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
         shared = sum(any(word == other or word[:4] == other[:4] != word for other in others) for word in words)
         return shared, -abs(len(words) - len(others)), difflib.SequenceMatcher(None, name, choice).ratio()
 
+    whole = [choice for choice in choices if choice.rpartition(".")[2] == name.rpartition(".")[2]]
+    if len(whole) == 1:  # of a dotted field its last part was written
+        return whole[0]
     best = slip[0] if slip else max(choices, key=alike, default=None)
     return best if best and (slip or alike(best)[0]) else None
 
@@ -123,19 +126,20 @@ def _words(name: str) -> list[str]:
     return re.split("[_-]", name.lower().rpartition(".")[2])
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str], *, list_with: str) -> UnknownName:
+def unknown_name(kind: str, name: str, known: Iterable[str], *, list_with: str = "") -> UnknownName:
     """The error for a name that does not exist, with the nearest match.
 
     Args:
         kind: what was named, such as "recipe".
         name: what the user wrote.
         known: all names that exist.
-        list_with: the command that lists them.
+        list_with: the command that lists them; without one they are listed here.
     """
     choices = sorted(known)
     near = nearest(name, choices)
-    hint = f"Did you mean {near!r}? " if near else f"Known: {', '.join(choices)}. "
-    return UnknownName(f"Unknown {kind} {name!r}. {hint}List them: {list_with}")
+    hint = f" Did you mean {near!r}?" if near else ""
+    listed = f" Known: {', '.join(choices)}." if not (near and list_with) else ""
+    return UnknownName(f"Unknown {kind} {name!r}.{hint}{listed}" + (f" List them: {list_with}" if list_with else ""))
 
 
 # Arguments from Python

@@ -25,7 +25,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -136,8 +136,16 @@ def find(kind: Kind, text: str) -> Any:
     accepted = _parameters(part)
     for argument in named.arguments:
         if accepted is not None and argument not in accepted:
-            raise unknown_name(f"argument of {named.name}", argument, accepted, list_with=f"the definition of {named}")
+            raise unknown_name(f"argument of {named.name}", argument, accepted)
     return partial(part, **named.arguments)
+
+
+def with_argument(kind: Kind, text: str, name: str, value: Any) -> str:
+    """A reference to code that is allowed, with one argument more, if its part takes that; else empty."""
+    named = read(text)
+    if named.key not in _ALLOWED or name not in (_parameters(find(kind, text)) or ()):
+        return ""
+    return str(replace(named, arguments={**named.arguments, name: value}))
 
 
 @checked
@@ -272,17 +280,19 @@ def _in_module(named: Reference) -> Any:
         return _GIVEN[named.name]
     module = _module(named.key)
     if not hasattr(module, named.name):
-        own = [name for name in vars(module) if not name.startswith("_")]
-        raise unknown_name(f"part of {named.key}", named.name, own, list_with=f"the file {named.key}")
+        own = [name for name, part in vars(module).items() if _home(part) == module.__name__]
+        raise unknown_name(f"part of {named.key}", named.name, own)
     return getattr(module, named.name)
 
 
 def _module(where: str) -> ModuleType:
     """What was allowed under this name, imported; a file again where it has changed."""
     if where not in _ALLOWED:
+        files = ", ".join(name for name in _ALLOWED if name.endswith(".py"))
+        renamed = f" A file is known by its name: if it is {files} now, call it {where} again." if files else ""
         raise InvalidSetting(
             f"{where} is code of somebody's own, which runs only when you name it yourself. If you trust it: "
-            f"--code {'PATH/' if where.endswith('.py') else ''}{where}, or in Python snellen.allow(…)."
+            f"--code {'PATH/' if where.endswith('.py') else ''}{where}, or in Python snellen.allow(…).{renamed}"
         )
     path = Path(_ALLOWED[where])
     module: ModuleType = _imported(

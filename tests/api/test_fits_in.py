@@ -59,6 +59,8 @@ def test_a_module_takes_bytes_of_pictures_and_answers_as_predict_does(
         found, run.predict(images, device="cpu").probabilities, atol=2e-3 if run.info["precision"] == "bf16" else 1e-5
     )
     assert not np.allclose(found, run.predict(images[:, :, ::-1], device="cpu").probabilities, atol=2e-3)
+    with pytest.raises(TypeError, match=r"\(N, H, W, C\) uint8.* got torch.float32"):
+        module(torch.from_numpy(images) / 255)
 
 
 def test_a_table_has_a_row_for_each_image_in_pandas_and_in_arrow(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snellen.data.labeled_images import LabeledImages
+from snellen.errors import DataError
 
 
 def test_balanced_weights_give_each_class_the_same_say(few_images: LabeledImages) -> None:
@@ -60,3 +62,20 @@ def test_pictures_are_known_by_their_files_where_there_are_files() -> None:
     assert images.identities.tolist() == [7 * place for place in range(12)]
     without = replace(images, source_hashes=None)
     assert without.identities.tolist() == without.content_hashes.tolist()
+
+
+@pytest.mark.parametrize(
+    ("images", "mend", "not_said"),
+    [
+        (np.zeros((6, 8, 9, 4), np.uint8), r"images\[\.\.\., :3\]", "Channels first"),
+        (np.zeros((6, 3, 8, 9), np.uint8), r"images\.transpose\(0, 2, 3, 1\)", "Transparency"),
+        (np.zeros((6, 8, 9), np.uint8), r"images\[\.\.\., None\]", "255"),
+        (np.zeros((6, 8, 9, 3), np.float32), r"\(images \* 255\)\.round\(\)", "Grey"),
+        (np.zeros((6, 8, 9)), r"Grey\? images\[\.\.\., None\].*\(images \* 255\)", "Channels first"),
+        (np.zeros((6, 8, 9, 3), np.int64), "must be", "255"),
+    ],
+)
+def test_arrays_of_another_form_are_told_their_own_way_out(images: Any, mend: str, not_said: str) -> None:
+    with pytest.raises(DataError, match=mend) as raised:
+        LabeledImages(images, np.zeros(6, np.int64), ("a", "b"), np.arange(6), "all", "few")
+    assert not_said not in str(raised.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -118,11 +119,11 @@ def test_a_file_holds_what_was_written(tmp_path: Path) -> None:
         (sprint(augment={"crop_pixel": 2}), "recipe.augment has no field 'crop_pixel'. Did you mean 'crop_pixels'?"),
         (
             sprint(optimizer={"kind": "adam"}),
-            "recipe.optimizer.kind='adam' is not possible: one of adamw, muon, sgd, torch.",
+            "recipe.optimizer.kind='adam' is not possible: one of adamw, muon, sgd, torch",
         ),
         (sprint(optimizer={}), "recipe.optimizer.kind=None is not possible"),
-        (sprint(optimizer={"kind": []}), "recipe.optimizer.kind=[] is not possible: one of adamw, muon, sgd, torch."),
-        (sprint(optimizer={"kind": {"kind": "sgd"}}), "is not possible: one of adamw, muon, sgd, torch."),
+        (sprint(optimizer={"kind": []}), "recipe.optimizer.kind=[] is not possible: one of adamw, muon, sgd, torch"),
+        (sprint(optimizer={"kind": {"kind": "sgd"}}), "is not possible: one of adamw, muon, sgd, torch"),
         (sprint(optimizer=[]), "recipe.optimizer.kind=None is not possible"),
         (sprint(optimizer={"kind": "sgd", "head_lr": 1.0}), "has no field 'head_lr'"),
         (sprint(epochs="three"), "recipe.epochs must be a number, got 'three'."),
@@ -139,8 +140,9 @@ def test_a_file_holds_what_was_written(tmp_path: Path) -> None:
         (sprint(epochs=10**400), "recipe.epochs must be a finite number, got inf."),
         (sprint(epochs=float("nan")), "recipe.epochs must be a finite number, got nan."),
         (sprint(average={"after": 0.5, "weight": 2}), "average.weight=2.0 is not possible"),
-        (sprint(average={}), "recipe.average lacks the field 'after'."),
-        ({"name": "x"}, "recipe lacks the field 'model'."),
+        (sprint(average={}), "recipe.average lacks 'after'"),
+        ({"name": "x"}, "recipe lacks 'model', 'epochs', 'batch_size', of which"),
+        (sprint(weight_decay=0.1), "Did you mean 'optimizer.weight_decay'?"),
         ([], "recipe must be an object with named fields, got []."),
         (None, "recipe must be an object with named fields, got None."),
     ],
@@ -238,7 +240,7 @@ def test_a_setting_inside_a_part_that_is_off_turns_it_on() -> None:
     assert changed.data_pruning == DataPruning(skip=0.3, until=0.8)
     for setting, sentence in (
         ("data_pruning.skp=0.3", "recipe.data_pruning has no field 'skp'. Did you mean 'skip'?"),
-        ("average.weight=0.5", "recipe.average lacks the field 'after'"),
+        ("average.weight=0.5", "recipe.average lacks 'after'"),
     ):
         with pytest.raises(InvalidSetting, match=sentence):
             with_settings(RECIPES["resnet18"], [setting])
@@ -301,3 +303,37 @@ def test_a_recipes_hash_counts_only_what_differs_from_the_defaults() -> None:
     assert told["optimizer"]["kind"] == "muon"
     assert recipe_hash(SPRINT) != recipe_hash(SPRINT.replace(optimizer=SGD()))
     assert recipe_hash(SPRINT.replace(average=None)) != recipe_hash(SPRINT)
+
+
+@pytest.mark.parametrize(
+    ("setting", "meant"),
+    [
+        ("weight_decay=0.1", "optimizer.weight_decay"),
+        ("lr=0.1", "optimizer.kind=adamw optimizer.lr=0.1"),  # sprint's Muon has three rates, none of them called so
+        ("optimizer.lrr=0.1", "optimizer.kind=adamw optimizer.lr=0.1"),
+        ("optimizer.name=RAdam", "optimizer.kind=torch optimizer.name=RAdam"),
+        ("nesterov=true", "optimizer.kind=sgd optimizer.nesterov=True"),
+        ("optimizer.momentun=0.1", "optimizer.momentum"),
+        ("mixup=0.2", "augment.mixup"),
+    ],
+)
+def test_a_field_is_known_by_its_last_part_and_another_optimizers_by_its_kind(setting: str, meant: str) -> None:
+    with pytest.raises(InvalidSetting, match=f"Did you mean '{meant}'"):
+        with_settings(RECIPES["sprint"], [setting])
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (["optimizer.kind=RAdam"], "any other: optimizer.kind=torch optimizer.name=RAdam"),
+        (["optimizer.kind=torch", "optimizer.name=RAdam(weight_decay=0.05)"], "fields: optimizer.weight_decay=0.05."),
+        (["optimizer.kind=torch", "optimizer.name=Adam(lr=1, amsgrad=True)"], "fields: optimizer.lr=1."),
+        (["augment.before=lab.py:a,lab.py:b(x=1)"], """'augment.before=["FILE.py:a", "FILE.py:b"]'"""),
+        (["augment.after=[lab.py:a(x=1), lab.py:b]"], """'augment.after=["FILE.py:a", "FILE.py:b"]'"""),
+    ],
+)
+def test_where_a_value_belongs_elsewhere_the_sentence_says_how_it_is_written(
+    settings: list[str], sentence: str
+) -> None:
+    with pytest.raises(InvalidSetting, match=re.escape(sentence)):
+        with_settings(RECIPES["sprint"], settings)

@@ -184,7 +184,10 @@ class TrainedRun:
 
     @checked
     def module(self) -> nn.Module:
-        """The network with its preprocessing inside, on the CPU: (N, H, W, C) uint8 in, (N, K) probabilities out."""
+        """The network with its preprocessing inside, on the CPU: (N, H, W, C) uint8 in, (N, K) probabilities out.
+
+        (H, W, C) is `run.info["data"]["image_shape"]`; other numbers than uint8 are a TypeError.
+        """
         return from_pixels(self.model("cpu"))
 
     def guards(self) -> tuple[GuardResult, ...]:

@@ -157,12 +157,7 @@ class Comparison:
 
 
 def time_repeatedly(
-    work: Work,
-    *,
-    warmup: int,
-    repeats: int,
-    synchronize: Callable[[], None] = lambda: None,
-    conditions: Conditions,
+    work: Work, *, warmup: int, repeats: int, synchronize: Callable[[], None] = lambda: None, conditions: Conditions
 ) -> Timing:
     """Time one piece of work.
 

@@ -94,11 +94,7 @@ class ImageOptions:
 
 
 def load_folder(
-    path: Path,
-    options: ImageOptions | None = None,
-    progress: Progress | None = None,
-    *,
-    side: int = PictureForm.side,
+    path: Path, options: ImageOptions | None = None, progress: Progress | None = None, *, side: int = PictureForm.side
 ) -> Dataset:
     """The pictures of a folder or table.
 

@@ -52,12 +52,14 @@ class LabeledImages:
     def __post_init__(self) -> None:
         images, labels, count = self.images, self.labels, len(self.labels)
         if images.dtype != np.uint8 or images.ndim != 4:
-            raise DataError(f"{self.name}: images must be (N, H, W, C) uint8, got {images.shape} {images.dtype}")
+            mend = " Grey? images[..., None] has a channel." if images.ndim == 3 else ""
+            mend += " From 0 to 1? (images * 255).round().astype('uint8')." if images.dtype.kind == "f" else ""
+            raise DataError(f"{self.name}: images must be (N, H, W, C) uint8, got {images.shape} {images.dtype}.{mend}")
         if images.shape[3] not in (1, 3):
-            raise DataError(
-                f"{self.name}: the last axis must hold 1 or 3 channels, got shape {images.shape}. "
-                "Channels first? Move them last with images.transpose(0, 2, 3, 1)."
-            )
+            mend = " Transparency? Leave it out: images[..., :3]." if images.shape[3] == 4 else ""
+            if images.shape[1] in (1, 3):
+                mend = " Channels first? Move them last with images.transpose(0, 2, 3, 1)."
+            raise DataError(f"{self.name}: the last axis must hold 1 or 3 channels, got shape {images.shape}.{mend}")
         if images.shape[1] in (1, 3) and images.shape[2] != images.shape[1]:
             raise DataError(f"{self.name}: {images.shape} can be read as channels first or last; pass (N, H, W, C).")
         if len(set(self.class_names)) < len(self.class_names):

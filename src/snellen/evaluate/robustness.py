@@ -164,11 +164,7 @@ class RobustnessCard:
 
 
 def robustness_card(
-    images: Images,
-    labels: NDArray[np.int64],
-    logits_of: Callable[[Images], NDArray[np.float32]],
-    *,
-    best_of: int = 1,
+    images: Images, labels: NDArray[np.int64], logits_of: Callable[[Images], NDArray[np.float32]], *, best_of: int = 1
 ) -> RobustnessCard:
     """Grade a model on clean images and under every corruption in `CORRUPTIONS`.
 

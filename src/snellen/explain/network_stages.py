@@ -19,16 +19,7 @@ from snellen.augment.batched import to_float
 from snellen.errors import RunError
 from snellen.explain import by_hand
 from snellen.explain.context import TracedImage
-from snellen.explain.stage import (
-    Call,
-    Picture,
-    Stage,
-    call,
-    show_bars,
-    show_bytes,
-    show_signed,
-    show_strongest,
-)
+from snellen.explain.stage import Call, Picture, Stage, call, show_bars, show_bytes, show_signed, show_strongest
 from snellen.inspect.layers import Layer, layers_of
 from snellen.metrics.classification import hard_cross_entropy
 from snellen.models.external import last_linear

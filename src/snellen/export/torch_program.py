@@ -78,6 +78,8 @@ class LargestOfMap(nn.Module):
 
 
 def _planes(images: Tensor) -> Tensor:
+    if images.dtype != torch.uint8:  # numbers in [0, 1] would be divided by 255 once more, and answered wrongly
+        raise TypeError(f"It takes (N, H, W, C) uint8, as picture files hold them, got {images.dtype}.")
     # `contiguous` before the cast: otherwise the exporter writes strides into the graph, as gathers.
     return images.permute(0, 3, 1, 2).contiguous().to(torch.float32) / 255
 

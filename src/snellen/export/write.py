@@ -93,9 +93,9 @@ def export_run(
     chosen = [name for name in FORMATS if name in formats or "all" in formats]
     if {"onnx", "int8"} & set(chosen):
         require_packages()
+    model = restore(run)  # before anything is read and said: its code may be missing
     images = images_of(run, data)
     train, judged = images.train, images.to_compare_on()
-    model = restore(run)
     _require_as_graded(run, model, judged)
     say(f"{len(judged):,} {judged.role} images are answered by PyTorch in fp32")
     expected = predict(model, judged)

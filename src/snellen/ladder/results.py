@@ -103,11 +103,7 @@ def results_json(results: LadderResults) -> dict[str, Any]:
     return {
         **{name: to_json(getattr(results.plan, name)) for name in of_plan},
         "rungs": to_json(results.rungs),
-        "top": {
-            "rung": results.top,
-            "graded": results.graded,
-            "worst_pairs": to_json(results.pairs[:10]),
-        },
+        "top": {"rung": results.top, "graded": results.graded, "worst_pairs": to_json(results.pairs[:10])},
         "calibration": to_json(results.calibration),
         "test": to_json(results.test),
     }

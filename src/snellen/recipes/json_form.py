@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from snellen import parts
 from snellen.errors import SHORT, InvalidSetting, UsageError, nearest
-from snellen.recipes.recipe import Recipe
+from snellen.recipes.recipe import SGD, AdamW, Muon, Recipe, TorchOptimizer
 from snellen.serialize import flat, read_json, to_json
 
 _TITLES = ("name", "note", "expect")  # what a recipe says about itself, not what it does
@@ -179,6 +180,8 @@ def _named(field: str, value: Any) -> Any:
         return value
     if field.startswith("augment."):
         several = value if isinstance(value, list | tuple) else [value]
+        if isinstance(value, str) and ("," in re.sub(r"\(.*?\)", "", value) or value.startswith("[")):
+            raise InvalidSetting(f'Several are a JSON list: --set \'{field}=["FILE.py:a", "FILE.py:b"]\'; got {value}.')
         return [_reference(each) for each in several]
     return _reference(value)
 
@@ -194,7 +197,9 @@ def _changed(recipe: Recipe, pairs: Iterable[tuple[str, Any]]) -> Recipe:
     content, turned_on = to_json(recipe), set[str]()
     if content["model"] != dict(pairs := list(pairs)).get("model", content["model"]):
         content |= {"widths": [], "stem": "", "freezes": []}  # they are of the network that leaves
-    for key, value in sorted(pairs, key=lambda pair: not pair[0].endswith(".kind")):  # first which one, then its fields
+    for key, value in sorted(
+        pairs, key=lambda pair: pair[0] != "model" and not pair[0].endswith(".kind")
+    ):  # first which one, then its fields
         _assign(content, key, value, turned_on)
     changed = from_json(content)
     changed.require_parts()
@@ -223,13 +228,27 @@ def _assign(content: dict[str, Any], key: str, value: Any, turned_on: set[str]) 
             turned_on.add(".".join(parents))
         place = place.get(name) if isinstance(place, dict) else None
     if not isinstance(place, dict) or (last not in place and ".".join(parents) not in turned_on):
-        near = nearest(key, [*content, *flat(content)])
-        hint = f" Did you mean {near!r}?" if near else ""
+        hint = _meant(content, key, value)
         raise InvalidSetting(f"No recipe field {SHORT.repr(key)}.{hint} See all: snellen recipes {content['name']}")
     if last == "kind" and place.get("kind") != value:  # another optimizer, with rates of its own
         place.clear()
         turned_on.add(".".join(parents))
     place[last] = value
+
+
+def _meant(content: dict[str, Any], key: str, value: Any) -> str:
+    """What was meant: a field of this recipe or of another optimizer, or an argument of the network."""
+    there = [*content, *flat(content)]
+    kinds = {f"optimizer.{field.name}": one.kind for one in _OPTIMIZERS for field in dataclasses.fields(one)}
+    near = nearest(key, dict.fromkeys([*there, *kinds]))
+    if network := parts.with_argument("model", str(content["model"]), key, value):
+        near = f"model={network}"
+    elif near in kinds and near not in there:
+        near = f"optimizer.kind={kinds[near]} {near}={str(value)[:60]}"
+    return f" Did you mean {near!r}?" if near else ""
+
+
+_OPTIMIZERS = (TorchOptimizer, Muon, SGD, AdamW)  # of those that have a field, the last is meant
 
 
 def _parse_value(text: str) -> Any:
@@ -286,7 +305,9 @@ def _read_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
     kinds = {option.kind: option for option in classes}
     kind = value.get("kind") if isinstance(value, dict) else None
     if not isinstance(kind, str) or kind not in kinds:  # a list is looked up nowhere
-        raise InvalidSetting(f"{where}.kind={SHORT.repr(kind)} is not possible: one of {', '.join(sorted(kinds))}.")
+        other = f"; any other: optimizer.kind=torch optimizer.name={str(kind)[:60]}" if isinstance(kind, str) else ""
+        one_of = f"one of {', '.join(sorted(kinds))}{other}"
+        raise InvalidSetting(f"{where}.kind={SHORT.repr(kind)} is not possible: {one_of}.")
     return _read_dataclass(kinds[kind], {k: v for k, v in value.items() if k != "kind"}, where)
 
 
@@ -295,14 +316,15 @@ def _read_dataclass(expected: Any, value: Any, where: str) -> Any:
         raise InvalidSetting(f"{where} must be an object with named fields, got {SHORT.repr(value)}.")
     hints = typing.get_type_hints(expected)
     fields = {field.name: field for field in dataclasses.fields(expected)}
+    inside = [f"{name}.{each}" for name, field in fields.items() for each in getattr(field.default, "__dict__", ())]
     for key in value:
         if key not in fields:
-            near = nearest(str(key), fields)
+            near = nearest(str(key), [*fields, *inside])
             hint = f" Did you mean {near!r}?" if near else f" Known: {', '.join(fields)}."
             raise InvalidSetting(f"{where} has no field {SHORT.repr(key)}.{hint}")
-    for name, field in fields.items():
-        if name not in value and field.default is dataclasses.MISSING:
-            raise InvalidSetting(f"{where} lacks the field {name!r}.")
+    lacking = [n for n, field in fields.items() if n not in value and field.default is dataclasses.MISSING]
+    if lacking:
+        raise InvalidSetting(f"{where} lacks {', '.join(map(repr, lacking))}, of which there is no default.")
     return expected(**{key: _read(hints[key], item, f"{where}.{key}") for key, item in value.items()})
 
 

@@ -17,12 +17,10 @@ def require(condition: bool, field: str, value: object, rule: str) -> None:
 
 def require_part(kind: parts.Kind, field: str, value: str, ours: tuple[str, ...] = ()) -> None:
     """Raise InvalidSetting unless the value is one of our names, registered, or FILE.py:NAME and the like (`parts`)."""
-    named = parts.read(value)
-    if value in ours or named.where or named.name in (known := parts.known(kind)):
-        return
-    listed = "".join(f"{name}, " for name in dict.fromkeys((*ours, *known)))
+    named, known = parts.read(value), dict.fromkeys((*ours, *parts.known(kind)))
+    listed = "".join(f"{name}, " for name in known)
     rule = f"one of {listed}or FILE.py:{named.name} of a file of your own; or --code FILE.py, if it registers that name"
-    require(False, field, value, rule)
+    require(bool(named.where) or named.name in known, field, value, rule)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,8 +124,9 @@ class TorchOptimizer:
 
     def __post_init__(self) -> None:
         require_types(self, "optimizer.")
-        fixed = {"lr", "weight_decay"} & parts.read(self.name).arguments.keys()
-        require(not fixed, "optimizer.name", self.name, "lr and weight_decay are fields of their own: optimizer.lr=…")
+        given = parts.read(self.name).arguments
+        fixed = " ".join(f"optimizer.{field}={given[field]}" for field in ("lr", "weight_decay") if field in given)
+        require(not fixed, "optimizer.name", self.name, f"for that there are fields: {fixed}")
         require(self.lr > 0, "optimizer.lr", self.lr, "a positive number")
         require(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "0 or more")
 

@@ -366,10 +366,10 @@ class Recipe:
 
     def require_parts(self) -> None:
         """Refuse bare names of transforms, schedule and loss that nobody here knows: in a training, not in a run."""
-        for transform in (*self.augment.before, *self.augment.after):
-            require_part("transform", "augment.before and after", transform)
         require_part("schedule", "schedule.shape", self.schedule.shape, SHAPES)
         require_part("loss", "loss", self.loss, ("cross_entropy",))
+        for transform in (*self.augment.before, *self.augment.after):
+            require_part("transform", "augment.before and after", transform)
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.errors import InvalidSetting, TrainingDiverged
 from snellen.models.catalog import is_own
 from snellen.models.device import return_freed_memory
-from snellen.models.external import inputs_of, is_external, last_linear
+from snellen.models.external import inputs_of, is_external
 from snellen.models.normalized import Classifier
 from snellen.models.split import behind
 from snellen.parts import find
@@ -112,6 +112,8 @@ class Training:
         self.model = _initial_model(setup)
         if recipe.finetune is not None:
             hold_fixed(self.model, recipe.finetune)
+        if recipe.finetune is not None and recipe.finetune.head_penalty:
+            self._head()  # it may refuse, and does so before there is a folder
         self.optimizers = build_optimizers(self.model, recipe)
         self.lookahead = Lookahead(self.model, recipe.average, steps=self.steps) if recipe.average else None
         self.ema = moving_average(self.model, recipe.ema_decay) if recipe.ema_decay else None
@@ -303,11 +305,8 @@ class Training:
         fit_head(head, torch.cat(features), torch.from_numpy(train.labels), finetune.head_penalty, self.class_weights)
 
     def _head(self) -> torch.nn.Linear:
-        num_classes = self.setup.splits.train.num_classes
-        try:
-            _, head = last_linear(self.model.net)
-        except ValueError:
-            head = None
+        linear = [None, *(each for each in self.model.net.modules() if isinstance(each, torch.nn.Linear))]
+        head, num_classes = linear[-1], self.setup.splits.train.num_classes
         if head is None or head.out_features != num_classes or head.bias is None:
             raise InvalidSetting(
                 f"finetune.head_penalty={self.setup.recipe.finetune.head_penalty:g} is not possible: "  # type: ignore[union-attr]
