@@ -7,13 +7,14 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from snellen.augment.draws import OneDraw
 from snellen.data.arrays import from_arrays
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
@@ -54,6 +55,8 @@ _LEFT_OUT = {
     "plain_cnn": {"resized"},
     "resnet18": {"resized"},
 }
+
+_FACTORS = ("brightness", "contrast", "saturation")
 
 Contexts = Callable[[str], Context]
 
@@ -140,6 +143,29 @@ def test_a_training_picture_that_may_have_been_left_out_is_told_so(contexts: Con
     # The first epoch is whole, val is not trained on, and the other recipe leaves nothing out.
     others = [("small_cnn", "train", 0), ("small_cnn", "val", 1), ("plain_cnn", "train", 1)]
     assert not any(words in says(*other) for other in others)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "captions"),
+    [
+        ({}, ["unchanged this time"]),
+        ({"pad": 2, "down": 1, "right": 3, "flip": True}, ["padded by 2", "cropped", "mirrored"]),
+        ({"operations": (((1, 1.0),), 9)}, ["changed"]),
+        ({"rectangle": (np.float32(0.1),) * 4, "flip": True}, ["mirrored", "changed"]),
+        ({"contrast": 1.2, "pad": 1, "down": 0, "right": 0}, ["padded by 1", "cropped", "jittered"]),
+        ({"window": (*(np.float32(0.5),) * 4, 8.0)}, ["cut out and enlarged"]),
+    ],
+)
+def test_augmentation_is_shown_step_by_step_as_it_was_drawn(drawn: dict[str, Any], captions: list[str]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (8, 10, 3), dtype=np.uint8)
+    draw = OneDraw(**{"pad": 0, "down": 0, "right": 0, "flip": False, **dict.fromkeys(_FACTORS)} | drawn)
+    pictures = picture_stages._augmentation_pictures(image, draw, np.zeros((3, 8, 10)))
+    assert [each.caption for each in pictures] == captions
+    whole = 2 * draw.pad
+    assert pictures[0].shape == (8 + whole, 10 + whole, 3)
+    if draw.flip:
+        window = pictures[1].pixels if draw.pad else image
+        assert np.array_equal(pictures[captions.index("mirrored")].pixels, window[:, ::-1])
 
 
 def test_another_epoch_has_other_draws_and_the_full_size(contexts: Contexts) -> None:

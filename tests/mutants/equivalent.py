@@ -30,5 +30,9 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("guards/run_guards.py", 'learnt = losses[-1] <= 0.9 * losses[0] or last["train/accuracy"] > chance + 0.1'): (
         "no measured loss is nine tenths of another to the last bit"
     ),
+    (
+        "evaluate/compare_runs.py",
+        'differs = tuple(change for change in _differs(runs[reference[-1]], members[0]) if change.field != "seed")',
+    ): "runs of one family differ in seed and precision alone",
 }
 """(file, the changed lines without the blanks around them): why."""
