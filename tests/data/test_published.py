@@ -189,6 +189,7 @@ def resummed(official: Official, file: str, content: bytes) -> Published:
         ("train", pickle.dumps({b"data": np.zeros((TRAIN, 3072), np.uint8), b"fine_labels": [100] * 40}, protocol=2),
          DataError, r"label 100, outside 0\.\.99"),
         ("meta", pickle.dumps({b"fine_label_names": [b"a"]}, protocol=2), DataError, "does not list the 100 classes"),
+        ("meta", pickle.dumps({b"fine_label_names": [b"a"] * 99 + [7]}, protocol=2), DataError, "not list the 100 cl"),
         ("train", pickle.dumps(print, protocol=2), HostileFile, "which no CIFAR batch contains. Nothing was run"),
     ],
 )  # fmt: skip

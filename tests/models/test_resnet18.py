@@ -61,6 +61,9 @@ def test_positions_of_the_four_stages(stem, side, positions):
 def test_the_stock_stem_is_refused_for_small_images_with_the_size_it_would_leave(side, last_map):
     with pytest.raises(InvalidSetting, match=rf"last map would be {last_map}.*stem='small'"):
         ResNet18((side, side, 3), 10, stem="stock")
+    for shape in ((side, 200, 3), (200, side, 3)):  # of a long picture the shorter side decides
+        with pytest.raises(InvalidSetting, match=f"not possible for images of {shape[0]}x{shape[1]} px"):
+            ResNet18(shape, 10, stem="stock")
 
 
 def test_an_unknown_stem_is_refused():
