@@ -126,6 +126,15 @@ def test_batches_lie_channels_last_as_float32_between_0_and_1():
         assert batch.max() <= 1
 
 
+@pytest.mark.parametrize("shape", [(5, 9), (9, 5)])
+def test_padding_is_smaller_than_the_shorter_side(shape):
+    images = torch.zeros(2, *shape, 3, dtype=torch.uint8)
+    widest = to_device(draw(Augment(crop_pixels=4), seed=0, epoch=0, count=2), "cpu")
+    assert augment_batch(images, widest).shape == (2, 3, *shape)
+    with pytest.raises(InvalidSetting, match="a reflection has at most 4 pixels"):
+        augment_batch(images, to_device(draw(Augment(crop_pixels=5), seed=0, epoch=0, count=2), "cpu"))
+
+
 def test_padding_as_large_as_the_image_is_refused_with_both_sizes():
     images = torch.from_numpy(some_images())
     with pytest.raises(InvalidSetting, match=r"crop_pixels=8 .* 8x8"):

@@ -41,6 +41,14 @@ def test_each_operation_gives_what_the_reference_gives(number, sign, magnitude, 
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(2, 9), (9, 2), (3, 4), (1, 1)])
+@pytest.mark.parametrize("number", range(len(NAMES)), ids=NAMES)
+def test_the_smallest_pictures_are_changed_as_the_reference_changes_them(number, shape):
+    images = some_images(height=shape[0], width=shape[1])
+    expected = np.stack([operate_one(image, number, 1, 21) for image in images])
+    np.testing.assert_allclose(batched(images, number, 1, 21), expected, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("number", range(len(NAMES)), ids=NAMES)
 def test_at_full_strength_every_operation_but_the_identity_changes_the_picture(number):
     images = some_images()
