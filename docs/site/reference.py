@@ -61,7 +61,13 @@ def pages() -> dict[str, str]:
 
 
 def _row(*cells: str) -> str:
-    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(_cell(text) for text in cells) + " |"
+
+
+def _cell(text: str) -> str:
+    """On one line; a bar in code is no border, and a backslash before it would be shown."""
+    around = " ".join(text.split()).split("`")
+    return "`".join(part if at % 2 else part.replace("|", "\\|") for at, part in enumerate(around))
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
