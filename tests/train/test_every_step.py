@@ -15,6 +15,7 @@ from snellen.data.dataset import Dataset
 from snellen.models.weights import restore
 from snellen.recipes.recipe import Augment, Average, Freeze, Recipe, Resolution, Schedule
 from snellen.runs.run import Run
+from snellen.train import losses
 from snellen.train import training as training_file
 from snellen.train.batches import Batch
 from snellen.train.fit import FitOptions, fit
@@ -137,13 +138,13 @@ def test_every_step_weighs_the_classes_as_the_recipe_says(
     recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rare = tiny_dataset.train.take(np.flatnonzero((tiny_dataset.train.labels != 0) | (np.arange(300) % 4 == 0)), "all")
-    seen, real = [], training_file.functional.cross_entropy
+    seen, real = [], losses.functional.cross_entropy
 
     def cross_entropy(*arguments: Any, weight: torch.Tensor, **options: Any) -> Any:
         seen.append(weight)
         return real(*arguments, weight=weight, **options)
 
-    monkeypatch.setattr(training_file.functional, "cross_entropy", cross_entropy)
+    monkeypatch.setattr(losses.functional, "cross_entropy", cross_entropy)
     balanced = recipe.replace(class_weights="balanced", epochs=1)
     run = fit(balanced, Dataset("rare", rare, None, "here"), FitOptions(device="cpu", precision="fp32", runs=tmp_path))
     counts = np.array(run.info["data"]["train"]["per_class"])

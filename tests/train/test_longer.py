@@ -77,7 +77,7 @@ def test_what_becomes_of_the_rate_is_what_the_journal_then_says(
         (["epochs=+0"], UsageError, "2 epochs are trained"),
         (["epochs=+some"], InvalidSetting, r"epochs must be a number, got '\+some'"),
         (["epochs=+1", "batch_size=16"], InvalidSetting, "cannot change batch_size"),
-        (["epochs=+1", "optimizer.kind=adamw"], InvalidSetting, "cannot change optimizer.kind: the state"),
+        (["epochs=+1", "optimizer.kind=adamw"], InvalidSetting, "cannot change optimizer: the state"),
         (["epochs=+1", "epoch=4"], InvalidSetting, "Did you mean 'epochs'"),
     ],
 )

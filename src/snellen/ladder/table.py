@@ -136,7 +136,8 @@ def _changes(results: LadderResults) -> Iterator[str]:
 def _reasons(results: LadderResults) -> Iterator[str]:
     if len(results.rungs) == 1 and (summary := results.rungs[0].accuracy):
         each = ", ".join(f"{100 * one.accuracy.value:.2f}" for one in results.rungs[0].seeds if one.accuracy)
-        yield f"{results.top}: {summary}: the mean and its 95 % interval over seeds. Seed by seed {each} %."
+        what = "the mean over seeds" if summary.half_width is None else "the mean and its 95 % interval over seeds"
+        yield f"{results.top}: {summary}: {what}. Seed by seed {each} %."
     if len(results.plan.seeds) == 1:
         yield (
             "One seed: the intervals are over images of one pair of runs. Another seed may differ by more, so nothing "

@@ -43,6 +43,12 @@ def batch_losses(
         return functional.cross_entropy(
             logits, targets, weight=class_weights, label_smoothing=label_smoothing, reduction="none"
         )
+    return _own_losses(loss, logits, targets, class_weights)
+
+
+def _own_losses(
+    loss: Loss, logits: torch.Tensor, targets: torch.Tensor, class_weights: torch.Tensor | None
+) -> torch.Tensor:
     with one_sentence(
         f"The recipe's loss, called with logits {tuple(logits.shape)} and targets {tuple(targets.shape)}, fails"
     ):
