@@ -23,7 +23,7 @@ def test_the_page_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for language, block in re.findall(r"```(\w+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
         name = re.match(r"# (\w+\.py)\n", block)
         if language == "sh":
-            for line in block.splitlines():
+            for line in block.replace("\\\n", " ").splitlines():
                 parts._ALLOWED.clear()  # each command is a process of its own
                 assert main(shlex.split(line)[1:]) == 0, line
         elif language == "json":
