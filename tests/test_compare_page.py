@@ -10,15 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "compare.md"
 COLUMNS = ["", "Snellen", "Ultralytics", "fastai", "timm", "Lightning", "AutoGluon"]
-GROUPS = [
-    "Data intake",
-    "Augmentation and training",
-    "Honesty of grading",
-    "Seeing",
-    "Using the result",
-    "Scale and speed",
-    "Licence and weight",
-]
+GROUPS = ["Data intake", "Training", "Honesty of grading", "Seeing, and using the result"]
 
 _CELL = re.compile(r"\[(?P<text>[^\]]+)\](?:\((?P<path>[^)\s]+)\)|\[(?P<name>[^\]]+)\])")
 _DEFINITION = re.compile(r"^\[([^\]]+)\]: (\S+)$", re.MULTILINE)
@@ -87,7 +79,7 @@ def test_every_cell_has_a_source_and_what_is_named_for_snellen_exists(page: str)
 def test_every_group_has_its_table_and_no_row_stands_twice(page: str) -> None:
     assert list(tables(page)) == GROUPS
     names = [row[0] for rows in tables(page).values() for row in rows]
-    assert len(names) >= 30
+    assert len(names) >= 20
     assert len(names) == len(set(names))
 
 

@@ -43,15 +43,6 @@ def cells(table: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("|")] for line in lines[2:]]
 
 
-def slope(figure: str) -> float:
-    """Per image, from the smallest number of images to the largest."""
-    rows = {one["details"]["images"]: one["figures"][figure]
-            for one in read("2026-11_scale_two-zen4-cores.json")["measurements"]
-            if one["details"]["axis"] == "images"}  # fmt: skip
-    few, many = min(rows), max(rows)
-    return (rows[many] - rows[few]) / (many - few)
-
-
 def rate() -> float:
     """Training images a second at the largest number of images."""
     return max(
@@ -70,8 +61,6 @@ PER_IMAGE: dict[str, Callable[[], float]] = {
     "names, labels and hashes in memory, GB": lambda: streams("memory_mb") / 1e3,
     "reading the shards the first time, processor hours": lambda: streams("first_loading_processor_s") / 3600,
     "listing the shards at every command, processor minutes": lambda: streams("listing_processor_s") / 60,
-    "hashing pixels and splitting at 32 px, minutes": lambda: slope("split s") / 60,
-    "mean and std at 32 px, minutes": lambda: slope("statistics s") / 60,
     "an epoch of the small network at 32 px, hours": lambda: 1 / rate() / 3600,
 }
 
