@@ -270,6 +270,23 @@ def test_arrays_in_memory_begin_at_the_picture_and_rare_classes_weigh_more_in_th
     assert float(loss.values[0]) == pytest.approx(weight * hard, rel=5e-3)  # the weight is shown with three digits
 
 
+@pytest.mark.parametrize("cut", [(slice(None), slice(20)), (slice(20), slice(None))], ids=["tall", "wide"])
+def test_pictures_that_are_no_squares_are_followed_and_shrink_by_their_shorter_side(
+    tiny_dataset: Dataset, tmp_path: Path, cut: tuple[slice, slice]
+) -> None:
+    letters = tiny_dataset.train
+    dataset = from_arrays(letters.images[:, *cut], letters.labels)
+    recipe = FAMILIES["resnet18"]
+    for stage, resized in ((Resolution(side=20, until=0.5), False), (Resolution(side=16, until=0.5), True)):
+        run = fit(
+            recipe.replace(resolutions=(stage,)), dataset,
+            FitOptions(device="cpu", precision="fp32", runs=tmp_path, name=str(stage.side)),
+        )  # fmt: skip
+        traced = trace(context_of(run, images_of(run, dataset)))
+        assert failed(traced) == set()
+        assert ("resized" in [each.key for each in traced.stages]) == resized
+
+
 def test_an_answer_in_the_file_that_is_not_the_models_is_found(contexts: Contexts) -> None:
     context = contexts("sprint_net")
     assert context.stored is not None

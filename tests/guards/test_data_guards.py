@@ -33,6 +33,10 @@ def test_letters_as_they_are_have_their_pixels_in_order(train):
     assert pixel_order(replace(train, images=train.images[..., :1])).passed
 
 
+def test_pictures_of_one_column_are_judged_along_it(train):
+    assert pixel_order(replace(train, images=np.ascontiguousarray(train.images[:, :, 9:10]))).passed
+
+
 @pytest.mark.parametrize("colour", [lambda images: images, grey])
 def test_channels_first_bytes_that_were_reshaped_are_seen_and_the_remedy_undoes_it(train, colour):
     wrong = scrambled(colour(train.images))

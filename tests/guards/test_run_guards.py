@@ -126,6 +126,13 @@ def test_remedies_come_in_the_lessons_order_and_each_flag_works():
     assert "on already" in again.remedy
 
 
+def test_the_gap_is_that_of_the_epoch_whose_weights_were_kept_or_else_the_last():
+    rows = [row(1, train=0.5, val=0.5), row(2, train=0.9, val=0.7), row(3, train=1.0, val=0.6)]
+    gaps = {1: "0.0 points", 2: "20.0 points", None: "40.0 points", 9: "40.0 points"}
+    for best, words in gaps.items():
+        assert words in overfit_gap(rows, best_epoch=best, recipe=RESNET18).evidence
+
+
 def test_a_gap_alone_is_a_note_and_a_rising_val_loss_a_warning():
     still = [row(1, train=1.0, val_loss=0.5), row(2, train=1.0, val_loss=0.51)]
     rising = [row(1, train=1.0, val_loss=0.5), row(2, train=1.0, val_loss=0.9)]

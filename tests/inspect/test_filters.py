@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -65,7 +67,10 @@ def test_a_window_of_five_pixels_gives_patches_of_five() -> None:
 
 
 def test_of_a_silent_unit_the_whole_picture_is_shown() -> None:
-    assert patch_side(network(5), dark_with_one_bright_square([(0, 0)]), _LAYER) == 16
+    dark = dark_with_one_bright_square([(0, 0)])
+    assert patch_side(network(5), dark, _LAYER) == 16
+    for long in (dark.images[:, :, :11], dark.images[:, :11]):  # as much of it as a square can hold
+        assert patch_side(network(5), replace(dark, images=np.ascontiguousarray(long)), _LAYER) == 11
 
 
 def test_the_patch_holds_what_excited_the_channel(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,7 +138,9 @@ def _numbers(tree: ast.AST) -> Iterator[ast.AST]:
             continue
         if isinstance(tree, ast.AnnAssign) and child is tree.annotation:
             continue
-        if isinstance(tree, ast.FunctionDef) and (child is tree.returns or child in tree.decorator_list):
+        if isinstance(tree, ast.FunctionDef | ast.ClassDef) and child in tree.decorator_list:
+            continue
+        if isinstance(tree, ast.FunctionDef) and child is tree.returns:
             continue
         yield child
         yield from _numbers(child)

@@ -34,5 +34,18 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "evaluate/compare_runs.py",
         'differs = tuple(change for change in _differs(runs[reference[-1]], members[0]) if change.field != "seed")',
     ): "runs of one family differ in seed and precision alone",
+    ("data/tables.py", 'names = (features[labels].get("names"))'): "no feature is called None, and that is caught",
+    (
+        "explain/picture_stages.py",
+        "again = call(shrink, augment_one(image.pixels, image.draws[-1]), *made.result.shape[1:])",
+    ): "the draws of one picture are one row",
+    (
+        "explain/context.py",
+        "return self.recipe.side_at(epoch * per_epoch / steps, full=max(self.images.train.image_shape[:2]))",
+    ): "it is only asked whether that is below the shorter side",
+    (
+        "evaluate/compare_runs.py",
+        'differs = [change for change in _differs(runs[-1], run) if change.field not in ("seed", "precision")]',
+    ): "runs are alike that differ alike from any one of them",
 }
 """(file, the changed lines without the blanks around them): why."""

@@ -112,6 +112,15 @@ def test_features_are_made_of_pictures_of_any_size_and_of_grey_ones(side: int, c
     assert seen == [32, 35]
 
 
+def test_a_long_picture_is_enlarged_where_its_shorter_side_is_too_small() -> None:
+    one_colour = [np.full((1, *shape, 3), 90, dtype=np.uint8) for shape in ((260, 40), (40, 260), (64, 64))]
+    tall, wide, square = (
+        published_features(from_arrays(pixels, [0], class_names=["a"]).train, device="cpu") for pixels in one_colour
+    )
+    np.testing.assert_allclose(tall, square, atol=1e-5)
+    np.testing.assert_allclose(wide, square, atol=1e-5)
+
+
 def test_features_are_made_once_for_each_picture_whatever_its_label_or_its_place(
     monkeypatch: pytest.MonkeyPatch, own_cache: Path
 ) -> None:
