@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from snellen.errors import InvalidSetting
+from snellen.guards import model_guards
 from snellen.guards.model_guards import initial_loss, repeatable_evaluation, small_image_stem, untrained
 from snellen.models.catalog import ModelSpec, build
 from snellen.models.resnet18 import ResNet18
@@ -97,6 +100,25 @@ def test_resnet18_keeps_positions_with_the_small_stem_and_loses_them_with_the_st
     assert "32 px a side become 16, then 8, after the first convolutions and 1 in the end" in result.evidence
     assert "--set" not in result.remedy  # a network of somebody's own, and of another library, has no such field
     assert small_image_stem(stock, (64, 64, 3)).passed
+
+
+@pytest.mark.parametrize(
+    ("maps", "passed"),
+    [
+        ([32, 16, 4], True),
+        ([16, 9, 2], True),
+        ([32, 16, 1], False),
+        ([16, 8, 8], False),
+        ([16, 8, 1], False),
+        ([9], True),
+    ],
+)
+def test_both_an_early_map_and_the_last_one_must_be_large_enough(monkeypatch, maps, passed):
+    rows = [SimpleNamespace(kind="Conv2d", output_shape=(4, side, side + 3)) for side in maps]
+    others = [SimpleNamespace(kind="MaxPool2d", output_shape=(4, 1, 1))]
+    monkeypatch.setattr(model_guards, "describe_layers", lambda model, image_shape: rows + others)
+    assert small_image_stem(None, (32, 40, 3)).passed is passed
+    assert small_image_stem(None, (64, 64, 3)).passed
 
 
 def test_a_long_picture_is_judged_by_its_shorter_side():
