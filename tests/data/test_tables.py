@@ -166,6 +166,16 @@ def test_parquet_shards_with_pictures_inside_load(tmp_path: Path, kind: str, no_
         assert label == (number + 1) % 2
 
 
+@pytest.mark.parametrize("names", [("image", "label", "split"), ("Image", "LABEL", "Split")])
+def test_a_column_of_a_shard_may_say_where_its_pictures_belong(tmp_path: Path, names: tuple[str, str, str]) -> None:
+    told = ["train", "", "val", "Test"]
+    columns = ([encoded(number * 5) for number in range(4)], ["a", "b", "a", "b"], told)
+    (tmp_path / "hub").mkdir()
+    parquet.write_table(pyarrow.table(dict(zip(names, columns, strict=True))), tmp_path / "hub" / "train.parquet")
+    found = list_pictures(tmp_path / "hub").found
+    assert [(one.label, one.part) for one in found] == [("a", "train"), ("b", "train"), ("a", "val"), ("b", "test")]
+
+
 def test_labels_without_declared_names_are_named_by_number(tmp_path: Path) -> None:
     shards(tmp_path / "hub")
     assert list_pictures(tmp_path / "hub").class_names == ("0", "1")

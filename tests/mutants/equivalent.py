@@ -47,5 +47,9 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "evaluate/compare_runs.py",
         'differs = [change for change in _differs(runs[-1], run) if change.field not in ("seed", "precision")]',
     ): "runs are alike that differ alike from any one of them",
+    ("report/predictions.py", "dataclasses.replace(geometry, cosine=geometry.cosine[:(0) - 1])"): (
+        "the packed matrix takes its place; only time is lost"
+    ),
+    ("train/budget.py", "if version >= remaining:"): "no measured time is another to the last bit",
 }
 """(file, the changed lines without the blanks around them): why."""
