@@ -97,7 +97,7 @@ def loud(parts, run):
     assert found["grave"].passed is found["plain"].passed is False
     assert found["slips"].evidence.startswith("The guard slips fails: AttributeError: 'NoneType' object has no")
     assert "line 13" in found["slips"].evidence
-    assert "silent returns nothing; is a return missing?" in found["silent"].evidence
+    assert "silent returns nothing (is a return missing?)" in found["silent"].evidence
     assert "(error, warning, note); loud returns (False" in found["loud"].evidence
     show_guard_results(new_console(), [*found.values(), UNKNOWN], passed=False)
     shown = capsys.readouterr().out

@@ -82,4 +82,11 @@ OF_STRANGERS = (
         "seed=0, final",
         ("train/test_setup.py::test_a_resumed_training_has_the_seed_it_began_with",),
     ),
+    Mutant(
+        "module-divides-floats-again",
+        "export/torch_program.py",
+        "if images.dtype != torch.uint8:",
+        "if images.dtype.is_complex:",
+        ("api/test_fits_in.py::test_a_module_takes_bytes_of_pictures_and_answers_as_predict_does",),
+    ),
 )

@@ -72,7 +72,10 @@ class Lost(nn.Module):
         ("loss=lab.py:detached", r"loss=lab\.py:detached gives .* no gradient"),
         ("loss=lab.py:lost", r"loss=lab\.py:lost gives two pictures with what is no finite number"),
         ("loss=lab.py:focal(gama=1)", "Did you mean 'gamma'"),
-        ("optimizer.kind=torch optimizer.name=SparseAdam", "SparseAdam.* cannot make a step: RuntimeError"),
+        (
+            "optimizer.kind=torch optimizer.name=SparseAdam",
+            r"^optimizer\.name=SparseAdam cannot make a step: RuntimeError",
+        ),
         ("optimizer.kind=torch optimizer.name=LBFGS", "without a closure"),
         ("optimizer.kind=torch optimizer.name=lab.py:Wild", r"lab\.py:Wild.*no finite numbers"),
         ("model=lab.py:Alone", r"model=lab\.py:Alone cannot learn.*KeyError"),

@@ -98,7 +98,7 @@ def _own(name: str, images: Any, run: Run | None) -> GuardResult:
     passed, evidence, remedy, severity = found
     sound = isinstance(evidence, str) and isinstance(remedy, str) and severity in get_args(Severity)
     if not sound or name in GUARDS or (passed is not None and not passed and not remedy):
-        got = "nothing; is a return missing?" if said is None else SHORT.repr(said)
+        got = "nothing (is a return missing?)" if said is None else SHORT.repr(said)
         raise InvalidSetting(
             "A guard has a name of its own and returns (passed, evidence, remedy), or a severity behind these "
             f"({', '.join(get_args(Severity))}); {name} returns {got}."

@@ -191,7 +191,7 @@ def _require_step(setup: TrainingSetup, model: Classifier) -> None:
     """Refuse parts of somebody's own that cannot make one step, of two pictures; `model` has made it afterwards."""
     recipe, train, device = setup.recipe, setup.splits.train, setup.compute.device
     model.to(device).train()
-    optimizers = build_optimizers(model, recipe)
+    optimizers, made_by = build_optimizers(model, recipe), f"optimizer.name={getattr(recipe.optimizer, 'name', '')}"
     two = train.take(train.evenly(2), train.role)
     batch = next(Batches(two, recipe, seed=setup.seed, device=device).epoch(0))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):  # a caller's own draws go on
@@ -205,11 +205,11 @@ def _require_step(setup: TrainingSetup, model: Classifier) -> None:
                 raise InvalidSetting(f"{name} two pictures with what is no finite number, before the first step.")
         with parts.one_sentence(f"loss={recipe.loss} gives model={recipe.model} no gradient"):
             losses.sum().backward()  # type: ignore[no-untyped-call]
-        with parts.one_sentence(f"{recipe.optimizer} cannot make a step"):
+        with parts.one_sentence(f"{made_by} cannot make a step"):
             for optimizer in optimizers:
                 optimizer.step()
     if not all(parameter.isfinite().all() for parameter in model.parameters()):
-        raise InvalidSetting(f"{recipe.optimizer} makes weights of the first step that are no finite numbers.")
+        raise InvalidSetting(f"{made_by} makes weights in its first step that are no finite numbers.")
 
 
 def _require_effect(recipe: Recipe, model: Classifier, image_shape: tuple[int, int, int]) -> None:
