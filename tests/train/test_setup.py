@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from snellen.data.arrays import from_arrays
 from snellen.data.dataset import Dataset
 from snellen.data.pixel_statistics import measure
 from snellen.errors import InvalidSetting, UnknownName
@@ -114,6 +115,18 @@ def test_the_head_of_another_runs_classes_is_not_taken_over(
         "net.fc.weight",
         "net.fc.bias",
     }
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_a_stage_on_long_pictures_is_tried_by_their_shorter_side(
+    tiny_recipe: Recipe, tiny_dataset: Dataset, axis: int
+) -> None:
+    letters = tiny_dataset.train
+    long = from_arrays(np.concatenate([letters.images] * 2, axis=axis), letters.labels)
+    recipe = tiny_recipe.replace(model="sprint_net", widths=(24, 24, 24))
+    assert prepared(recipe.replace(resolutions=(Resolution(side=12, until=0.5),)), long)
+    with pytest.raises(InvalidSetting, match="side=8 is not possible"):
+        prepared(recipe.replace(resolutions=(Resolution(side=8, until=0.5),)), long)
 
 
 def test_a_file_takes_the_place_of_the_weights_that_a_recipe_begins_with(
