@@ -56,10 +56,11 @@ def test_a_csv_names_pictures_and_labels(pictures: Path, delimiter: str, columns
     assert seen(list_pictures(table)) == expected
 
 
-def test_a_column_may_say_where_a_picture_belongs(pictures: Path) -> None:
+@pytest.mark.parametrize("names", ["path,label,split", "Path,LABEL,Split"])
+def test_a_column_may_say_where_a_picture_belongs(pictures: Path, names: str) -> None:
     table = pictures / "labels.csv"
     table.write_text(
-        "path,label,split\nimages/0.png,a,train\nimages/1.png,b,TRAIN\nimages/2.png,a,validation\nimages/3.png,b,test"
+        f"{names}\nimages/0.png,a,train\nimages/1.png,b,TRAIN\nimages/2.png,a,validation\nimages/3.png,b,test"
     )
     assert [part for _, _, part in seen(list_pictures(table))] == ["train", "train", "val", "test"]
     table.write_text("path,label,split\nimages/0.png,a,train\nimages/1.png,b,holdout")
