@@ -14,6 +14,7 @@ import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from numbers import Number
@@ -232,6 +233,8 @@ def file_below(path: Path, root: Path) -> ListedFile | None:
     """
     try:
         target = path.resolve()
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            target.stat()  # Python 3.13 resolves a circle to itself
     except (OSError, ValueError, RuntimeError):  # a NUL, or a link in a circle
         return None
     snapshot = next((each for each in (root, *root.parents) if each.parent.name == "snapshots"), None)

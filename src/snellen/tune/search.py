@@ -213,7 +213,10 @@ def _study(optuna: Any, plan: Plan, ranges: Mapping[str, Any]) -> Iterator[Any]:
         pruner = optuna.pruners.NopPruner()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     # SQLite gets the path itself: as a part of a URL its letters could mean something else.
-    connect = {"creator": lambda: sqlite3.connect(path, check_same_thread=False)}
+    # Without a pool a connection is closed when it is given back, also where a file is none of ours.
+    from sqlalchemy.pool import NullPool
+
+    connect = {"creator": lambda: sqlite3.connect(path, check_same_thread=False), "poolclass": NullPool}
     told: dict[str, Any] = {"study_name": "tune", "direction": "maximize", "load_if_exists": True}
     try:
         storage = optuna.storages.RDBStorage("sqlite:///study.db", engine_kwargs=connect)
@@ -223,13 +226,10 @@ def _study(optuna: Any, plan: Plan, ranges: Mapping[str, Any]) -> Iterator[Any]:
         raise RunError(
             f"{path} is not a search's memory that can be gone on with ({reason}). Another --name."
         ) from error
-    try:
-        own = {field: flat(to_json(recipe)).get(field) for field in ranges}
-        if not study.trials and all(_among(ranges[field], value) for field, value in own.items()):
-            study.enqueue_trial(own)
-        yield study
-    finally:
-        storage.engine.dispose()
+    own = {field: flat(to_json(recipe)).get(field) for field in ranges}
+    if not study.trials and all(_among(ranges[field], value) for field, value in own.items()):
+        study.enqueue_trial(own)
+    yield study
 
 
 class _Trials:
