@@ -213,8 +213,7 @@ def _study(optuna: Any, plan: Plan, ranges: Mapping[str, Any]) -> Iterator[Any]:
         pruner = optuna.pruners.NopPruner()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     # SQLite gets the path itself: as a part of a URL its letters could mean something else.
-    # Without a pool a connection is closed when it is given back, also where a file is none of ours.
-    from sqlalchemy.pool import NullPool
+    from sqlalchemy.pool import NullPool  # which closes what is given back, also of a file that is no database
 
     connect = {"creator": lambda: sqlite3.connect(path, check_same_thread=False), "poolclass": NullPool}
     told: dict[str, Any] = {"study_name": "tune", "direction": "maximize", "load_if_exists": True}
