@@ -38,6 +38,14 @@ def test_batches_go_on_over_epochs_from_wherever_the_training_stands(tiny_recipe
     assert not torch.equal(seen[0], seen[2])
 
 
+def test_a_batch_of_one_picture_is_trained_where_nothing_asks_for_two(
+    tiny_recipe: Recipe, tiny_dataset: Dataset
+) -> None:
+    recipe = tiny_recipe.replace(model="mlp", widths=(4,), batch_size=1)
+    training = Training(prepare(recipe, tiny_dataset, seed=0, device="cpu", precision="fp32"), steps=2)
+    assert [len(batch.images) for batch in islice(training.batches(), 2)] == [1, 1]
+
+
 def test_it_ends_after_its_steps(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
     setup = prepare(
         tiny_recipe.replace(batch_size=64, epochs=1.5), tiny_dataset, seed=0, device="cpu", precision="fp32"
