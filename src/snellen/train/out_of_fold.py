@@ -26,7 +26,7 @@ from snellen.data.splits import folds_of
 from snellen.errors import StorageError
 from snellen.metrics.label_issues import LabelIssue, label_issues
 from snellen.models.catalog import ModelSpec, build, pixel_range
-from snellen.models.device import choose_device
+from snellen.models.device import choose_device, computes_bf16
 from snellen.models.external import inputs_of, last_linear
 from snellen.models.fuse import optimize_for_inference
 from snellen.paths import cache_folder
@@ -35,7 +35,6 @@ from snellen.predict.predictions import Predictions
 from snellen.runs.atomic import write_bytes
 from snellen.serialize import read_arrays
 from snellen.train.head import fit_head
-from snellen.train.precision import choose_compute
 
 FOLDS = 5
 _NETWORK = "efficientnet_lite0"
@@ -158,12 +157,13 @@ def published_features(
     mean, std = pixel_range(_NETWORK)
     shape = (_SIDE, _SIDE, 3)
     model = build(ModelSpec(_NETWORK, shape, 2, mean, std), seed=0, pretrained=True)
-    compute = choose_compute(model, shape, device=device, precision="auto")
-    fast = optimize_for_inference(model, bf16=compute.bf16).to(compute.device)
+    where = choose_device(device)
+    # By what the processor has and not by a race: asked again, the same pictures have the same features.
+    fast = optimize_for_inference(model, bf16=computes_bf16(where)).to(where)
     pixels = torch.from_numpy(images.images)
     with inputs_of(last_linear(fast.net)[1]) as heard, torch.inference_mode():
         for done in range(0, len(images), _AT_ONCE):
-            batch = to_float(pixels[done : done + _AT_ONCE].to(compute.device)).expand(-1, 3, -1, -1)
+            batch = to_float(pixels[done : done + _AT_ONCE].to(where)).expand(-1, 3, -1, -1)
             if min(batch.shape[2:]) < _SIDE:
                 batch = functional.interpolate(batch, (_SIDE, _SIDE), mode="bilinear", align_corners=False)
             fast(batch.contiguous(memory_format=torch.channels_last))
