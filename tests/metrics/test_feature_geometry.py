@@ -67,7 +67,10 @@ def test_an_absent_class_is_none_in_json_and_left_out_of_the_correlation(rng):
     labels = np.repeat([0, 1, 2, 3], 10)
     matrix = np.zeros((5, 5), dtype=np.int64)
     matrix[:4, :4] = rng.integers(1, 9, (4, 4))
-    geometry = feature_geometry(rng.normal(size=(40, 3)), labels, matrix)
+    features = rng.normal(size=(40, 3))
+    geometry = feature_geometry(features, labels, matrix)
+    without = feature_geometry(features, labels, matrix[:4, :4])
+    assert (geometry.nearness_and_errors, geometry.p_value) == (without.nearness_and_errors, without.p_value)
     written = json.loads(json.dumps(to_json(geometry), allow_nan=False))
     assert written["spread"][4] is None
     assert written["cosine"][4][0] is None

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from snellen.models.catalog import MODELS, ModelSpec, build
-from snellen.models.fuse import fuse_batch_norm, optimize_for_inference
+from snellen.models.fuse import FastClassifier, fuse_batch_norm, made_fast, optimize_for_inference
 from snellen.models.normalized import Classifier, Normalized
 
 IMAGES = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -60,6 +60,23 @@ def test_in_bf16_logits_move_by_a_few_per_cent_at_most(name: str) -> None:
         exact, fast = model(IMAGES), optimize_for_inference(model, bf16=True)(IMAGES)
     assert fast.dtype == torch.float32
     assert (fast - exact).abs().max() < 0.05 * exact.abs().max()
+
+
+class Forking(nn.Module):
+    """Its own code asks for a value, which no trace has."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if x.sum() > 0 else -x
+
+
+def test_made_fast_is_every_classifier_that_can_be_traced_and_what_cannot_be_stays_itself() -> None:
+    model = trained("small_cnn")
+    fast = made_fast(model)
+    assert isinstance(fast, FastClassifier)
+    assert fast.dtype == torch.float32
+    assert_equal_answers(model, fast)
+    for other in (wrapped(Forking()), nn.Flatten()):
+        assert made_fast(other) is other
 
 
 def test_the_model_itself_stays_as_it_was() -> None:

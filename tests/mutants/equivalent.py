@@ -21,9 +21,6 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("train/optimizers.py", "by_shape.setdefault((len(p), p[-1].numel()), []).append((p, direction))"): (
         "all rows of a matrix are of one length"
     ),
-    ("metrics/feature_geometry.py", "known = ~(np.isnan(a).all(axis=1) | np.isnan(b).any(axis=1))"): (
-        "a class without pictures is unknown in both tables, and only such classes have unknown pairs"
-    ),
     ("report/encoding.py", "columns = max(1, math.floor(math.sqrt(per * height / max(width, 1))))"): (
         "a sheet with a column less holds the same pictures, and says how many columns it has"
     ),

@@ -66,10 +66,10 @@ def feature_geometry(
 def _mantel(a: NDArray[np.float64], b: NDArray[np.float64], draws: int) -> tuple[float | None, float | None]:
     """Rank correlation over pairs of classes of two (K, K) float64 tables, and the chance of it under shuffled classes.
 
-    Classes with NaN are left out first. Then every shuffle only puts the same values into other places: both tables are
-    ranked once, and a shuffle costs one sum of products.
+    Classes without image, NaN in `a`, are left out first. Then every shuffle only puts the same values into other
+    places: both tables are ranked once, and a shuffle costs one sum of products.
     """
-    known = ~(np.isnan(a).all(axis=1) | np.isnan(b).all(axis=1))
+    known = ~np.isnan(a.diagonal())
     a, b = a[np.ix_(known, known)], b[np.ix_(known, known)]
     upper = np.triu_indices(len(a), k=1)
     correlation = spearman(a[upper], b[upper])
