@@ -85,6 +85,14 @@ def test_operations_on_colour_are_pillows_to_within_two_grey_levels(name, sign, 
         assert np.abs(ours - pillow(name, image, magnitude, sign)).max() <= 2
 
 
+def test_equalizing_counts_all_pixels_but_the_lightest_as_pillow_does():
+    image = some_images(height=32, width=32)[0]
+    image[4:] = 1.0  # of one level more than of all others
+    ours = np.rint(operate_one(image, NAMES.index("equalize"), 1, 9) * 255)
+    np.testing.assert_array_equal(ours, pillow("equalize", image, 9, 1))
+    np.testing.assert_array_equal(np.rint(batched(image[None], NAMES.index("equalize"), 1, 9)[0] * 255), ours)
+
+
 def test_rotation_turns_about_the_middle_and_brings_black_in():
     image = np.ones((1, 9, 9, 3), dtype=np.float32)
     turned = batched(image, NAMES.index("rotate"), 1, 30)[0]

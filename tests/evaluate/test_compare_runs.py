@@ -147,6 +147,9 @@ def test_recipes_with_the_same_seeds_are_compared_seed_by_seed() -> None:
     assert (found.kind, row.seeds, row.runs) == ("recipes", (0, 1, 2), ("new0", "new1", "new2"))
     assert row.difference.mean == pytest.approx(0.0603333)  # type: ignore[union-attr]
     assert found.verdict.startswith("small_cnn is better than small_cnn_baseline, seed by seed: +6.03")
+    header, rows = found.table()
+    assert header[-1] == "points (95 % over seeds)"
+    assert [cells[-1] for cells in rows] == [each.points_text for each in found.rows]  # no p-value over seeds
     third = [(Graded(f"far{seed}", SMALL_CNN, seed, "bbbbbbbb"), answers(range(500 + seed))) for seed in (0, 1, 2)]
     three = compared(*sides, *third)
     assert three.rows[2].name == "small_cnn"
@@ -178,6 +181,13 @@ def test_more_than_two_models_are_held_against_the_first_with_raised_p_values() 
     assert found.rows[2].p_value == pytest.approx(found.rows[2].difference.p_value)  # type: ignore[union-attr]
     assert found.rows[1].p_value == pytest.approx(2 * found.rows[1].difference.p_value)  # type: ignore[union-attr]
     assert found.verdict == "1 of 2 differ from old after Holm: new is better by 6.00 points."
+    header, rows = found.table()
+    assert [header[-1], *(cells[-1] for cells in rows)] == [
+        "p, Holm",
+        "",
+        *(f"{r.p_value:.2g}" for r in found.rows[1:]),
+    ]
+    assert {len(cells) for cells in rows} == {len(header)}
 
 
 def test_one_run_and_other_pictures_are_refused() -> None:

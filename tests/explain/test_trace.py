@@ -22,11 +22,12 @@ from snellen.data.run_images import images_of
 from snellen.errors import DataError, InvalidSetting, RunError
 from snellen.explain import by_hand, network_stages, picture_stages
 from snellen.explain.context import Context, context_of
-from snellen.explain.trace import Trace, trace
+from snellen.explain.trace import Trace, trace, write_png
 from snellen.predict import predict
 from snellen.recipes.recipe import SGD, Augment, DataPruning, Recipe, Resolution
 from snellen.runs.run import Run
 from snellen.serialize import to_json
+from snellen.show import figures
 from snellen.train.batches import Batches
 from snellen.train.fit import FitOptions, fit
 
@@ -352,3 +353,24 @@ def test_a_cifar10_picture_begins_with_its_row_on_disk_and_another_row_is_found(
     real = picture_stages.stored_row
     monkeypatch.setattr(picture_stages, "stored_row", lambda folder, image_id: real(folder, image_id - 1))
     assert failed(trace(context, image=int(context.images.val.ids[-1]))) == {"disk"}
+
+
+def test_the_sheet_has_a_row_for_each_stop_with_its_first_six_pictures_and_its_verdict(
+    contexts: Contexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    traced = trace(contexts("small_cnn"))
+    monkeypatch.setattr(figures, "save_png", lambda figure, path: drawn.append(figure))
+    stages = list(traced.stages)
+    stages[0] = dataclasses.replace(stages[0], pictures=stages[0].pictures[:1] * 9)
+    wrong = dataclasses.replace(stages[1].by_hand, result=np.asarray(stages[1].by_hand.result) + 1)
+    stages[1] = dataclasses.replace(stages[1], by_hand=wrong)
+    write_png(Path("unused.png"), dataclasses.replace(traced, stages=tuple(stages)))
+    (axes,) = drawn[-1].axes
+    assert len(axes.images) == sum(min(len(stage.pictures), 6) for stage in stages)
+    signs = [text.get_text() for text in axes.texts if text.get_text() in "✓✗"]
+    assert signs == ["✓", "✗", *"✓" * (len(stages) - 2)]
+    for image in axes.images:
+        left, right, bottom, top = image.get_extent()
+        high, wide = image.get_array().shape[:2]
+        assert (right - left) / (top - bottom) == pytest.approx(wide / high)

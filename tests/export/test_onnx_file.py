@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import pytest
 
@@ -9,6 +10,7 @@ from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.splits import split
 from snellen.errors import DataError
+from snellen.export import onnx_file
 from snellen.export.onnx_file import quantized
 
 
@@ -34,3 +36,17 @@ def test_convolutions_have_8_bit_weights_and_preprocessing_stays_in_float(
     operations = [node.op_type for node in graph.node]
     assert operations.index("Cast") < operations.index("QuantizeLinear")
     assert operations[-1] == "Softmax"
+
+
+def test_as_many_pictures_at_once_as_their_size_allows(
+    plain_onnx: bytes, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, ...]] = []
+    monkeypatch.setattr(onnx_file, "images_at_once", lambda shape: asked.append(shape) or 7)
+    images = split(tiny_dataset).train.images[:20]
+    session = onnx_file.OnnxSession(plain_onnx)
+    np.testing.assert_allclose(
+        session.probabilities(images), session.probabilities(images, batch_size=20), rtol=0, atol=1e-6
+    )
+    assert [len(batch["images"]) for batch in iter(onnx_file._reader(images).get_next, None)] == [7, 7, 6]
+    assert asked == [images.shape[1:]] * 2

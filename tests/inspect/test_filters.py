@@ -106,6 +106,15 @@ def test_a_silent_channel_is_not_shown_and_a_picky_one_comes_before_one_that_alw
     assert sorted(found[0].rows.tolist()) == [0, 1, 2]
 
 
+def test_of_many_picky_channels_the_eight_clearest_are_shown() -> None:
+    rng = np.random.default_rng(0)
+    value = rng.random((100, 12)).astype(np.float32)
+    value[:9] += np.arange(12) + 1  # each stands out further than the one before
+    peaks = Peaks(value, np.zeros((100, 12), dtype=np.int64), (4, 4))
+    found = selective_channels(peaks, image_shape=(16, 16, 3), side=5)
+    assert [channel.number for channel in found] == [11, 10, 9, 8, 7, 6, 5, 4]
+
+
 def test_measuring_asks_the_weights_for_no_gradient() -> None:
     model = network(3)
     patch_side(model, dark_with_one_bright_square([(3, 3)]), _LAYER)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from snellen.data.ledger import Ledger
 from snellen.errors import RunError, UsageError
 from snellen.evaluate.test_set import evaluate_on_test, ledger_of
-from snellen.ladder.results import open_test, pooled_pairs, read_results
+from snellen.ladder.results import open_test, pooled_pairs, read_results, results_json
 from snellen.ladder.rungs import Plan
+from snellen.metrics.confusion import ConfusedPair
+from snellen.metrics.intervals import Rate
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run, open_run
 
@@ -41,6 +45,12 @@ def test_the_table_holds_what_the_runs_hold(finished_ladder: Plan) -> None:
     assert results.graded == 2 * 30
     assert results.top == finished_ladder.rungs[1].name
     assert [len(curve.journals) for curve in results.curves] == [2, 2]
+
+
+def test_the_ten_worst_pairs_are_in_the_file(finished_ladder: Plan) -> None:
+    pairs = tuple(ConfusedPair("cat", f"dog {number}", 20 - number, 0, 0.05, Rate(1, 20)) for number in range(12))
+    top = results_json(dataclasses.replace(read_results(finished_ladder), pairs=pairs))["top"]
+    assert [pair["second"] for pair in top["worst_pairs"]] == [pair.second for pair in pairs[:10]]
 
 
 def test_an_unfinished_run_gives_no_table(own_ladder: Plan) -> None:

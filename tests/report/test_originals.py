@@ -13,8 +13,12 @@ from PIL import Image
 from snellen.data.catalog import load
 from snellen.data.folder_dataset import ImageOptions
 from snellen.data.pictures import PictureForm
+from snellen.data.run_images import images_of
 from snellen.errors import DataError, InvalidSetting, UsageError
+from snellen.evaluate.test_set import ledger_of
+from snellen.predict.predictions import stored_predictions
 from snellen.recipes.recipe import Recipe
+from snellen.report import shown
 from snellen.report.originals import framed, originals_of
 from snellen.report.page import Options, Page, build_page
 from snellen.runs.run import Run
@@ -94,6 +98,18 @@ def test_the_mistakes_and_no_others_are_in_the_page(with_originals: Page) -> Non
         assert about["square"] == pytest.approx([1 / 6, 0, 5 / 6, 1])
         assert with_originals.sprites[about["sheet"]].tile == (64, 96)
     assert all(name.startswith("val/") for name in val["names"])
+
+
+@pytest.mark.parametrize(("room", "side"), [(100 * 100, 100), (10 * 10, 48)])
+def test_a_viewer_has_every_picture_the_more_the_smaller_but_none_of_fewer_than_48_pixels(
+    photo_run: Run, monkeypatch: pytest.MonkeyPatch, room: int, side: int
+) -> None:
+    val = stored_predictions(photo_run, "val")
+    assert val is not None
+    monkeypatch.setattr(shown, "_LIVE_PIXELS", room * len(val))
+    monkeypatch.setattr(shown, "_BYTES", 1)  # what a file may hold does not count
+    found = shown.shown_split("val", [images_of(photo_run)], {0: val}, [photo_run], [ledger_of(photo_run)], every=True)
+    assert (len(found.rows), found.most) == (len(val), side)
 
 
 def test_without_files_there_are_no_originals(own_run: Run, small_eyechart: None) -> None:
