@@ -303,8 +303,10 @@ def test_pictures_with_swapped_channels_are_not_those_it_was_trained_on(own_run:
 
 def test_what_is_not_there_is_refused_with_a_way_out(contexts: Contexts, own_run: Run, tiny_dataset: Dataset) -> None:
     context = contexts("mlp")
-    with pytest.raises(InvalidSetting, match="--split val"):
-        trace(context, image=int(context.images.val.ids[0]), split="train")
+    train, of_val = context.images.train, int(context.images.val.ids[0])
+    said = f"{of_val} is not in train, which holds {len(train)} images such as {', '.join(train.names[:3])}. .* val$"
+    with pytest.raises(InvalidSetting, match=said):
+        trace(context, image=of_val, split="train")
     with pytest.raises(InvalidSetting, match="epochs 0 to 1"):
         trace(context, epoch=2)
     with pytest.raises(RunError, match="snellen evaluate"):

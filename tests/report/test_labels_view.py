@@ -18,6 +18,7 @@ from tests.report.chromium import Expect, Open, settled
 from snellen.cli.main import main
 from snellen.data.run_images import images_of
 from snellen.predict.predictions import Predictions
+from snellen.report import shown
 from snellen.report.page import Options, Page, build_page
 from snellen.report.shown import shown_doubts
 from snellen.runs.run import open_run
@@ -108,8 +109,8 @@ def test_found_marked_by_keys_saved_trained_with_and_compared(
 
 
 @pytest.fixture
-def doubting(page: Page, tiny_dataset: Any) -> Page:
-    """The page with five doubted pictures of train and val, and two earlier corrections."""
+def doubts(tiny_dataset: Any) -> Doubts:
+    """Five pictures of train and val, the one most doubted first."""
     images = tiny_dataset.train
     logits = np.zeros((len(images), images.num_classes), dtype=np.float32)
     logits[np.arange(len(images)), images.labels] = 3
@@ -118,8 +119,14 @@ def doubting(page: Page, tiny_dataset: Any) -> Page:
         logits[row] = 0
         logits[row, (images.labels[row] + 1) % images.num_classes] = 9 - rank
     answers = Predictions.of(images, logits)
-    found = Doubts(images, answers, rows, np.stack([rows + 1, rows + 2, rows + 3], axis=1), ())
-    _, doubted, sheets = shown_doubts(found)
+    return Doubts(images, answers, rows, np.stack([rows + 1, rows + 2, rows + 3], axis=1), ())
+
+
+@pytest.fixture
+def doubting(page: Page, doubts: Doubts) -> Page:
+    """The page with the five, and two earlier corrections."""
+    images = doubts.images
+    _, doubted, sheets = shown_doubts(doubts)
     before = [["gone.png", "00000000000000aa", "C", "D", "wrong"], ["", hash_of(images, 7), "Z", "", "wrong"]]
     before[1][3] = images.class_names[images.labels[7]]
     content = {**page.content, "doubted": doubted, "data": {**page.content["data"], "corrections": before}}
@@ -151,6 +158,15 @@ def test_the_most_doubted_come_first_with_what_is_most_like_them(
     assert "It looks like" in tab.locator(".says").inner_text()
     assert tab.locator(".filters .chip").count() == 0
     assert tab.locator(".note").inner_text().startswith("Looks like ")
+
+
+def test_where_not_all_fit_into_a_file_the_most_doubted_are_in_it(
+    doubts: Doubts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shown, "_room", lambda images, count, *, every: (3, None))
+    found, content, sheets = shown_doubts(doubts)
+    assert found.rows.tolist() == [7, 40, 250]  # in the order of the data
+    assert (content["found"], len(content["alike"]), sheets["doubted"].count) == (5, 3, 3)
 
 
 def test_marks_of_both_galleries_and_earlier_corrections_are_one_file(
