@@ -157,8 +157,13 @@ def test_an_empty_class_folder_is_refused_by_name(birds: Path) -> None:
         list_pictures(birds)
 
 
-def test_a_single_class_is_refused(tmp_path: Path) -> None:
+def test_a_single_class_is_enough_only_where_nothing_is_learned(tmp_path: Path) -> None:
+    (tmp_path / "robin").mkdir()
+    for to_learn in (True, False):
+        with pytest.raises(DataError, match="class folder 'robin' in .* is empty"):
+            list_pictures(tmp_path, to_learn=to_learn)
     picture(tmp_path / "robin" / "1.png")
+    assert list_pictures(tmp_path, to_learn=False).class_names == ("robin",)
     with pytest.raises(BadSplit, match="one class only, 'robin'"):
         list_pictures(tmp_path)
 

@@ -84,6 +84,8 @@ def test_the_identity_depends_on_the_pictures_and_not_on_their_order_or_name() -
     images = letters(50)
     shuffled = images.take(np.random.default_rng(3).permutation(50), "test")
     assert TestSet.of(shuffled) == TestSet.of(images)
+    more = letters(100)
+    assert TestSet.of(more).sketch == tuple(f"{each:016x}" for each in sorted(more.identities.tolist())[:64])
     assert TestSet.of(letters(50, seed=1)).fingerprint != TestSet.of(images).fingerprint
     assert TestSet.of(letters(50, name="other")).fingerprint == TestSet.of(images).fingerprint
 

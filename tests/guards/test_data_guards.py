@@ -7,8 +7,10 @@ import pytest
 
 from snellen.data.cifar10 import read
 from snellen.data.eyechart import make_eyechart
+from snellen.data.labeled_images import LabeledImages
 from snellen.data.pixel_statistics import measure
 from snellen.data.splits import split
+from snellen.guards import data_guards
 from snellen.guards.copies import find_copies
 from snellen.guards.data_guards import (
     class_balance,
@@ -31,6 +33,16 @@ def test_letters_as_they_are_have_their_pixels_in_order(train):
     assert pixel_order(train).passed
     assert pixel_order(replace(train, images=grey(train.images))).passed
     assert pixel_order(replace(train, images=train.images[..., :1])).passed
+
+
+@pytest.mark.parametrize(("side", "looked_at"), [(4, 10), (8, 10), (12, 4), (32, 3)])
+def test_of_large_pictures_fewer_are_looked_at_down_to_a_least_number(train, monkeypatch, side, looked_at):
+    asked, evenly = [], LabeledImages.evenly
+    monkeypatch.setattr(LabeledImages, "evenly", lambda self, count: (asked.append(count), evenly(self, count))[1])
+    for name, value in (("_SAMPLE", 10), ("_LEAST_SAMPLE", 3), ("_SAMPLE_PIXELS", 10 * 8 * 8)):
+        monkeypatch.setattr(data_guards, name, value)
+    pixel_order(replace(train, images=np.ascontiguousarray(train.images[:, :side, :side])))
+    assert asked == [looked_at]
 
 
 def test_pictures_of_one_column_are_judged_along_it(train):

@@ -52,5 +52,12 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "evaluate/compare_runs.py",
         "rows = [_over_seeds(runs, common, families[-1], families[0])]",
     ): "there is one family",
+    ("guards/copies.py", "count = len(asked.bits[-1])"): "each picture has one mirror image",
+    ("guards/copies.py", "if not count or not len(known.bits[-1]):"): "each picture has one mirror image",
+    ("metrics/compare.py", "return len(self.predictions[-1])"): "all answers are to the same pictures",
+    ("metrics/compare.py", '""" first = predictions[-1]'): "predictions that are alike are alike from any one of them",
+    ("metrics/compare.py", "n = max(3, math.ceil(noise * z * z))"): (
+        "Student's t lies above the normal: no number below the ceiling is enough"
+    ),
 }
 """(file, the changed lines without the blanks around them): why."""

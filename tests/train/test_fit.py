@@ -179,6 +179,24 @@ def test_where_few_images_make_more_epochs_there_are_no_more_looks(
     assert [row["epoch"] for row in rows if "val/accuracy" in row] == [3, 5]
 
 
+@pytest.mark.parametrize(("least", "most", "looked_at"), [(10, 20, 20), (10, 40, 30), (40, 50, 40)])
+def test_as_many_training_pictures_are_looked_at_as_val_has_within_bounds(
+    trained: Callable[..., Run],
+    tiny_recipe: Recipe,
+    monkeypatch: pytest.MonkeyPatch,
+    least: int,
+    most: int,
+    looked_at: int,
+) -> None:
+    seen, look = [], Training.look
+    monkeypatch.setattr(recorder, "_LEAST_CLEAN", least)
+    monkeypatch.setattr(recorder, "_MOST_CLEAN", most)
+    monkeypatch.setattr(Training, "look", lambda self, images: (seen.append(set(images.ids)), look(self, images))[1])
+    trained(tiny_recipe.replace(epochs=0.1))
+    assert [len(ids) for ids in seen] == [looked_at, 30]
+    assert not seen[0] & seen[1]
+
+
 @pytest.mark.parametrize(("epochs", "steps", "rows"), [(0.1, 1, 1), (0.01, 1, 1), (1.5, 12, 2), (2, 16, 2)])
 def test_a_fraction_of_an_epoch_ends_inside_the_last_one(
     trained: Callable[..., Run], tiny_recipe: Recipe, epochs: float, steps: int, rows: int

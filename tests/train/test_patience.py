@@ -54,6 +54,16 @@ def stuck(tiny_recipe: Recipe) -> Recipe:
     return tiny_recipe.replace(optimizer=SGD(lr=1e-12), schedule=Schedule(), epochs=9.0, patience=2)
 
 
+class Steps(Progress):
+    """Also keeps how many steps were made."""
+
+    made = 0
+
+    def advance(self, step: int) -> None:
+        self.made = step
+        super().advance(step)
+
+
 def start(recipe: Recipe, dataset: Dataset, runs: Path, **more: Any) -> Run:
     return fit(recipe, dataset, FitOptions(device="cpu", precision="fp32", runs=runs, name="run"), **more)
 
@@ -61,8 +71,10 @@ def start(recipe: Recipe, dataset: Dataset, runs: Path, **more: Any) -> Run:
 def test_a_training_ends_early_and_says_of_how_many_epochs_it_is_the_best(
     stuck: Recipe, tiny_dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = start(stuck, tiny_dataset, tmp_path, progress=Progress())
+    steps = Steps()
+    run = start(stuck, tiny_dataset, tmp_path, progress=steps)
     assert [row["epoch"] for row in run.journal.rows()] == [1, 2, 3]
+    assert steps.made == run.journal.rows()[-1]["step"]  # and not one step of the fourth
     assert (run.info["status"], run.info["best_epoch"], run.info["stopped_after_epoch"]) == ("finished", 1, 3)
     assert run.info["val"]["best_of"] == 3
     said = "Ended after epoch 3 of the 9 that its schedule is made for: the last 2 brought no better val accuracy."

@@ -50,7 +50,7 @@ class Transforms:
 
     def _called(self, name: str, transform: Callable[..., Tensor], images: Tensor, at: tuple[int, ...]) -> Tensor:
         words = np.random.SeedSequence([self._seed, *at, _STREAM]).generate_state(1, np.uint64)
-        seed, device = int(words[0] >> np.uint64(1)), images.device  # of 63 bits: any generator takes it
+        seed, device = words.item() >> 1, images.device  # of 63 bits: any generator takes it
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.no_grad():
             torch.manual_seed(seed)
             with one_sentence(f"The transform {name}, called as f(images, seed=…) with {_kind(images)}, fails"):

@@ -55,15 +55,7 @@ class TestSet:
 
     def overlaps(self, other: TestSet) -> bool:
         """Whether the two share images, judged by their sketches."""
-        if self.fingerprint == other.fingerprint:
-            return True
-        # Only hashes below both sketches' reach can be compared: above it, one of the two lists is cut off.
-        reach = min(self._reach, other._reach)
-        return any(value <= reach for value in set(self.sketch) & set(other.sketch))
-
-    @property
-    def _reach(self) -> str:
-        return self.sketch[-1] if len(self.sketch) == _SKETCH else "g"
+        return self.fingerprint == other.fingerprint or not set(self.sketch).isdisjoint(other.sketch)
 
 
 @dataclass(frozen=True)

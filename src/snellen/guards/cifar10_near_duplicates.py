@@ -69,7 +69,7 @@ def accuracy_without_duplicates(predictions: Predictions, listed: frozenset[int]
         UsageError: no image is left without a near-duplicate.
     """
     assert predictions.split == "test", "the list is about test images"
-    is_listed = np.isin(predictions.ids, np.array(sorted(listed), dtype=np.int64))
+    is_listed = np.isin(predictions.ids, list(listed))
     hits, count = int(predictions.correct[is_listed].sum()), int(is_listed.sum())
     every = accuracy(predictions)
     return AccuracyWithoutDuplicates(

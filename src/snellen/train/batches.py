@@ -143,6 +143,6 @@ def _balanced(by_class: list[NDArray[np.int64]], seed: int, epoch: int, count: i
     parts = []
     for number, members in enumerate(by_class):
         wanted = share + ((number + epoch) % len(by_class) < rest)  # the odd images go round the classes
-        rounds = [rng.permutation(members) for _ in range(-(-wanted // len(members)))]
-        parts.append(np.concatenate([*rounds, members[:0]])[:wanted])
+        for taken in range(0, wanted, len(members)):
+            parts.append(rng.permutation(members)[: wanted - taken])
     return np.concatenate(parts).astype(np.int64)

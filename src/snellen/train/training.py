@@ -249,7 +249,7 @@ class Training:
         words = np.random.SeedSequence([self.setup.seed, self.steps_done, self.workers.rank, _DROPOUT_STREAM])
         device = self.setup.compute.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):  # a caller's own draws go on
-            torch.manual_seed(int(words.generate_state(1, np.uint64)[0]))
+            torch.manual_seed(words.generate_state(1, np.uint64).item())
             yield
 
     def require_finite(self, *losses: float) -> None:
