@@ -185,10 +185,12 @@ def test_models_are_held_together_on_the_pictures_that_all_have_however_often(co
     assert (found.asked, found.relabelled) == (tuple(map(len, contents)), 0)
 
 
-def test_where_a_picture_was_relabelled_the_label_that_counts_is_everybodys_and_it_is_counted():
-    old, new = kept("old", [5, 6, 7], [0, 0, 1]), kept("new", [7, 5, 9], [1, 1, 0])
+def test_where_pictures_were_relabelled_the_label_that_counts_is_everybodys_and_each_is_counted_once():
+    old, new = kept("old", [5, 6, 7, 8], [0, 0, 1, 0]), kept("new", [7, 5, 9, 8], [1, 1, 0, 1])
     found = shared([old, new])
-    assert [one.labels.tolist() for one in found.predictions] == [[1, 1], [1, 1]]
-    assert found.relabelled == 1
-    assert shared([old, new], labels_of=0).predictions[1].labels.tolist() == [0, 1]
-    assert [one.names for one in found.predictions] == [("old/0.png", "old/2.png"), ("new/1.png", "new/0.png")]
+    assert [one.labels.tolist() for one in found.predictions] == [[1, 1, 1]] * 2
+    assert found.relabelled == shared([old, old, new]).relabelled == 2
+    assert shared([old, new], labels_of=0).predictions[1].labels.tolist() == [0, 1, 0]
+    assert [one.names for one in found.predictions] == [
+        ("old/0.png", "old/2.png", "old/3.png"), ("new/1.png", "new/0.png", "new/3.png"),
+    ]  # fmt: skip

@@ -57,8 +57,10 @@ def test_without_a_connection_the_p_value_is_mostly_large():
 
 
 def test_spread_worked_by_hand():
-    features = np.array([[0.0, 0.0], [0.0, 2.0], [5.0, 5.0], [5.0, 5.0], [9.0, 1.0]])
-    geometry = feature_geometry(features, np.array([0, 0, 1, 1, 2]), np.array([[1, 1, 0], [0, 2, 0], [0, 0, 1]]))
+    # As many pictures as features would hide which of the two is summed.
+    features = np.array([[0.0, 0.0], [0.0, 2.0], [0.0, 0.0], [0.0, 2.0], [5.0, 5.0], [5.0, 5.0], [9.0, 1.0]])
+    labels, matrix = np.array([0, 0, 0, 0, 1, 1, 2]), np.array([[2, 2, 0], [0, 2, 0], [0, 0, 1]])
+    geometry = feature_geometry(features, labels, matrix)
     assert geometry.spread == pytest.approx([1.0, 0.0, 0.0])
     assert geometry.spread_and_errors == pytest.approx(1.0)
 

@@ -76,6 +76,13 @@ def test_one_seed_prints_no_plus_minus():
     assert to_json(summary) == {"mean": 0.9406, "sd": None, "n": 1, "low": None, "high": None}
 
 
+def test_seeds_that_all_gave_the_same_have_no_interval_and_say_so():
+    assert str(mean_over_seeds([0.9406] * 3)) == "94.06 % (the same 3 times)"
+    difference = paired_difference_over_seeds([0.5, 0.6, 0.7], [0.6, 0.7, 0.8])
+    assert str(difference) == "+10.00 points (the same in 3 pairs of seeds)"
+    assert (difference.low, difference.high, difference.half_width, difference.excludes_zero) == (None,) * 3 + (False,)
+
+
 def test_the_t_interval_holds_the_true_mean_in_95_of_100_sets_of_three_seeds():
     draws = np.random.default_rng(2).normal(0.94, 0.0015, size=(3000, 3))
     summaries = [mean_over_seeds(list(row)) for row in draws]

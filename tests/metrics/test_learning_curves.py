@@ -23,6 +23,13 @@ def test_an_epoch_that_one_seed_did_not_reach_is_no_part_of_the_mean() -> None:
     assert band(Curve("one never began", (ROWS, [])), "val_accuracy").epochs == ()
 
 
+def test_epochs_rise_however_rarely_val_was_looked_at() -> None:
+    rows = [{"epoch": epoch, "val/accuracy": epoch / 100} for epoch in range(8, 80, 8)]
+    seen = band(Curve("every eighth", (rows, rows)), "val_accuracy")
+    assert seen.epochs == tuple(range(8, 80, 8))
+    assert seen.mean == pytest.approx([epoch / 100 for epoch in seen.epochs])
+
+
 def test_the_same_numbers_are_there_as_json() -> None:
     content = json.loads(json.dumps(curves_json([Curve("smoothed", (ROWS, BETTER), 0.5)]), allow_nan=False))
     (curve,) = content["curves"]

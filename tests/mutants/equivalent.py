@@ -59,5 +59,22 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("metrics/compare.py", "n = max(3, math.ceil(noise * z * z))"): (
         "Student's t lies above the normal: no number below the ceiling is enough"
     ),
+    (
+        "metrics/learning_curves.py",
+        'smoothing, names = runs[-1].recipe.label_smoothing, runs[0].info["data"]["class_names"]',
+    ): "they are runs of one recipe",
+    (
+        "metrics/learning_curves.py",
+        'smoothing, names = runs[0].recipe.label_smoothing, runs[-1].info["data"]["class_names"]',
+    ): "they are runs on one data set",
+    (
+        "metrics/intervals.py",
+        "return None if self.low is None and self.high is None else (self.high - self.low) / 2",
+    ): "an interval has both ends or none",
+    (
+        "metrics/scorecard.py",
+        "if self.with_tta is None and self.tta_gain is None:",
+    ): "what views gain is there with them",
+    ("train/budget.py", "return times[2:]"): "of a few timed steps one fewer is counted",
 }
 """(file, the changed lines without the blanks around them): why."""
