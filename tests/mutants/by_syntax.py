@@ -104,24 +104,37 @@ def in_one_line(code: str) -> str:
 
 @cache
 def tests_near(file: str) -> tuple[str, ...]:
-    """The test files of a source: its mirror, those that import it, of its own room first, then the rest of its room.
+    """The test files of a source: its mirror, those that import it, those that import what it is a part of in its room.
 
-    A file may be a part of what another one makes. What registers parts by name is also tested where parts are.
+    Of its own room first, then the rest of its room. What registers parts by name is also tested where parts are.
     """
     room, stem = Path(file).parent.name, Path(file).stem
-    imported = re.compile(rf"snellen\.{room}(\.{stem}\b| import .*\b{stem}\b)")
-    mirror = re.compile(rf"test_(\w*_)?{stem}(_\w+)?\.py")
-    near: list[tuple[bool, bool, str]] = []
+    imported, mirror = _imports_of(room, stem), re.compile(rf"test_(\w*_)?{stem}(_\w+)?\.py")
+    wholes = [path.stem for path in sorted((SOURCE / room).glob("*.py")) if imported.search(path.read_text("utf-8"))]
+    whole_imported = [_imports_of(room, each) for each in wholes]
+    near: list[tuple[int, bool, str]] = []
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        own = path.parent.name == room
-        mirrored = own and mirror.fullmatch(path.name) is not None
-        if mirrored or imported.search(path.read_text(encoding="utf-8")):
-            near.append((not mirrored, not own, path.relative_to(ROOT / "tests").as_posix()))
+        own, text = path.parent.name == room, path.read_text(encoding="utf-8")
+        ranks = (
+            own and mirror.fullmatch(path.name),
+            imported.search(text),
+            any(w.search(text) for w in whole_imported),
+        )
+        if any(ranks):
+            near.append((next(at for at, found in enumerate(ranks) if found), not own, _below_tests(path)))
     names = [name for *_, name in sorted(near) if name not in _OF_EVERYTHING]
     names += sorted(f"{room}/{path.name}" for path in (ROOT / "tests" / room).glob("test_*.py"))
     names = list(dict.fromkeys(names))[:MOST_TEST_FILES]
     registers = re.search(r"^ *@?register\(", _text(file), re.MULTILINE) is not None
     return (*names, "test_parts.py") if registers and "test_parts.py" not in names else tuple(names)
+
+
+def _imports_of(room: str, stem: str) -> re.Pattern[str]:
+    return re.compile(rf"snellen\.{room}(\.{stem}\b| import .*\b{stem}\b)")
+
+
+def _below_tests(path: Path) -> str:
+    return path.relative_to(ROOT / "tests").as_posix()
 
 
 def changes(text: str) -> Iterator[Change]:
