@@ -94,7 +94,9 @@ def mutant(file: str, change: Change) -> Mutant:
         begin = text.rfind(b"\n", 0, begin - 1) + 1
     new = text[begin : change.start] + change.new.encode() + text[change.end : end]
     name = f"{change.kind}-{file.removesuffix('.py').replace('/', '-')}-{line}"
-    return Mutant(name, file, text[begin:end].decode(), new.decode(), tests_near(file))
+    within = re.findall(rb"def (\w+)", text[:begin])[-1:]  # the function's name says what the line is for
+    words = b" ".join([text[begin:end], *within]).decode()
+    return Mutant(name, file, text[begin:end].decode(), new.decode(), tests_near(file, words))
 
 
 def in_one_line(code: str) -> str:
@@ -102,39 +104,41 @@ def in_one_line(code: str) -> str:
     return " ".join(code.split())
 
 
-@cache
-def tests_near(file: str) -> tuple[str, ...]:
-    """The test files of a source: its mirror, those that import it, those that import what it is a part of in its room.
+def tests_near(file: str, line: str) -> tuple[str, ...]:
+    """The test files of a source, and of one line in it: its mirror, then those that share most words with the line.
 
-    Of its own room first, then the rest of its room. What registers parts by name is also tested where parts are.
+    Of all that import the file, or what it is a part of in its room, or are of its room; a word of which few test files
+    speak counts for more. What registers parts by name is also tested where parts are.
     """
-    room, stem = Path(file).parent.name, Path(file).stem
-    imported, mirror = _imports_of(room, stem), re.compile(rf"test_(\w*_)?{stem}(_\w+)?\.py")
-    wholes = [path.stem for path in sorted((SOURCE / room).glob("*.py")) if imported.search(path.read_text("utf-8"))]
-    whole_imported = [_imports_of(room, each) for each in wholes]
-    near: list[tuple[int, bool, str]] = []
-    for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        own, text = path.parent.name == room, path.read_text(encoding="utf-8")
-        ranks = (
-            own and mirror.fullmatch(path.name),
-            imported.search(text),
-            any(w.search(text) for w in whole_imported),
-        )
-        if any(ranks):
-            near.append((next(at for at, found in enumerate(ranks) if found), not own, _below_tests(path)))
-    names = [name for *_, name in sorted(near) if name not in _OF_EVERYTHING]
-    names += sorted(f"{room}/{path.name}" for path in (ROOT / "tests" / room).glob("test_*.py"))
-    names = list(dict.fromkeys(names))[:MOST_TEST_FILES]
+    words = set(re.findall(r"[A-Za-z_]{4,}", line))
+    candidates = _candidates(file)
+    spoken = {word: [name for name, _, text in candidates if word in text] for word in words}
+    shared = {name: sum(1 / len(by) for by in spoken.values() if name in by) for name, *_ in candidates}
+    order = sorted(candidates, key=lambda each: (not each[1], -shared[each[0]], each[0]))
+    names = [name for name, *_ in order][:MOST_TEST_FILES]
     registers = re.search(r"^ *@?register\(", _text(file), re.MULTILINE) is not None
     return (*names, "test_parts.py") if registers and "test_parts.py" not in names else tuple(names)
 
 
+@cache
+def _candidates(file: str) -> list[tuple[str, bool, str]]:
+    """Name below `tests`, whether it mirrors the file, and text of each test file that may have to do with it."""
+    room, stem = Path(file).parent.name, Path(file).stem
+    imported, mirror = _imports_of(room, stem), re.compile(rf"test_(\w*_)?{stem}(_\w+)?\.py")
+    wholes = [path.stem for path in sorted((SOURCE / room).glob("*.py")) if imported.search(path.read_text("utf-8"))]
+    found = []
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        own, text = path.parent.name == room, path.read_text(encoding="utf-8")
+        name = path.relative_to(ROOT / "tests").as_posix()
+        related = own or any(_imports_of(room, each).search(text) for each in (stem, *wholes))
+        if related and name not in _OF_EVERYTHING:
+            found.append((name, own and mirror.fullmatch(path.name) is not None, text))
+    return found
+
+
+@cache
 def _imports_of(room: str, stem: str) -> re.Pattern[str]:
     return re.compile(rf"snellen\.{room}(\.{stem}\b| import .*\b{stem}\b)")
-
-
-def _below_tests(path: Path) -> str:
-    return path.relative_to(ROOT / "tests").as_posix()
 
 
 def changes(text: str) -> Iterator[Change]:
