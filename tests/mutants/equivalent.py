@@ -67,6 +67,9 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "metrics/learning_curves.py",
         'smoothing, names = runs[0].recipe.label_smoothing, runs[-1].info["data"]["class_names"]',
     ): "they are runs on one data set",
+    ("metrics/learning_curves.py", "return None if train is None and val is None else train - val"): (
+        "a row has both accuracies or neither"
+    ),
     (
         "metrics/intervals.py",
         "return None if self.low is None and self.high is None else (self.high - self.low) / 2",

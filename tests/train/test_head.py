@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from tests.train.thin_network import FINETUNE, Thin, transfer_of
 from torch import Tensor, nn
 
+from snellen.augment.batched import to_float
+from snellen.data.dataset import Dataset
 from snellen.models.external import inputs_of
+from snellen.parts import registered
+from snellen.recipes.recipe import Recipe
 from snellen.train.head import fit_head
+from snellen.train.setup import prepare
+from snellen.train.training import Training
 
 CLASSES, FEATURES = 3, 6
 
@@ -82,3 +92,25 @@ def test_what_goes_into_a_layer_is_seen_inside_only() -> None:
         net(torch.zeros(1, 2, 2))
     net(torch.ones(5, 2, 2))
     assert torch.equal(torch.cat(found), torch.cat([torch.ones(3, 4), torch.zeros(1, 4)]))
+
+
+@pytest.mark.parametrize("frozen", ["", "net.second"])
+def test_a_training_begins_with_it_where_the_recipe_asks(
+    tiny_recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frozen: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setitem(registered("model"), "thin", Thin)
+    for penalty in (0.0, 5.0):
+        finetune = replace(FINETUNE, frozen=frozen, versions=1, head_penalty=penalty)
+        recipe = transfer_of(tiny_recipe).replace(finetune=finetune)
+        setup = prepare(recipe, tiny_dataset, seed=0, device="cpu", precision="fp32")
+        training = Training(setup)
+        next(training.batches())
+        train, came = setup.splits.train, setup.new_model().eval()
+        begun: Any = training.model.net
+        with inputs_of(came.net.fc) as features, torch.no_grad():
+            came(to_float(torch.from_numpy(train.images)))
+        if penalty:
+            fit_head(came.net.fc, torch.cat(features), torch.from_numpy(train.labels), penalty, None)
+        with torch.no_grad():
+            torch.testing.assert_close(begun.fc(features[0]), came.net.fc(features[0]), rtol=1e-3, atol=1e-3)
