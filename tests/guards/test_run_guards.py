@@ -122,8 +122,14 @@ def test_remedies_come_in_the_lessons_order_and_each_flag_works():
     names = [flag.partition("=")[0] for flag in flags]
     assert names == ["augment.crop_pixels", "augment.flip", "optimizer.weight_decay", "label_smoothing"]
     mended = with_settings(SMALL_CNN_BASELINE, flags)
-    again = overfit_gap([row(1, train=1.0)], best_epoch=1, recipe=mended)
-    assert "on already" in again.remedy
+    again = overfit_gap([row(1, train=1.0)], best_epoch=1, recipe=mended).remedy
+    assert "on already" in again
+    assert "--set augment.cutmix=1" in again
+    for last in ("augment.cutmix=1", "augment.mixup=0.2"):
+        nothing = overfit_gap([row(1, train=1.0)], best_epoch=1, recipe=with_settings(mended, [last])).remedy
+        assert nothing.endswith(
+            "All that a recipe has against it is on already: fewer epochs, a smaller net or more data."
+        )
 
 
 def test_the_gap_is_that_of_the_epoch_whose_weights_were_kept_or_else_the_last():

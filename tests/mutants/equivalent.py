@@ -78,6 +78,17 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "metrics/scorecard.py",
         "if self.with_tta is None and self.tta_gain is None:",
     ): "what views gain is there with them",
+    ("models/efficientnet_lite.py", "kernel, stride = self.kernel_size[-1], self.stride[0]"): "all kernels are square",
+    ("models/efficientnet_lite.py", "kernel, stride = self.kernel_size[0], self.stride[-1]"): (
+        "all strides are the same both ways"
+    ),
+    ("models/fuse.py", "node.replace_all_uses_with(node.args[-1])"): "a batch norm has one argument",
+    ("models/fuse.py", "source = node.args[-1]"): "a batch norm has one argument",
+    (
+        "models/external.py",
+        "hook = layer.register_forward_pre_hook("
+        "lambda _, given: found.append(given[-1].detach().flatten(1).float().cpu()))",
+    ): "a linear layer has one argument",
     ("train/budget.py", "return times[2:]"): "of a few timed steps one fewer is counted",
 }
 """(file, the changed lines without the blanks around them): why."""
