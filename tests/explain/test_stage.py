@@ -83,6 +83,8 @@ def test_bars_reach_from_nought_to_their_numbers_and_the_scale_from_the_least_to
         assert (lit[0], lit[-1]) == (round(start * width), round(end * width))
         assert len(lit) == lit[-1] - lit[0] + 1
     assert np.array_equal(show_bars(np.array([2.0, 4.0])), show_bars(np.array([1.0, 2.0])))  # from nought, not from 2
+    many = show_bars(np.ones(14))[..., 0]
+    assert (many[2::6] == 225).all(axis=1).sum() == 10  # as many bars as there is room for
 
 
 def test_what_is_shown_of_numbers_spans_all_greys_and_keeps_their_order() -> None:
