@@ -136,6 +136,14 @@ def test_runs_on_data_that_changed_are_compared_on_the_pictures_that_both_have()
     )
 
 
+def test_one_picture_that_was_relabelled_is_spoken_of_as_one() -> None:
+    labels = LABELS.copy()
+    labels[5] = 1
+    mended = Graded("mended", SMALL_CNN, 0, "bbbbbbbb", started="2026-02-01")
+    found = compared((NEW, answers(range(700))), (mended, answers(range(700), labels=labels)))
+    assert "1 of these carries another label in one of them; the labels of mended, the newest, count." in found.notes
+
+
 def test_recipes_with_the_same_seeds_are_compared_seed_by_seed() -> None:
     sides = [
         (Graded(f"{name}{seed}", recipe, seed), answers(range(hits)))

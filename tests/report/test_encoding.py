@@ -12,6 +12,7 @@ from PIL import Image, features
 
 from snellen.paths import visible
 from snellen.report import encoding
+from snellen.report import encoding
 from snellen.report.encoding import Sprite, json_for_html, make_sprite, packed, packed_fractions, packed_map
 
 
@@ -111,3 +112,9 @@ def test_photographs_cost_a_fraction_of_what_they_would_to_the_pixel(rng: np.ran
     coarse = rng.integers(0, 256, (8, 12, 12, 3), dtype=np.uint8)
     images = np.stack([np.asarray(Image.fromarray(each).resize((96, 96))) for each in coarse])
     assert make_sprite(images).bytes < make_sprite(images, lossless=True).bytes / 4
+
+
+@pytest.mark.parametrize(("longest", "mime"), [(16, "image/webp"), (15, "image/png")])
+def test_a_sheet_is_webp_as_long_as_webp_can_hold_it(monkeypatch: pytest.MonkeyPatch, longest: int, mime: str) -> None:
+    monkeypatch.setattr(encoding, "_LONGEST_SIDE", longest)
+    assert make_sprite(np.zeros((4, 8, 8, 3), dtype=np.uint8)).mime == mime  # two by two pictures of 8 pixels
