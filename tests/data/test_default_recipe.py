@@ -40,6 +40,17 @@ def test_only_tiny_grey_pictures_are_learned_from_nothing(
     assert f"{min(width, height)} px on the shorter side (median of 8)" in why
 
 
+@pytest.mark.parametrize(("looked_at", "side", "of"), [(1, 30, 1), (2, 35, 2), (3, 34, 3), (8, 35, 8), (99, 35, 8)])
+def test_some_pictures_are_looked_at_all_over_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looked_at: int, side: int, of: int
+) -> None:
+    monkeypatch.setattr("snellen.data.default_recipe._LOOKED_AT", looked_at)
+    folder_of(tmp_path, 30, 90)
+    for at, path in enumerate(sorted(tmp_path.glob("*/*.jpg"))):
+        Image.new("RGB", (90, (30, 31, 34, 35, 40, 35, 50, 60)[at])).save(path)
+    assert default_recipe(str(tmp_path)).why.startswith(f"{side} px on the shorter side (median of {of})")
+
+
 def test_of_many_tiny_pictures_a_network_of_its_own_learns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("snellen.data.default_recipe._FEW", 7)
     recipe, why = default_recipe(str(folder_of(tmp_path / "pictures", 32, 32)))

@@ -76,6 +76,23 @@ def test_a_transparent_palette_colour_lies_over_white() -> None:
     np.testing.assert_array_equal(np.asarray(read_picture(encoded(palette, "PNG", transparency=1))), 255)
 
 
+@pytest.mark.parametrize("channels", [(), (1,), (3,)])
+def test_an_array_is_a_picture(rng: np.random.Generator, channels: tuple[int, ...]) -> None:
+    array = rng.integers(0, 256, (5, 7, *channels), dtype=np.uint8)
+    expected = np.broadcast_to(array.reshape(5, 7, -1), (5, 7, 3))
+    np.testing.assert_array_equal(np.asarray(read_picture(array)), expected)
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 7), (1, 5, 7), (5, 7, 4), (0, 7, 3), (2, 5, 7, 3), (5,)])
+def test_an_array_of_another_shape_or_kind_is_refused_and_channels_first_are_seen(shape: tuple[int, ...]) -> None:
+    with pytest.raises(DataError, match=r"must be \(H, W\), \(H, W, 1\) or \(H, W, 3\) uint8") as refused:
+        read_picture(np.zeros(shape, dtype=np.uint8))
+    assert f"got {shape} uint8" in str(refused.value)
+    assert ("Channels first?" in str(refused.value)) is (shape in ((3, 5, 7), (1, 5, 7)))
+    with pytest.raises(DataError, match="float32"):
+        read_picture(np.zeros((5, 7, 3), dtype=np.float32))
+
+
 def test_16_bit_grey_keeps_its_range() -> None:
     values = np.linspace(0, 65_535, 256).astype(np.uint16).reshape(16, 16)
     pixels = np.asarray(read_picture(encoded(Image.fromarray(values), "PNG")))

@@ -9,6 +9,7 @@ from snellen.data.splits import Splits, split
 from snellen.guards.check import check_data, check_run
 from snellen.guards.copies import find_copies
 from snellen.guards.guard import GUARDS, read_guards
+from snellen.parts import registered
 
 CPU = torch.device("cpu")
 
@@ -59,6 +60,17 @@ def test_a_diverged_run_without_weights_is_still_judged(check, own_run):
     assert results["repeatable-evaluation"].passed is None
     assert results["pixel-order"].passed
     assert by_name(read_guards(own_run)) == results
+
+
+def test_a_guard_of_ones_own_is_given_the_images_and_the_run(check, letters, own_run, monkeypatch):
+    given = []
+    monkeypatch.setitem(registered("guard"), "mine", lambda *what: (given.append(what), (True, "Well.", ""))[1])
+    parts = Splits(*letters, None)
+    assert by_name(check_data(parts, find_copies(*letters)))["mine"].passed
+    assert check()["mine"].passed
+    assert check(images=False)["mine"].passed is None
+    ((first, before), (second, run)) = given
+    assert (first, before, type(second), run) == (parts, None, Splits, own_run)
 
 
 def test_without_the_images_the_journal_is_still_judged(check):

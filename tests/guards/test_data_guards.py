@@ -85,6 +85,15 @@ def test_the_label_asked_for_is_that_of_the_picture_most_alike(train, rng):
     assert "has the same label for 100.0 %" in result.evidence
 
 
+def test_as_many_pictures_are_compared_and_asked_about_as_is_said(train, monkeypatch):
+    monkeypatch.setattr(data_guards, "_QUERIES", 50)
+    monkeypatch.setattr(data_guards, "_REFERENCES", 150)
+    monkeypatch.setattr(data_guards, "_FEWEST", 50)
+    evidence = labels_match_images(train).evidence
+    assert evidence.startswith("The nearest of 200 pictures has the same label for ")
+    assert " % of 50 (chance" in evidence
+
+
 def test_a_class_without_images_is_no_division_by_zero(train):
     assert class_balance(train.take(np.flatnonzero(train.labels != 3), "train")).passed is False
 

@@ -13,7 +13,7 @@ from snellen.data.labeled_images import LabeledImages
 from snellen.errors import RunError
 from snellen.models.catalog import ModelSpec, build
 from snellen.models.normalized import Classifier, Normalized
-from snellen.predict.predict import evaluating, predict, views
+from snellen.predict.predict import evaluating, images_at_once, predict, views
 from snellen.recipes.recipe import TTA
 
 TTAS: tuple[TTA, ...] = ("none", "flip", "shift", "ten_crop")
@@ -88,6 +88,15 @@ def test_the_batch_size_does_not_matter_beyond_rounding(model: nn.Module, pictur
         other = predict(model, pictures, tta=tta, batch_size=size)
         np.testing.assert_allclose(other.logits, whole.logits, atol=1e-5)
         np.testing.assert_allclose(other.with_tta().logits, whole.with_tta().logits, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "count"),
+    [((32, 32, 3), 500), ((16, 16, 3), 500), ((64, 64, 1), 125), ((64, 32, 3), 250), ((32, 64, 3), 250),
+     ((800, 800, 3), 1)],
+)  # fmt: skip
+def test_of_large_pictures_fewer_are_answered_at_once_and_always_one(shape: tuple[int, ...], count: int) -> None:
+    assert images_at_once(shape) == count
 
 
 def test_asking_twice_gives_the_same_bits(model: nn.Module, pictures: LabeledImages) -> None:

@@ -61,6 +61,24 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
     stored.logits[:] = 0  # as before: the reader of a file may change what it read
 
 
+def test_the_table_has_a_row_for_each_image_in_every_column(tmp_path: Path) -> None:
+    logits = np.log(np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6], [0.2, 0.3, 0.5], [0.25, 0.5, 0.25]], dtype=np.float32))
+    (tmp_path / "whole.npz").write_bytes(packed(WHOLE | {"logits": logits}))
+    table = Predictions.load(tmp_path / "whole.npz").columns()
+    assert {name: np.asarray(column).tolist() for name, column in table.items()} == {
+        "name": list(WHOLE["names"]),
+        "id": [0, 1, 2, 3],
+        "split": ["val"] * 4,
+        "label": ["a", "b", "c", None],
+        "predicted": ["a", "c", "c", "b"],
+        "correct": [True, False, True, None],
+        "confidence": pytest.approx([0.7, 0.6, 0.5, 0.5]),
+        "p(a)": pytest.approx([0.7, 0.1, 0.2, 0.25]),
+        "p(b)": pytest.approx([0.2, 0.3, 0.3, 0.5]),
+        "p(c)": pytest.approx([0.1, 0.6, 0.5, 0.25]),
+    }
+
+
 def test_of_every_column_the_same_rows_are_taken(tmp_path: Path) -> None:
     whole = WHOLE | {"tta_logits": np.arange(100, 112, dtype=np.float32).reshape(4, 3)}
     (tmp_path / "whole.npz").write_bytes(packed(whole))

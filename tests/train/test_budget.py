@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from tests.train.thin_network import Thin, transfer_of
 
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting
+from snellen.parts import registered
 from snellen.recipes.catalog import RECIPES
 from snellen.recipes.recipe import DataPruning, Expect, Recipe
 from snellen.show.progress import Progress
 from snellen.train import budget
 from snellen.train.budget import fit_into, parse_duration
 from snellen.train.fit import FitOptions
+from snellen.train.kept_activations import KeptActivations
 from snellen.train.setup import prepare
 
 
@@ -122,6 +126,20 @@ def test_the_speed_is_that_of_all_pictures_also_where_the_recipe_leaves_some_out
     rate = budget._images_per_second(prepare(recipe, tiny_dataset, seed=0, device="cpu", precision="fp32"))
     assert timed == [recipe.replace(data_pruning=None)]
     assert rate == recipe.batch_size * 2 / 1.0
+
+
+@pytest.mark.parametrize(("most", "few"), [(20, 20), (64, 64), (1_000, 270)])
+def test_the_frozen_part_and_what_is_behind_it_are_timed_on_a_few_pictures(
+    tiny_recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, few: int
+) -> None:
+    timed: list[int] = []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setitem(registered("model"), "thin", Thin)
+    monkeypatch.setattr(budget, "_MEASURED_IMAGES", most)
+    monkeypatch.setattr(KeptActivations, "seconds_per_image", lambda self, images: (timed.append(len(images)), 0.1)[1])
+    monkeypatch.setattr(budget, "_step_seconds", lambda training: (timed.append(training.batch_size), [0.1, 0.1])[1])
+    fitted(transfer_of(tiny_recipe), tiny_dataset, 3_600)
+    assert timed == [few, min(few, 64)]
 
 
 @pytest.fixture

@@ -70,6 +70,17 @@ def test_a_training_that_is_held_keeps_its_point_and_is_not_pulled_to_a_mean(
     assert training.done == (3 / 1_000 if held_at is None else held_at)
 
 
+@pytest.mark.parametrize(("shape", "small"), [((16, 24), (8, 12)), ((24, 16), (12, 8))])
+def test_of_long_pictures_the_shorter_side_grows(
+    growing: Recipe, shape: tuple[int, int], small: tuple[int, int]
+) -> None:
+    training, seen = training_of(growing), []
+    training.model.register_forward_pre_hook(lambda _, given: seen.append(tuple(given[0].shape[2:])))
+    for training.held_at in (0.2, 0.7):
+        training.step(batch_of(torch.rand(4, 3, *shape), torch.arange(4)))
+    assert seen == [small, shape]
+
+
 def test_the_rate_that_is_told_is_that_of_the_last_step(tiny_recipe: Recipe) -> None:
     training = training_of(tiny_recipe.replace(optimizer=SGD(lr=0.5)), schedule=[1.0, 0.5, 0.25].__getitem__)
     told = [training.lr]

@@ -32,7 +32,7 @@ _MOST_IMAGES, _MOST_PIXELS = 500, 500 * 32 * 32
 
 def images_at_once(image_shape: tuple[int, ...]) -> int:
     """How many of (H, W, C) one forward pass takes, for the same memory whatever their size: 500 of 32 px."""
-    return min(_MOST_IMAGES, max(1, _MOST_PIXELS // max(1, image_shape[0] * image_shape[1])))
+    return min(_MOST_IMAGES, max(1, _MOST_PIXELS // (image_shape[0] * image_shape[1])))
 
 
 @contextlib.contextmanager

@@ -125,10 +125,7 @@ def _seconds_per_image(setup: TrainingSetup) -> _Seconds:
     """Measured on a few training images, through both parts of a network that is frozen in part."""
     few = setup.splits.train.take(np.arange(min(_MEASURED_IMAGES, len(setup.splits.train))), setup.splits.train.role)
     assert setup.recipe.finetune is not None
-    plain = setup.recipe.replace(
-        data_pruning=None, batch_size=min(setup.recipe.batch_size, len(few)),
-        finetune=replace(setup.recipe.finetune, head_penalty=0.0),
-    )  # fmt: skip
+    plain = setup.recipe.replace(data_pruning=None, finetune=replace(setup.recipe.finetune, head_penalty=0.0))
     training = Training(
         replace(setup, recipe=plain, splits=replace(setup.splits, train=few)), steps=_MEASURED_STEPS + 1
     )
