@@ -19,7 +19,7 @@ from snellen.metrics.calibration import (
     null_ece,
     reliability_bins,
 )
-from snellen.metrics.intervals import Rate
+from snellen.metrics.intervals import Rate, bootstrap_interval
 from snellen.serialize import to_json
 
 
@@ -34,7 +34,7 @@ def test_a_bin_holds_its_upper_edge_and_the_last_holds_full_certainty(answers, m
     monkeypatch.setattr(calibration_file, "_BINS", 2)
     bins = reliability_bins(answers([[0.5, 0.5], [0.51, 0.49], [1.0, 0.0]], [0, 1, 0]))
     assert [row.count for row in bins] == [1, 2]
-    assert (bins[0].low, bins[0].high) == (0.0, 0.5)
+    assert [(row.low, row.high) for row in bins] == [(0.0, 0.5), (0.5, 1.0)]
     assert bins[1].accuracy == Rate(1, 2)
 
 
@@ -75,7 +75,9 @@ def test_adaptive_bins_hold_equally_many_images(simulated):
 
 
 def test_a_calibrated_model_shows_about_the_null_value_and_an_overconfident_one_exceeds_it(simulated):
-    honest, boastful = (calibration(simulated(4000, seed=7, overconfidence=factor), draws=200) for factor in (1.0, 2.0))
+    honest, boastful, timid = (
+        calibration(simulated(4000, seed=7, overconfidence=factor), draws=200) for factor in (1.0, 2.0, 0.5)
+    )
     assert honest.ece < honest.null.percentile_95
     assert honest.low == 0
     assert not honest.distinguishable
@@ -83,6 +85,7 @@ def test_a_calibrated_model_shows_about_the_null_value_and_an_overconfident_one_
     assert boastful.low > boastful.null.percentile_95
     assert boastful.mean_confidence > boastful.accuracy.value
     assert "overconfident" in str(boastful)
+    assert "underconfident" in str(timid)
     assert "not told apart" in str(honest)
 
 
@@ -92,6 +95,22 @@ def test_the_interval_reaches_0_wherever_perfect_calibration_is_not_excluded(sim
     for report in reports:
         assert report.distinguishable or report.low == 0
         assert report.low <= report.ece <= report.high
+
+
+def test_interval_and_null_value_are_those_of_as_many_draws_as_asked_for(simulated):
+    predictions = simulated(60, seed=3, overconfidence=4.0)
+    found = calibration(predictions, draws=30)
+    expected = bootstrap_interval(
+        lambda at: expected_calibration_error(predictions.take(at)), 60, draws=30, method="basic"
+    )
+    assert found.distinguishable
+    assert (found.low, found.high) == pytest.approx(expected)
+    assert found.null == null_ece(confidences(predictions), draws=30)
+
+
+def test_who_is_certain_and_right_is_not_called_miscalibrated(answers):
+    certain = calibration(answers([[1.0, 0.0]] * 9, [0] * 9), draws=20)
+    assert (certain.ece, certain.null.percentile_95, certain.distinguishable) == (0, 0, False)
 
 
 def test_the_null_value_is_the_mean_error_of_models_whose_confidences_are_true(simulated):

@@ -49,10 +49,16 @@ def test_any_split_but_val_is_refused(simulated, split):
         fit_temperature(simulated(20, split=split))
 
 
-def test_a_model_that_is_always_right_says_that_the_search_hit_its_limit(votes):
-    fit = fit_temperature(votes([0, 1, 2], [0, 1, 2], 3))
+@pytest.mark.parametrize(("answers", "temperature"), [([0, 1, 2], 0.05), ([1, 2, 0], 20.0)])
+def test_a_model_that_is_always_right_or_always_wrong_says_that_the_search_hit_its_limit(votes, answers, temperature):
+    fit = fit_temperature(votes(answers, [0, 1, 2], 3))
     assert fit.at_bound
-    assert fit.temperature == pytest.approx(0.05, rel=1e-3)
+    assert fit.temperature == pytest.approx(temperature, rel=1e-3)
+
+
+def test_where_no_temperature_changes_anything_the_model_is_left_as_it_is(answers):
+    fit = fit_temperature(answers(np.full((6, 3), 1 / 3), [0, 1, 2] * 2))
+    assert (fit.temperature, fit.at_bound, fit.nll_after) == (1.0, True, fit.nll_before)
 
 
 def test_averaged_logits_are_divided_too(votes):

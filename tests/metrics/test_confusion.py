@@ -50,6 +50,14 @@ def test_worst_pairs_merge_both_directions_worked_by_hand():
     assert str(first) == "cat ↔ dog: 40 errors, 80 % of all (25 cat as dog, 15 the other way)"
 
 
+def test_few_errors_are_said_with_a_decimal_and_as_many_pairs_as_asked_for():
+    pairs = worst_pairs(np.array([[9, 17, 0], [1, 9, 1], [1, 0, 9]]), PETS, limit=2)
+    assert list(map(str, pairs)) == [
+        "cat ↔ dog: 18 errors, 90 % of all (17 cat as dog, 1 the other way)",
+        "cat ↔ owl: 1 error, 5.0 % of all (0 cat as owl, 1 the other way)",
+    ]
+
+
 def test_pairs_without_errors_are_left_out():
     assert worst_pairs(np.diag([5, 5, 5]), PETS) == ()
 

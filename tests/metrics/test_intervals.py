@@ -67,7 +67,9 @@ def test_student_t_quantile_equals_scipys(degrees, probability):
 def test_three_seeds_print_mean_half_width_sd_and_n():
     summary = mean_over_seeds([0.9396, 0.9406, 0.9416])
     assert str(summary) == "94.06 ± 0.25 % (sd 0.10, n=3 seeds)"
-    assert (summary.low, summary.high) == pytest.approx(stats.t.interval(0.95, 2, 0.9406, 0.001 / math.sqrt(3)))
+    for level in (0.95, 0.8):
+        found = mean_over_seeds([0.9396, 0.9406, 0.9416], level=level)
+        assert (found.low, found.high) == pytest.approx(stats.t.interval(level, 2, 0.9406, 0.001 / math.sqrt(3)))
 
 
 def test_one_seed_prints_no_plus_minus():
@@ -97,6 +99,15 @@ def test_a_paired_difference_equals_scipys_paired_t_interval():
     assert (difference.low, difference.high) == pytest.approx((expected.low, expected.high))
     assert difference.excludes_zero
     assert str(difference).startswith("+0.65 ± ")
+    fallen = paired_difference_over_seeds(second, first, level=0.9)
+    assert (-fallen.high, -fallen.low) == pytest.approx(stats.ttest_rel(second, first).confidence_interval(0.9))
+    assert fallen.excludes_zero
+
+
+def test_two_pairs_of_seeds_decide_nothing_however_alike():
+    difference = paired_difference_over_seeds([0.5, 0.5], [0.7, 0.7001])
+    assert difference.low > 0
+    assert not difference.excludes_zero
 
 
 def test_one_pair_of_seeds_decides_nothing():

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from tests.journal_rows import BETTER, ROWS
 
-from snellen.metrics.learning_curves import Curve, band, curves_json
+from snellen.metrics.classification import smoothing_floor
+from snellen.metrics.learning_curves import Curve, band, curve_of, curves_json
+from snellen.recipes.cifar10 import SMALL_CNN
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_curve_of_runs_knows_how_low_their_smoothed_loss_can_be(smoothing: float) -> None:
+    info = {"data": {"class_names": ["a", "b", "c"]}}
+    runs = [
+        SimpleNamespace(
+            recipe=SMALL_CNN.replace(label_smoothing=smoothing),
+            info=info,
+            journal=SimpleNamespace(rows=lambda own=own: own),
+        )
+        for own in (ROWS, BETTER)
+    ]
+    curve = curve_of("two seeds", runs)  # type: ignore[arg-type]
+    assert curve == Curve("two seeds", (ROWS, BETTER), smoothing_floor(0.1, 3) if smoothing else None)
 
 
 def test_seeds_are_one_line_inside_their_range() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ def answered(sure: np.ndarray, right: np.ndarray) -> Predictions:
 @settings(max_examples=200, deadline=None)
 def test_no_threshold_answers_more_and_reaches_it(pictures: list[tuple[float, bool]], accuracy: float) -> None:
     val = answered(np.array([sure for sure, _ in pictures]), np.array([right for _, right in pictures]))
+    val = replace(val, best_of=3)
     sure = val.probabilities.max(axis=1)
 
     def kept(threshold: float) -> np.ndarray:
@@ -39,6 +41,7 @@ def test_no_threshold_answers_more_and_reaches_it(pictures: list[tuple[float, bo
     rule = reject_rule(val, accuracy)
     assert rule.coverage.hits == len(kept(rule.threshold)) == max(reaching)
     assert (rule.answered.hits, rule.answered.n) == (kept(rule.threshold).sum(), len(kept(rule.threshold)))
+    assert rule.answered.best_of == 3 * len(np.unique(sure))
     assert (rule.threshold == 0) == (rule.coverage.hits == len(val))
 
 

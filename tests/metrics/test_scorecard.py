@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from snellen.errors import UsageError
+from snellen.metrics.confusion import confusion_matrix, worst_pairs
 from snellen.metrics.intervals import Rate
 from snellen.metrics.scorecard import scorecard
 from snellen.serialize import to_json
@@ -49,6 +50,13 @@ def test_json_holds_everything_as_plain_values(with_views):
 @pytest.mark.parametrize(("classes", "has_top5"), [(5, False), (6, True)])
 def test_the_five_best_are_counted_only_where_there_are_more_than_five_classes(votes, classes, has_top5):
     assert (scorecard(votes([0], [0], classes)).plain.top5 is not None) is has_top5
+
+
+def test_the_ten_worst_of_all_pairs_are_kept(votes):
+    predicted, labels = np.triu_indices(6, k=1)
+    mixed = votes(predicted, labels, 6)
+    assert scorecard(mixed).worst_pairs == worst_pairs(confusion_matrix(mixed), mixed.class_names)[:10]
+    assert len(scorecard(mixed).worst_pairs) == 10
 
 
 def test_pictures_without_labels_are_not_graded(votes):

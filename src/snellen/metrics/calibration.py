@@ -194,8 +194,7 @@ def calibration(predictions: Predictions, *, draws: int = 1000) -> Calibration:
 def _equal_width(confidence: NDArray[np.float64]) -> NDArray[np.int64]:
     """(N,) int64: which of the bins (a, b] over (0, 1] each confidence is in; 1.0 is in the last."""
     edges = np.linspace(0, 1, _BINS + 1)
-    # A softmax in float64 can round to a hair above 1; clip keeps it in the last bin.
-    return np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, _BINS - 1)
+    return np.searchsorted(edges, confidence, side="left") - 1
 
 
 def _binned_gap(gaps: NDArray[np.float64], bin_of: NDArray[np.int64]) -> float:
@@ -265,7 +264,7 @@ def fit_temperature(val: Predictions) -> TemperatureFit:
     # A model that is right everywhere, or wrong everywhere, has no inner minimum.
     at_bound = min(log_temperature - low, high - log_temperature) < 1e-3
     temperature = math.exp(log_temperature)
-    if loss(log_temperature) > loss(0.0):
+    if loss(log_temperature) >= loss(0.0):
         temperature = 1.0  # flat to the last bit: leave the model as it is
     after = rescaled(val, temperature)
     return TemperatureFit(

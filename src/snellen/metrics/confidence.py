@@ -79,8 +79,7 @@ def confidence_groups(predictions: Predictions) -> tuple[ConfidenceGroup, ...]:
     """
     require_labels(predictions)
     margin, loss, right = margins(predictions), image_losses(predictions), predictions.correct
-    usual = float(np.median(margin)) if len(margin) else _SURE
-    least = min(_SURE, usual)
+    least = min(_SURE, float(np.median(margin)))
     sure = margin >= least
     lead = f"{100 * least:.0f} points" if least == _SURE else f"the median of {100 * least:.1f} points"
     leads, close = (f"leads by {how} {lead}" for how in ("at least", "less than"))

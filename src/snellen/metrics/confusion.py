@@ -47,9 +47,9 @@ class ConfusedPair:
         return self.first_as_second + self.second_as_first
 
     def __str__(self) -> str:
-        share = 100 * self.share_of_errors
+        share, errors = 100 * self.share_of_errors, "1 error" if self.count == 1 else f"{self.count} errors"
         return (
-            f"{self.first} ↔ {self.second}: {self.count} errors, {share:.{0 if share > 9.95 else 1}f} % of all "
+            f"{self.first} ↔ {self.second}: {errors}, {share:.{0 if share > 9.95 else 1}f} % of all "
             f"({self.first_as_second} {self.first} as {self.second}, {self.second_as_first} the other way)"
         )
 
