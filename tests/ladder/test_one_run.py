@@ -45,9 +45,26 @@ def test_another_training_is_not_taken_over(tmp_path: Path, finished_ladder: Pla
     assert not copy_trained(here, longer, 0, [finished_ladder.folder])
     assert not copy_trained(here, rung, 2, [finished_ladder.folder])
     assert not copy_trained(replace(here, precision="bf16"), rung, 0, [finished_ladder.folder])
+    assert not copy_trained(replace(here, device="cuda"), rung, 0, [finished_ladder.folder])
     assert not copy_trained(replace(here, fingerprints=("other", "images")), rung, 0, [finished_ladder.folder])
     assert list(tmp_path.iterdir()) == []
     assert copy_trained(here, rung, 0, [finished_ladder.folder])
+
+
+def test_a_run_that_is_not_what_the_plan_says_is_refused(own_ladder: Plan) -> None:
+    rung, data = own_ladder.rungs[0], own_ladder.fingerprints
+    checked_run(replace(own_ladder, fingerprints=(data[0], "other")), rung, 0)  # val pictures change no training
+    run = Run(own_ladder.folder / own_ladder.run_name(rung, 0))
+    for change in ({"precision": "bf16"}, {"fingerprints": ("other", data[1])}):
+        with pytest.raises(RunError, match="was not trained as this ladder's 'baseline' with seed 0"):
+            checked_run(replace(own_ladder, **change), rung, 0)
+    for told in ({"seed": 5}, {"final": True}):
+        before = {name: run.info[name] for name in told}
+        run.update_info(**told)
+        with pytest.raises(RunError, match="was not trained as this ladder's 'baseline' with seed 0"):
+            checked_run(own_ladder, rung, 0)
+        assert not copy_trained(replace(own_ladder, folder=own_ladder.folder / "new"), rung, 0, [own_ladder.folder])
+        run.update_info(**before)
 
 
 def test_an_unfinished_or_damaged_run_is_not_taken_over(tmp_path: Path, own_ladder: Plan) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-
-import pytest
+from statistics import fmean
 
 from snellen.ladder.results import calibration_of, read_results, results_json
 from snellen.ladder.rungs import Plan
 from snellen.ladder.table import markdown
-from snellen.metrics.calibration import expected_calibration_error
+from snellen.metrics.calibration import confidences, expected_calibration_error, fit_temperature, null_ece
+from snellen.metrics.intervals import mean_over_seeds
 from snellen.predict.predictions import Predictions
 
 
@@ -24,9 +24,12 @@ def test_it_is_the_mean_over_the_rungs_own_runs(finished_ladder: Plan) -> None:
     answers = answers_of(finished_ladder, 1)
     found = calibration_of(answers)
     assert found is not None
-    assert found.ece.mean == pytest.approx(sum(map(expected_calibration_error, answers)) / len(answers))
-    assert found.ece.n == len(finished_ladder.seeds)
-    assert 0 < found.null < 1
+    fits = [fit_temperature(one) for one in answers]
+    assert found.ece == mean_over_seeds(list(map(expected_calibration_error, answers)))
+    assert found.temperature == mean_over_seeds([fit.temperature for fit in fits])
+    assert found.ece_after == mean_over_seeds([fit.ece_after for fit in fits])
+    assert found.nll == mean_over_seeds([fit.nll_before for fit in fits])
+    assert found.null == fmean(null_ece(confidences(one), draws=200).mean for one in answers)
 
 
 def test_a_rung_without_answers_has_none() -> None:

@@ -12,12 +12,14 @@ from snellen.errors import InvalidSetting, UnknownName, UsageError
 from snellen.ladder.rungs import (
     PRESETS,
     Rung,
+    choose_ladder,
     grid,
     one_model,
     preset,
     rungs_of,
     slug,
     top_of,
+    values_of,
     with_shared_settings,
 )
 from snellen.recipes.cifar10 import SMALL_CNN, SMALL_CNN_BASELINE, SPRINT
@@ -62,6 +64,17 @@ def test_each_preset_trains_one_model_for_one_budget_in_folders_of_its_own(name:
     assert len({(rung.recipe.epochs, rung.recipe.batch_size, rung.recipe.tta) for rung in rungs}) == 1
     assert len({rung.slug for rung in rungs}) == len({rung.recipe.name for rung in rungs}) == len(rungs)
     assert all(rung.baseline is None or rung.baseline < at for at, rung in enumerate(rungs))
+
+
+def test_a_command_line_asks_for_a_preset_or_for_recipes_of_ones_own() -> None:
+    lesson, named = choose_ladder(None), choose_ladder("regularizers", settings=["epochs=3"])
+    assert (lesson.title, lesson.rungs, lesson.settings) == ("lesson", with_shared_settings(preset("lesson"), ()), ())
+    assert (named.title, named.settings) == ("regularizers", ("epochs=3",))
+    assert named.rungs == with_shared_settings(preset("regularizers"), ["epochs=3"])
+    own = choose_ladder(None, ["small_cnn_baseline", "small_cnn"])
+    assert (own.title, len(own.rungs)) == ("small_cnn_baseline → small_cnn", 2)
+    with pytest.raises(UsageError, match="exclude each other"):
+        choose_ladder("lesson", ["small_cnn_baseline", "small_cnn"])
 
 
 def test_an_unknown_preset_names_the_nearest() -> None:
@@ -121,12 +134,12 @@ def test_a_users_recipes_are_compared_with_the_one_before(tmp_path: Path) -> Non
 
 
 def test_recipes_of_one_name_are_told_apart_by_what_differs_or_by_their_place(tmp_path: Path) -> None:
-    twenty = SMALL_CNN.replace(epochs=20, label_smoothing=0.1)
-    for number, recipe in enumerate((SMALL_CNN, twenty, SPRINT.replace(name="small_cnn"))):
+    three = SMALL_CNN.replace(batch_size=64, epochs=20, label_smoothing=0.1)
+    for number, recipe in enumerate((SMALL_CNN, three, three.replace(tta="none"), SPRINT.replace(name="small_cnn"))):
         (tmp_path / f"{number}.json").write_text(json.dumps(to_json(recipe)))
-    rungs = with_shared_settings(rungs_of([str(tmp_path / f"{number}.json") for number in range(3)]), [])
+    rungs = with_shared_settings(rungs_of([str(tmp_path / f"{number}.json") for number in range(4)]), [])
     assert [rung.name for rung in rungs] == [
-        "small_cnn", "small_cnn epochs=20 label_smoothing=0.1", "small_cnn (3)",
+        "small_cnn", "small_cnn epochs=20 batch_size=64 label_smoothing=0.1", "small_cnn (3)", "small_cnn (4)",
     ]  # fmt: skip
     assert [rung.recipe.name for rung in rungs] == [rung.name for rung in rungs]
 
@@ -145,6 +158,7 @@ def test_a_grid_is_every_combination_held_against_the_recipe_itself() -> None:
 
 
 def test_values_may_hold_commas_of_their_own_and_names_that_would_be_one_are_whole() -> None:
+    assert values_of("--grid", "a.b=[1,2],(3,(4,5)),{6,7},8") == ("a.b", ("[1,2]", "(3,(4,5))", "{6,7}", "8"))
     wide = grid(SMALL_CNN, ["widths=[8,8,8,8],[16,16,16,16]"])
     assert [rung.recipe.widths for rung in wide.rungs] == [(8,) * 4, (16,) * 4]
     assert [rung.baseline for rung in wide.rungs] == [None, 0]

@@ -104,6 +104,7 @@ def test_no_plan_is_none(plan: Plan) -> None:
 def test_an_impossible_number_of_seeds_is_refused(seeds: int) -> None:
     with pytest.raises(InvalidSetting, match=f"--seeds {seeds} is not possible"):
         require_seeds(seeds)
+    require_seeds(min(max(seeds, 1), 1000))
 
 
 def test_rungs_graded_in_different_ways_cannot_share_a_look() -> None:
@@ -112,3 +113,6 @@ def test_rungs_graded_in_different_ways_cannot_share_a_look() -> None:
     require_one_test_view(rungs)
     with pytest.raises(UsageError, match=r"different test-time views \(flip, shift\)"):
         require_one_test_view(odd)
+    some = replace(rungs[2], recipe=rungs[2].recipe.replace(tta_fraction=0.25))
+    with pytest.raises(UsageError, match=r"different test-time views \(flip, flip for 25 % of the images\)"):
+        require_one_test_view((*rungs[:2], some))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,14 @@ def test_a_rung_is_kept_if_the_whole_paired_interval_lies_above_zero() -> None:
     # Differences 5, 6, 4 points: mean 5, sd 1, t(0.975, 2) = 4.303, so 5 ± 2.484.
     verdict = verdict_over_seeds([0.70, 0.71, 0.72], [0.75, 0.77, 0.76])
     assert verdict.difference is not None
-    assert verdict.word == "kept"
+    assert (verdict.word, verdict.reason) == ("kept", "the whole interval is above 0")
     assert (verdict.difference.mean, verdict.difference.sd) == (pytest.approx(0.05), pytest.approx(0.01))
     assert verdict.difference.low == pytest.approx(0.05 - 4.3027 * 0.01 / 3**0.5, abs=1e-6)
 
 
 def test_it_is_dropped_if_the_interval_lies_below() -> None:
-    assert verdict_over_seeds([0.75, 0.77, 0.76], [0.70, 0.71, 0.72]).word == "dropped"
+    verdict = verdict_over_seeds([0.75, 0.77, 0.76], [0.70, 0.71, 0.72])
+    assert (verdict.word, verdict.reason) == ("dropped", "the whole interval is below 0")
 
 
 def test_else_it_is_undecided_and_says_how_many_seeds_would_decide() -> None:
@@ -48,8 +50,9 @@ def test_pairing_by_seed_finds_what_the_means_alone_would_hide() -> None:
 
 
 def test_without_any_difference_no_number_of_seeds_is_promised() -> None:
-    verdict = verdict_over_seeds([0.70, 0.72], [0.72, 0.70])
+    verdict = verdict_over_seeds([0.70, 0.71, 0.72], [0.71, 0.70, 0.72])
     assert (verdict.word, verdict.seeds_needed) == ("undecided", None)
+    assert verdict.reason == "no difference that seeds would bring out"
 
 
 @pytest.mark.parametrize(
@@ -107,14 +110,14 @@ def test_leave_one_out_reads_the_other_way(made: Made) -> None:
     assert without.verdict.difference.mean < 0
 
 
+def answers(hits: int) -> Predictions:
+    """Of 1,000 pictures the first `hits` are right."""
+    logits = np.zeros((1000, 2), dtype=np.float32)
+    logits[:hits, 0] = logits[hits:, 1] = 1.0
+    return Predictions(logits, np.zeros(1000, dtype=np.int64), np.arange(1000), ("a", "b"), "val", data="made")
+
+
 def test_with_one_seed_the_interval_over_images_is_shown_by_that_name(made: Made) -> None:
-    labels = np.zeros(1000, dtype=np.int64)
-
-    def answers(hits: int) -> Predictions:
-        logits = np.zeros((1000, 2), dtype=np.float32)
-        logits[:hits, 0] = logits[hits:, 1] = 1.0
-        return Predictions(logits, labels, np.arange(1000), ("a", "b"), "val", data="made")
-
     _, above = judge(TWO, [made("a", 70.0), made("b", 75.0)], {"a-s0": answers(700), "b-s0": answers(750)})
     verdict = above.verdict
     assert verdict is not None
@@ -125,18 +128,33 @@ def test_with_one_seed_the_interval_over_images_is_shown_by_that_name(made: Made
     assert to_json(verdict)["over_images"]["decided"] is True
 
 
-def test_with_two_seeds_there_is_no_interval_over_images(made: Made) -> None:
-    _, above = judge(TWO, [made("a", 70.0, 70.0), made("b", 75.0, 75.5)])
+@pytest.mark.parametrize(
+    ("seeds", "answered"),
+    [(2, ("a-s0", "a-s1", "b-s0", "b-s1")), (1, ("b-s0",)), (1, ())],
+    ids=["two seeds", "one answered", "none answered"],
+)
+def test_with_two_seeds_or_without_answers_there_is_no_interval_over_images(
+    made: Made, seeds: int, answered: tuple[str, ...]
+) -> None:
+    rows = [made(name, *percents[:seeds]) for name, percents in (("a", (70.0, 70.0)), ("b", (75.0, 75.5)))]
+    _, above = judge(TWO, rows, dict.fromkeys(answered, answers(700)))
     assert above.verdict is not None
     assert above.verdict.over_images is None
 
 
 def test_a_rung_with_a_diverged_run_has_no_mean_and_no_verdict_on_it(made: Made) -> None:
-    _, above = judge(TWO, [made("a", 70.0, 71.0), made("b", 99.0, None)])
-    assert above.accuracy is None
+    below, above = judge(TWO, [made("a", None, 71.0), made("b", 99.0, None)])
+    assert (below.accuracy, above.accuracy, above.last_accuracy) == (None, None, None)
     assert above.verdict is not None
     assert (above.verdict.word, above.verdict.difference) == ("undecided", None)
-    assert "b-s1 became NaN or infinite" in above.verdict.reason
+    assert above.verdict.reason == "the loss of a-s0, b-s1 became NaN or infinite"
+
+
+def test_where_one_run_has_no_last_epoch_on_record_there_is_no_mean_of_it(made: Made) -> None:
+    first, second = made("b", 75.0, 77.0)
+    _, above = judge(TWO, [made("a", 70.0, 71.0), (first, replace(second, last_accuracy=None))])
+    assert above.accuracy is not None
+    assert above.last_accuracy is None
 
 
 def test_rungs_that_began_with_different_weights_are_refused_as_not_comparable(made: Made) -> None:

@@ -106,17 +106,17 @@ def test_a_difference_prints_its_interval_its_counts_and_its_verdict():
     assert "5 images only the first has right, 30 only the second; McNemar p=2.2e-05, decided" in text
 
 
+def test_the_images_needed_worked_by_hand():
+    # (1.960 sqrt(0.6) + 0.8416 sqrt(0.6 - 0.4^2))^2 / 0.4^2 = 26.95
+    assert pair(10, 50, 100).images_needed == 27
+
+
 def test_the_images_needed_give_about_the_power_that_was_asked_for():
     n = pair(20, 35, 1000).images_needed
     rng = np.random.default_rng(17)
     counts = rng.multinomial(n, [0.020, 0.035, 0.945], size=1500)
     decided = [mcnemar_p_value(int(b), int(c)) < 0.05 for b, c, _ in counts]
     assert np.mean(decided) == pytest.approx(0.8, abs=0.04)
-
-
-def test_the_images_needed_worked_by_hand():
-    # (1.960 sqrt(0.6) + 0.8416 sqrt(0.6 - 0.4^2))^2 / 0.4^2 = 26.95
-    assert pair(10, 50, 100).images_needed == 27
 
 
 def test_no_number_of_images_decides_between_equals():

@@ -172,7 +172,7 @@ def _judge_one(
         changes=() if at is None else changes(rungs[at].recipe, rung.recipe),
         seeds=tuple(own),
         accuracy=None if values is None else mean_over_seeds(values),
-        last_accuracy=mean_over_seeds(last) if values is not None and len(last) == len(own) else None,
+        last_accuracy=mean_over_seeds(last) if len(last) == len(own) else None,
         verdict=None if at is None else _verdict(results[at], own, predictions, removes=removes),
     )
 
