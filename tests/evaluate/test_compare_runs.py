@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from snellen.errors import UsageError
 from snellen.evaluate.compare_runs import Comparison, compare_runs
+from snellen.metrics.compare import PairedDifference, seeds_needed
 from snellen.predict.predictions import Predictions
 from snellen.recipes.cifar10 import SMALL_CNN, SMALL_CNN_BASELINE
 from snellen.recipes.recipe import Recipe
@@ -30,16 +31,19 @@ class Graded:
     started: str = ""
     loading: dict[str, Any] = field(default_factory=dict)
     corrections: dict[str, Any] | None = None
+    start: dict[str, str] = field(default_factory=dict)
+    precision: str = "fp32"
+    where: str = "runs"
 
     @property
     def folder(self) -> Path:
-        return Path("runs") / self.name
+        return Path(self.where) / self.name
 
     @property
     def info(self) -> dict[str, Any]:
         data = {"name": "made", "train": {"count": 900, "fingerprint": self.train}, "loading": self.loading}
         data |= {"corrections": self.corrections} if self.corrections else {}
-        return {"seed": self.seed, "data": data, "precision": "fp32"}
+        return {"seed": self.seed, "data": data, "precision": self.precision, "start": self.start}
 
     def read(self, name: str) -> dict[str, Any]:
         assert name == "environment.json"
@@ -77,6 +81,16 @@ def test_two_models_are_compared_picture_by_picture_and_the_verdict_comes_first(
     assert "Graded on the same 1,000 val pictures." in found.notes
 
 
+def test_the_worse_one_is_called_so_and_each_is_the_best_of_its_own_epochs() -> None:
+    old, new = replace(answers(range(700)), best_of=3), replace(answers(range(10, 760)), best_of=5)
+    found = compared((NEW, new), (OLD, old))
+    assert found.verdict.startswith("old is worse than new: -5.00 (-6.60 to -3.40) points; 60 pictures only new has")
+    difference = found.rows[1].difference
+    assert isinstance(difference, PairedDifference)
+    assert [row.accuracy for row in found.rows] == [difference.first, difference.second]
+    assert (difference.first.best_of, difference.second.best_of) == (5, 3)
+
+
 def test_what_is_undecided_says_how_many_pictures_would_decide() -> None:
     found = compared((OLD, answers(range(700))), (NEW, answers(range(40, 750))))
     assert found.rows[1].decided is False
@@ -97,6 +111,24 @@ def test_a_row_is_named_by_what_differs() -> None:
     assert found.rows[1].differs_by.endswith("; 1 more")
     header, rows = found.table()
     assert (header, rows[1][0]) == (["", "val", "points (95 %)", "p"], f"big: {found.rows[1].differs_by}")
+
+
+def test_runs_of_one_name_are_told_apart_by_folder_or_else_by_number() -> None:
+    for where, names in ((("there", "here"), ["there/old", "here/old"]), (("here", "here"), ["old (1)", "old (2)"])):
+        first, second = (replace(OLD, where=folder, seed=at) for at, folder in enumerate(where))
+        found = compared((first, answers(range(700))), (second, answers(range(760), identities=range(5, 900))))
+        assert [row.name for row in found.rows] == names
+        assert found.notes[0].endswith(f"{names[0]} 1,000, {names[1]} 895.")
+
+
+def test_weights_that_a_run_began_with_and_its_precision_are_named_and_no_other_recipe() -> None:
+    begun = replace(NEW, name="begun", start={"file": "there.safetensors", "sha256": "c0ffee00"})
+    found = compared((NEW, answers(range(700))), (begun, answers(range(701))))
+    assert found.rows[1].differs_by == "weights – → there.safetensors (c0ffee)"
+    assert "another seed may differ by more" in found.notes[-1]
+    half = compared((NEW, answers(range(700))), (replace(NEW, name="half", precision="bf16"), answers(range(701))))
+    assert half.rows[1].differs_by == "precision fp32 → bf16"
+    assert "runs of one recipe on the same data: what differs is the luck of the seed, or rounding" in half.notes[-1]
 
 
 def test_corrections_are_named_by_how_many_and_which() -> None:
@@ -136,12 +168,17 @@ def test_runs_on_data_that_changed_are_compared_on_the_pictures_that_both_have()
     )
 
 
-def test_one_picture_that_was_relabelled_is_spoken_of_as_one() -> None:
-    labels = LABELS.copy()
-    labels[5] = 1
-    mended = Graded("mended", SMALL_CNN, 0, "bbbbbbbb", started="2026-02-01")
-    found = compared((NEW, answers(range(700))), (mended, answers(range(700), labels=labels)))
-    assert "1 of these carries another label in one of them; the labels of mended, the newest, count." in found.notes
+def test_the_newest_says_the_labels_wherever_it_stands_and_the_last_given_where_none_is_newer() -> None:
+    relabelled = LABELS.copy()
+    relabelled[3] = 1
+    for started, counts in (("2026-02-01", "new"), ("2025-01-01", "old"), ("2026-01-01", "old")):
+        found = compared(
+            (replace(NEW, started=started), answers(range(700), labels=relabelled)),
+            (replace(OLD, started="2026-01-01"), answers(range(700))),
+        )
+        said = f"1 of these carries another label in one of them; the labels of {counts}, the newest, count."
+        assert found.notes[1] == said
+        assert found.rows[0].accuracy.hits == 700 - (counts == "new")  # type: ignore[union-attr]
 
 
 def test_recipes_with_the_same_seeds_are_compared_seed_by_seed() -> None:
@@ -158,9 +195,12 @@ def test_recipes_with_the_same_seeds_are_compared_seed_by_seed() -> None:
     header, rows = found.table()
     assert header[-1] == "points (95 % over seeds)"
     assert [cells[-1] for cells in rows] == [each.points_text for each in found.rows]  # no p-value over seeds
+    assert not any("Each interval" in note for note in found.notes)
     third = [(Graded(f"far{seed}", SMALL_CNN, seed, "bbbbbbbb"), answers(range(500 + seed))) for seed in (0, 1, 2)]
     three = compared(*sides, *third)
     assert three.rows[2].name == "small_cnn"
+    again = compared(*third, *sides[3:])
+    assert again.verdict.startswith("small_cnn with train 900 pictures (bbbbbb) → 900 pictures (aaaaaa) is better than")
     assert any("97.5 %" in note for note in three.notes)
     assert three.rows[1].difference.half_width == pytest.approx(1.442 * row.difference.half_width, rel=1e-3)  # type: ignore
 
@@ -173,7 +213,17 @@ def test_seeds_that_would_decide_between_two_recipes_are_counted() -> None:
     ]
     found = compared(*sides)
     assert found.rows[1].decided is False
-    assert "seeds would decide, if the difference is what it seems" in found.verdict
+    needed = seeds_needed(0.0125, float(np.std([0.03, -0.005], ddof=1)))
+    assert f"about {needed} seeds would decide, if the difference is what it seems" in found.verdict
+
+
+def test_recipes_that_differ_by_equal_steps_have_no_interval_and_no_number_of_seeds() -> None:
+    found = compared(
+        *((Graded(f"old{seed}", SMALL_CNN_BASELINE, seed), answers(range(700 + seed))) for seed in (0, 1, 2)),
+        *((Graded(f"new{seed}", SMALL_CNN, seed), answers(range(710 + seed))) for seed in (0, 1, 2)),
+    )
+    assert [row.points_text for row in found.rows] == ["", "+1.00"]
+    assert found.verdict.endswith("; no number of seeds in sight would decide.")
 
 
 def test_many_seeds_of_one_recipe_are_summed_up() -> None:
@@ -189,6 +239,8 @@ def test_more_than_two_models_are_held_against_the_first_with_raised_p_values() 
     assert found.rows[2].p_value == pytest.approx(found.rows[2].difference.p_value)  # type: ignore[union-attr]
     assert found.rows[1].p_value == pytest.approx(2 * found.rows[1].difference.p_value)  # type: ignore[union-attr]
     assert found.verdict == "1 of 2 differ from old after Holm: new is better by 6.00 points."
+    alike = compared((OLD, answers(range(700))), (NEW, answers(range(701))), (third, answers(range(702))))
+    assert alike.verdict == "0 of 2 differ from old after Holm."
     header, rows = found.table()
     assert [header[-1], *(cells[-1] for cells in rows)] == [
         "p, Holm",

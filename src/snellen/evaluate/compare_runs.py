@@ -221,7 +221,7 @@ def _about_pictures(runs: Sequence[Run], common: Shared, newest: int) -> Iterato
 
 def _about_models(runs: Sequence[Run], families: Sequence[Sequence[int]]) -> Iterator[str]:
     if len(families) == 1:
-        yield "They are runs of one recipe on the same data: what differs is the luck of the seed."
+        yield "They are runs of one recipe on the same data: what differs is the luck of the seed, or rounding."
     elif len({str(_beside_recipe(run.info)["train"]) for run in runs}) == 1:
         recipes = " ".join(str(run.folder / "recipe.json") for run in runs)
         yield (
