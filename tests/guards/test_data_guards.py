@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from snellen.data.arrays import from_arrays
 from snellen.data.cifar10 import read
 from snellen.data.eyechart import make_eyechart
 from snellen.data.labeled_images import LabeledImages
@@ -45,6 +46,17 @@ def test_of_large_pictures_fewer_are_looked_at_down_to_a_least_number(train, mon
     assert asked == [looked_at]
 
 
+def test_of_pictures_of_32_px_a_thousand_are_looked_at(train, monkeypatch):
+    asked, evenly = [], LabeledImages.evenly
+    monkeypatch.setattr(LabeledImages, "evenly", lambda self, count: (asked.append(count), evenly(self, 10))[1])
+    pixel_order(train)
+    assert asked == [1_000]
+
+
+def test_blank_pictures_are_in_no_wrong_order(train):
+    assert pixel_order(replace(train, images=np.full_like(train.images, 7))).passed
+
+
 def test_pictures_of_one_column_are_judged_along_it(train):
     assert pixel_order(replace(train, images=np.ascontiguousarray(train.images[:, :, 9:10]))).passed
 
@@ -77,6 +89,14 @@ def test_equal_classes_are_balanced_and_a_rare_one_is_not(train):
     assert "--per-class" in result.remedy
 
 
+@pytest.mark.parametrize(
+    ("counts", "passed"), [((30, 10), True), ((31, 10), False), ((10, 30), True), ((10, 31), False)]
+)
+def test_three_times_the_smallest_class_is_balanced_and_one_picture_more_is_not(counts, passed):
+    images = np.zeros((sum(counts), 1, 1, 1), dtype=np.uint8)
+    assert class_balance(from_arrays(images, np.repeat([0, 1], counts)).train).passed is passed
+
+
 def test_the_label_asked_for_is_that_of_the_picture_most_alike(train, rng):
     motifs = rng.integers(60, 196, (train.num_classes, 8, 8, 3)).repeat(4, axis=1).repeat(4, axis=2)
     alike = motifs[train.labels] + rng.integers(-5, 6, (len(train), 32, 32, 3))
@@ -92,6 +112,17 @@ def test_as_many_pictures_are_compared_and_asked_about_as_is_said(train, monkeyp
     evidence = labels_match_images(train).evidence
     assert evidence.startswith("The nearest of 200 pictures has the same label for ")
     assert " % of 50 (chance" in evidence
+
+
+@pytest.mark.parametrize(("share", "passed"), [(0.5, False), (0.53, False), (0.55, None), (0.57, None), (0.6, True)])
+def test_agreement_is_held_against_the_spread_of_chance(rng, share, passed):
+    """Of 300 twins in two equal classes a share has one label each: the spread of chance is 0.0204."""
+    twins, alike = rng.integers(0, 256, (300, 8, 8, 3), dtype=np.uint8).repeat(2, axis=0), round(300 * share / 2) * 2
+    labels = np.stack([np.arange(300) % 2] * 2, axis=1)
+    labels[alike:] = (0, 1)
+    result = labels_match_images(from_arrays(twins, labels.reshape(-1)).train)
+    assert f"{100 * alike / 300:.1f} % of 600 (chance: 50.0 %)" in result.evidence
+    assert result.passed is passed
 
 
 def test_a_class_without_images_is_no_division_by_zero(train):
@@ -110,8 +141,9 @@ def test_a_thousand_letters_as_they_come_raise_no_alarm(seed):
     assert labels_match_images(make_eyechart(seed=seed, train=850, test=0).train).passed
 
 
-def test_too_few_images_are_not_judged(few_images):
-    assert labels_match_images(few_images).passed is None
+def test_too_few_images_are_not_judged(train):
+    assert labels_match_images(train.take(np.arange(599), "train")).passed is None
+    assert labels_match_images(train.take(np.arange(600), "train")).passed
 
 
 def test_the_guard_against_shuffled_labels_counts_chance_where_one_class_is_most(train, rng):

@@ -110,10 +110,15 @@ def test_a_final_training_is_compared_with_test(splits: Splits) -> None:
 
 
 def test_many_pictures_are_compared_to_the_pixel_only(splits: Splits, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "MOST_COMPARED", 80)
+    assert by_name(check_duplicates(splits))["near-duplicates"].passed
     monkeypatch.setattr(duplicates, "MOST_COMPARED", 79)
     found = by_name(check_duplicates(splits))
     assert found["near-duplicates"].passed is None
+    assert "80 pictures are more than the 79 compared before" in found["near-duplicates"].evidence
     assert "snellen doctor DATA" in found["near-duplicates"].evidence
+    learned = by_name(check_duplicates(replace(splits, train=part(smooth(60, 1), "train", 0), test=None)))
+    assert learned["near-duplicates"].evidence.startswith("80 pictures are more than the 79")
     assert found["test-duplicates"].evidence == "0 of 20 test pictures are in train or val to the pixel."
 
 
@@ -136,6 +141,7 @@ def test_all_pairs_are_named_with_part_and_label_once_each(splits: Splits) -> No
     val.images[5] = brighter(train.images[20], 9)[:, ::-1]
     val.images[6], val.images[7] = val.images[8], brighter(val.images[8], 9)
     test[3], test[4] = train.images[0], brighter(val.images[8], 20)
+    test[5], test[7] = test[6], brighter(test[6], 9)  # copies within test are nobody's concern
     sealed_test = SealedImages(
         lambda: splits.train, name="birds", count=20, identity="made", pixels=lambda: test,
         files=tuple(f"test{number}.jpg" for number in range(20)),
@@ -153,6 +159,8 @@ def test_all_pairs_are_named_with_part_and_label_once_each(splits: Splits) -> No
     assert {name for name in ("bird10", "bird11", "bird12") if name in " ".join(near)} == {"bird10", "bird11", "bird12"}
     by_second = {pair.second: pair for pair in found.pairs}
     assert by_second["bird1.jpg"].contradicts
+    assert not by_second["bird48.jpg"].contradicts
+    assert not by_second["test3.jpg"].contradicts  # of test no label is known
     assert by_second["test3.jpg"] == CopyPair("exact", "bird0.jpg", "train", "a", "test3.jpg", "test", None, 1.0)
     likeness = [pair.likeness for pair in found.pairs if pair.kind == "near"]
     assert likeness == sorted(likeness, reverse=True)

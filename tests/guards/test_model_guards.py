@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -29,6 +30,18 @@ def fresh(name, images, **options):
 SMALL = {"widths": (8, 8, 16, 16)}
 
 
+class Odd(nn.Module):
+    """A network whose answers are moved, by `amount`, as `odd` says of the batch and of how often it was asked."""
+
+    def __init__(self, model, odd, amount):
+        super().__init__()
+        self.model, self.odd, self.amount, self.asked = model, odd, amount, 0
+
+    def forward(self, images):
+        self.asked += 1
+        return self.model(images) + self.amount * self.odd(images, self.asked)
+
+
 class StubbornDropout(nn.Module):
     def __init__(self, model):
         super().__init__()
@@ -43,6 +56,51 @@ def test_a_plain_model_answers_the_same_twice_and_is_left_in_its_mode(val):
     stored = predict(model, val)
     assert repeatable_evaluation(model, val, stored=stored).passed
     assert model.training
+
+
+def test_how_far_answers_may_be_apart_is_a_hundredth_and_on_a_cpu_nothing_for_the_same_batch(val):
+    model = fresh("small_cnn", val, **SMALL)
+    answers = predict(model, val).logits[:32]
+    largest = float(np.abs(answers).max())
+    for share, sound in ((0.009, True), (0.011, False)):
+        alone = Odd(model, lambda images, asked: len(images) == 1, share * largest)
+        assert repeatable_evaluation(alone, val).passed is sound
+        assert repeatable_evaluation(alone, val, bf16=True).passed  # a tenth
+    result = repeatable_evaluation(Odd(model, lambda images, asked: len(images) == 1, 0.2 * largest), val, bf16=True)
+    assert (result.passed, "An image alone and in a batch of 32" in result.evidence) == (False, True)
+    result = repeatable_evaluation(Odd(model, lambda images, asked: asked, 1e-4 * largest), val)
+    assert (result.passed, "The same 32 images asked twice" in result.evidence) == (False, True)
+
+
+def test_the_guard_asks_a_few_pictures_and_as_the_grading_ran(val, monkeypatch):
+    asked = []
+
+    def spied(model, images, **how):
+        asked.append((len(images), how["bf16"], how["finite"], how.get("batch_size")))
+        return predict(model, images, **how)
+
+    monkeypatch.setattr(model_guards, "predict", spied)
+    model = fresh("small_cnn", val, **SMALL)
+    for bf16 in (False, True):
+        for count in (300, 3):
+            repeatable_evaluation(model, val.take(np.arange(count), "val"), bf16=bf16)
+    assert asked == [
+        (min(most, count), bf16, False, size)
+        for bf16 in (False, True) for count in (300, 3) for most, size in ((32, None), (32, None), (4, 1))
+    ]  # fmt: skip
+
+
+def test_answers_on_file_are_found_by_id_and_only_where_all_are_there(val):
+    model = fresh("small_cnn", val, **SMALL)
+    stored = predict(model, val)
+    assert repeatable_evaluation(model, val, stored=stored.take(np.arange(len(val))[::-1])).evidence.endswith(
+        "on file."
+    )
+    assert repeatable_evaluation(model, val, stored=stored.take(np.arange(31))).evidence.endswith("as in a batch.")
+    largest = float(np.abs(stored.logits[:32]).max())
+    for share, bf16, sound in ((0.009, False, True), (0.011, False, False), (0.09, True, True)):
+        moved = replace(stored, logits=stored.logits + np.float32(share * largest))
+        assert repeatable_evaluation(model, val, stored=moved, bf16=bf16).passed is sound
 
 
 def test_dropout_that_ignores_eval_is_seen(val):
@@ -63,8 +121,6 @@ def test_batch_statistics_in_evaluation_are_seen(val):
 
 def test_answers_on_file_to_augmented_images_are_seen(val):
     model = fresh("small_cnn", val, **SMALL)
-    from dataclasses import replace
-
     mirrored = replace(val, images=np.ascontiguousarray(val.images[:, :, ::-1]))
     result = repeatable_evaluation(model, val, stored=predict(model, mirrored))
     assert result.passed is False
@@ -142,6 +198,27 @@ def test_an_mlp_has_no_positions_to_lose(val):
 def test_every_small_recipe_starts_as_a_blind_guess(train, val, name):
     model = untrained(RECIPES[name], train, mean=[0.5] * 3, std=[0.28] * 3, seed=1)
     assert initial_loss(model, val).passed
+
+
+def test_two_pictures_are_enough_for_the_first_loss_and_one_is_not(val):
+    model = fresh("mlp", val)
+    assert initial_loss(model, val.take(np.arange(2), "val")).passed
+    assert initial_loss(model, val.take(np.arange(1), "val")).passed is None
+
+
+@pytest.mark.parametrize(("off", "passed"), [(-0.6, False), (-0.4, True), (0.4, True), (0.6, False)])
+def test_half_a_nat_from_a_blind_guess_is_let_pass(val, off, passed):
+    class Told(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.place = nn.Parameter(torch.zeros(1))
+
+        def forward(self, images):
+            right = torch.from_numpy(val.labels[val.evenly(32)])
+            share = torch.tensor(np.exp(-(np.log(10) + off)))  # the probability of the label, for that loss
+            return functional.one_hot(right, 10) * (share / ((1 - share) / 9)).log()
+
+    assert initial_loss(Told(), val).passed is passed
 
 
 def test_a_last_layer_a_hundred_times_too_large_is_seen(val):

@@ -20,6 +20,7 @@ def row(epoch, *, loss=1.0, train=0.8, val=0.78, val_loss=0.7, steps=100):
 
 def test_a_falling_loss_passes_and_a_rising_one_does_not():
     assert finite_loss([row(1, loss=2), row(2, loss=1)], status="finished", recipe=SMALL_CNN_BASELINE).passed
+    assert finite_loss([row(1, loss=1), row(2, loss=1)], status="finished", recipe=SMALL_CNN_BASELINE).passed
     assert finite_loss([row(1, loss=1), row(2, loss=2)], status="finished", recipe=SMALL_CNN_BASELINE).passed is False
 
 
@@ -28,6 +29,8 @@ def test_a_falling_loss_passes_and_a_rising_one_does_not():
 def test_a_diverged_run_fails_however_far_it_came(rows, recipe):
     result = finite_loss(rows, status="diverged", recipe=recipe)
     assert (result.passed, result.severity) == (False, "error")
+    last = f"the last whole epoch had {rows[-1]['train/loss']:.3g}" if rows else "not one epoch was finished"
+    assert result.evidence.endswith(f"; {last}.")
     (option,) = re.findall(r"--set (optimizer[^,]+),", result.remedy)
     slower = with_settings(recipe, option.split())  # an option that the recipe does not have would be refused
     assert list(rates(slower).values()) == pytest.approx([rate / 10 for rate in rates(recipe).values()], rel=0.05)
@@ -88,7 +91,13 @@ def test_a_falling_loss_at_chance_points_to_labels_and_pixels_a_still_one_to_the
 
 @pytest.mark.parametrize(
     ("losses", "train", "learnt"),
-    [((2.3, 2.0), 0.1, True), ((2.3, 2.2), 0.1, False), ((2.3, 2.3), 0.3, True), ((2.0, 2.3), 0.15, False)],
+    [
+        ((2.3, 2.0), 0.1, True),
+        ((2.3, 2.2), 0.1, False),
+        ((2.3, 2.3), 0.3, True),
+        ((2.0, 2.3), 0.15, False),
+        ((2.3, 2.3), 0.2, False),
+    ],
 )
 def test_learnt_is_what_made_the_loss_fall_by_a_tenth_or_is_known_by_heart(losses, train, learnt):
     rows = [row(1, loss=losses[0], train=0.1, val=0.1), row(2, loss=losses[1], train=train, val=0.1)]
@@ -97,6 +106,8 @@ def test_learnt_is_what_made_the_loss_fall_by_a_tenth_or_is_known_by_heart(losse
 
 
 def test_few_steps_or_no_val_are_not_judged():
+    early = [row(1, steps=10, val=0.1), row(10, steps=10, val=0.1)]
+    assert stuck_at_chance(early, val_per_class=TEN, recipe=RESNET18).passed is False
     assert stuck_at_chance([row(1, steps=10, val=0.1)], val_per_class=TEN, recipe=RESNET18).passed is None
     assert stuck_at_chance([row(1)], val_per_class=[], recipe=RESNET18).passed is None
     assert (
@@ -106,6 +117,7 @@ def test_few_steps_or_no_val_are_not_judged():
 
 
 def test_five_points_pass_and_six_do_not():
+    assert overfit_gap([row(1, train=0.05, val=0.0)], best_epoch=1, recipe=RESNET18).passed
     assert overfit_gap([row(1, train=0.83, val=0.78)], best_epoch=1, recipe=RESNET18).passed
     assert overfit_gap([row(1, train=0.85, val=0.78)], best_epoch=1, recipe=RESNET18).passed is False
 
@@ -142,7 +154,9 @@ def test_the_gap_is_that_of_the_epoch_whose_weights_were_kept_or_else_the_last()
 def test_a_gap_alone_is_a_note_and_a_rising_val_loss_a_warning():
     still = [row(1, train=1.0, val_loss=0.5), row(2, train=1.0, val_loss=0.51)]
     rising = [row(1, train=1.0, val_loss=0.5), row(2, train=1.0, val_loss=0.9)]
-    assert overfit_gap(still, best_epoch=2, recipe=RESNET18).severity == "note"
+    tenth = [row(1, train=1.0, val_loss=1.0), row(2, train=1.0, val_loss=1.1)]
+    for rows in (still, tenth):
+        assert overfit_gap(rows, best_epoch=2, recipe=RESNET18).severity == "note"
     result = overfit_gap(rising, best_epoch=2, recipe=RESNET18)
     assert result.severity == "warning"
     assert "from 0.50 (epoch 1) to 0.90" in result.evidence
@@ -176,11 +190,18 @@ def test_accuracy_far_above_the_mean_over_classes_fails():
     assert "mean over classes 66.7 %" in result.evidence
 
 
-def test_a_class_of_three_images_may_go_unanswered():
-    labels = [0] * 100 + [1] * 100 + [2] * 3
-    said = [0] * 100 + [1] * 100 + [0] * 3
-    result = class_answers(answers(labels, said))
-    assert "every class" in result.evidence
+@pytest.mark.parametrize(
+    ("count", "evidence"), [(3, "every class is answered"), (9, "every class"), (10, "answered: cat")]
+)
+def test_a_class_of_fewer_than_ten_images_may_go_unanswered(count, evidence):
+    labels = [0] * 100 + [1] * 100 + [2] * count
+    said = [0] * 100 + [1] * 100 + [0] * count
+    assert evidence in class_answers(answers(labels, said)).evidence
+
+
+def test_an_accuracy_that_is_the_largest_classs_share_fails_also_where_all_are_answered_alike():
+    result = class_answers(answers([0] * 60 + [1] * 40, [0] * 36 + [1] * 24 + [1] * 24 + [0] * 16))
+    assert (result.passed, result.evidence.startswith("Accuracy 60.0")) == (False, True)
 
 
 def test_an_accuracy_whose_interval_holds_the_largest_classs_share_is_not_judged():

@@ -67,6 +67,11 @@ def test_a_run_begun_after_a_look_at_another_recipe_is_tuned_on_test(ledger, few
     after = result(ledger, started=LATER, recipe=SMALL_CNN)
     assert after.passed is False
     assert "began after a look" in after.evidence
+    (line,) = ledger.lines()
+    assert result(ledger, started=line.content["time"], recipe=SMALL_CNN).passed  # begun at once with it, not after
+    look(ledger, few_images, "b", recipe=SMALL_CNN)
+    third = result(ledger, started=LATER, recipe=PLAIN.replace(epochs=PLAIN.epochs + 1))
+    assert "at another recipe (plain)." in third.evidence  # the first of two looks
 
 
 def test_a_further_seed_of_the_recipe_that_was_looked_at_is_not(ledger, few_images):

@@ -42,17 +42,16 @@ def pixel_order(images: LabeledImages) -> GuardResult:
     given = images.images[images.evenly(min(_SAMPLE, max(_LEAST_SAMPLE, _SAMPLE_PIXELS // (height * width))))]
     here = _roughness(given)
     far = _distant_difference(given)
-    if channels > 1:
-        reread = _roughness(given.reshape(-1, channels, height, width).transpose(0, 2, 3, 1))
-        if reread < 0.75 * here:
-            return GuardResult(
-                name, False,
-                f"Neighbouring pixels differ by {here:.0f} of 255 as given, by {reread:.0f} if the same bytes are read "
-                "channels first.",
-                f"The pictures were reshaped where they should be transposed: images.reshape(-1, {channels}, {height}, "
-                f"{width}).transpose(0, 2, 3, 1) makes (N, H, W, C).",
-                "error",
-            )  # fmt: skip
+    reread = _roughness(given.reshape(-1, channels, height, width).transpose(0, 2, 3, 1))
+    if reread < 0.75 * here:
+        return GuardResult(
+            name, False,
+            f"Neighbouring pixels differ by {here:.0f} of 255 as given, by {reread:.0f} if the same bytes are read "
+            "channels first.",
+            f"The pictures were reshaped where they should be transposed: images.reshape(-1, {channels}, {height}, "
+            f"{width}).transpose(0, 2, 3, 1) makes (N, H, W, C).",
+            "error",
+        )  # fmt: skip
     if here > 0.75 * far:
         return GuardResult(
             name, False,

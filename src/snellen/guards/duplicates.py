@@ -48,14 +48,14 @@ def exact_duplicates(copies: Copies) -> GuardResult:
         name, False, f"{evidence} For example {_some([*contradicting, *across])}.",
         "Remove the copies before the split; what is in train and in val is remembered, not recognised. Of a picture "
         "under two labels at most one is right.",
-        "error" if len(across) > 0.01 * copies.val and copies.val else "warning",
+        "error" if len(across) > 0.01 * copies.val else "warning",
     )  # fmt: skip
 
 
 def near_duplicates(copies: Copies) -> GuardResult:
     """Whether more than 1 % of the val images have a near-duplicate among the training images."""
     name = "near-duplicates"
-    if not copies.val or not copies.train:
+    if not copies.val:
         return unjudged(name, "There is no val split to compare train with.")
     if not copies.near:
         count = copies.train + copies.val + (copies.test or 0)
