@@ -65,6 +65,7 @@ def found(count, kind, second, first="train", labels=("a", "a"), **others):
 def test_more_than_one_in_a_hundred_of_val_also_in_train_is_an_error(count, passed, severity):
     result = exact_duplicates(found(count, "exact", "val"))
     assert (result.passed, result.severity) == (passed, severity)
+    assert f"; {count} of 300 val images are also in train." in result.evidence
     contradicting = exact_duplicates(found(3, "exact", "train", labels=("a", "b"), val=0, test=None))
     assert (contradicting.passed, contradicting.severity) == (False, "warning")
     assert "3 of them under another label. For example train one0 = train other0, " in contradicting.evidence

@@ -19,6 +19,7 @@ from snellen.predict.familiarity import (
     direction,
     features_of,
     measure_familiarity,
+    some_of_each,
     stored_familiarity,
 )
 from snellen.predict.own_pictures import answer
@@ -72,6 +73,9 @@ def test_new_pictures_like_those_of_val_are_called_unfamiliar_as_rarely_as_is_sa
 
 def test_what_is_said_holds_on_val() -> None:
     familiarity = of_val(200)
+    told = [familiarity.told(each)["unfamiliar"] for each in (familiarity.threshold, familiarity.threshold + 1e-6)]
+    assert told == [False, True]  # beyond the threshold, not at it
+    assert familiarity.told(0.25)["distance"] == 0.25
     assert familiarity.told(0.5)["words"] == ""
     assert familiarity.told(0.5)["farther_than"] == 99 / 200
     assert familiarity.told(0.9999)["words"].endswith("farther from them than 99.5 % of the 200 val pictures")
@@ -107,11 +111,30 @@ def test_the_choice_is_by_seed_and_the_same_of_every_class(finished_run: Run, ti
     assert not np.array_equal(first.known, other.known)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "kept"),
+    [([100, 70, 10], [64, 64, 10]), ([30] * 100, [20] * 100), ([9, 40] * 20, [9, 40] * 20), ([2] * 2_100, [1] * 2_100)],
+)
+def test_of_each_class_as_many_are_kept_as_of_the_others_and_2000_in_all_but_one_of_each(
+    sizes: list[int], kept: list[int]
+) -> None:
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    positions = some_of_each(labels, seed=0)
+    assert np.array_equal(positions, np.unique(positions))
+    assert np.bincount(labels[positions]).tolist() == kept
+
+
 def test_few_val_pictures_say_nothing(finished_run: Run, tiny_dataset: Dataset) -> None:
     parts = split(tiny_dataset)
     assert parts.val is not None
-    few = np.ones((19, 8), dtype=np.float32)
-    assert measure_familiarity(restore(finished_run), parts.train, few, seed=0, bf16=False) is None
+    few = np.random.default_rng(0).random((20, 8), dtype=np.float32)
+    model = restore(finished_run)
+    assert measure_familiarity(model, parts.train, few[:19], seed=0, bf16=False) is None
+    exact, rough = (measure_familiarity(model, parts.train, few, seed=0, bf16=bf16) for bf16 in (False, True))
+    assert exact is not None
+    assert rough is not None
+    assert len(exact.val) == 20
+    assert 0 < np.abs(exact.known - rough.known).max() < 0.05  # asked as the grading ran
 
 
 def test_a_network_without_a_linear_layer_has_none(finished_run: Run, tiny_dataset: Dataset) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +11,10 @@ from PIL import Image
 
 from snellen.data.dataset import Dataset
 from snellen.data.pictures import PictureForm
-from snellen.errors import InvalidSetting, RunError
+from snellen.errors import DataError, InvalidSetting, RunError
 from snellen.models import device
 from snellen.models.weights import restore
-from snellen.predict.own_pictures import answer, predict_pictures, read_pictures
+from snellen.predict.own_pictures import answer, most_probable, predict_pictures, read_pictures
 from snellen.predict.predict import predict
 from snellen.runs.run import Run
 
@@ -43,6 +44,33 @@ def test_answers_fall_in_probability_and_keep_the_order_of_the_pictures(finished
         shares = [answer["probability"] for answer in entry["top"]]
         assert len(shares) == 3
         assert shares == sorted(shares, reverse=True)
+
+
+def test_of_equally_probable_classes_the_first_are_named() -> None:
+    assert most_probable(np.full(40, 1 / 40), 5) == [0, 1, 2, 3, 4]
+    assert most_probable(np.tile([0.0, 0.05, 0.0, 0.0], 20), 3) == [1, 5, 9]
+
+
+def test_what_is_one_picture_and_what_are_several(tiny_dataset: Dataset, letters: list[Path]) -> None:
+    some = tiny_dataset.train.take(np.array([3, 1]), "all")
+    first, second = some.images
+    content = letters[3].read_bytes()
+    with letters[3].open("rb") as file, Image.open(letters[3]) as opened:
+        one: list[tuple[Any, str]] = [
+            (letters[3], str(letters[3])), (str(letters[3]), str(letters[3])), (first, "0"), (content, "0"),
+            (bytearray(content), "0"), (memoryview(content), "0"), (file, "0"), (opened, "0"),
+        ]  # fmt: skip
+        for picture, name in one:
+            (read,) = read_pictures(picture, PictureForm(32))
+            assert (read.name, read.folder) == (name, None)
+            assert np.array_equal(read.pixels, first)
+    several: list[Any] = [[first, second], iter([first, second]), np.stack([first, second]), some]
+    for pictures, names in zip(several, [["0", "1"]] * 3 + [["3", "1"]], strict=True):
+        found = read_pictures(pictures, PictureForm(32))
+        assert [each.name for each in found] == names
+        assert all(np.array_equal(each.pixels, pixels) for each, pixels in zip(found, (first, second), strict=True))
+    with pytest.raises(DataError, match="There is no picture"):
+        read_pictures([], PictureForm(32))
 
 
 def test_more_classes_than_there_are_means_all(finished_run: Run, letters: list[Path]) -> None:

@@ -99,6 +99,11 @@ def test_of_large_pictures_fewer_are_answered_at_once_and_always_one(shape: tupl
     assert images_at_once(shape) == count
 
 
+def test_no_picture_has_no_answer(model: nn.Module, pictures: LabeledImages) -> None:
+    none = predict(model, pictures.take(np.arange(0), "val"), tta="flip")
+    assert (none.logits.shape, none.with_tta().logits.shape) == ((0, 10), (0, 10))
+
+
 def test_asking_twice_gives_the_same_bits(model: nn.Module, pictures: LabeledImages) -> None:
     first, second = (predict(model, pictures, tta="shift") for _ in range(2))
     np.testing.assert_array_equal(first.logits, second.logits)
@@ -194,20 +199,36 @@ def test_answers_that_are_no_numbers_are_refused_and_only_a_training_takes_them(
     assert not np.isfinite(predict(Broken(), pictures, finite=False).logits).all()
 
 
+def test_an_average_that_is_no_number_is_refused_also_where_the_plain_answer_is_one(pictures: LabeledImages) -> None:
+    class BrokenLater(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight, self.asked = nn.Parameter(torch.zeros(1)), 0
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            self.asked += 1
+            return torch.full((len(images), 10), 0.0 if self.asked == 1 else float("nan"))
+
+    with pytest.raises(RunError, match="answers to 70 of 70 images are no finite numbers"):
+        predict(BrokenLater(), pictures, tta="flip")
+    taken = predict(BrokenLater(), pictures, tta="flip", finite=False)
+    assert (np.isfinite(taken.logits).all(), np.isnan(taken.with_tta().logits).all()) == (True, True)
+
+
 @pytest.fixture
 def images() -> torch.Tensor:
-    return torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    return torch.rand(2, 3, 16, 20, generator=torch.Generator().manual_seed(0))
 
 
 def window(images: torch.Tensor, down: int, right: int) -> torch.Tensor:
     """The images moved by so many pixels, reflected at the edge. Written one index at a time."""
-    side = images.shape[-1]
+    height, width = images.shape[-2:]
 
-    def reflected(at: int) -> int:
+    def reflected(at: int, side: int) -> int:
         return -at if at < 0 else 2 * (side - 1) - at if at >= side else at
 
-    rows = [reflected(at + down) for at in range(side)]
-    columns = [reflected(at + right) for at in range(side)]
+    rows = [reflected(at + down, height) for at in range(height)]
+    columns = [reflected(at + right, width) for at in range(width)]
     return images[:, :, rows][:, :, :, columns]
 
 

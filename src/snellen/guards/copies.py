@@ -103,7 +103,7 @@ def find_copies(
     parts = [_Part.of(images) for images in (train, val) if images is not None]
     found = None
     if test is not None:
-        found = test.search_copies(lambda pixels: _search(parts, near, within_train, pixels, test))
+        found = test.search_copies(lambda pixels: _search([*parts, _Part.of_test(test, pixels)], near, within_train))
     return Copies(
         pairs=tuple(_search(parts, near, within_train) if found is None else found),
         train=len(train),
@@ -130,17 +130,13 @@ class _Part:
         labels = [images.class_names[label] for label in images.labels]
         return _Part(images.role, images.images, images.content_hashes, images.names, labels)
 
+    @staticmethod
+    def of_test(test: SealedImages, pixels: NDArray[np.uint8]) -> _Part:
+        return _Part("test", pixels, hash_pixels(pixels), test.names, None)
 
-def _search(
-    parts: Sequence[_Part],
-    near: bool,
-    within_train: bool,
-    tested: NDArray[np.uint8] | None = None,
-    test: SealedImages | None = None,
-) -> list[CopyPair]:
-    """The pairs between `parts`, and of each with the pixels of the test set, if they are there."""
-    if tested is not None and test is not None:
-        parts = [*parts, _Part("test", tested, hash_pixels(tested), test.names, None)]
+
+def _search(parts: Sequence[_Part], near: bool, within_train: bool) -> list[CopyPair]:
+    """The pairs between `parts`, and within each but test."""
     pairs: list[CopyPair] = []
     known: dict[int, tuple[_Part, int]] = {}
     fresh = []  # per part the rows whose pixels nothing before has

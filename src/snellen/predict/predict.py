@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -76,7 +76,9 @@ def predict(
     with evaluating(model), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         assert not model.training
         model = made_fast(model)
-        plain = _joined(model(_on(device, batch)).float() for batch in torch.split(pixels, batch_size))
+        plain = (
+            torch.cat([model(_on(device, batch)).float() for batch in torch.split(pixels, batch_size)]).cpu().numpy()
+        )
         if finite:
             _require_finite(plain)
         averaged = None
@@ -92,11 +94,6 @@ def predict(
 
 def _on(device: torch.device, batch: torch.Tensor) -> torch.Tensor:
     return to_float(batch.to(device))
-
-
-def _joined(batches: Iterable[torch.Tensor]) -> NDArray[np.float32]:
-    found = list(batches)
-    return (torch.cat(found) if found else torch.zeros(0, 1)).cpu().numpy()
 
 
 def averaged_logits(model: nn.Module, images: torch.Tensor, tta: TTA, plain: torch.Tensor) -> torch.Tensor:
