@@ -108,6 +108,8 @@ def test_learnt_is_what_made_the_loss_fall_by_a_tenth_or_is_known_by_heart(losse
 def test_few_steps_or_no_val_are_not_judged():
     early = [row(1, steps=10, val=0.1), row(10, steps=10, val=0.1)]
     assert stuck_at_chance(early, val_per_class=TEN, recipe=RESNET18).passed is False
+    best_first = [row(1, train=0.5, val=0.5), row(2, train=0.5, val=0.1)]
+    assert stuck_at_chance(best_first, val_per_class=TEN, recipe=RESNET18).passed
     assert stuck_at_chance([row(1, steps=10, val=0.1)], val_per_class=TEN, recipe=RESNET18).passed is None
     assert stuck_at_chance([row(1)], val_per_class=[], recipe=RESNET18).passed is None
     assert (
@@ -156,9 +158,10 @@ def test_a_gap_alone_is_a_note_and_a_rising_val_loss_a_warning():
     rising = [row(1, train=1.0, val_loss=0.5), row(2, train=1.0, val_loss=0.9)]
     tenth = [row(1, train=1.0, val_loss=1.0), row(2, train=1.0, val_loss=1.1)]
     for rows in (still, tenth):
-        assert overfit_gap(rows, best_epoch=2, recipe=RESNET18).severity == "note"
+        found = overfit_gap(rows, best_epoch=2, recipe=RESNET18)
+        assert (found.severity, found.remedy.startswith("Not a fault by itself")) == ("note", True)
     result = overfit_gap(rising, best_epoch=2, recipe=RESNET18)
-    assert result.severity == "warning"
+    assert (result.severity, "Not a fault" in result.remedy) == ("warning", False)
     assert "from 0.50 (epoch 1) to 0.90" in result.evidence
 
 
