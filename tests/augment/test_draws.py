@@ -39,6 +39,39 @@ def test_the_numbers_themselves_are_pinned_because_results_rest_on_them():
     assert draws.shift.tolist() == [[4, 5], [3, 8], [3, 0], [2, 1]]
     assert draws.flip.tolist() == [True, False, True, False]
     np.testing.assert_allclose(draws.brightness, [1.147583, 0.972973, 1.169096, 0.814412], rtol=1e-6)
+    np.testing.assert_allclose(draws.contrast, [1.102283, 0.766609, 1.006905, 0.913706], rtol=1e-6)
+    np.testing.assert_allclose(draws.saturation, [0.633382, 1.319999, 0.751159, 1.174393], rtol=1e-6)
+    assert draw(Augment(flip="alternate"), seed=1, epoch=2, count=6).flip.tolist() == [0, 0, 1, 0, 1, 0]
+
+
+PINNED = {
+    "operations": {
+        "kind": [[13, 7], [4, 10], [0, 9], [8, 6]], "sign": [[1, -1], [-1, -1], [1, -1], [-1, -1]], "magnitude": 7,
+    },
+    "rectangles": {
+        "on": [1, 0, 1, 0], "area": [0.148537, 0.273262, 0.252505, 0.096736],
+        "aspect": [2.13253, 0.334516, 0.389092, 0.607989], "down": [0.982607, 0.668374, 0.247772, 0.048664],
+        "right": [0.342808, 0.258463, 0.02004165, 0.392533],
+    },
+    "mixes": {
+        "own": [0.11582, 0.000685944, 0.525608, 0.154364], "cut": [1, 0, 1, 1],
+        "down": [0.451951, 0.711739, 0.886633, 0.964453], "right": [0.44412, 0.685076, 0.691535, 0.255433],
+    },
+    "windows": {
+        "area": [0.922478, 0.710801, 0.773749, 0.931514], "aspect": [0.908917, 0.88867, 1.129385, 0.831477],
+        "down": [0.06020841, 0.720429, 0.0536627, 0.912452], "right": [0.607606, 0.868576, 0.641607, 0.215618],
+        "side": 0.8,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PINNED)
+def test_so_are_those_of_every_further_kind(kind):
+    stronger = {"randaugment": 2, "randaugment_magnitude": 7, "erase": 0.5, "mixup": 0.2, "cutmix": 0.7}
+    drawn = getattr(draw(Augment(**stronger, resized_crop=0.4, resized_crop_side=0.8), seed=1, epoch=2, count=4), kind)
+    assert vars(drawn).keys() == PINNED[kind].keys()
+    for name, values in PINNED[kind].items():
+        np.testing.assert_allclose(getattr(drawn, name), values, rtol=1e-5, err_msg=name)
 
 
 def test_more_images_keep_the_draws_of_the_first_ones():
@@ -122,7 +155,7 @@ def test_nothing_on_draws_nothing():
     draws = draw(Augment(), seed=0, epoch=0, count=3)
     assert draws.shift.tolist() == [[0, 0]] * 3
     assert not draws.flip.any()
-    assert (draws.brightness, draws.contrast, draws.saturation) == (None, None, None)
+    assert {value for name, value in vars(draws).items() if name not in ("pad", "shift", "flip")} == {None}
 
 
 def test_at_takes_rows_in_the_order_asked_for():

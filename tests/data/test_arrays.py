@@ -12,6 +12,7 @@ from snellen import serialize
 from snellen.data.arrays import from_arrays, load_arrays
 from snellen.data.catalog import load
 from snellen.data.folder_dataset import ImageOptions
+from snellen.data.labeled_images import hash_pixels
 from snellen.data.listing import label_of
 from snellen.errors import DataError, DataNotFound, InvalidSetting, SealError
 
@@ -28,7 +29,9 @@ def test_labels_are_numbered_in_sorted_order_and_the_test_set_by_the_same_names(
     with pytest.raises(SealError):
         len(dataset.test)
     assert dataset.test.open(lambda _: None).labels.tolist() == [1, 0, 2]
-    assert dataset.test.search_copies(lambda pixels: len(pixels)) == 3
+    assert dataset.test.search_copies(lambda pixels: pixels.tolist()) == PIXELS[9:].tolist()
+    assert dataset.test.identities.tolist() == hash_pixels(PIXELS[9:]).tolist()
+    assert dataset.test.name == "arrays"
 
 
 @pytest.mark.parametrize("labels", [[10, 9, 2] * 4, np.array([10.0, 9, 2] * 4), np.array([10, 9, 2] * 4, dtype=object)])
@@ -71,7 +74,7 @@ def test_two_classes_of_one_name_are_refused(names: tuple[str, str]) -> None:
         from_arrays(PIXELS, [0, 1] * 6, class_names=names)
 
 
-@pytest.mark.parametrize("labels", [[True, False] * 6, [2.0, 1.0] * 6, ["b", "a"] * 6, [0.5, 1.5] * 6])
+@pytest.mark.parametrize("labels", [[True, False] * 6, [2.0, 1.0] * 6, ["b", "a"] * 6, [0.5, 1.0] * 6])
 def test_a_label_is_called_alike_from_an_array_and_from_a_cell(labels: list[Any]) -> None:
     assert set(from_arrays(PIXELS, labels).train.class_names) == {label_of(label) for label in labels}
 
@@ -91,12 +94,23 @@ def test_a_file_holds_the_same_data_set(tmp_path: Path) -> None:
     assert dataset.train.fingerprint == from_arrays(PIXELS, LABELS, class_names=("x", "y", "z")).train.fingerprint
     with pytest.raises(InvalidSetting, match="have no effect on"):
         load(str(path), options=ImageOptions(32))
+    np.savez(path, images=PIXELS[:9], labels=LABELS[:9], test_images=PIXELS[9:], test_labels=LABELS[9:])
+    again, named = load_arrays(path), from_arrays(PIXELS[:9], LABELS[:9], test=(PIXELS[9:], LABELS[9:]), name="mine")
+    assert again.train.class_names == ("cat", "dog", "eel")
+    assert load_arrays(path, "mine").name == named.name == named.train.name == "mine"
+    assert again.test is not None
+    assert named.test is not None
+    assert again.test.identity == named.test.identity
+    path.rename(tmp_path / "-….npz")
+    assert load_arrays(tmp_path / "-….npz").name == "arrays"
 
 
 @pytest.mark.parametrize(
     ("arrays", "problem"),
     [
-        ({"images": PIXELS}, "it takes images and labels"),
+        ({"images": PIXELS}, "holds images; it takes images and labels"),
+        ({"labels": LABELS}, "holds labels; it takes images and labels"),
+        ({"pictures": PIXELS}, "holds nothing that is read; it takes"),
         ({"images": PIXELS, "labels": LABELS, "test_images": PIXELS}, "both or neither"),
         ({"images": PIXELS, "labels": np.array([1, None] * 6, dtype=object)}, "labels is of object"),
         ({"images": PIXELS.astype(np.float32), "labels": LABELS}, "uint8"),

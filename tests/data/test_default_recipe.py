@@ -38,6 +38,7 @@ def test_only_tiny_grey_pictures_are_learned_from_nothing(
     recipe, why = default_recipe(str(folder_of(tmp_path / "pictures", width, height, mode)))
     assert recipe.name == name
     assert f"{min(width, height)} px on the shorter side (median of 8)" in why
+    assert ("and grey;" in why) == (name == "folder")
 
 
 @pytest.mark.parametrize(("looked_at", "side", "of"), [(1, 30, 1), (2, 35, 2), (3, 34, 3), (8, 35, 8), (99, 35, 8)])
@@ -51,11 +52,28 @@ def test_some_pictures_are_looked_at_all_over_the_list(
     assert default_recipe(str(tmp_path)).why.startswith(f"{side} px on the shorter side (median of {of})")
 
 
-def test_of_many_tiny_pictures_a_network_of_its_own_learns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("snellen.data.default_recipe._FEW", 7)
+@pytest.mark.parametrize(("few", "name", "words"), [(7, "folder", "and 8 in all;"), (8, "transfer", "taken for photo")])
+def test_of_many_tiny_pictures_a_network_of_its_own_learns(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, few: int, name: str, words: str
+) -> None:
+    monkeypatch.setattr("snellen.data.default_recipe._FEW", few)
     recipe, why = default_recipe(str(folder_of(tmp_path / "pictures", 32, 32)))
-    assert recipe.name == "folder"
-    assert "8 in all" in why
+    assert recipe.name == name
+    assert words in why
+
+
+def test_half_of_them_grey_are_in_colour(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "pictures", 32, 40)
+    for number in range(4):
+        Image.new("L", (20, 40)).save(folder / "right" / f"{number}.jpg")
+    assert default_recipe(str(folder)).recipe.name == "transfer"
+
+
+def test_where_no_header_can_be_read_loading_says_what_is_wrong(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "pictures", 120, 130)
+    for path in folder.rglob("*.jpg"):
+        path.write_bytes(b"no picture")
+    assert "0 px on the shorter side (median of 0)" in default_recipe(str(folder)).why
 
 
 @pytest.mark.parametrize(
