@@ -11,7 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snellen.data.arrays import from_arrays
-from snellen.data.corrections import COLUMNS, Correction, Corrections, corrected, identity_text, read_corrections
+from snellen.data.corrections import (
+    COLUMNS,
+    Correction,
+    Corrections,
+    corrected,
+    identity_text,
+    read_corrections,
+    settled,
+)
 from snellen.data.dataset import Dataset
 from snellen.data.folder_dataset import load_folder
 from snellen.data.ledger import Candidate, Ledger, TestSet
@@ -83,6 +91,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     ("text", "sentence"),
     [
         ("file,label\n1.jpg,ant\n", "has the columns file, label; corrections take new and file or hash"),
+        ("new,why\nbee,looked\n", "has the columns new, why; corrections take new and file or hash"),
         ("", "has the columns none"),
         ("hash,file,new\n,,bee\n", "line 2, names no picture"),
         ("hash,new\n1.2E+15,bee\n", r"line 2: 1\.2E\+15 is no hash of 16 .*a spreadsheet"),
@@ -99,6 +108,15 @@ def test_a_file_that_is_not_there_or_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00new")
     with pytest.raises(DataError, match="cannot be read as text"):
         read_corrections(tmp_path / "bytes.csv")
+
+
+def test_a_file_of_more_bytes_than_any_has_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, "file,new\n1.jpg,bee\n")
+    monkeypatch.setattr("snellen.data.corrections._LARGEST", path.stat().st_size)
+    assert len(read_corrections(path).rows) == 1
+    path.write_text(path.read_text() + "2.jpg,bee\n")
+    with pytest.raises(DataError, match="is larger than"):
+        read_corrections(path)
 
 
 # Applying
@@ -135,12 +153,13 @@ def test_a_hash_counts_before_the_name_and_a_name_tells_copies_apart(made: Datas
 def test_what_fitted_is_said_and_what_does_not_is_named(made: Dataset) -> None:
     said = rows(
         by_hash(made, 1, "bee"), by_hash(made, 2, "-"), by_hash(made, 3, "ant"), by_hash(made, 4, "cat", old="bee"),
-        Correction("gone.jpg", "", "ant", "bee"),
+        Correction("gone.jpg", "", "ant", "bee"), by_hash(made, 30, "ant"), by_hash(made, 0, "-", old="cat"),
     )  # fmt: skip
     assert list(corrected(made, replace(said, open_rows=7)).about) == [
-        "corrected 1 labels changed, 1 pictures left out, by 3 of 5 rows of mine.csv",
+        "corrected 2 labels changed, 1 pictures left out, by 4 of 7 rows of mine.csv",
         "          7 rows say nothing: their column new is empty",
-        f"          2 rows no longer fit: {code(made, 4)} is labelled 'ant', not 'bee'; gone.jpg is not there",
+        f"          3 rows no longer fit: {code(made, 4)} is labelled 'ant', not 'bee'; gone.jpg is not there; "
+        f"{code(made, 0)} is labelled 'ant', not 'cat'",
     ]
 
 
@@ -156,6 +175,7 @@ def test_corrections_of_other_data_are_refused_and_those_applied_already_are_not
     ("new", "sentence"),
     [
         (("beee",), "mine.csv: there is no class 'beee'; did you mean 'bee'?"),
+        (("zzzzzz",), "mine.csv: there is no class 'zzzzzz'; there are ant, bee, cat."),
         (("bee", "cat"), "mine.csv corrects #1 twice and differently: to 'bee' and to 'cat'"),
         (("bee", "-"), "mine.csv corrects #1 twice and differently: to 'bee' and to '-'"),
     ],
@@ -165,6 +185,8 @@ def test_an_unknown_class_and_two_corrections_of_one_picture(
 ) -> None:
     with pytest.raises(DataError, match=sentence.replace("?", r"\?")):
         corrected(made, rows(*(by_hash(made, 1, each) for each in new)))
+    with pytest.raises(DataError, match="mine.csv, line 5: there is no class 'x'"):
+        corrected(made, rows(Correction("#1", "", "", "x", line=5)))
     corrected(made, rows(by_hash(made, 1, "bee"), by_hash(made, 1, "bee")))
 
 
@@ -172,6 +194,20 @@ def test_a_class_keeps_a_picture_to_learn_from(made: Dataset) -> None:
     ants = [by_hash(made, at, "-") for at in range(1, 20)]
     with pytest.raises(DataError, match="class 'ant' has no picture left to learn from"):
         corrected(made, rows(*ants, by_hash(made, 0, "-", file="#0")))
+    train = split(made).train  # pictures to choose by are none to learn from
+    cats = [by_hash(made, at, "-") for at in train.ids.tolist() if CLASSES[made.train.labels[at]] == "cat"]
+    assert len(cats) < 20
+    with pytest.raises(DataError, match="class 'cat' has no picture left to learn from"):
+        corrected(made, rows(*cats))
+
+
+def test_settled_is_what_rows_speak_of_whether_they_change_it_or_not(made: Dataset) -> None:
+    said = rows(
+        by_hash(made, 1, "bee"), by_hash(made, 2, "-"), Correction("#5", "", "", "ant"), by_hash(made, 0, "ant")
+    )
+    found = corrected(made, said)
+    assert found.train.ids[settled(found)].tolist() == [0, 1, 5, 25]  # 25 is a copy of 0
+    assert not settled(made).any()
 
 
 def test_rows_without_effect_leave_the_data_as_they_are(made: Dataset) -> None:
@@ -184,7 +220,9 @@ def test_what_a_run_keeps_applies_again_and_nothing_else_is_taken_for_it(made: D
     kept = corrected(made, said).corrections
     assert corrected(made, Corrections.from_json(kept)).train.fingerprint == corrected(made, said).train.fingerprint
     changed = {**kept, "rows": kept["rows"][:1]}
-    for wrong in (None, [], {}, changed, {**kept, "rows": [["a"]]}, {**kept, "rows": [[1, 2, 3, 4, 5]]}):
+    nobody, no_hash = Correction("", "", "", "bee"), Correction("1.jpg", "12", "", "bee")
+    others = (*(rows(*said.rows, none).to_json() for none in (nobody, no_hash)), {**kept, "name": 5})
+    for wrong in (None, [], {}, changed, {**kept, "rows": [["a"]]}, {**kept, "rows": [[1, 2, 3, 4, 5]]}, *others):
         with pytest.raises(RunError, match="does not say how its labels were corrected"):
             Corrections.from_json(wrong)
 
@@ -215,6 +253,24 @@ def test_test_labels_change_when_they_are_opened_and_the_ledger_says_so(made: Da
     assert second.intact
     with pytest.raises(DataError, match="is a test picture, and none of those is left out"):
         corrected(made, rows(replace(mine, new="-")))
+    one_each = corrected(made, rows(mine, by_hash(made, 1, "bee")))
+    assert one_each.about == (
+        "corrected 1 labels changed, 0 pictures left out, by 2 of 2 rows of mine.csv",
+        "          1 rows are of the sealed test set; once it is opened, the ledger says so",
+    )
+    assert one_each.test is not None
+    assert one_each.test.open(lambda _: None).labels.tolist() == after.labels.tolist()
+
+
+def test_a_picture_that_is_in_train_too_is_no_test_picture_and_a_number_names_none(made: Dataset) -> None:
+    images = made.train.images
+    test = np.concatenate([pictures(39, 2), images[8:9]])
+    few = from_arrays(images[:30], np.repeat(CLASSES, 10), test=(test, ["ant"] * 40))
+    found = corrected(few, rows(by_hash(few, 8, "bee"), Correction("#35", "", "", "bee")))
+    assert few.test is not None
+    assert found.test is not None
+    assert found.test.describe() == few.test.describe()
+    assert found.about[-1] == "          1 rows no longer fit: #35 is not there"
 
 
 # Folders

@@ -42,12 +42,21 @@ def test_whatever_is_taken_pixels_labels_ids_names_and_hashes_stay_together(plac
 
 @pytest.mark.parametrize(
     ("places", "view"),
-    [([2, 3, 4], True), (list(range(12)), True), ([4, 3, 2], False), ([2, 4], False), ([2, 2, 4], False), ([5], False)],
+    [
+        ([2, 3, 4], True),
+        (list(range(12)), True),
+        ([4, 3, 2], False),
+        ([2, 4], False),
+        ([2, 2, 4], False),
+        ([2, 3, 3, 5], False),
+        ([5], False),
+    ],
 )
 def test_neighbours_are_a_view(places: list[int], view: bool) -> None:
     images = numbered()
     taken = images.take(np.array(places, dtype=np.int64), "train")
     assert np.shares_memory(taken.images, images.images) == view
+    assert taken.images[:, 0, 0, 0].tolist() == places
 
 
 @given(st.integers(1, 12), st.integers(1, 30))

@@ -225,8 +225,7 @@ def _wanted(
     for number in rows.tolist():
         row, target = corrections.rows[number], int(targets[number])
         at = places.get(row.hash or row.file, [])
-        if row.hash and len(at) > 1:  # copies: the one of that name, or all of them
-            at = [place for place in at if images.names[place] == row.file] or at
+        at = [place for place in at if images.names[place] == row.file] or at  # of copies the one of that name, or all
         fitting = [
             place for place in at if row.old in ("", names[images.labels[place]]) or images.labels[place] == target
         ]
