@@ -72,6 +72,27 @@ def test_what_is_just_within_the_caps_is_read() -> None:
     assert read_picture(run_lengths(side, 8, b"\1\0\0\0" * 8)).size == (side, 8)
 
 
+COMMENT, PNG, CHUNK = b"\xff\xfe\0\2", b"\x89PNG\r\n\x1a\n", b"\0\0\0\0abCd\0\0\0\0"
+LARGE = run_lengths(4000, 3000)
+CAPS = {
+    "segments": (b"\xff\xd8" + COMMENT * MAX_SEGMENTS, b"\xff\xd8" + COMMENT * (MAX_SEGMENTS + 1)),
+    "gaps": (b"\xff\xd8" + bytes(4_096) + COMMENT, b"\xff\xd8" + bytes(4_097) + COMMENT),
+    "chunks": (PNG + CHUNK * MAX_CHUNKS, PNG + CHUNK * MAX_CHUNKS + CHUNK[:8]),
+    "run-length coded BMP of 1001x1000": (run_lengths(1000, 1000), run_lengths(1001, 1000)),
+    "run-length coded BMP of 1000x1001": (run_lengths(-1000, 1000, compression=2), run_lengths(1000, -1001, b"", 2)),
+    "run-length coded BMP of 4000x3000": (LARGE[:33], LARGE[:34]),
+    "4000x3000": (LARGE[:14] + b"\x0c" + LARGE[15:], LARGE),  # an older header has other fields
+}
+
+
+@pytest.mark.parametrize("cap", CAPS)
+def test_every_cap_is_met_exactly(cap: str) -> None:
+    within, beyond = CAPS[cap]
+    require_cheap(within, "The picture")
+    with pytest.raises(DataError, match=f"The picture is a .*{cap}"):
+        require_cheap(beyond, "The picture")
+
+
 def test_bytes_that_only_look_like_scans_are_not_counted() -> None:
     motion = encoded(Image.new("RGB", (16, 16)), "JPEG") + b"\xff\xda" * 1_000  # a film behind the photograph
     thumbnail = many_segments(b"\xff\xe2\x08\x00" + b"\xff\xda" * 1_023, 1)

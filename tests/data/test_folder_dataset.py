@@ -173,6 +173,22 @@ def test_a_class_of_broken_files_only_is_refused_by_name(shades: Path) -> None:
         load_folder(shades, ImageOptions(16))
 
 
+def test_pictures_to_choose_by_are_none_to_learn_from_and_without_any_nothing_is_chosen(tmp_path: Path) -> None:
+    for folder in ("train/a", "train/b", "val/a", "val/b"):
+        for number in range(2):
+            shade(tmp_path / "p" / folder / f"{number}.png", number)
+    for number in range(2):
+        (tmp_path / "p" / "train" / "b" / f"{number}.png").write_bytes(b"x")
+    with pytest.raises(BadSplit, match=r"Class 'b' has 0 readable pictures to learn from; it takes at least 1\. Add"):
+        load_folder(tmp_path / "p", ImageOptions(16))
+    for number in range(2):
+        shade(tmp_path / "p" / "train" / "b" / f"{number}.png", 9 + number)
+    for path in (tmp_path / "p" / "val").rglob("*.png"):
+        path.write_bytes(b"x")
+    with pytest.raises(BadSplit, match="The val part has no readable picture"):
+        load_folder(tmp_path / "p", ImageOptions(16))
+
+
 def test_where_val_lacks_a_class_it_is_said(tmp_path: Path) -> None:
     for name in ("train/a", "train/b", "val/a"):
         for number in range(2):
@@ -281,15 +297,18 @@ def test_a_data_set_is_called_after_its_folder(tmp_path: Path, folder: str, name
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"side": 8}, "--size 8 is not possible: 16 to 512"),
+        ({"side": 15}, "--size 15 is not possible: 16 to 512"),
+        ({"side": 513}, "--size 513 is not possible: 16 to 512"),
         ({"fit": "stretch"}, "--fit stretch is not possible: squash, crop, pad"),
-        ({"test_fraction": 0.9}, "--test-fraction 0.9"),
+        ({"test_fraction": 0.51}, "--test-fraction 0.51"),
+        ({"test_fraction": -0.1}, "--test-fraction -0.1"),
         ({"test_fraction": float("nan")}, "--test-fraction nan"),
     ],
 )
 def test_what_cannot_be_is_refused(options: dict[str, object], sentence: str) -> None:
     with pytest.raises(InvalidSetting, match=sentence):
         ImageOptions(**options)  # type: ignore[arg-type]
+    assert [ImageOptions(side, test_fraction=0.5).form.side for side in (16, 512)] == [16, 512]
 
 
 def test_where_every_file_of_a_class_fails_the_reasons_are_said(shades: Path) -> None:

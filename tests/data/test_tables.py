@@ -209,9 +209,12 @@ def test_without_pyarrow_the_install_line_is_said(pictures: Path) -> None:
 def test_a_parquet_shard_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     shard = tmp_path / "0.parquet"
-    table = pyarrow.table({"image": [rng.bytes(10_000) for _ in range(1_000)], "label": [0, 1] * 500})
+    cells = [rng.bytes(10_000) for _ in range(1_000)]
+    table = pyarrow.table({"image": cells, "label": [0, 1] * 500})
     parquet.write_table(table, shard, row_group_size=50)
     del table
+    places = [0, 63, 64, 65, 130, 999]  # 64 rows are read at once
+    assert list(read_cells(shard, places)) == [cells[place] for place in places]
     before = pyarrow.total_allocated_bytes()
     most = max(pyarrow.total_allocated_bytes() for _ in read_cells(shard, range(1_000)))
     assert most - before < shard.stat().st_size / 4

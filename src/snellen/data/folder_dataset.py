@@ -202,12 +202,12 @@ def _require_enough(listing: Listing, stored: Stored, parts: NDArray[np.int64]) 
     for label, name in enumerate(listing.class_names):
         train, val = (int(((labels == label) & (parts == part)).sum()) for part in (0, 1))
         if train == 0 or (val == 0 and not given):
-            count, broken = train + val, _broken(listing, stored, label)
+            broken = _broken(listing, stored, label)
             reasons = f" Not readable: {'; '.join(broken[:_NAMED_REASONS])}." if broken else ""
+            takes = "; it takes at least 1" if given else " and to choose by; it takes at least 2 different ones"
             raise BadSplit(
-                f"Class '{name}' has {count} readable picture{'' if count == 1 else 's'} to learn from and to choose "
-                f"by; it takes at least {1 if given else '2 different ones'}. Add pictures, or take the class out."
-                + reasons
+                f"Class '{name}' has {train} readable picture{'' if train == 1 else 's'} to learn from{takes}. Add "
+                f"pictures, or take the class out.{reasons}"
             )
     if given and not (parts == 1).any():
         raise BadSplit(
