@@ -14,8 +14,12 @@ from mixed_pictures import write_folder
 from snellen.data.eyechart import make_eyechart
 from snellen.data.folder_dataset import ImageOptions, load_folder
 from snellen.data.run_images import images_of
+from snellen.data.sealed_images import SealedImages
 from snellen.errors import DataError
 from snellen.evaluate.new_set import NewEvaluation, evaluate_on_new
+from snellen.evaluate.val import predict_run
+from snellen.metrics.intervals import Rate
+from snellen.predict.predictions import stored_predictions
 from snellen.recipes.recipe import Recipe
 from snellen.runs.run import Run
 from snellen.train.fit import FitOptions, fit
@@ -65,12 +69,15 @@ def test_what_the_run_has_seen_is_named_and_counted_apart(trained: Run, folder: 
     assert (found.predictions.split, len(found.predictions)) == ("new", 60)
     seen = {part: sorted(Path(name).stem for name in names) for part, names in found.seen.items()}
     assert seen == {"train": ["train0", "train1"], "val": ["val0"], "test": ["test0"]}
-    assert found.seen_accuracy is not None
-    assert found.seen_accuracy.n == 3
+    own = images_of(trained)
+    assert own.val is not None
+    known = [predict_run(trained, part.take(rows, part.role), device="cpu", tta="none").correct
+             for part, rows in ((own.train, np.arange(2)), (own.val, np.arange(1)))]  # fmt: skip
+    assert found.seen_accuracy == Rate(int(sum(map(np.sum, known))), 3)
     assert not {"train0", "train1", "val0", "test0"} & {Path(name).stem for name in found.predictions.names}
     said = " ".join(found.sentences())
     assert "2 are in the run's train, and not counted" in said
-    assert "1 are in the run's test, and not answered" in said
+    assert "1 is in the run's test, and not answered" in said
     assert sorted(path.name for path in trained.folder.iterdir()) == before
 
 
@@ -79,17 +86,38 @@ def test_labels_are_matched_by_name_whatever_folders_there_are(trained: Run, fol
     for one in folder.iterdir():
         if one.name not in ("K", "Z"):
             shutil.rmtree(one)
-    (folder / "owl").mkdir()
-    Image.new("RGB", (40, 40), (9, 90, 9)).save(folder / "owl" / "1.png")
-    (folder / "K" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
-    found = graded(trained, folder)
+    (folder / "Ape").mkdir()
+    Image.new("RGB", (40, 40), (9, 90, 9)).save(folder / "Ape" / "1.png")
+    (folder / "Z" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    found = evaluate_on_new(trained, folder, device="cpu", tta="ten_crop")
+    assert (whole.tta, found.predictions.tta) == (trained.recipe.tta, "ten_crop")
     row_of = {name: row for row, name in enumerate(whole.names)}
     rows = [row_of[name] for name in found.predictions.names]
     assert len(rows) == 12
     np.testing.assert_array_equal(found.predictions.labels, whole.labels[rows])
     np.testing.assert_allclose(found.predictions.logits, whole.logits[rows], atol=1e-4)
-    assert sorted(name.split(" ")[0] for name in found.left_out) == ["K/broken.jpg", "owl/1.png"]
-    assert "owl/1.png (the run knows no 'owl')" in " ".join(found.sentences())
+    assert [name.split(" ")[0] for name in found.left_out] == ["Ape/1.png", "Z/broken.jpg"]
+    assert "Ape/1.png (the run knows no 'Ape')" in " ".join(found.sentences())
+
+
+def test_where_the_test_set_cannot_be_searched_it_is_said(
+    trained: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert graded(trained, folder).unchecked == ""
+    monkeypatch.setattr(SealedImages, "search_copies", lambda self, search: None)
+    found = graded(trained, folder)
+    assert (set(found.seen), len(found.predictions)) == ({"train", "val"}, 61)
+    assert found.unchecked.startswith("Whether some are in the run's sealed test set cannot be told")
+    assert found.unchecked in found.sentences()
+
+
+def test_five_names_are_said_and_the_others_counted(trained: Run) -> None:
+    val = stored_predictions(trained, "val")
+    assert val is not None
+    for count, ending in ((5, "p4"), (6, "p4 and 1 more"), (1_007, "p4 and 1,002 more")):
+        names = tuple(f"p{at}" for at in range(count))
+        found = NewEvaluation(Path("new"), val, {"train": names}, None, names, "")
+        assert [line.endswith(f"p3, {ending}.") for line in found.sentences()] == [False, True, True]
 
 
 def test_a_set_that_cannot_be_graded_is_refused_in_a_sentence(trained: Run, folder: Path, place: Path) -> None:

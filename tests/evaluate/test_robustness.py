@@ -9,18 +9,24 @@ import pytest
 from PIL import Image, ImageFilter
 from scipy.ndimage import gaussian_filter1d
 
+from snellen.data.run_images import images_of
+from snellen.evaluate import robustness
 from snellen.evaluate.robustness import (
     CORRUPTIONS,
+    GRADINGS,
     blur,
     brightness,
     contrast,
     jpeg,
+    measure_robustness,
     mirror,
     noise,
     robustness_card,
     rotate180,
     shift,
 )
+from snellen.metrics.intervals import Rate
+from snellen.predict.predictions import Predictions
 from snellen.serialize import to_json
 
 
@@ -133,8 +139,32 @@ def test_brightness_and_contrast_worked_by_hand():
     assert contrast(picture, 4.0).ravel().tolist() == [0, 255]
 
 
+@pytest.mark.usefixtures("small_eyechart")
+def test_a_run_is_graded_on_val_in_its_precision_and_tells_how_far_it_is(own_run, monkeypatch):
+    own_run.update_info(precision="bf16")
+    val, asked, told = images_of(own_run).val, [], []
+
+    def answered(model, images, **options):
+        asked.append((images.images, options))
+        return Predictions.of(
+            images, np.eye(10, dtype=np.float32)[images.labels if len(asked) == 1 else 0 * images.labels]
+        )
+
+    monkeypatch.setattr(robustness, "predict", answered)
+    card = measure_robustness(own_run, device="cpu", graded=told.append)
+    assert told == list(range(1, GRADINGS + 1))
+    assert all(options == {"bf16": True} for _, options in asked)
+    for (seen, _), expected in zip(asked, (val.images, *(apply(val.images) for apply in EVERY)), strict=True):
+        np.testing.assert_array_equal(seen, expected)
+    assert card.clean == Rate(len(val), len(val), best_of=len(own_run.val_looks))
+    assert {row.accuracy.hits for row in card.rows} == {int((val.labels == 0).sum())}
+    assert own_run.read("robustness.json") == {"split": "val", "view": "plain", **to_json(card)}
+
+
+@pytest.mark.parametrize("height", [1, 3, 32])
 @pytest.mark.parametrize("sigma", [0.5, 1.0, 1.5])
-def test_blur_equals_scipys_gaussian(images, sigma):
+def test_blur_equals_scipys_gaussian(images, sigma, height):
+    images = images[:, :height]
     radius = int(np.ceil(3 * sigma))
     expected = images.astype(np.float64)
     for axis in (1, 2):

@@ -22,6 +22,7 @@ from snellen.errors import DataError, RunError, SealError, StorageError, UsageEr
 from snellen.evaluate import val
 from snellen.evaluate.test_set import TestEvaluation, evaluate_on_test, ledger_of
 from snellen.metrics.classification import accuracy
+from snellen.metrics.intervals import Rate, level_among, mean_over_seeds
 from snellen.models.weights import restore, save_weights, weights_hash
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
@@ -120,6 +121,56 @@ def test_asked_again_the_stored_answer_is_shown_and_nothing_is_opened(
     assert any("not a new look" in sentence for sentence in second.sentences())
     assert len(ledger.lines()) == 2
     assert openings == ["opened"]
+    (own_run.folder / "confidence_test.json").unlink()  # the last to be written: a kill came before it
+    look([own_run], ledger)
+    assert own_run.read("confidence_test.json")["split"] == "test"
+
+
+def by_hand(*hits: tuple[int, int]) -> TestEvaluation:
+    """One look at ten pictures; of each run how many were right, plain and averaged."""
+    rows = [[[1.0, 0.0]] * right + [[0.0, 1.0]] * (10 - right) for each in hits for right in each]
+    logits = np.array(rows, dtype=np.float32).reshape(-1, 2, 10, 2)
+    about = (np.zeros(10, dtype=np.int64), np.arange(10), ("a", "b"), "test", "flip")
+    answers = tuple(Predictions(plain, *about, averaged) for plain, averaged in logits)
+    names = tuple(f"run{at}" for at in range(len(hits)))
+    return TestEvaluation(names, answers, 1, False, Path("ledger.jsonl"), together=len(hits))
+
+
+def test_what_is_said_beside_the_numbers_is_what_the_look_was() -> None:
+    found = by_hand((5, 6))
+    first = "First look at this test set, as far as ledger.jsonl knows."
+    assert found.sentences() == [first]
+    assert replace(found, repeated=True, copies="two of ten.").sentences() == [
+        "These weights were graded before: this is the stored answer, not a new look.", "Copies: two of ten.", first,
+    ]  # fmt: skip
+    assert replace(found, together=2).sentences()[0].startswith("One of 2 models graded together in this look")
+    holed = replace(found, number=2, problems=("line 3 is missing", "line 7 is no JSON"))
+    assert holed.sentences() == [
+        "The ledger ledger.jsonl is not whole (line 3 is missing): looks may be missing from it."
+    ]
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_grades_are_plain_and_averaged_of_one_run_or_over_runs_as_wide_as_the_look(number: int) -> None:
+    level = level_among(number)
+    one, two = (replace(by_hand(*hits), number=number) for hits in ([(5, 6)], [(5, 6), (7, 9)]))
+    assert one.grades() == [
+        f"test     {Rate(5, 10).text(2, level)}, plain, one view per image",
+        f"         {Rate(6, 10).text(2, level)} with test-time augmentation: flip",
+    ]
+    plain, averaged = mean_over_seeds([0.5, 0.7], level=level), mean_over_seeds([0.6, 0.9], level=level)
+    assert two.grades() == [
+        f"test     {plain}, 10 images each, plain, one view per image",
+        f"         {averaged} with test-time augmentation: flip",
+    ]
+    written = two.to_json()
+    assert (written["mean"], written["mean_tta"]) == (to_json(plain), to_json(averaged))
+    for run, right in zip(written["runs"], ((5, 6), (7, 9)), strict=True):
+        for view, hits in zip(("plain", "with_tta"), right, strict=True):
+            accuracy = run[view]["accuracy"]
+            assert (accuracy["low"], accuracy["high"]) == Rate(hits, 10).interval(level)
+    bare = replace(one, predictions=(replace(one.predictions[0], tta="none", tta_logits=None),))
+    assert (len(bare.grades()), bare.to_json()["runs"][0]["with_tta"]) == (1, None)
 
 
 def test_a_second_model_is_a_second_look_and_says_so(own_run: Run, ledger: Ledger, openings: list[str]) -> None:
@@ -157,7 +208,8 @@ def test_several_seeds_are_one_look_with_a_mean(own_run: Run, ledger: Ledger, op
     shares = [float(one.correct.mean()) for one in found.predictions]
     assert found.to_json()["mean"] == to_json(found.summary(tta=False))
     assert f"{100 * float(np.mean(shares)):.2f}" in found.grades()[0]
-    assert look(runs[1:2], ledger).number == 1
+    again = look(runs[1:2], ledger)
+    assert (again.number, again.together, again.runs) == (1, 3, ("seed1",))
 
 
 @pytest.mark.parametrize("changes", [{"epochs": 3.0}, {"name": "other"}, {"tta": "none"}])
@@ -300,12 +352,21 @@ def test_weights_that_answer_no_numbers_cost_no_look(own_run: Run, ledger: Ledge
     assert (openings, ledger.lines()) == ([], [])
 
 
-def with_copies(dataset: Dataset, count: int) -> Dataset:
-    """The data set with a test part of 60, of which so many are in train."""
+def with_copies(dataset: Dataset, count: int, size: int = 60) -> Dataset:
+    """The data set with a test part of this size, of which so many are in train."""
     train = dataset.train
-    images = np.concatenate([train.images[:count], 255 - train.images[: 60 - count]])
+    images = np.concatenate([train.images[:count], 255 - train.images[: size - count]])
     names = np.array(train.class_names)
-    return from_arrays(train.images, names[train.labels], test=(images, names[train.labels[:60]]), name="eyechart")
+    return from_arrays(train.images, names[train.labels], test=(images, names[train.labels[:size]]), name="eyechart")
+
+
+def test_few_copies_in_train_are_said_beside_the_grade(own_run: Run, ledger: Ledger, tiny_dataset: Dataset) -> None:
+    dataset = with_copies(tiny_dataset, 1, 120)
+    assert dataset.test is not None
+    own_run.update_info(data={**own_run.info["data"], "test": dataset.test.describe()})
+    found = look([own_run], ledger, data=dataset)
+    assert found.copies.startswith("1 of 120 test pictures are in train or val to the pixel")
+    assert found.to_json()["copies"] == found.copies
 
 
 @pytest.mark.parametrize("count", [0, 5])

@@ -45,6 +45,8 @@ def test_val_says_of_how_many_epochs_it_is_the_best_stored_or_asked_again(own_ru
     assert looks > 1
     stored, again = evaluate_on_val(own_run), evaluate_on_val(own_run, device="cpu", tta="ten_crop")
     assert stored.best_of == again.best_of == own_run.info["val"]["best_of"] == looks
+    few = images_of(own_run).train.take(np.arange(3), "train")
+    assert predict_run(own_run, few, device="cpu", tta="none").best_of == 1  # no epoch was chosen by them
     told = accuracy(stored)
     assert f"best of {looks} epochs" in str(told)
     assert told.low < replace(told, best_of=1).low

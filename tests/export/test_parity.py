@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from snellen.data.labeled_images import LabeledImages
 from snellen.export.onnx_file import OnnxSession
 from snellen.export.parity import FP32, INT8, SAME, Parity, parity
+from snellen.metrics.intervals import Rate
 from snellen.predict.predictions import Predictions
 
 
@@ -27,6 +30,12 @@ def compared(right: int, n: int, found_right: int, tolerance: object = INT8) -> 
 def test_the_same_answers_have_no_gap() -> None:
     found = compared(90, 100, 90, SAME)
     assert (found.refusal, found.largest_gap, found.same_answer.hits) == (None, 0.0, 100)
+
+
+def test_both_are_the_best_of_as_many_epochs_as_the_run() -> None:
+    expected = replace(answers(90, 10), best_of=4)
+    accuracy = parity("f", "r", expected, answers(89, 11).probabilities, INT8).accuracy
+    assert (accuracy.first, accuracy.second) == (Rate(90, 100, best_of=4), Rate(89, 100, best_of=4))
 
 
 def test_a_file_with_changed_weights_is_refused(
@@ -63,11 +72,12 @@ def test_on_few_images_one_may_be_lost(lost: int, refused: bool) -> None:
     assert (compared(25, 30, 25 - lost).refusal is not None) is refused
 
 
-@pytest.mark.parametrize("wrong", [np.nan, np.inf])
-def test_answers_that_are_no_numbers_are_refused(wrong: float) -> None:
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_answers_that_are_no_numbers_are_refused_and_lie_farther_off_than_any_probability(wrong: float) -> None:
     expected = answers(5, 5)
     found = expected.probabilities.copy()
     found[3, 1] = wrong
-    refusal = parity("f", "r", expected, found, INT8).refusal
-    assert refusal is not None
-    assert "no numbers" in refusal
+    compared = parity("f", "r", expected, found, INT8)
+    assert compared.refusal is not None
+    assert "no numbers" in compared.refusal
+    assert 1 < compared.largest_gap <= 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,7 @@ def test_the_onnx_file_is_whole_and_valid(exported: Export) -> None:
     proto = onnx.load_model_from_string((exported.folder / "model.onnx").read_bytes())
     onnx.checker.check_model(proto, full_check=True)
     assert all(tensor.data_location == onnx.TensorProto.DEFAULT for tensor in proto.graph.initializer)
+    assert {each.version for each in proto.opset_import if not each.domain} == {20}
     (given,) = proto.graph.input
     assert given.type.tensor_type.elem_type == onnx.TensorProto.UINT8
 
@@ -156,14 +158,20 @@ def test_the_onnx_file_gives_the_distances_of_the_run_and_the_int8_file_none(
         told = answer(restore(finished_run), list(val.images[:count]), val.class_names, familiarity=familiarity)[1]
         expected = [each["distance"] for each in told if each]
         assert session.distances(val.images[:count]) == pytest.approx(expected, abs=1e-4)
-    assert float(session.metadata["distance_threshold"]) == familiarity.threshold
+    about = session.metadata
+    assert float(about["distance_threshold"]) == familiarity.threshold
+    assert float(about["distance_chance"]) == familiarity.chance
+    assert 0 <= float(about["distance_gap"]) <= 1e-3
     assert "distance_threshold" not in OnnxSession((exported.folder / "model.int8.onnx").read_bytes()).metadata
 
 
 def test_distances_that_are_not_the_runs_are_left_out_of_the_file(
     own_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_eyechart: None
 ) -> None:
-    monkeypatch.setattr(write, "_DISTANCE_GAP", -1.0)
+    told = OnnxSession.distances
+    monkeypatch.setattr(
+        OnnxSession, "distances", lambda self, images: told(self, images) + 0.01 * np.eye(len(images))[3]
+    )
     export = export_run(own_run, ["onnx"], tmp_path)
     assert not export.refused
     assert "distance_threshold" not in OnnxSession((tmp_path / "model.onnx").read_bytes()).metadata
@@ -186,6 +194,8 @@ def test_a_file_with_other_weights_is_not_left_on_disk_and_the_others_are_writte
     onnx_entry, other = report["files"]
     assert "a probability differs from PyTorch's by" in onnx_entry["refusal"]
     assert (onnx_entry["sha256"], other["refusal"]) == (None, None)
+    content = (tmp_path / "model.safetensors").read_bytes()
+    assert (other["sha256"], export.sizes) == (sha256(content).hexdigest(), {"model.safetensors": len(content)})
     assert "**refused**" in (tmp_path / "MODEL_CARD.md").read_text()
 
 

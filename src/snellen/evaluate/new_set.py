@@ -61,7 +61,7 @@ class NewEvaluation:
         yield f"{self.path} is graded as a new set: neither val nor the sealed test set of this run."
         for part, names in self.seen.items():
             why = "not answered: snellen evaluate RUN --split test" if part == "test" else "not counted"
-            yield f"{len(names):,} are in the run's {part}, and {why}: {_few(names)}."
+            yield f"{len(names):,} {'is' if len(names) == 1 else 'are'} in the run's {part}, and {why}: {_few(names)}."
         if self.seen_accuracy is not None:
             yield f"Of what it has seen it has {self.seen_accuracy.hits:,} of {self.seen_accuracy.n:,} right."
         if self.unchecked:

@@ -100,7 +100,7 @@ def parity(file: str, runtime: str, expected: Predictions, found: NDArray[np.flo
     finite = bool(np.isfinite(found).all())
     gaps = np.abs(np.nan_to_num(found, nan=2.0, posinf=2.0, neginf=2.0) - expected.probabilities)
     # Probabilities instead of logits: argmax is the same of either.
-    answers = replace(expected, logits=found.astype(np.float32), tta="none", tta_logits=None)
+    answers = replace(expected, logits=found.astype(np.float32))
     return Parity(
         file=file,
         runtime=runtime,
