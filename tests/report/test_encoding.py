@@ -12,7 +12,6 @@ from PIL import Image, features
 
 from snellen.paths import visible
 from snellen.report import encoding
-from snellen.report import encoding
 from snellen.report.encoding import Sprite, json_for_html, make_sprite, packed, packed_fractions, packed_map
 
 
