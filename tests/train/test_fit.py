@@ -89,6 +89,7 @@ def test_each_epoch_has_a_row_with_all_its_numbers(finished_run: Run) -> None:
             "train/accuracy", "train/cross_entropy", "val/accuracy", "val/loss",
         }  # fmt: skip
         assert all(math.isfinite(value) for value in row.values())
+        assert 1e-6 < 8 * 32 / row["images_per_second"] < row["seconds"]  # which the look at val is a part of
 
 
 def test_the_row_of_the_best_epoch_is_what_the_saved_weights_give(finished_run: Run, tiny_dataset: Dataset) -> None:

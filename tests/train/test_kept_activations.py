@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import replace
@@ -80,6 +81,32 @@ def test_a_version_is_the_frozen_part_on_the_pictures_of_its_epoch(
         torch.testing.assert_close(seen[epoch].float(), directly(setup, epoch, AT), **close)
         assert torch.equal(seen[epoch], seen[epoch + 2])  # there are no more versions
     assert not torch.equal(seen[0], seen[1])
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_of_long_pictures_both_sides_are_kept(recipe: Recipe, tiny_dataset: Dataset, version: int) -> None:
+    train = tiny_dataset.train
+    long = replace(tiny_dataset, train=replace(train, images=np.ascontiguousarray(train.images[:, :, 4:24])), test=None)
+    setup = prepared(recipe, long)
+    kept, size = kept_of(setup), ((8, 5), (6, 4))[version]
+    assert kept._bytes(setup.splits.train, version) == 270 * 8 * math.prod(size) * 4  # else it is made for ever
+    seen = kept.batch(version, AT)
+    assert seen.shape == (6, 8, *size)
+    torch.testing.assert_close(seen, directly(setup, version, AT), rtol=1e-4, atol=1e-5)
+
+
+def test_the_seed_of_own_transforms_follows_from_the_first_picture_asked_for(
+    recipe: Recipe, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[int] = []
+    monkeypatch.setitem(registered("transform"), "told", lambda images, seed: (seeds.append(seed), images)[1])
+    monkeypatch.setattr(kept_activations, "_MOST_BYTES", 0)
+    own = recipe.replace(augment=replace(recipe.augment, after=("told",)))
+    kept = kept_of(prepared(own, tiny_dataset))
+    seeds.clear()
+    for at in ([5, 0, 17], [5, 99], [0, 5]):
+        kept.batch(1, torch.tensor(at))
+    assert seeds[0] == seeds[1] != seeds[2]
 
 
 def test_what_does_not_fit_is_computed_anew_and_is_the_same(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from tests.train.one_training import batch_of, training_of
 
 from snellen.data.dataset import Dataset
 from snellen.errors import TrainingDiverged
-from snellen.recipes.recipe import SGD, Average, Freeze, Recipe, Resolution
+from snellen.recipes.recipe import SGD, AdamW, Average, Finetune, Freeze, Muon, Recipe, Resolution
 from snellen.train.setup import prepare
 from snellen.train.training import Training, train
 
@@ -81,8 +82,19 @@ def test_of_long_pictures_the_shorter_side_grows(
     assert seen == [small, shape]
 
 
-def test_the_rate_that_is_told_is_that_of_the_last_step(tiny_recipe: Recipe) -> None:
-    training = training_of(tiny_recipe.replace(optimizer=SGD(lr=0.5)), schedule=[1.0, 0.5, 0.25].__getitem__)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": SGD(lr=0.5)},
+        {"optimizer": AdamW(lr=0.5), "finetune": Finetune(layer_decay=0.5)},
+        {"optimizer": Muon(bias_lr=0.5, head_lr=0.4, filter_lr=0.3)},
+    ],
+    ids=["one group", "a group for each part", "two optimizers"],
+)
+def test_the_rate_that_is_told_is_that_of_the_last_step_of_the_first_group(
+    tiny_recipe: Recipe, changes: dict[str, Any]
+) -> None:
+    training = training_of(tiny_recipe.replace(**changes), schedule=[1.0, 0.5, 0.25].__getitem__)
     told = [training.lr]
     for _ in range(3):
         training.step(batch_of(torch.rand(4, 3, 16, 16), torch.arange(4)))
