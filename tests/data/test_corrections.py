@@ -119,6 +119,13 @@ def test_a_file_of_more_bytes_than_any_has_is_not_read(tmp_path: Path, monkeypat
         read_corrections(path)
 
 
+def test_the_header_says_what_separates_and_the_hash_of_a_file_is_of_what_its_rows_say(tmp_path: Path) -> None:
+    found = read_corrections(written(tmp_path, "new;file\nbee;a,b,c.jpg\nant;d,e.jpg\n"))
+    assert [row.file for row in found.rows] == ["a,b,c.jpg", "d,e.jpg"]
+    other = Corrections("other.csv", tuple(replace(row, why="so", line=9) for row in found.rows[::-1]), open_rows=3)
+    assert other.sha256 == found.sha256 != replace(found, rows=found.rows[:1]).sha256
+
+
 # Applying
 
 
