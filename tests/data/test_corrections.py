@@ -23,6 +23,7 @@ from snellen.data.corrections import (
 from snellen.data.dataset import Dataset
 from snellen.data.folder_dataset import load_folder
 from snellen.data.ledger import Candidate, Ledger, TestSet
+from snellen.data.sealed_images import SealedImages
 from snellen.data.splits import split
 from snellen.errors import DataError, DataNotFound, RunError
 from snellen.serialize import to_csv
@@ -220,6 +221,8 @@ def test_settled_is_what_rows_speak_of_whether_they_change_it_or_not(made: Datas
 def test_rows_without_effect_leave_the_data_as_they_are(made: Dataset) -> None:
     found = corrected(made, Corrections("mine.csv", (), open_rows=3))
     assert (found.train.fingerprint, found.corrections) == (made.train.fingerprint, {})
+    hashes = made.train.content_hashes.tolist()  # pixels are not hashed again
+    assert vars(corrected(made, rows(by_hash(made, 1, "bee"))).train)["content_hashes"].tolist() == hashes
 
 
 def test_what_a_run_keeps_applies_again_and_nothing_else_is_taken_for_it(made: Dataset) -> None:
@@ -267,6 +270,19 @@ def test_test_labels_change_when_they_are_opened_and_the_ledger_says_so(made: Da
     )
     assert one_each.test is not None
     assert one_each.test.open(lambda _: None).labels.tolist() == after.labels.tolist()
+
+
+def test_a_test_picture_is_known_by_its_file_where_no_picture_to_learn_from_is_called_so(made: Dataset) -> None:
+    files = tuple(f"{at % 65}.png" for at in range(72))  # the last seven are called as seven of train
+    assert made.test is not None
+    opened = replace(made.test.open(lambda _: None), ids=np.arange(60, 72), files=files)
+    test = SealedImages(lambda: opened, name="made", count=12, identity="x", files=files[60:])
+    dataset = replace(made, train=replace(made.train, files=files), test=test)
+    found = corrected(dataset, rows(Correction("62.png", "", "ant", "cat"), Correction("3.png", "", "ant", "bee")))
+    assert found.about[-1].endswith("1 rows are of the sealed test set; once it is opened, the ledger says so")
+    assert found.test is not None
+    changed = found.test.open(lambda _: None).labels != opened.labels
+    assert (np.flatnonzero(changed).tolist(), found.train.labels[3]) == ([2], 1)
 
 
 def test_a_picture_that_is_in_train_too_is_no_test_picture_and_a_number_names_none(made: Dataset) -> None:

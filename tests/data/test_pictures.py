@@ -7,7 +7,6 @@ import os
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +14,8 @@ from PIL import Image, ImageDraw
 
 from mixed_pictures import read_picture
 from snellen.data import pictures
-from snellen.data.pictures import PictureForm, read_with_notes, square_of
-from snellen.errors import DataError, InvalidSetting, NotAPicture, TooLarge
+from snellen.data.pictures import read_header, read_with_notes
+from snellen.errors import DataError, NotAPicture, TooLarge
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
@@ -107,15 +106,27 @@ def test_grey_values_without_a_meaning_are_refused(value: float) -> None:
         read_picture(encoded(image, "TIFF"))
 
 
+@pytest.mark.parametrize(("peak", "seen"), [(255, False), (256, True)])
+def test_a_picture_that_would_be_black_is_refused_where_nobody_says_what_is_white(peak: int, seen: bool) -> None:
+    content = encoded(Image.fromarray(np.full((4, 4), peak, dtype=np.uint16)), "PNG")
+    assert np.asarray(read_with_notes(content, white=256).image)[0, 0, 0] == round(peak / 256 * 255)
+    if seen:
+        assert read_with_notes(content).peak == peak
+    else:
+        with pytest.raises(DataError, match="16-bit grey values up to 255 only, of 65,535: it would be black"):
+            read_with_notes(content)
+
+
+@pytest.mark.parametrize("strip", [100, 10])  # four rows of 23 pixels; less than one
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "I;16"])
 def test_a_picture_turned_into_rgb_by_strips_has_no_seams(
-    mode: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+    mode: str, strip: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pixels = Image.fromarray(rng.integers(0, 256, (37, 23, 4), dtype=np.uint8))
     image = Image.fromarray(rng.integers(0, 65_536, (37, 23), dtype=np.uint16)) if mode == "I;16" else pixels
     content = encoded(image.convert(mode), "PNG", **({"transparency": 3} if mode == "P" else {}))
     whole = np.asarray(read_picture(content))
-    monkeypatch.setattr(pictures, "_STRIP_PIXELS", 100)
+    monkeypatch.setattr(pictures, "_STRIP_PIXELS", strip)
     np.testing.assert_array_equal(np.asarray(read_picture(content)), whole)
     assert whole.std() > 10
 
@@ -141,59 +152,6 @@ def test_of_a_moving_picture_the_first_frame_is_taken() -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, WHITE)]
     moving = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
     np.testing.assert_array_equal(np.asarray(read_picture(moving))[0, 0], RED)
-
-
-# The form
-
-
-def wave(side: int) -> Image.Image:
-    down, right = np.mgrid[:side, :side] / side
-    levels = [127 + 120 * np.sin(4 * down + 6 * right + phase) for phase in (0, 2, 4)]
-    return Image.fromarray(np.stack(levels, axis=2).astype(np.uint8))
-
-
-@pytest.mark.parametrize("orientation", [1, 6])
-def test_a_large_jpeg_decoded_small_is_the_same_picture(orientation: int) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    content = encoded(wave(1_600), "JPEG", quality=95, exif=exif)
-    whole = PictureForm(64).fitted(read_picture(content))
-    assert read_picture(content, at_least=128).size == (200, 200)
-    assert np.abs(PictureForm(64).pixels(content).astype(int) - whole).max() <= 3
-
-
-def test_a_wide_form_takes_enough_of_a_large_jpeg_for_its_longer_side() -> None:
-    content = encoded(wave(1_024).resize((1_024, 256)), "JPEG", quality=95)
-    form = PictureForm(16, "squash", width=128)
-    assert np.array_equal(form.pixels(content), form.fitted(read_picture(content)))
-
-
-@pytest.mark.parametrize("sides", [(0, 8), (8, -1), (5_000, 8), (8, 5_000)])
-def test_neither_side_of_a_form_may_be_one_that_no_picture_has(sides: tuple[int, int]) -> None:
-    with pytest.raises(InvalidSetting, match=f"Pictures of {sides[0]}x{sides[1]} pixels are not possible"):
-        PictureForm(sides[0], width=sides[1])
-
-
-@pytest.mark.parametrize("size", [(129, 4_000), (4_000, 129), (128, 128), (90, 100)])
-def test_decoding_small_leaves_twice_the_pixels_that_are_kept(size: tuple[int, int]) -> None:
-    image = read_picture(encoded(gradient(size=size), "JPEG"), at_least=128)
-    assert min(image.size) >= min(128, *size)
-
-
-@pytest.mark.parametrize(
-    ("data", "form"),
-    [
-        ({"image_shape": [32, 32, 3]}, PictureForm(32, "crop", 3)),
-        ({"image_shape": [48, 48, 1], "loading": {"fit": "pad"}}, PictureForm(48, "pad", 1)),
-    ],
-)
-def test_a_runs_own_form_is_used_again(data: dict[str, Any], form: PictureForm) -> None:
-    assert PictureForm.of_run(data) == form
-
-
-def test_a_form_that_there_is_not_is_refused() -> None:
-    with pytest.raises(InvalidSetting, match="--fit melt is not possible"):
-        PictureForm.of_run({"image_shape": [32, 32, 3], "loading": {"fit": "melt"}})
 
 
 # What is no picture
@@ -308,6 +266,36 @@ def test_a_promise_of_too_many_pixels_is_refused_before_anything_is_decoded(
         read_picture(header_only(width, height))
 
 
+def test_bytes_and_open_files_are_held_to_one_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = encoded(corner(), "PNG")
+    for most, refused in ((len(content), False), (len(content) - 1, True)):
+        monkeypatch.setattr(pictures, "MAX_BYTES", most)
+        for source in (content, io.BytesIO(content)):
+            if refused:
+                with pytest.raises(TooLarge, match=f"The picture has more than {most:,} bytes"):
+                    read_picture(source)
+            else:
+                assert read_picture(source).size == (40, 20)
+
+
+@pytest.mark.parametrize("cap", [800, 799])
+def test_a_ppm_of_text_has_a_cap_of_its_own(cap: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "_MAX_PYTHON_PIXELS", cap)
+    for content, slow in ((encoded(corner(), "PPM"), False), (b"P2 40 20 255\n" + b"7 " * 800, True)):
+        if slow and cap < 800:
+            with pytest.raises(TooLarge, match="PPM of 40x20 pixels in a rare form; at most 799"):
+                read_picture(content)
+        else:
+            assert read_picture(content).size == (40, 20)
+
+
+def test_a_film_is_no_heic() -> None:
+    for content in (b"\0\0\0\x18ftypqt  \0\0\0\0", b"\0\0\0\x18freeheic\0\0\0\0"):
+        with pytest.raises(NotAPicture) as refused:
+            read_picture(content)
+        assert "HEIC" not in str(refused.value)
+
+
 def test_the_cap_is_the_callers_to_lower() -> None:
     content = encoded(corner(), "PNG")
     assert read_picture(content, max_pixels=800).size == (40, 20)
@@ -317,44 +305,6 @@ def test_the_cap_is_the_callers_to_lower() -> None:
 
 def test_the_cap_is_64_megapixels() -> None:
     assert pictures._MAX_PIXELS == 64_000_000
-
-
-# Making it square
-
-
-@pytest.mark.parametrize("fit", ["crop", "pad", "squash"])
-@pytest.mark.parametrize("size", [(32, 32), (40, 20), (20, 40), (1, 1), (3_000, 1), (1, 3_000)])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_any_picture_becomes_a_square_of_bytes(fit: str, size: tuple[int, int], channels: int) -> None:
-    pixels = PictureForm(32, fit, channels).fitted(Image.new("RGB", size, RED))  # type: ignore[arg-type]
-    assert (pixels.shape, pixels.dtype) == ((32, 32, channels), np.uint8)
-
-
-def test_a_square_of_the_right_size_is_left_as_it_is(rng: np.random.Generator) -> None:
-    pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    for fit in ("crop", "pad", "squash"):
-        np.testing.assert_array_equal(PictureForm(32, fit).fitted(Image.fromarray(pixels)), pixels)  # type: ignore[arg-type]
-
-
-def test_cropping_keeps_the_middle_padding_keeps_all_squashing_bends() -> None:
-    banner = Image.new("RGB", (96, 32), WHITE)
-    ImageDraw.Draw(banner).rectangle((0, 0, 15, 31), fill=RED)  # the leftmost sixth
-    cropped, padded, squashed = (
-        PictureForm(32, fit).fitted(banner)
-        for fit in ("crop", "pad", "squash")  # type: ignore[arg-type]
-    )
-    np.testing.assert_array_equal(cropped, 255)
-    np.testing.assert_array_equal(padded[:10], 128)
-    np.testing.assert_array_equal(padded[-10:], 128)
-    np.testing.assert_array_equal(padded[16, 1], RED)
-    np.testing.assert_array_equal(padded[16, -2], WHITE)
-    np.testing.assert_array_equal(squashed[16, 1], RED)
-    np.testing.assert_array_equal(squashed[16, -2], WHITE)
-
-
-def test_grey_is_the_luma_of_the_colours() -> None:
-    pixels = PictureForm(8, channels=1).fitted(Image.new("RGB", (8, 8), RED))
-    np.testing.assert_array_equal(pixels, round(0.299 * 255))
 
 
 def test_what_was_done_to_a_picture_is_noted() -> None:
@@ -384,6 +334,12 @@ def test_the_size_noted_is_the_stored_one_and_the_picture_is_upright() -> None:
     assert (read.format, read.mode, read.size, read.image.size) == ("JPEG", "RGB", (8, 6), (6, 8))
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "I;16", "I", "F", "P", "RGB", "RGBA", "CMYK"])
+def test_a_header_tells_the_sides_and_whether_there_is_colour(mode: str) -> None:
+    header = read_header(encoded(Image.new(mode, (8, 6)), "PNG" if mode in ("LA", "P", "RGBA") else "TIFF"))
+    assert header == (8, 6, mode not in ("P", "RGB", "RGBA", "CMYK"))
+
+
 def test_a_format_that_was_not_asked_for_is_no_picture() -> None:
     with pytest.raises(NotAPicture, match=r"\(JPEG\)"):
         read_with_notes(encoded(Image.new("RGB", (8, 6)), "PNG"), formats=("JPEG",))
@@ -392,18 +348,3 @@ def test_a_format_that_was_not_asked_for_is_no_picture() -> None:
 def test_too_many_pixels_are_an_error_of_their_own() -> None:
     with pytest.raises(TooLarge):
         read_with_notes(encoded(Image.new("RGB", (8, 6)), "PNG"), max_pixels=47)
-
-
-@pytest.mark.parametrize("size", [(96, 32), (32, 96), (60, 60)])
-def test_the_square_named_is_the_square_taken(rng: np.random.Generator, size: tuple[int, int]) -> None:
-    image = Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
-    left, top, right, bottom = square_of(size, "crop")
-    cut = image.crop((round(left), round(top), round(right), round(bottom)))
-    inner = np.s_[4:-4, 4:-4]  # nearer to the edge the filter sees pixels outside the square, where there are some
-    one, other = PictureForm(16).fitted(cut), PictureForm(16).fitted(image)
-    assert np.abs(one[inner].astype(int) - other[inner]).max() <= 8  # of noise: one pixel beside it would be tens
-
-
-def test_bars_lie_outside_the_picture_and_bending_takes_all_of_it() -> None:
-    assert square_of((96, 32), "pad") == (0, -32, 96, 64)
-    assert square_of((96, 32), "squash") == (0, 0, 96, 32)
