@@ -74,6 +74,16 @@ def test_what_was_spent_before_the_training_counts(tiny_recipe: Recipe, tiny_dat
 
 
 @pytest.mark.usefixtures("an_epoch_takes_a_hundred_seconds")
+def test_what_preparing_takes_counts_twice_for_it_is_done_again(
+    tiny_recipe: Recipe, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seconds, epochs in ((500, 3), (475, 2.95)):  # less a tenth, 2 s, 60 s to prepare and 70 s until then
+        looks = iter([0.0, 10.0, 70.0, 70.0, 70.0])
+        monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=looks.__next__))
+        assert fitted(tiny_recipe, tiny_dataset, seconds).epochs == pytest.approx(epochs, abs=0.01)
+
+
+@pytest.mark.usefixtures("an_epoch_takes_a_hundred_seconds")
 def test_below_three_epochs_the_last_one_may_be_a_part(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
     assert fitted(tiny_recipe, tiny_dataset, 200).epochs == pytest.approx(1.8, abs=0.06)
 
@@ -170,6 +180,16 @@ def test_a_frozen_network_is_trained_as_deep_as_the_time_allows(
     found = (changed.epochs, changed.finetune.versions, changed.finetune.head_only)
     assert found == (epochs, versions, head_only)
     assert changed.min_steps == 0
+
+
+@pytest.mark.usefixtures("a_tenth_of_a_second_frozen_or_behind")
+@pytest.mark.parametrize(("seconds", "epochs"), [(258, 3), (257, 2)])
+def test_what_is_frozen_and_what_is_behind_have_prices_of_their_own(
+    tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch, seconds: float, epochs: int
+) -> None:
+    # A version takes 54 s, an epoch 13.5 s and a look 1 s, grading 19.5 s, the head 4.5 s: 231.5 s for three epochs.
+    monkeypatch.setattr(budget, "_seconds_per_image", lambda setup: budget._Seconds(0.2, 0.05))
+    assert fitted(RECIPES["transfer"], tiny_dataset, seconds).epochs == epochs
 
 
 @pytest.mark.usefixtures("a_tenth_of_a_second_frozen_or_behind")

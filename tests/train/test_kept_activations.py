@@ -18,6 +18,7 @@ from torch import Tensor
 from snellen.augment.batched import augment_batch, to_device, to_float
 from snellen.augment.draws import draw
 from snellen.augment.mixing import mix
+from snellen.data.arrays import from_arrays
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting, StorageError
 from snellen.parts import registered
@@ -69,10 +70,13 @@ def directly(setup: TrainingSetup, epoch: int, at: Tensor) -> Tensor:
 AT = torch.tensor([5, 0, 250, 17, 5, 99])
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(("precision", "longer"), [("fp32", None), ("bf16", None), ("fp32", 1), ("fp32", 2)])
 def test_a_version_is_the_frozen_part_on_the_pictures_of_its_epoch(
-    recipe: Recipe, tiny_dataset: Dataset, precision: str
+    recipe: Recipe, tiny_dataset: Dataset, precision: str, longer: int | None
 ) -> None:
+    train = tiny_dataset.train
+    if longer is not None:  # pictures that are twice as high, or twice as wide
+        tiny_dataset = from_arrays(np.concatenate([train.images] * 2, axis=longer), train.labels)
     setup = prepared(recipe, tiny_dataset, precision=precision)
     kept = kept_of(setup)
     close = {"rtol": 0.05, "atol": 0.02} if precision == "bf16" else {"rtol": 1e-4, "atol": 1e-5}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,6 +143,34 @@ def test_features_are_made_once_for_each_picture_whatever_its_label_or_its_place
     file.write_bytes(file.read_bytes()[:-100])
     assert np.array_equal(kept_features(again), found)
     assert asked[2:] == [again.ids.tolist()]
+
+
+def test_how_far_it_is_and_where_it_computes_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset, told, devices = made(30), [], []
+
+    def features_of(images: LabeledImages, *, device: str, progress: Any) -> np.ndarray:
+        devices.append(device)
+        progress(len(images))
+        return np.tile(images.ids[:, None].astype(np.float32), 4)
+
+    monkeypatch.setattr(room, "published_features", features_of)
+    kept_features(dataset.train.take(np.arange(12, dtype=np.int64), "all"), device="cpu")
+    doubted_labels(dataset, device="cpu", progress=told.append)
+    assert (devices, told) == (["cpu", "cpu"], [30])  # 12 were known, 18 are new
+
+
+def test_features_that_are_too_many_are_not_kept(monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:
+    monkeypatch.setattr(room, "published_features", lambda images, **_: np.zeros((len(images), 4), dtype=np.float32))
+    for most, files in ((30 * 16 - 1, 0), (30 * 16, 1)):
+        monkeypatch.setattr(room, "_MOST_KEPT", most)
+        kept_features(made(30).train)
+        assert len(list(own_cache.glob("*"))) == files
+
+
+def test_of_a_tiny_set_all_others_are_the_nearest() -> None:
+    images, features = made(2).train, np.eye(2, dtype=np.float32)
+    assert nearest(images, features, np.array([0, 1], dtype=np.int64))[:, 0].tolist() == [1, 0]
+    assert nearest(images, features, np.zeros(0, dtype=np.int64)).shape == (0, 2)
 
 
 def test_a_table_of_suggestions_changes_nothing_until_it_is_filled_in(

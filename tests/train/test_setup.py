@@ -129,6 +129,11 @@ def test_a_stage_on_long_pictures_is_tried_by_their_shorter_side(
         prepared(recipe.replace(resolutions=(Resolution(side=8, until=0.5),)), long)
 
 
+def test_a_stage_larger_than_the_pictures_enlarges_none(tiny_recipe: Recipe, tiny_dataset: Dataset) -> None:
+    stage = Resolution(side=40, until=0.5)  # an mlp takes no picture of another size
+    assert prepared(tiny_recipe.replace(model="mlp", widths=(), resolutions=(stage,)), tiny_dataset)
+
+
 def test_a_file_takes_the_place_of_the_weights_that_a_recipe_begins_with(
     tiny_recipe: Recipe, tiny_dataset: Dataset, finished_run: Run, tmp_path: Path
 ) -> None:

@@ -85,6 +85,6 @@ def _read(factors: list[float], losses: list[float]) -> tuple[float, float]:
         )
     lowest = min(range(_LOOKED_AT, len(losses)), key=losses.__getitem__)
     # Over five points and not two: a single lucky batch is no slope.
-    falls = [(losses[max(at - 2, 0)] - losses[min(at + 2, len(losses) - 1)], at) for at in range(_LOOKED_AT, lowest)]
+    falls = [(losses[at - 2] - losses[min(at + 2, len(losses) - 1)], at) for at in range(_LOOKED_AT, lowest)]
     steepest = max(falls)[1] if falls else lowest
     return factors[steepest], factors[lowest]
