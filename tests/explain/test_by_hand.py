@@ -22,8 +22,9 @@ def test_a_picture_of_two_pixels_is_stored_red_first_and_found_again() -> None:
 
 
 def test_a_row_that_is_unfolded_the_wrong_way_is_another_picture(rng: np.random.Generator) -> None:
-    image = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
-    assert (by_hand.unfold(by_hand.planes(image), (4, 4, 3), planes=False) != image).any()
+    image = rng.integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    assert np.array_equal(by_hand.unfold(by_hand.planes(image), (4, 5, 3), planes=True), image)
+    assert (by_hand.unfold(by_hand.planes(image), (4, 5, 3), planes=False) != image).any()
 
 
 def test_a_filter_of_ones_sums_its_patch() -> None:

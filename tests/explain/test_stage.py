@@ -83,8 +83,12 @@ def test_bars_reach_from_nought_to_their_numbers_and_the_scale_from_the_least_to
         assert (lit[0], lit[-1]) == (round(start * width), round(end * width))
         assert len(lit) == lit[-1] - lit[0] + 1
     assert np.array_equal(show_bars(np.array([2.0, 4.0])), show_bars(np.array([1.0, 2.0])))  # from nought, not from 2
-    many = show_bars(np.ones(14))[..., 0]
-    assert (many[2::6] == 225).all(axis=1).sum() == 10  # as many bars as there is room for
+    below = show_bars(np.array([-2.0, -4.0]))[..., 0]
+    assert [np.flatnonzero(below[2 + 6 * bar] == 225)[[0, -1]].tolist() for bar in (0, 1)] == [[30, 61], [0, 61]]
+    many = np.arange(1.0, 21.0)
+    assert np.array_equal(show_bars(many), show_bars(many[:10]))  # ten at most
+    assert (show_bars(many)[2 + 6 * 9] == 225).all()
+    assert len(picture) == len(below) == len(show_bars(many)) == 62
 
 
 def test_what_is_shown_of_numbers_spans_all_greys_and_keeps_their_order() -> None:
@@ -102,6 +106,13 @@ def test_what_is_shown_of_numbers_spans_all_greys_and_keeps_their_order() -> Non
     for each in shown:
         own = maps[int(each.caption.split()[1])]
         assert np.array_equal(each.pixels[..., 0], np.round((own - own.min()) / np.ptp(own) * 255))
+
+
+def test_the_largest_difference_may_be_a_part_of_the_largest_size_and_of_one_at_least() -> None:
+    check = compare(np.array([2.0, -8.0]), np.array([2.5, -9.0]), relative=0.1)
+    assert (check.difference, check.tolerance, check.passed) == (1.0, pytest.approx(0.9), False)
+    check = compare(np.array([0.1, 0.0]), np.array([0.2, 0.0]), relative=0.1)
+    assert (check.difference, check.tolerance, check.passed) == (0.1, 0.1, True)
 
 
 def test_results_of_different_shape_or_without_a_number_do_not_agree() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import UsageError
+from snellen.inspect import feature_space
 from snellen.inspect.feature_space import (
     METHODS,
     Method,
@@ -39,11 +41,17 @@ def test_distances_survive_when_no_direction_is_left_out(rng: np.random.Generato
     assert (np.diff(flat.var(axis=0)) <= 0).all()
 
 
-@pytest.mark.parametrize("shape", [(1, 4), (5, 1), (0, 3)])
+@pytest.mark.parametrize("shape", [(1, 4), (5, 1), (0, 3), (5, 0)])
 def test_too_few_points_or_features_give_zeros_instead_of_an_error(shape: tuple[int, int]) -> None:
     flat = principal_components(np.ones(shape), axes=2)
     assert flat.points.shape == (shape[0], 2)
     assert (flat.points == 0).all()
+    assert (flat.share == 0).all()
+
+
+def test_two_points_have_a_map() -> None:
+    flat = principal_components(np.array([[1.0, 0.0], [1.0, -4.0]]), axes=2)
+    np.testing.assert_allclose(flat.points, [[2, 0], [-2, 0]])
 
 
 def test_both_methods_have_a_name_for_people() -> None:
@@ -74,6 +82,29 @@ def test_a_handful_of_points_still_has_a_map(method: Method) -> None:
     assert np.isfinite(embed(np.eye(6, dtype=np.float32), method)).all()
 
 
+@pytest.mark.parametrize("count", [3, 4, 16, 60, 61, 200])
+@pytest.mark.parametrize("size", [3, 70])
+def test_what_the_libraries_are_given_fits_the_number_of_points(
+    count: int, size: int, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    told: list[dict[str, object]] = []
+
+    def maker(**options: object) -> SimpleNamespace:
+        told.append(options)
+        return SimpleNamespace(fit_transform=lambda points: points)
+
+    for name in ("sklearn.manifold", "umap"):
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(TSNE=maker, UMAP=maker))
+    features = rng.normal(size=(count, size))
+    axes = 2 if count < 4 else min(50, count, size)
+    for method in METHODS:
+        np.testing.assert_array_equal(embed(features, method), principal_components(features, axes=axes).points)
+    tsne = {"perplexity": min(30, (count - 1) / 3), "init": "pca", "random_state": 0}
+    init = "spectral" if count > 60 else "random"
+    umap = {"n_neighbors": min(15, count - 1), "init": init, "random_state": 0, "n_jobs": 1}
+    assert told == ([tsne, umap] if count >= 4 else [])
+
+
 def test_without_the_library_one_sentence_holds_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(UsageError, match=r"--map umap .* pip install 'snellen\[map\]'"):
@@ -88,12 +119,22 @@ def test_the_nearest_to_a_known_point_is_itself(rng: np.random.Generator) -> Non
     assert (np.diff(similar, axis=1) <= 0).all()
 
 
-def test_units_of_a_feature_do_not_matter(rng: np.random.Generator) -> None:
+def test_units_and_zero_of_a_feature_and_how_many_are_asked_at_once_do_not_matter(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     base, queries = rng.normal(size=(40, 6)), rng.normal(size=(5, 6))
-    scale = np.array([1, 1000, 1, 0.01, 1, 7])
-    np.testing.assert_array_equal(
-        nearest(queries, base, count=5)[0], nearest(queries * scale, base * scale, count=5)[0]
-    )
+    scale, zero = np.array([1, 1000, 1, 0.01, 1, 7]), np.array([0, 0, 50, 0, -20, 0])
+    rows, similar = nearest(queries, base, count=5)
+    monkeypatch.setattr(feature_space, "_CHUNK", 2)
+    again, as_similar = nearest(queries * scale + zero, base * scale + zero, count=5)
+    np.testing.assert_array_equal(again, rows)
+    np.testing.assert_allclose(as_similar, similar, atol=1e-5)
+
+
+def test_of_equally_near_ones_the_first_are_named() -> None:
+    rows, similar = nearest(np.array([[5.0], [-2.0]]), np.array([[1.0], [-1.0]] * 50), count=20)
+    assert rows.tolist() == [list(range(0, 40, 2)), list(range(1, 40, 2))]
+    assert (similar == 1).all()
 
 
 def test_a_feature_that_never_varies_is_harmless(rng: np.random.Generator) -> None:
@@ -110,3 +151,7 @@ def test_every_class_gives_the_same_share_and_a_small_one_all_it_has(few_images:
     chosen = spread_over_classes(short, 30)
     assert np.bincount(short.labels[chosen]).tolist() == [10, 10, 5]
     assert len(np.unique(chosen)) == len(chosen)
+    assert chosen[:10].tolist() == [0, 2, 4, 6, 8, 11, 13, 15, 17, 19]  # from the first of a class to its last
+    mixed = few_images.take(np.arange(60).reshape(3, 20).T.ravel(), "train")
+    assert spread_over_classes(mixed, 6).tolist() == [0, 1, 2, 57, 58, 59]  # in the order of the file
+    assert spread_over_classes(mixed, 2).tolist() == [0, 1, 2]  # fewer than classes: one of each

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -41,7 +43,8 @@ def test_maps_get_smaller_or_stay_the_deeper_they_lie_and_are_those_of_named_lay
         model(torch.rand(2, 3, 32, 32))
     sides = [seen[layer.key].shape[-1] for layer in layers]
     assert sides == sorted(sides, reverse=True)
-    assert all(bool((seen[layer.key] >= 0).all()) for layer in layers if layer.rectify)
+    if name in ("plain_cnn", "small_cnn", "resnet18"):  # what leaves a layer there has been through a ReLU
+        assert all(bool((seen[layer.key] >= 0).all()) for layer in layers)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -68,21 +71,38 @@ def test_looking_changes_neither_the_logits_nor_the_mode_and_leaves_no_hook(few_
     torch.testing.assert_close(looked, plain, rtol=0, atol=0)
 
 
-def test_peaks_stand_where_the_largest_entry_of_each_map_is(few_images: LabeledImages) -> None:
-    model, layers = model_called("plain_cnn"), layers_of("plain_cnn")
-    peaks = features_of(model, few_images, layers).peaks["middle"]
+@pytest.mark.parametrize("cut", [(slice(32), slice(16)), (slice(16), slice(32))], ids=["tall", "wide"])
+def test_peaks_stand_where_the_largest_entry_of_each_map_is_and_quarters_are_averaged(
+    few_images: LabeledImages, cut: tuple[slice, slice]
+) -> None:
+    model, layers = model_called("small_cnn"), layers_of("small_cnn")
+    images = dataclasses.replace(few_images, images=np.ascontiguousarray(few_images.images[:, *cut]))
+    found = features_of(model, images, layers)
+    peaks = found.peaks["middle"]
     with torch.no_grad(), recorded(model, layers) as seen:
-        model(torch.from_numpy(few_images.images).permute(0, 3, 1, 2).float() / 255)
+        model(torch.from_numpy(images.images).permute(0, 3, 1, 2).float() / 255)
     maps = seen["middle"].numpy()
     assert peaks.map_shape == maps.shape[-2:]
     rows, columns = np.divmod(peaks.position, maps.shape[-1])
     n, c = np.indices(rows.shape)
     np.testing.assert_allclose(maps[n, c, rows, columns], maps.max(axis=(2, 3)), rtol=1e-5)
     np.testing.assert_allclose(peaks.value, maps.max(axis=(2, 3)), rtol=1e-5)
+    high, wide = (side // 2 for side in maps.shape[-2:])
+    quarters = maps.reshape(60, -1, 2, high, 2, wide).mean(axis=(3, 5)).reshape(60, -1)
+    np.testing.assert_allclose(found.pooled["middle"], quarters, rtol=1e-4, atol=1e-6)
+
+
+def test_features_are_computed_in_bf16_where_asked(few_images: LabeledImages) -> None:
+    model, layers = model_called("plain_cnn"), layers_of("plain_cnn")
+    exact, rounded = (features_of(model, few_images, layers, bf16=bf16) for bf16 in (False, True))
+    assert rounded.last.dtype == np.float32
+    assert (exact.last != rounded.last).any()
+    np.testing.assert_allclose(rounded.last, exact.last, atol=0.05 * np.abs(exact.last).max())
 
 
 def test_large_pictures_are_shown_to_the_model_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert images_per_pass((224, 224, 3)) * 224 * 224 <= 2**20
+    assert images_per_pass((32, 64, 3)) == 128
+    assert images_per_pass((32, 64, 3), gradients=True) == 32
     assert images_per_pass((4000, 4000, 3)) == 1
     model, layers = model_called("plain_cnn"), layers_of("plain_cnn")
     images = make_eyechart(seed=1, train=10, test=0).train

@@ -38,7 +38,7 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ): "the draws of one picture are one row",
     (
         "explain/context.py",
-        "return self.recipe.side_at(epoch * per_epoch / steps, full=max(self.images.train.image_shape[:2]))",
+        "return self.recipe.side_at(self.done_before(epoch), full=max(self.images.train.image_shape[:2]))",
     ): "it is only asked whether that is below the shorter side",
     (
         "evaluate/compare_runs.py",
@@ -89,6 +89,20 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "hook = layer.register_forward_pre_hook("
         "lambda _, given: found.append(given[-1].detach().flatten(1).float().cpu()))",
     ): "a linear layer has one argument",
+    (
+        "inspect/feature_space.py",
+        "chosen = chosen / np.sign(chosen[largest, np.arange(chosen.shape[1])])",
+    ): "a sign divides as it multiplies",
+    ("explain/context.py", "pixels: NDArray[np.uint8] = self.alone.images[-1]"): "a picture alone is a set of one",
+    ("explain/context.py", "return int(self.alone.ids[-1])"): "a picture alone is a set of one",
+    ("explain/context.py", "return self.alone.names[-1]"): "a picture alone is a set of one",
+    ("explain/context.py", "return self.images.class_names[int(self.alone.labels[-1])]"): (
+        "a picture alone is a set of one"
+    ),
+    (
+        "inspect/features.py",
+        "joined = {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[-1]}",
+    ): "all parts have the same layers",
     ("train/budget.py", "return times[2:]"): "of a few timed steps one fewer is counted",
 }
 """(file, the changed lines without the blanks around them): why."""

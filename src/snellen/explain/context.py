@@ -47,11 +47,15 @@ class Context:
         """Of the run."""
         return self.run.recipe
 
+    def done_before(self, epoch: int) -> float:
+        """Fraction of all steps that come before this epoch, counted from 0."""
+        count = len(self.images.train)
+        per_epoch = count // min(self.recipe.batch_size, count)
+        return epoch * per_epoch / max(1, round(self.recipe.epochs_on(count) * per_epoch))
+
     def side_in_epoch(self, epoch: int) -> int:
         """Pixels a side of the training images at the first step of this epoch, counted from 0."""
-        per_epoch = max(1, len(self.images.train) // min(self.recipe.batch_size, len(self.images.train)))
-        steps = max(1, round(self.recipe.epochs_on(len(self.images.train)) * per_epoch))
-        return self.recipe.side_at(epoch * per_epoch / steps, full=min(self.images.train.image_shape[:2]))
+        return self.recipe.side_at(self.done_before(epoch), full=min(self.images.train.image_shape[:2]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,9 +118,8 @@ class TracedImage:
     @cached_property
     def draws(self) -> Draws[NDArray[Any]]:
         """What chance decided for it in this epoch, one row."""
-        seed, count = int(self.context.run.info["seed"]), max(len(self.context.images.train), self.row + 1)
-        drawn = draw(self.augment, seed=seed, epoch=self.version, count=count)
-        return drawn.at(np.array([self.row]))
+        seed = int(self.context.run.info["seed"])
+        return draw(self.augment, seed=seed, epoch=self.version, count=self.row + 1).at(np.array([self.row]))
 
     @property
     def source(self) -> Path:

@@ -142,9 +142,7 @@ def _augmented(image: TracedImage) -> Stage:
     own, made = image.draws[0], _augment(image).part(_first)
     said = _perhaps_left_out(image)
     if image.version_of:
-        said += (
-            f" Of each picture {image.version_of} versions are kept; this is number {image.version}, and 0 is plain."
-        )
+        said += f" Of each picture {image.version_of} versions are kept; this is number {image.version}, 0 is plain."
     if own_transforms := (*image.augment.before, *image.augment.after):
         said += f" The recipe's own {', '.join(own_transforms)} are called in training besides, and are not shown here."
     if image.images.role == "val":
@@ -213,11 +211,10 @@ def _channels_first(image: NDArray[Any]) -> NDArray[Any]:
 
 
 def _perhaps_left_out(image: TracedImage) -> str:
-    data_pruning, epochs = image.context.recipe.data_pruning, image.context.recipe.epochs
-    if data_pruning is None or image.epoch == 0 or not data_pruning.active(image.epoch / epochs):
+    pruning = image.context.recipe.data_pruning
+    if pruning is None or image.epoch == 0 or not pruning.active(image.context.done_before(image.epoch)):
         return ""
-    easiest = f"{data_pruning.easiest:.0%}"
-    return f" If it was among the easiest {easiest} of its batch, it may have been left out of this epoch."
+    return f" If it was among the easiest {pruning.easiest:.0%} of its batch, it may have been left out of this epoch."
 
 
 def _drawn(image: TracedImage, own: OneDraw) -> dict[str, str]:

@@ -61,11 +61,11 @@ def principal_components(features: NDArray[np.floating[Any]], *, axes: int = 2) 
     if count < 2 or size == 0:
         return Projection(points, share)
     centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
-    variances, directions = np.linalg.eigh(centred.T @ centred / count)
+    variances, directions = np.linalg.eigh(centred.T @ centred)  # times N, all of them
     order = np.argsort(-variances)[:axes]
     chosen = directions[:, order]
     largest = np.abs(chosen).argmax(axis=0)
-    chosen = chosen * np.where(chosen[largest, np.arange(chosen.shape[1])] < 0, -1.0, 1.0)
+    chosen = chosen * np.sign(chosen[largest, np.arange(chosen.shape[1])])
     kept = len(order)
     points[:, :kept] = centred @ chosen
     total = variances.clip(0).sum()
@@ -153,7 +153,7 @@ def spread_over_classes(images: LabeledImages, total: int) -> NDArray[np.int64]:
 
     A class with fewer pictures than its share gives all it has.
     """
-    share = max(1, total // max(1, images.num_classes))
+    share = max(1, total // images.num_classes)
     chosen = []
     for label in range(images.num_classes):
         own = np.flatnonzero(images.labels == label)
