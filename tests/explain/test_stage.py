@@ -20,8 +20,10 @@ from snellen.augment.batched import augment_batch
 from snellen.data.dataset import Dataset
 from snellen.data.folder_dataset import ImageOptions, load_folder
 from snellen.data.run_images import images_of
-from snellen.explain.by_hand import linear
+from snellen.explain import stage as stages
+from snellen.explain.by_hand import linear, unfold
 from snellen.explain.context import context_of
+from snellen.explain.picture_stages import _channels_first
 from snellen.explain.stage import Call, Check, call, compare, show_bars, show_fractions, show_signed, show_strongest
 from snellen.explain.trace import Trace, trace
 from snellen.models.normalized import Normalized
@@ -67,11 +69,19 @@ def test_the_place_is_the_line_where_the_function_stands() -> None:
     assert inspect.getsourcelines(augment_batch)[1] == int(number)
 
 
-def test_a_short_function_is_shown_without_docstring_and_annotations_and_a_long_one_by_its_call() -> None:
+def test_a_short_function_is_shown_without_docstring_and_annotations_and_a_long_one_by_its_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert call(linear, np.ones(2), np.eye(2), 1.0).code == "sums = weight @ features + bias\nreturn sums"
     shown = Call(Normalized.forward, None).code
     assert shown == "return (images - self.mean[:, None, None]) / self.std[:, None, None]"
     assert Call(load_folder, None).code.startswith("load_folder(path, ")
+    assert Call(unfold, None).code.splitlines()[-2:] == ["picture = row[at]", "return picture"]
+    assert Call(_channels_first, None).code == "return image.transpose(2, 0, 1)"  # it has no docstring
+    monkeypatch.setattr(stages, "_SHORT", len(shown))
+    assert Call(Normalized.forward, None).code == shown
+    monkeypatch.setattr(stages, "_SHORT", len(shown) - 1)
+    assert Call(Normalized.forward, None).code == "forward(self, images)"
     assert Call(functional.cross_entropy, None).code.startswith("cross_entropy(input, target, ")  # torch's own
 
 

@@ -7,28 +7,24 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from snellen.augment.draws import OneDraw
-from snellen.augment.randaugment import OPERATIONS
 from snellen.data.arrays import from_arrays
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
 from snellen.data.run_images import images_of
 from snellen.errors import DataError, InvalidSetting, RunError
 from snellen.explain import by_hand, network_stages, picture_stages
-from snellen.explain.context import Context, TracedImage, context_of, find
+from snellen.explain.context import Context, context_of
 from snellen.explain.stage import Stage, show_signed
 from snellen.explain.trace import Trace, trace, write_png
 from snellen.predict import predict
-from snellen.predict.predictions import Predictions
-from snellen.recipes.recipe import SGD, Augment, DataPruning, Finetune, Recipe, Resolution
+from snellen.recipes.recipe import SGD, Augment, DataPruning, Recipe, Resolution
 from snellen.runs.run import Run
 from snellen.serialize import to_json
 from snellen.show import figures
@@ -60,8 +56,6 @@ _LEFT_OUT = {
     "plain_cnn": {"resized"},
     "resnet18": {"resized"},
 }
-
-_FACTORS = ("brightness", "contrast", "saturation")
 
 Contexts = Callable[[str], Context]
 
@@ -157,38 +151,6 @@ def test_what_is_said_beside_a_step_is_true_of_it(contexts: Contexts) -> None:
     assert "those that its pretrained weights were made with, of other pictures" in normalised.says
 
 
-def test_an_answer_is_called_right_or_wrong_and_as_many_are_listed_as_there_are() -> None:
-    logits = np.array([[0.0, 3.0, 1.0], [0.0, 1.0, 3.0]], dtype=np.float32)
-    for row, verdict in enumerate(("right", "wrong")):
-        answer = Predictions(logits[[row]], np.array([1]), np.array([7]), ("ant", "bee", "cat"), "val")
-        top = network_stages._top(answer)
-        assert (top.title, top.values.tolist()) == ("Top 3", sorted(answer.probabilities[0], reverse=True))
-        assert f"the label says bee: {verdict}." in top.says
-
-
-def test_a_patch_is_what_the_filters_lie_on_also_where_nothing_about_them_is_square() -> None:
-    layer = nn.Conv2d(2, 3, (3, 5), stride=(2, 3), padding=(1, 2)).double()
-    given = torch.rand(1, 2, 11, 13, dtype=torch.double)
-    made, weight, bias = (each.detach().numpy() for each in (layer(given)[0], layer.weight, layer.bias))
-    for row, column in np.ndindex(made.shape[1:]):
-        patch = network_stages._patch(layer, given[0].numpy(), row, column)
-        np.testing.assert_allclose(by_hand.convolve_at(patch, weight, bias), made[:, row, column])
-
-
-def test_the_loss_says_where_it_is_not_the_one_of_the_training(contexts: Contexts) -> None:
-    image = find(contexts("resnet18"), image=None, split="train", epoch=0)
-    answer = Predictions.of(image.alone, np.zeros((1, 10), dtype=np.float32))
-    own_loss = SimpleNamespace(loss="mine.py:hinge", class_weights="none", label_smoothing=0.0)
-    context: Any = SimpleNamespace(recipe=own_loss, images=image.context.images)
-    plain = network_stages._loss(image, answer)
-    own = network_stages._loss(dataclasses.replace(image, context=context), answer)
-    assert ", by the function that training calls" in plain.says
-    assert "by the function" not in own.says
-    assert "loss of the training" not in plain.facts
-    assert own.facts["loss of the training"] == "mine.py:hinge, which is not shown here"
-    assert plain.facts["label smoothing"] == "0.1"
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_training_picture_is_traced_as_well_and_has_no_stored_answer(contexts: Contexts, family: str) -> None:
     traced = trace(contexts(family), split="train", epoch=1)
@@ -219,88 +181,6 @@ def test_a_training_picture_that_may_have_been_left_out_is_told_so(contexts: Con
     # The first epoch is whole, val is not trained on, and the other recipe leaves nothing out.
     others = [("small_cnn", "train", 0), ("small_cnn", "val", 1), ("plain_cnn", "train", 1)]
     assert not any(words in says(*other) for other in others)
-    # Where more steps are asked for than two epochs have, a part of those counts: here 40, four an epoch.
-    context = contexts("small_cnn")
-    recipe = context.recipe.replace(min_steps=40, data_pruning=DataPruning(after=0.2, until=0.8))
-    longer = dataclasses.replace(context, run=cast(Any, SimpleNamespace(recipe=recipe)))
-    images = [TracedImage(longer, context.images.train, 0, epoch) for epoch in range(10)]
-    assert [picture_stages._perhaps_left_out(image) != "" for image in images] == [2 <= n < 8 for n in range(10)]
-
-
-def test_of_versions_that_are_kept_it_is_said_which_is_shown_and_of_own_transforms_that_they_are_not(
-    contexts: Contexts,
-) -> None:
-    context = contexts("small_cnn")
-    own = dataclasses.replace(context.recipe.augment, before=("a.py:f",), after=("b.py:g",))
-    recipe = context.recipe.replace(augment=own, finetune=Finetune(frozen="net.bn3", versions=3))
-    other = dataclasses.replace(context, run=cast(Any, SimpleNamespace(recipe=recipe, info={"seed": 3})))
-    train, val = (
-        picture_stages._augmented(TracedImage(other, images, 5, 4)).says
-        for images in (context.images.train, context.images.val)
-        if images is not None
-    )
-    assert "3 versions are kept; this is number 1, 0 is plain." in train
-    assert "The recipe's own a.py:f, b.py:g are called in training besides, and are not shown here." in train
-    assert val.endswith(
-        "alone. A val image is never augmented; this is what it would have met as training image number 5."
-    )
-
-
-@pytest.mark.parametrize("flip", ["none", "random"])
-def test_all_that_was_drawn_is_told_and_nothing_else(flip: Any) -> None:
-    image: Any = SimpleNamespace(
-        row=7,
-        context=SimpleNamespace(
-            run=SimpleNamespace(info={"seed": 3}), recipe=SimpleNamespace(augment=SimpleNamespace(flip=flip))
-        ),
-    )
-    always = {"seed": "3", "drawn for image number": "7"} | ({"mirrored": "no"} if flip == "random" else {})
-    nothing = OneDraw(pad=0, down=0, right=0, flip=False, **dict.fromkeys(_FACTORS))
-    assert picture_stages._drawn(image, nothing) == always
-    half, first, third = np.float32(0.5), next(iter(OPERATIONS)), list(OPERATIONS)[2]
-    everything = nothing._replace(
-        pad=4, down=1, right=7, flip=True, brightness=1.25, saturation=0.5, operations=(((2, 1.0), (0, -1.0)), 9),
-        rectangle=(np.float32(0.25), half, half, half), mix=(np.float32(0.7), True, half, half),
-        window=(half, half, half, half, 0.875),
-    )  # fmt: skip
-    told = always | ({"mirrored": "yes"} if flip == "random" else {})
-    assert picture_stages._drawn(image, everything) == told | {
-        "window": "row 1, column 7 (each 0 to 8; 4 is the middle)",
-        "cut out": "50 % of the picture, enlarged to 0.875 of its side",
-        "RandAugment at 9 of 30": f"{third} +, {first} -",
-        "erased": "a rectangle of about 25 % of the picture",
-        "mixed": "in a batch with another image; 70 % is this one. Not shown here",
-        "brightness": "x 1.250",
-        "saturation": "x 0.500",
-    }
-
-
-@pytest.mark.parametrize(
-    ("drawn", "captions"),
-    [
-        ({}, ["unchanged this time"]),
-        ({"pad": 2, "down": 1, "right": 3, "flip": True}, ["padded by 2", "cropped", "mirrored"]),
-        ({"operations": (((1, 1.0),), 9)}, ["changed"]),
-        ({"rectangle": (np.float32(0.1),) * 4, "flip": True}, ["mirrored", "changed"]),
-        ({"contrast": 1.2, "pad": 1, "down": 0, "right": 0}, ["padded by 1", "cropped", "jittered"]),
-        ({"window": (*(np.float32(0.5),) * 4, 8.0)}, ["cut out and enlarged"]),
-    ],
-)
-def test_augmentation_is_shown_step_by_step_as_it_was_drawn(drawn: dict[str, Any], captions: list[str]) -> None:
-    image = np.random.default_rng(0).integers(0, 256, (8, 10, 3), dtype=np.uint8)
-    draw = OneDraw(**{"pad": 0, "down": 0, "right": 0, "flip": False, **dict.fromkeys(_FACTORS)} | drawn)
-    pictures = picture_stages._augmentation_pictures(image, draw, np.zeros((3, 8, 10)))
-    assert [each.caption for each in pictures] == captions
-    whole = 2 * draw.pad
-    assert pictures[0].shape == (8 + whole, 10 + whole, 3)
-    if draw.pad:
-        frame = np.zeros((8 + whole, 10 + whole), dtype=bool)
-        frame[draw.down : draw.down + 8, draw.right : draw.right + 10] = True
-        frame[draw.down + 1 : draw.down + 7, draw.right + 1 : draw.right + 9] = False
-        assert np.array_equal((pictures[0].pixels == picture_stages._OUTLINE).all(axis=2), frame)
-    if draw.flip:
-        window = pictures[1].pixels if draw.pad else image
-        assert np.array_equal(pictures[captions.index("mirrored")].pixels, window[:, ::-1])
 
 
 def test_another_epoch_has_other_draws_and_the_full_size(contexts: Contexts) -> None:
