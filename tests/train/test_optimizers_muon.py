@@ -18,6 +18,7 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_all_singular_values_end_near_one(shape: tuple[int, int], dtype: torch.dtype) -> None:
     flat = orthogonalise(random(3, *shape), dtype=dtype)
+    assert flat.shape == (3, *shape)
     values = torch.linalg.svdvals(flat.float())
     if shape[0] == shape[1]:  # a random square matrix has singular values near 0, which three steps cannot lift
         values = values[:, : shape[0] * 3 // 4]
@@ -84,7 +85,7 @@ def test_filters_of_one_shape_do_not_disturb_each_other() -> None:
         torch.testing.assert_close(one, other)
 
 
-@pytest.mark.parametrize("setting", [{"lr": -1.0}, {"momentum": 1.0}, {"weight_decay": -0.1}])
+@pytest.mark.parametrize("setting", [{"lr": -1.0}, {"momentum": 1.0}, {"momentum": -0.1}, {"weight_decay": -0.1}])
 def test_impossible_settings_are_refused(setting: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="bad setting"):
         Muon([torch.nn.Parameter(random(4, 3, 3, 3))], **setting)  # type: ignore[arg-type]
@@ -92,4 +93,11 @@ def test_impossible_settings_are_refused(setting: dict[str, float]) -> None:
 
 def test_what_is_no_filter_is_refused() -> None:
     with pytest.raises(ValueError, match="4-D"):
-        Muon([torch.nn.Parameter(random(4, 3))])
+        Muon([torch.nn.Parameter(random(4, 3, 3, 3)), torch.nn.Parameter(random(4, 3))])
+
+
+def test_nothing_of_a_setting_is_a_setting() -> None:
+    filters = torch.nn.Parameter(random(4, 3, 3, 3))
+    filters.grad = random(4, 3, 3, 3, seed=1)
+    Muon([filters], lr=0.0, momentum=0.0, weight_decay=0.0).step()
+    torch.testing.assert_close(filters.detach(), random(4, 3, 3, 3) * 2 / random(4, 3, 3, 3).norm())

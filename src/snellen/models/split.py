@@ -92,10 +92,9 @@ def _stack(node: fx.Node) -> list[tuple[str, object]]:
 
 
 def _module(traced: fx.GraphModule) -> fx.GraphModule:
-    traced.delete_all_unused_submodules()
-    traced.recompile()
-    traced.graph.lint()
-    return traced
+    made = fx.GraphModule(traced, traced.graph)  # with what its graph still uses, and no parameter beside
+    made.graph.lint()
+    return made
 
 
 def _uncut(part: str, why: str) -> InvalidSetting:

@@ -273,7 +273,7 @@ class Muon(torch.optim.Optimizer):
             state = self.state[p]
             if not state:
                 state["step"] = 0
-                state["momentum_buffer"] = torch.zeros_like(p, memory_format=torch.preserve_format)
+                state["momentum_buffer"] = torch.zeros_like(p)
             buffer: Tensor = state["momentum_buffer"]
             buffer.mul_(momentum).add_(p.grad)
             direction = p.grad.add(buffer, alpha=momentum)
