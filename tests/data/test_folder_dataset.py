@@ -16,8 +16,10 @@ from snellen.data.eyechart import make_eyechart
 from snellen.data.folder_dataset import ImageOptions, load_folder
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.ledger import TestSet
+from snellen.data.pictures import PictureForm
 from snellen.data.splits import split, split_final
-from snellen.errors import BadSplit, DataError, InvalidSetting
+from snellen.errors import BadSplit, DataError, InvalidSetting, RunError
+from snellen.serialize import to_json
 
 pytestmark = pytest.mark.usefixtures("no_cache")
 SHADES = {"black": 0, "grey": 128, "white": 255}
@@ -309,6 +311,30 @@ def test_what_cannot_be_is_refused(options: dict[str, object], sentence: str) ->
     with pytest.raises(InvalidSetting, match=sentence):
         ImageOptions(**options)  # type: ignore[arg-type]
     assert [ImageOptions(side, test_fraction=0.5).form.side for side in (16, 512)] == [16, 512]
+
+
+READ = {"side": 16, "fit": "pad", "test_fraction": 0.2, "white": 255}
+
+
+@pytest.mark.parametrize("change", [{}, {"fit": "crop", "white": None}, {"test_fraction": 0}, {"white": 65_535}])
+def test_how_a_folder_was_read_comes_back_from_the_run(change: dict[str, object]) -> None:
+    options = ImageOptions(**{**READ, **change})  # type: ignore[arg-type]
+    assert ImageOptions.from_json(to_json(options)) == options
+    assert options.form == PictureForm(16, options.fit, white=options.white or 65_535)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None, [], {}, *({**READ, "side": side} for side in (None, "16", True, 15)),
+        *({**READ, "fit": fit} for fit in (3, "melt")),
+        *({**READ, "test_fraction": part} for part in ("0.2", True, 0.9)),
+        *({**READ, "white": white} for white in (254, "255", [1])),
+    ],
+)  # fmt: skip
+def test_another_way_to_read_a_folder_is_taken_from_no_run(content: object) -> None:
+    with pytest.raises(RunError, match="does not say how its pictures were read"):
+        ImageOptions.from_json(content)
 
 
 def test_where_every_file_of_a_class_fails_the_reasons_are_said(shades: Path) -> None:

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from snellen.data.dataset import Dataset
 from snellen.errors import InvalidSetting, MissingExtra, UnknownName
 from snellen.models import external
 from snellen.models.catalog import ModelSpec, build
-from snellen.models.external import last_linear
+from snellen.models.external import inputs_of, is_external, last_linear
 from snellen.models.normalized import Classifier
 from snellen.models.weights import load_pretrained, restore
 from snellen.recipes.recipe import SGD, Finetune, Recipe
@@ -155,6 +156,25 @@ def test_a_run_begins_with_given_weights_and_says_so_and_is_restored_as_it_was(
 def test_the_last_linear_layer_is_found() -> None:
     name, layer = last_linear(made("timm:resnet18").net)
     assert (name, layer.out_features) == ("fc", 5)
+    assert last_linear(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 4), nn.ReLU()))[0] == "2"
+
+
+@pytest.mark.parametrize(
+    ("name", "library"), [("timm:x", True), ("torchvision:x", True), ("timm", False), ("mine.py:x", False), ("", False)]
+)
+def test_a_network_is_another_librarys_by_its_prefix(name: str, library: bool) -> None:
+    assert is_external(name) is library
+
+
+def test_what_goes_into_a_layer_is_listed_pass_by_pass_as_rows_while_it_is_asked_for() -> None:
+    layer = nn.Linear(6, 2)
+    with inputs_of(layer) as found:
+        for count in (2, 3):
+            layer(torch.full((count, 4, 6), float(count), dtype=torch.float32))
+    layer(torch.zeros(1, 6))
+    assert [tuple(rows.shape) for rows in found] == [(2, 24), (3, 24)]
+    assert not found[0].requires_grad
+    assert found[1].unique().tolist() == [3]
 
 
 def test_an_interrupted_run_goes_on_without_the_file_it_began_with(

@@ -25,9 +25,10 @@ def settle(model: Classifier) -> Classifier:
         for norm in model.modules():
             if isinstance(norm, nn.BatchNorm2d):
                 norm.momentum = 1.0
-                if norm.weight.requires_grad:  # SprintNorm's scale is fixed at one
+                if norm.affine and norm.weight.requires_grad:  # SprintNorm's scale is fixed at one
                     norm.weight.uniform_(-1, 1, generator=generator)
-                norm.bias.normal_(generator=generator)
+                if norm.affine:
+                    norm.bias.normal_(generator=generator)
         model.train()(IMAGES)
     return model.eval()
 
@@ -141,6 +142,14 @@ class Twice(nn.Module):
 def test_a_convolution_that_others_use_as_well_is_left_alone(network: type[nn.Module]) -> None:
     model = wrapped(network())
     assert norms(fuse_batch_norm(model)) == 1
+    assert_equal_answers(model, fuse_batch_norm(model))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_norm_is_folded_with_and_without_scales_and_whatever_its_epsilon(bias: bool, affine: bool) -> None:
+    model = wrapped(nn.Conv2d(3, 4, 3, bias=bias), nn.BatchNorm2d(4, eps=0.4, affine=affine))
+    assert norms(fuse_batch_norm(model)) == 0
     assert_equal_answers(model, fuse_batch_norm(model))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import pytest
 import torch
 from safetensors.torch import load, save
 from tests.fuzz.harness import watched
+from torch import nn
 
 from snellen.data.dataset import Dataset
 from snellen.data.splits import split
-from snellen.errors import RunError
-from snellen.models.weights import restore, save_weights, weights_hash
+from snellen.errors import InvalidSetting, RunError
+from snellen.models.normalized import Classifier, Normalized
+from snellen.models.weights import LoadReport, load_pretrained, restore, save_weights, weights_hash
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
@@ -119,6 +122,7 @@ def test_a_recipe_that_was_edited_afterwards_does_not_fit_its_weights(own_run: R
         (lambda value: value[:0], "net.fc.bias is float32 (0,)"),
         (lambda value: value * float("nan"), "net.fc.bias holds what is no finite number"),
         (lambda value: value + float("inf"), "net.fc.bias holds what is no finite number"),
+        (lambda value: value.where(value != value.max(), float("nan")), "net.fc.bias holds what is no finite number"),
     ],
 )
 def test_a_tensor_of_another_kind_is_named_with_both(own_run: Run, change: Any, why: str) -> None:
@@ -130,9 +134,39 @@ def test_a_tensor_of_another_kind_is_named_with_both(own_run: Run, change: Any, 
 
 
 def test_of_many_tensors_that_do_not_fit_the_first_are_named_and_the_others_counted(own_run: Run) -> None:
-    (own_run.folder / "weights.safetensors").write_bytes(save({"net.x": torch.zeros(1)}))
-    with pytest.raises(RunError, match=r"normalize.mean is missing, normalize.std is missing, .* and \d+ more$"):
+    path = own_run.folder / "weights.safetensors"
+    tensors = load(path.read_bytes())
+    path.write_bytes(save({"net.x": torch.zeros(1)}))
+    more = len(tensors) + 1 - 3
+    with pytest.raises(RunError, match=rf"normalize.mean is missing, normalize.std is missing, .* and {more} more$"):
         restore(own_run)
+    path.write_bytes(save({**tensors, **{f"net.{name}": torch.zeros(1) for name in "xyz"}}))
+    with pytest.raises(
+        RunError, match=r"net.x has no place in it, net.y has no place in it, net.z has no place in it$"
+    ):
+        restore(own_run)
+
+
+@pytest.mark.parametrize(("values", "enough"), [(6, True), (5, False)])
+def test_weights_to_begin_with_hold_half_of_the_values_or_are_of_another_network(
+    values: int, enough: bool, tmp_path: Path
+) -> None:
+    net = nn.Sequential(nn.Linear(values, 1, bias=False), nn.Linear(2, 3, bias=False))
+    path = tmp_path / "half.safetensors"
+    counted = {"net.1.weight": torch.ones(3, 2, dtype=torch.int64), "normalize.mean": torch.zeros(1)}
+    path.write_bytes(save({**counted, "net.0.weight": torch.ones(1, values), "net.x": torch.zeros(2)}))
+    model = Classifier(Normalized([0.5], [0.5]), net)
+    if not enough:
+        sentence = r"fits 45 % of .* begins with 0\.weight, 1\.weight, x; this one with 0\.weight, 1\.weight\."
+        with pytest.raises(InvalidSetting, match=sentence):
+            load_pretrained(model, path)
+        return
+    report = load_pretrained(model, path)
+    assert net[0].weight.tolist() == [[1] * values]
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert report == LoadReport(path.name, sha256, 0.5, ("1.weight",), ("1.weight", "x"))
+    assert str(report) == "begins with half.safetensors, which gives 50.0 % of the network's values; new: 1.weight"
+    assert str(replace(report, new=())) == "begins with half.safetensors, which gives 50.0 % of the network's values"
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def rebuilt(name: str, options: dict[str, Any], described: Mapping[str, Any], co
 
 def _faults(tensors: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> list[str]:
     faults = [f"{name} is missing" for name in expected if name not in tensors]
-    for name, value in tensors.items():
+    for name, value in sorted(tensors.items()):  # safetensors has them in another order each time
         if name not in expected:
             faults.append(f"{name} has no place in it")
         elif (place := expected[name]).shape != value.shape or place.dtype != value.dtype:
@@ -176,7 +176,7 @@ def load_pretrained(model: Classifier, path: Path, class_names: Sequence[str] = 
         )
     try:
         content = path.read_bytes()
-        stored = {name.removeprefix("net."): value for name, value in load(content).items()}
+        stored = {name.removeprefix("net."): value for name, value in sorted(load(content).items())}
     except OSError as error:
         raise InvalidSetting(f"--weights {path} cannot be read: {error.strerror}.") from error
     except SafetensorError as error:
