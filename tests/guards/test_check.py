@@ -6,9 +6,10 @@ import torch
 
 from snellen.data.ledger import Ledger
 from snellen.data.splits import Splits, split
+from snellen.guards import check as check_file
 from snellen.guards.check import check_data, check_run
 from snellen.guards.copies import find_copies
-from snellen.guards.guard import GUARDS, read_guards
+from snellen.guards.guard import GUARDS, GuardResult, read_guards
 from snellen.parts import registered
 
 CPU = torch.device("cpu")
@@ -71,6 +72,34 @@ def test_a_guard_of_ones_own_is_given_the_images_and_the_run(check, letters, own
     assert check(images=False)["mine"].passed is None
     ((first, before), (second, run)) = given
     assert (first, before, type(second), run) == (parts, None, Splits, own_run)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("final", [False, True])
+def test_the_network_is_asked_about_val_or_else_train_as_the_grading_ran(
+    own_run, tiny_dataset, monkeypatch, precision, final
+):
+    asked = []
+    for guard in ("repeatable_evaluation", "initial_loss"):
+        monkeypatch.setattr(
+            check_file, guard,
+            lambda model, images, guard=guard, **how: (asked.append((guard, images.role, how.get("bf16"))), sound)[1],
+        )  # fmt: skip
+    sound, parts = GuardResult("asked", True, "Well."), split(tiny_dataset)
+    own_run.update_info(precision=precision)
+    check_run(
+        own_run, Splits(parts.train, None if final else parts.val, None), device=CPU,
+        ledger=Ledger(own_run.folder.parent / "ledger.jsonl"),
+    )  # fmt: skip
+    role = "train" if final else "val"
+    assert asked == [("repeatable_evaluation", role, precision == "bf16"), ("initial_loss", role, None)]
+
+
+def test_what_was_found_before_the_training_stands(own_run, tiny_dataset):
+    ledger, before = Ledger(own_run.folder.parent / "ledger.jsonl"), GuardResult("exact-duplicates", True, "Then.")
+    found = check_run(own_run, split(tiny_dataset), ledger=ledger, device=CPU, before=[before])
+    assert by_name(found)["exact-duplicates"] == before
+    assert by_name(read_guards(own_run)).keys() == by_name(found).keys()
 
 
 def test_without_the_images_the_journal_is_still_judged(check):

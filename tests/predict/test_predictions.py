@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import numpy as np
 import pytest
 from tests.fuzz.harness import watched
 
+from snellen.data.dataset import Dataset
 from snellen.errors import RunError
 from snellen.paths import visible
-from snellen.predict.predictions import Predictions
+from snellen.predict.predictions import Predictions, softmax
 
 ABOUT = {"class_names": ["a", "b", "c"], "split": "val", "tta": "flip", "data": "d"}
 WHOLE: dict[str, Any] = {
@@ -77,6 +79,32 @@ def test_the_table_has_a_row_for_each_image_in_every_column(tmp_path: Path) -> N
         "p(b)": pytest.approx([0.2, 0.3, 0.3, 0.5]),
         "p(c)": pytest.approx([0.1, 0.6, 0.5, 0.25]),
     }
+
+
+def test_probabilities_are_those_of_the_logits_however_large_they_are() -> None:
+    logits = np.array([[0.0, 1000.0, -1000.0], [np.log(2), np.log(3), np.log(5)]], dtype=np.float32)
+    np.testing.assert_allclose(softmax(logits), [[0, 1, 0], [0.2, 0.3, 0.5]], atol=1e-7)
+
+
+def test_answers_to_pictures_have_their_names_and_identities(tiny_dataset: Dataset) -> None:
+    images = replace(tiny_dataset.train.take(np.array([4, 2]), "val"), files=tuple(f"{at}.png" for at in range(300)))
+    found = Predictions.of(
+        images, np.eye(10, dtype=np.float32)[:2], tta="flip", tta_logits=np.zeros((2, 10), np.float32)
+    )
+    assert (found.names, found.split, found.data, found.tta) == (images.names, "val", "eyechart", "flip")
+    assert found.names == ("4.png", "2.png")
+    for own, theirs in ((found.identities, images.identities), (found.ids, [4, 2]), (found.labels, images.labels)):
+        np.testing.assert_array_equal(own, theirs)
+    assert found.tta_logits is not None
+    assert replace(found, identities=None).take(np.array([1])).identities is None
+
+
+def test_it_says_what_it_is_and_how_much_of_what_is_known_is_right(tmp_path: Path) -> None:
+    (tmp_path / "whole.npz").write_bytes(packed(WHOLE))
+    stored = Predictions.load(tmp_path / "whole.npz")  # the largest logit is always that of c
+    assert repr(stored) == "<Predictions: 4 val images of d, 3 classes, 1 of 3 right>"
+    asked = replace(stored, labels=np.full(4, -1), split="new", data="")
+    assert repr(asked) == "<Predictions: 4 new images, 3 classes>"
 
 
 def test_of_every_column_the_same_rows_are_taken(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,10 @@ from snellen.data.splits import split
 from snellen.errors import RunError, StorageError, TrainingDiverged
 from snellen.metrics.classification import hard_cross_entropy
 from snellen.models.weights import restore, weights_hash
+from snellen.predict.familiarity import features_of, measure_familiarity, stored_familiarity
 from snellen.predict.predict import predict
-from snellen.predict.predictions import Predictions
-from snellen.recipes.recipe import SGD, Recipe, Schedule
+from snellen.predict.predictions import Predictions, stored_predictions
+from snellen.recipes.recipe import SGD, Expect, Recipe, Schedule
 from snellen.runs.run import Run, open_run
 from snellen.train import ddp, recorder
 from snellen.train import fit as fit_module
@@ -109,6 +111,45 @@ def test_equal_seeds_give_equal_bits_and_another_seed_does_not(trained: Callable
     assert weights_hash(same) == weights_hash(finished_run)
     assert numbers(same) == numbers(finished_run)
     assert weights_hash(other) != weights_hash(finished_run)
+
+
+def test_a_training_in_bf16_is_graded_and_measured_in_it(
+    trained: Callable[..., Run], tiny_recipe: Recipe, tiny_dataset: Dataset
+) -> None:
+    run, parts = trained(tiny_recipe.replace(epochs=0.5), precision="bf16", seed=3), split(tiny_dataset)
+    assert (run.info["precision"], run.info["seed"], run.name) == ("bf16", 3, "eyechart-tiny-s3")
+    assert parts.val is not None
+    model, stored, measured = restore(run), stored_predictions(run, "val"), stored_familiarity(run)
+    assert stored is not None
+    assert measured is not None
+    for bf16 in (True, False):
+        features = features_of(model, parts.val, bf16=bf16)
+        again = measure_familiarity(model, parts.train, features, seed=3, bf16=bf16)
+        assert again is not None
+        assert np.array_equal(stored.logits, predict(model, parts.val, bf16=bf16).logits) is bf16
+        assert np.array_equal(measured.known, again.known) is bf16
+        assert np.array_equal(measured.val, again.val) is bf16
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "changes", "said"),
+    [
+        (0.7, 0.79, {}, True), (0.7, 0.8, {}, False), (0.9, 0.95, {}, False), (0.91, 0.95, {}, True),
+        (0.5, 0.99, {}, False), (0.7, 0.79, {"data": "cifar10"}, False), (0.7, 0.79, {"split": "test"}, False),
+    ],
+)  # fmt: skip
+def test_a_grade_wholly_outside_what_the_recipe_gave_is_called_unexpected(
+    tiny_recipe: Recipe, tiny_dataset: Dataset, low: float, high: float, changes: dict[str, str], said: bool
+) -> None:
+    about: dict[str, Any] = {"data": "eyechart", "split": "val"} | changes
+    expect = Expect(accuracy=(0.8, 0.9), minutes=1.0, machine="m", runs=3, evidence="e", **about)
+    sentences: list[str] = []
+    progress: Any = SimpleNamespace(say=lambda text, **_: sentences.append(text))
+    for recipe in (tiny_recipe, tiny_recipe.replace(expect=expect)):
+        setup: Any = SimpleNamespace(recipe=recipe, splits=split(tiny_dataset))
+        fit_module._compare_with_expectation(setup, {"low": low, "value": (low + high) / 2, "high": high}, progress)
+    found = [text.partition(",")[0] for text in sentences]
+    assert found == ([f"val accuracy {50 * (low + high):.1f} %"] if said else [])
 
 
 def test_the_global_random_state_neither_matters_nor_changes(trained: Callable[..., Run], finished_run: Run) -> None:

@@ -7,9 +7,11 @@ import math
 import pytest
 import torch
 
+from snellen.errors import InvalidSetting
+from snellen.parts import registered
 from snellen.recipes.catalog import RECIPES
-from snellen.recipes.recipe import Schedule
-from snellen.train.schedules import lr_fraction
+from snellen.recipes.recipe import Recipe, Schedule
+from snellen.train.schedules import lr_fraction, out_of_patience, shape_of
 
 
 def test_cosine_per_epoch_is_pytorchs_cosine_annealing_stepped_once_an_epoch() -> None:
@@ -79,6 +81,28 @@ def test_sprint_ends_its_last_three_eighths_of_an_epoch_at_a_twentieth_of_its_pe
     assert rates[0] == 1.0
     assert rates[-12:] == [0.05] * 12
     assert min(rates) == 0.05
+
+
+def test_a_shape_of_ones_own_begins_where_the_warm_up_ends() -> None:
+    schedule = Schedule(warmup_fraction=0.4)
+    rates = [lr_fraction(schedule, step=at, steps=10, steps_per_epoch=5, shape=lambda done: 0.5) for at in range(10)]
+    assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8] + [0.5] * 6)
+
+
+@pytest.mark.parametrize("gives", [1.01, -0.01, "1", None])
+def test_a_shape_that_gives_no_fraction_is_refused(monkeypatch: pytest.MonkeyPatch, gives: object) -> None:
+    monkeypatch.setitem(registered("schedule"), "own", lambda done: gives if done == 0.75 else done)
+    with pytest.raises(InvalidSetting, match=r"schedule.shape=own gives .* at 0.75; it takes a fraction"):
+        shape_of(Schedule(shape="own"))
+
+
+@pytest.mark.parametrize(
+    ("epoch", "best", "ended"),
+    [(8, 4, True), (8, 5, False), (7, 3, False), (6, 0, False), (10, 4, True), (4, 2, False)],
+)
+def test_patience_runs_out_at_a_look_and_never_where_nobody_looks(epoch: int, best: int, ended: bool) -> None:
+    recipe = Recipe(name="patient", model="mlp", epochs=20, batch_size=10, patience=4, evaluate_every=2)
+    assert out_of_patience(recipe, epoch, best, images=100) is ended
 
 
 @pytest.mark.parametrize("shape", ["constant", "cosine", "linear"])
