@@ -75,6 +75,33 @@ def test_a_class_that_only_test_has_is_named(tmp_path: Path) -> None:
         list_pictures(tmp_path)
 
 
+def test_a_class_folder_may_be_empty_in_test_but_not_in_train(tmp_path: Path) -> None:
+    for name in ("train/ant", "train/bee", "test/ant"):
+        picture(tmp_path / name / "1.png")
+    picture(tmp_path / "train" / "stray.png")
+    (tmp_path / "test" / "bee").mkdir()
+    listing = list_pictures(tmp_path)
+    assert (listing.class_names, listing.layout) == (("ant", "bee"), "test/, train/ with one folder per class")
+    assert listing.left_out["files in train/ without a class folder"] == 1
+    (tmp_path / "train" / "owl").mkdir()
+    with pytest.raises(DataError, match="class folder 'owl' in .* is empty"):
+        list_pictures(tmp_path)
+
+
+def test_a_table_beside_all_parts_speaks_for_them(tmp_path: Path) -> None:
+    for folder, rows in ((tmp_path, "train/1.png,a\ntrain/2.png,b\n"), (tmp_path / "train", "1.png,x\n2.png,y\n")):
+        for number in (1, 2):
+            picture(tmp_path / "train" / f"{number}.png")
+        (folder / "metadata.csv").write_text(f"file_name,label\n{rows}")
+    listing = list_pictures(tmp_path)
+    assert (listing.class_names, len(listing.found)) == (("a", "b"), 2)
+
+
+@pytest.mark.parametrize("name", ["birds.csv", "birds.tar", "birds.parquet"])
+def test_a_folder_may_be_called_as_a_table_is(birds: Path, name: str) -> None:
+    assert list_pictures(birds.rename(birds.with_name(name))).class_names == ("robin", "wren")
+
+
 def test_numbered_classes_count_up_by_value(tmp_path: Path) -> None:
     for name in ("10", "9", "1"):
         picture(tmp_path / name / "1.png")
@@ -125,6 +152,7 @@ def test_links_out_of_the_folder_are_not_followed(birds: Path, tmp_path: Path) -
     (birds / "wren" / "folder").symlink_to(secret.parent)
     (birds / "more").symlink_to(secret.parent)
     (birds / "robin" / "inside.png").symlink_to("1.png")
+    (birds / "beside.png").symlink_to("robin/1.png")  # of no class
     listing = list_pictures(birds)
     assert len(listing.found) == 5  # the four, and the link that stays inside
     assert listing.left_out["links that lead out of the folder, to folders or nowhere"] == 4
@@ -173,6 +201,7 @@ def test_a_single_class_is_enough_only_where_nothing_is_learned(tmp_path: Path) 
     [
         (["1.png", "2.png"], r"no class folders \(2 files\). Make one folder per class"),
         (["1.png", "labels.csv"], "Is labels.csv the list of labels"),
+        (["c.csv", "a.csv", "e.csv", "b.csv", "d.csv"], "Is a.csv the list of labels"),
         (["data-00000-of-00001.arrow", "state.json"], "save_to_disk"),
         (["val/a/1.png", "test/a/1.png"], "val/ but no train/"),
         (["train/a/1.png", "train/b/1.png", "extra/1.png"], "'train' beside 'extra': is one a part and the other a"),
@@ -275,6 +304,7 @@ def test_linked_tables_and_shards_that_lead_out_are_not_read(birds: Path, tmp_pa
 def test_a_folder_to_predict_is_listed_by_the_same_rule(birds: Path) -> None:
     for name in (".DS_Store", "._1.png", "Thumbs.db", "readme.txt"):
         (birds / name).write_bytes(b"x")
+    (birds / "robin" / "inside.png").symlink_to("../wren/1.png")
     found = [str(path.relative_to(birds)) for path in pictures_in(birds)]
     assert found == [one.name for one in list_pictures(birds).found]
     (birds / "empty").mkdir()

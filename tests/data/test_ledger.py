@@ -55,6 +55,22 @@ def test_a_look_is_an_intent_and_a_result_and_both_say_what_they_are_about(ledge
     assert ledger.problems() == []
 
 
+def test_a_result_is_that_of_these_weights_with_these_views_and_a_line_counts_its_own_candidates(
+    ledger: Ledger,
+) -> None:
+    first, second = look(ledger, "aa"), look(ledger, ["bb", "cc", "dd"])
+    candidate = Candidate("r", "cc", "tiny", 0, "beef")
+    some = ledger.intend(LETTERS, [candidate], tta="flip", tta_fraction=0.25, reason="", version="0", note="mended")
+    ledger.record(some, [{"weights": "cc", "n": 200, "hits": 9, "hits_tta": 10}])
+    assert [ledger.candidate_count(intent) for intent in (first, second, some, "unknown")] == [1, 3, 1, 1]
+    found = ledger.result_for("cc", tta="none", data="letters")
+    assert found == {"weights": "cc", "n": 200, "hits": 190, "hits_tta": 191, "intent": second}
+    assert (ledger.result_for("cc", tta="flip", tta_fraction=0.25, data="letters") or {})["hits"] == 9
+    assert ledger.result_for("cc", tta="flip", data="letters") is None
+    content = ledger.lines()[-2].content
+    assert (content["tta_fraction"], content["note"], content["previous"]) == (0.25, "mended", ledger.lines()[-3].hash)
+
+
 def test_the_intent_is_on_disk_when_the_images_are_handed_out(ledger: Ledger) -> None:
     seen: list[list[str]] = []
 

@@ -253,6 +253,13 @@ def _wait_until(true: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
+def test_how_far_decoding_has_come_is_told_now_and_then_and_at_the_end(
+    load: Callable[..., tuple[str, Told]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture_cache, "_TOLD_EVERY", 25)
+    assert load()[1] == [(25, 60), (50, 60), (60, 60)]
+
+
 # Decoding in parallel
 
 

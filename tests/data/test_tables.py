@@ -19,7 +19,7 @@ from pyarrow import parquet
 from snellen.data.folder_dataset import ImageOptions, load_folder
 from snellen.data.image_folder import list_pictures
 from snellen.data.listing import Listing
-from snellen.data.tables import read_cells
+from snellen.data.tables import part_of_shard, read_cells
 from snellen.errors import DataError
 
 
@@ -177,8 +177,9 @@ def test_a_column_of_a_shard_may_say_where_its_pictures_belong(tmp_path: Path, n
     assert [(one.label, one.part) for one in found] == [("a", "train"), ("b", "train"), ("a", "val"), ("b", "test")]
 
 
-def test_labels_without_declared_names_are_named_by_number(tmp_path: Path) -> None:
-    shards(tmp_path / "hub")
+@pytest.mark.parametrize("names", [None, "ab", [1, 2], [1, "b"]])
+def test_labels_without_declared_names_are_named_by_number(tmp_path: Path, names: Any) -> None:
+    shards(tmp_path / "hub", names=names)
     assert list_pictures(tmp_path / "hub").class_names == ("0", "1")
 
 
@@ -283,3 +284,27 @@ def test_parquet_cells_of_every_kind_are_pictures(pictures: Path, kind: str) -> 
     parquet.write_table(pyarrow.table({"image": cells, "label": ["a", "b"] * 2}), pictures / "t.parquet")
     listing = list_pictures(pictures / "t.parquet")
     assert list(read_cells(listing.found[0].path, [0, 1, 2, 3])) == content
+
+
+def test_a_cell_without_a_picture_is_empty_and_the_others_stay_in_their_rows(pictures: Path) -> None:
+    named = ["images/1.png", None, "images/gone.png", "../images/1.png"]
+    cells = [{"bytes": content, "path": name} for content in (encoded(7), None) for name in named]
+    kind = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
+    table = pyarrow.table({"image": pyarrow.array(cells, kind), "label": ["a", "b"] * 4})
+    parquet.write_table(table, pictures / "t.parquet")
+    assert list(read_cells(pictures / "t.parquet", [0, 3, 4, 5, 6, 7])) == [
+        encoded(7), encoded(7), encoded(5), b"", b"", b"",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("train-00000-of-00002.parquet", "train"), ("validation.parquet", "val"), ("TEST/0000.tar", "test"),
+        ("birds-val-000.tar", "val"), ("birds-val-dev.tar", "val"), ("birds-val-test.tar", None),
+        ("val/train-0.tar", "train"), ("val/birds-test-0.tar", "val"), ("0.parquet", None), ("below/0.parquet", None),
+    ],
+)  # fmt: skip
+def test_a_shards_part_is_told_by_its_first_word_then_its_folder_then_any_other_word(name: str, part: str) -> None:
+    root = Path("/data/test")  # what all of them lie in says nothing
+    assert part_of_shard(root / name, root) == part
