@@ -62,7 +62,21 @@ def test_without_a_list_nothing_is_claimed(tmp_path):
     assert cifar10_test_duplicates("cifar10", None, None).passed is None
 
 
-@pytest.mark.parametrize("content", ["", "a,b\n1,2\n", HEADER + "x,1,2,3\n", HEADER + "10000,1,2,3\n", "\xff" * 20])
+@pytest.mark.parametrize(("size", "fits"), [(1_000_000, True), (1_000_001, False)])
+def test_the_first_and_the_last_test_image_may_be_listed_and_a_megabyte_is_the_most(tmp_path, size, fits):
+    rows = HEADER + "0,1,2,3\n9999,1,2,3\n"
+    (tmp_path / "duplicates_cifar10.csv").write_text(rows + "\n" * (size - len(rows)))
+    if fits:
+        assert listed_near_duplicates(tmp_path) == {0, 9_999}
+    else:
+        with pytest.raises(DataError, match="has 1000001 bytes"):
+            listed_near_duplicates(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "a,b\n1,2\n", HEADER, HEADER + "x,1,2,3\n", HEADER + "10000,1,2,3\n", HEADER + "-1,1,2,3\n", "\xff" * 20],
+)
 def test_a_file_that_is_not_the_list_is_refused(tmp_path, content):
     (tmp_path / "duplicates_cifar10.csv").write_bytes(content.encode("latin-1"))
     with pytest.raises(DataError):
@@ -73,10 +87,15 @@ def test_what_is_known_before_and_after_the_test_set_was_opened():
     listed = frozenset({0, 1})
     before = cifar10_test_duplicates("cifar10", listed, None)
     assert (before.passed, before.severity) == (False, "note")
+    assert cifar10_test_duplicates("cifar10", frozenset(range(286)), None).evidence.startswith(
+        "286 of 10,000 test images (2.9 %)"
+    )
     after = cifar10_test_duplicates("cifar10", listed, answers([True, True, False]))
     assert "without the 2 images" in after.evidence
     untouched = cifar10_test_duplicates("cifar10", listed, answers([True], ids=[5]))
     assert untouched.passed
+    assert "none of these images has a known near-duplicate" in untouched.evidence
+    assert (after.passed, after.severity) == (False, "note")
     assert cifar10_test_duplicates("eyechart", listed, None).passed is None
 
 

@@ -99,6 +99,31 @@ def test_answers_to_pictures_have_their_names_and_identities(tiny_dataset: Datas
     assert replace(found, identities=None).take(np.array([1])).identities is None
 
 
+def test_whatever_is_written_comes_back(tmp_path: Path) -> None:
+    (tmp_path / "whole.npz").write_bytes(packed(WHOLE | about(best_of=7)))
+    stored = Predictions.load(tmp_path / "whole.npz")
+    assert (stored.class_names, stored.split, stored.tta, stored.data, stored.best_of) == (
+        ("a", "b", "c"),
+        "val",
+        "flip",
+        "d",
+        7,
+    )
+    stored.save(tmp_path / "again.npz")
+    again = Predictions.load(tmp_path / "again.npz")
+    for field in dataclasses.fields(Predictions):
+        np.testing.assert_array_equal(getattr(again, field.name), getattr(stored, field.name))
+
+
+def test_averaged_answers_take_the_place_of_the_plain_ones(tmp_path: Path) -> None:
+    (tmp_path / "whole.npz").write_bytes(packed(WHOLE))
+    stored = Predictions.load(tmp_path / "whole.npz")
+    averaged = stored.with_tta()
+    np.testing.assert_array_equal(averaged.logits, WHOLE["tta_logits"])
+    assert averaged.tta_logits is None
+    assert averaged.with_tta() is averaged
+
+
 def test_it_says_what_it_is_and_how_much_of_what_is_known_is_right(tmp_path: Path) -> None:
     (tmp_path / "whole.npz").write_bytes(packed(WHOLE))
     stored = Predictions.load(tmp_path / "whole.npz")  # the largest logit is always that of c
