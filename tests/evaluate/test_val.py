@@ -88,30 +88,11 @@ def test_a_run_that_is_not_finished_answers_nothing(own_run: Run, ask: Callable[
         ask(own_run)
 
 
-def _classes_in_another_order(answers: Predictions) -> Predictions:
-    return replace(answers, class_names=answers.class_names[::-1])
-
-
-def _other_hits(answers: Predictions) -> Predictions:
-    return replace(answers, logits=np.eye(10, dtype=np.float32)[answers.labels])
-
-
-def _no_numbers(answers: Predictions) -> Predictions:
-    return replace(answers, logits=np.full_like(answers.logits, np.nan))
-
-
-@pytest.mark.parametrize(
-    ("change", "fault"),
-    [
-        (_classes_in_another_order, "its classes are not those of run.json"),
-        (_other_hits, "right, where run.json says"),
-        (_no_numbers, "no finite numbers"),
-    ],
-)
-def test_stored_predictions_that_are_not_the_runs_are_refused(own_run: Run, change: Any, fault: str) -> None:
+def test_stored_predictions_that_are_not_the_runs_are_refused(own_run: Run) -> None:
     path: Path = own_run.folder / "predictions_val.npz"
-    change(Predictions.load(path)).save(path)
-    with pytest.raises(RunError, match=f"not what this run answered: .*{fault}"):
+    answers = Predictions.load(path)
+    replace(answers, logits=np.eye(10, dtype=np.float32)[answers.labels]).save(path)
+    with pytest.raises(RunError, match="not what this run answered: .*right, where run.json says"):
         evaluate_on_val(own_run)
 
 

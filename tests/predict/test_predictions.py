@@ -17,7 +17,9 @@ from tests.fuzz.harness import watched
 from snellen.data.dataset import Dataset
 from snellen.errors import RunError
 from snellen.paths import visible
-from snellen.predict.predictions import Predictions, softmax
+from snellen.predict.predictions import Predictions, softmax, stored_predictions
+from snellen.recipes.recipe import Recipe
+from snellen.runs.run import create_run
 
 ABOUT = {"class_names": ["a", "b", "c"], "split": "val", "tta": "flip", "data": "d"}
 WHOLE: dict[str, Any] = {
@@ -172,6 +174,15 @@ def test_a_file_of_an_older_version_has_numbers_for_names_and_no_identities(tmp_
         ({"logits": np.zeros((4, 3))}, "logits is of float64; it must be float32"),
         ({"logits": np.zeros(4, dtype=np.float32)}, "not enough values"),
         ({"logits": np.zeros((4, 2), dtype=np.float32)}, "one name per logit"),
+        (
+            {
+                "logits": WHOLE["logits"][:, :1],
+                "tta_logits": WHOLE["logits"][:, :1],
+                "labels": np.zeros(4, dtype=np.int64),
+            }
+            | about(class_names=["a"]),
+            "fewer than two classes",
+        ),
         ({"labels": np.array(["a", "b", "c", "d"])}, "labels is of <U1"),
         ({"labels": np.zeros((4, 1), dtype=np.int64)}, "not one row"),
         ({"labels": np.array([0, 1, 2, 3])}, "a label is of no class"),
@@ -194,6 +205,69 @@ def test_a_file_of_an_older_version_has_numbers_for_names_and_no_identities(tmp_
 def test_an_array_of_another_kind_or_shape_is_named(changes: dict[str, Any], why: str, tmp_path: Path) -> None:
     sentence = refusal(packed({**WHOLE, **changes}), tmp_path)
     assert any(each in sentence for each in why.split("|")), sentence
+
+
+def held(tmp_path: Path, tiny_recipe: Recipe, **changes: Any) -> Any:
+    """What is stored of a run that answered WHOLE, 1 of 4 right, once something of it is changed."""
+    info = {"final": False, "data": {"class_names": ["a", "b", "c"]}, "val": {"accuracy": {"hits": 1, "n": 4}}}
+    stored = changes.pop("stored", WHOLE)
+    run = create_run(tmp_path, "run", tiny_recipe, {**info, **changes}, {})
+    if stored is not None:
+        (run.folder / "predictions_val.npz").write_bytes(packed(stored))
+    return stored_predictions(run, "val")
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, 4),
+        ({"val": {}}, 4),
+        ({"stored": None}, None),
+        ({"final": True}, None),
+        ({"stored": None, "final": True}, None),
+    ],
+)
+def test_what_a_run_left_is_there_but_not_of_a_final_training(
+    tmp_path: Path, tiny_recipe: Recipe, changes: dict[str, Any], found: int | None
+) -> None:
+    answers = held(tmp_path, tiny_recipe, **changes)
+    assert found == (None if answers is None else len(answers))
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"stored": WHOLE | about(split="test")}, "its split or its classes are not those"),
+        ({"data": {"class_names": ["a", "b", "d"]}}, "its split or its classes are not those"),
+        (
+            {"stored": WHOLE | {"logits": np.array([[0, 0, 1]] * 3 + [[0, 0, np.inf]], np.float32)}},
+            "its logits are no finite numbers",
+        ),
+        ({"val": {"accuracy": {"hits": 2, "n": 4}}}, "it has 1 of 4 right, where run.json says 2 of 4"),
+        ({"val": {"accuracy": {"hits": 1, "n": 5}}}, "it has 1 of 4 right, where run.json says 1 of 5"),
+    ],
+)
+def test_what_another_run_left_is_refused(
+    tmp_path: Path, tiny_recipe: Recipe, changes: dict[str, Any], fault: str
+) -> None:
+    with pytest.raises(RunError, match=f"is not what this run answered: {fault}"):
+        held(tmp_path, tiny_recipe, **changes)
+
+
+def test_a_final_training_may_still_have_answers_to_test(tmp_path: Path, tiny_recipe: Recipe) -> None:
+    run = create_run(tmp_path, "run", tiny_recipe, {"final": True, "data": {"class_names": ["a", "b", "c"]}}, {})
+    (run.folder / "predictions_test.npz").write_bytes(packed(WHOLE | about(split="test")))
+    answers = stored_predictions(run, "test")
+    assert answers is not None
+    assert answers.split == "test"
+
+
+@pytest.mark.parametrize("best", [0, 10_001, 1.0, True, "1"])
+def test_the_best_of_no_number_of_epochs_is_refused(tmp_path: Path, best: object) -> None:
+    assert "no number of epochs" in refusal(packed(WHOLE | about(best_of=best)), tmp_path)
+    for number in (1, 10_000):
+        (tmp_path / "whole.npz").write_bytes(packed(WHOLE | about(best_of=number)))
+        assert Predictions.load(tmp_path / "whole.npz").best_of == number
 
 
 @pytest.mark.parametrize("name", ["about", "logits", "labels", "ids"])
