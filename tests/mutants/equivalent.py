@@ -103,6 +103,9 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "inspect/features.py",
         "joined = {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[-1]}",
     ): "all parts have the same layers",
+    ("report/predictions.py", "dataclasses.replace(geometry, )"): (
+        "the packed matrix takes its place; only time is lost"
+    ),
     ("train/budget.py", "return times[2:]"): "of a few timed steps one fewer is counted",
 }
 """(file, the changed lines without the blanks around them): why."""

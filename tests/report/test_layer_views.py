@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -11,8 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from snellen.data.eyechart import make_eyechart
+from snellen.data.labeled_images import LabeledImages
+from snellen.inspect.features import features_of
+from snellen.inspect.layers import layers_of
+from snellen.metrics.confidence import confidence_groups
+from snellen.models.catalog import ModelSpec, build
+from snellen.models.normalized import Classifier
+from snellen.predict.predictions import Predictions
 from snellen.report import layer_views
+from snellen.report.layer_views import InspectedModel, chosen_pictures, views_of_pictures
 
 
 def test_a_wrong_answer_has_a_map_of_the_answer_and_one_of_the_label(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,3 +59,99 @@ def test_the_six_channels_with_the_most_contrast_are_shown_the_strongest_first_a
     assert shown[0]["shape"] == [13, 20]  # thirds
     assert layer_views._strongest(maps[:, :16, :20])[0]["shape"] == [16, 20]
     assert len(layer_views._strongest(maps[:2])) == 2
+
+
+@pytest.mark.parametrize(
+    ("shape", "shown"),
+    [((32, 40), [32, 40]), ((33, 40), [16, 20]), ((65, 50), [21, 16]), ((16, 8), [16, 8])],
+)
+def test_a_map_over_a_picture_has_thirty_two_rows_at_most_and_means_of_squares(
+    shape: tuple[int, int], shown: list[int]
+) -> None:
+    values = np.arange(shape[0], dtype=np.float32)[:, None] + 100 * np.arange(shape[1], dtype=np.float32)
+    step = shape[0] // shown[0]
+    told = layer_views._cam(values)
+    assert told["shape"] == shown
+    last = values[(shown[0] - 1) * step : shown[0] * step, (shown[1] - 1) * step : shown[1] * step]
+    assert told["top"] == pytest.approx(last.mean())
+
+
+def test_of_each_group_in_turn_the_first_is_looked_at_the_wrong_ones_first() -> None:
+    rng = np.random.default_rng(6)
+    labels = rng.integers(0, 3, 90)
+    answers = Predictions((rng.normal(size=(90, 3)) * 2).astype(np.float32), labels, np.arange(90), tuple("abc"), "val")
+    groups = [group.index.tolist() for group in confidence_groups(answers)]
+    assert min(map(len, groups)) >= 2
+    assert chosen_pictures(answers, np.arange(90), 6) == [
+        groups[number][turn] for turn, number in ((0, 3), (0, 2), (0, 1), (0, 0), (1, 3), (1, 2))
+    ]
+    only = np.array(sorted([*groups[0][:9], groups[2][1]]))
+    assert chosen_pictures(answers, only, 99) == [groups[2][1], *groups[0][:9]]
+
+
+@pytest.fixture(scope="module")
+def inspected() -> InspectedModel:
+    """A network that never learned, 30 letters to look at, and 50 others with three of the 30 among them."""
+    dataset = make_eyechart(seed=2, train=80, test=0).train
+    layers = layers_of("small_cnn")
+    spec = ModelSpec("small_cnn", (32, 32, 3), 10, (0.5,) * 3, (0.25,) * 3, {"widths": (4, 4, 6, 6)})
+    model = build(spec, seed=0).eval()
+    shown = dataset.take(np.arange(30), "val")
+    learned = dataset.take(np.array([*range(30, 77), 5, 11, 20]), "train")
+    own, known = (features_of(model, images, layers) for images in (shown, learned))
+    return InspectedModel(model, layers, shown, Predictions.of(shown, logits_of(model, shown)), own, learned, known)
+
+
+def logits_of(model: Classifier, images: LabeledImages) -> np.ndarray:
+    with torch.no_grad():
+        return model(torch.from_numpy(images.images).permute(0, 3, 1, 2).float() / 255).numpy()
+
+
+def test_a_picture_that_was_learned_from_is_its_own_nearest_in_every_space(inspected: InspectedModel) -> None:
+    pictures, sheet = views_of_pictures(inspected, [20, 5, 7, 11])
+    assert [each["row"] for each in pictures] == [20, 5, 7, 11]
+    decoded = np.asarray(Image.open(io.BytesIO(sheet.sheets[0])).convert("RGB")).astype(int)
+    for each in pictures:
+        assert [len(near) for near in each["neighbours"]] == [5, 5, 5]  # early, middle, and what is classified
+        assert all(near[n][2] >= near[n + 1][2] for near in each["neighbours"] for n in range(4))
+        if each["row"] == 7:
+            assert all(near[0][2] < 1 for near in each["neighbours"])
+            continue
+        for near in each["neighbours"]:
+            tile, label, similarity = near[0]
+            assert (label, similarity) == (inspected.images.labels[each["row"]], 1)
+            top, left = tile // sheet.columns * 32, tile % sheet.columns * 32
+            found = decoded[top : top + 32, left : left + 32]
+            assert abs(found - inspected.images.images[each["row"]]).mean() < 20
+
+
+def test_a_few_at_a_time_are_the_same_as_all_at_once(
+    inspected: InspectedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = [20, 5, 7, 11, 0]
+    whole = views_of_pictures(inspected, chosen)[0]
+    monkeypatch.setattr(layer_views, "images_per_pass", lambda shape, *, gradients=False: 2 if gradients else 99)
+    for one, other in zip(views_of_pictures(inspected, chosen)[0], whole, strict=True):
+        assert (one["row"], one["neighbours"]) == (other["row"], other["neighbours"])
+        assert [cam["class"] for cam in one["cams"]] == [cam["class"] for cam in other["cams"]]
+        tops = [[each["top"] for each in cam["maps"]] for cam in one["cams"]]
+        assert tops == [pytest.approx([each["top"] for each in cam["maps"]], rel=1e-3) for cam in other["cams"]]
+
+
+def test_a_layer_is_described_with_its_channels_and_the_labels_of_what_excites_them(inspected: InspectedModel) -> None:
+    views = layer_views.layer_views(inspected, [3])
+    assert [(each["key"], each["path"], each["channels"]) for each in views.content["layers"]] == [
+        ("early", "bn2", 4), ("middle", "bn3", 6), ("late", "bn4", 6),
+    ]  # fmt: skip
+    assert views.content["learned_count"] == 50
+    for layer in views.content["layers"]:
+        peaks = inspected.learned_features.peaks[layer["key"]]
+        assert layer["map"] == list(peaks.map_shape)
+        if layer["units"]:
+            patches = views.sprites[f"patches-{layer['key']}"]
+            assert patches.count == sum(len(unit["labels"]) for unit in layer["units"])
+            assert patches.tile == (min(layer["side"], 96),) * 2
+        for unit in layer["units"]:
+            strongest = np.argsort(-peaks.value[:, unit["channel"]], kind="stable")[: len(unit["labels"])]
+            assert unit["labels"] == inspected.learned.labels[strongest].tolist()
+    assert any(layer["units"] for layer in views.content["layers"])

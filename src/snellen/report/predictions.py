@@ -38,16 +38,13 @@ def chosen_rows(answers: Sequence[Predictions], limit: int) -> NDArray[np.int64]
         limit: at least 1.
     """
     first = answers[0]
-    if len(first) <= limit:
-        return np.arange(len(first), dtype=np.int64)
     sure, nervous_right, nervous_wrong, wrong = (group.index for group in confidence_groups(first))
     others = [np.flatnonzero(~other.correct) for other in answers[1:]]
     in_order = np.concatenate([wrong, nervous_wrong, *others, nervous_right])
     _, places = np.unique(in_order, return_index=True)
     chosen = in_order[np.sort(places)][:limit]
     spare, left = limit - len(chosen), np.setdiff1d(sure, chosen)
-    # Repeated places, where there are fewer than asked for, fall together in `unique`.
-    evenly = np.linspace(0, len(left) - 1, spare).round().astype(np.int64) if len(left) else left
+    evenly = np.linspace(0, len(left) - 1, min(spare, len(left))).round().astype(np.int64)
     return np.unique(np.concatenate([chosen, left[evenly]])).astype(np.int64)
 
 
@@ -142,7 +139,7 @@ def geometry_json(
     geometry = feature_geometry(features, predictions.labels, confusion_matrix(predictions))
     # The last layer judges by direction, and a picture's strength would stretch every class into a ray.
     directions = unit_rows(features - features.mean(axis=0))
-    flat = principal_components(directions, axes=2)
+    flat = principal_components(directions)
     maps: list[dict[str, Any]] = [
         {"name": "PCA", "points": packed(flat.points[rows], "f4"), "share": float(flat.share.sum())}
     ]
