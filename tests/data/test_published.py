@@ -21,6 +21,7 @@ import pytest
 from snellen.data import catalog, cifar10, mnist
 from snellen.data.dataset import Dataset
 from snellen.data.published import Published
+from snellen.data.run_images import load_as_before
 from snellen.errors import ChecksumMismatch, DataError, DataNotFound, HostileFile
 
 TRAIN, TEST = 40, 20
@@ -148,8 +149,19 @@ def test_files_are_found_by_the_usual_folder_or_named_and_unpacked_or_packed(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("SNELLEN_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataNotFound, match=rf"{official.published.title} is in none .*snellen data download {name}"):
+    unset = (
+        rf"{official.published.title} is in none .*cache\)\. \$SNELLEN_DATA is not set\. .*snellen data download {name}"
+    )
+    with pytest.raises(DataNotFound, match=unset):
         catalog.load(name)
+    with pytest.raises(DataNotFound, match=r"tried: .*nowhere \(--data\)\. Download"):
+        catalog.load(name, data=tmp_path / "nowhere")
+    with monkeypatch.context() as patch:
+        patch.setenv("SNELLEN_DATA", str(tmp_path))
+        with pytest.raises(
+            DataNotFound, match=r"tried: .* \(\$SNELLEN_DATA\), data \(\./data\), .* \(the cache\)\. Download"
+        ):
+            catalog.load(name)
     folder = official.lay(tmp_path / "data" / official.published.folder)
     require_whole(catalog.load(name), official)
     require_whole(catalog.load(name, data=folder), official)
@@ -157,6 +169,8 @@ def test_files_are_found_by_the_usual_folder_or_named_and_unpacked_or_packed(
     (folder / f"{first}.gz").write_bytes(gzip.compress((folder / first).read_bytes(), compresslevel=1))
     (folder / first).unlink()
     require_whole(catalog.load(name), official)  # packed again by somebody: its content is what counts
+    elsewhere = catalog.load(name, data=folder.rename(tmp_path / "elsewhere"))
+    require_whole(load_as_before(elsewhere.read_as), official)
 
 
 def test_one_changed_byte_or_a_missing_file_is_one_sentence(official: Official, tmp_path: Path) -> None:

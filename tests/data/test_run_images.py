@@ -153,6 +153,9 @@ def test_the_test_set_of_another_seed_is_another(tiny_dataset: Dataset, tiny_rec
     assert images_of(run, tiny_dataset).test is not None
     with pytest.raises(DataError, match="The test images"):
         images_of(run, other)
+    without = run_of(replace(tiny_dataset, test=None), tiny_recipe, tmp_path / "without")
+    with pytest.raises(DataError, match=r"there were none, and here are 60 \(eyechart, seed"):
+        images_of(without, tiny_dataset)
 
 
 def test_a_final_training_has_no_val_and_compares_on_pictures_it_learned_from(

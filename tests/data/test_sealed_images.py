@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -72,3 +73,23 @@ def test_a_test_set_of_another_size_than_promised_is_refused_before_the_ledger(f
 def test_every_other_way_in_says_how_it_is_done(look: Callable[[SealedImages], Any], sealed: SealedImages) -> None:
     with pytest.raises(SealError, match="snellen evaluate RUN --split test"):
         look(sealed)
+
+
+def test_under_another_name_or_with_other_labels_it_is_the_same_set(few_images: LabeledImages) -> None:
+    plain = SealedImages(lambda: few_images, name="few", count=60, identity="made")
+    assert (plain.names[0], plain.names[-1], len(plain.names), plain.identities.tolist()) == ("#0", "#59", 60, [])
+    assert plain.search_copies(len) is None
+    files, hashes = tuple(f"{number}.png" for number in range(60)), few_images.content_hashes
+    pixels = few_images.images
+    sealed = SealedImages(
+        lambda: few_images, name="few", count=60, identity="made", pixels=lambda: pixels, files=files, identities=hashes
+    )
+    turned = sealed.corrected(lambda images: replace(images, labels=images.labels[::-1].copy()), "turned round")
+    for one, name, note in ((sealed.named("other"), "other", ""), (turned.named("third"), "third", "turned round")):
+        assert (one.name, one.note, one.names, one.count) == (name, note, files, 60)
+        assert one.identities is hashes
+        assert one.search_copies(lambda given: given is pixels)
+        assert (one.describe() == sealed.describe()) == (note == "")
+        opened = one.open(lambda _: None)
+        assert (opened.name, opened.labels[0]) == (name, 2 if note else 0)
+    assert turned.describe() != sealed.corrected(lambda images: images, "another").describe()

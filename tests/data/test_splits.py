@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from snellen.data.dataset import Dataset
 from snellen.data.labeled_images import LabeledImages
 from snellen.data.sealed_images import SealedImages
-from snellen.data.splits import folds_of, parts_by_hash, split, split_final
+from snellen.data.splits import folds_of, one_fold, parts_by_hash, split, split_final
 from snellen.errors import BadSplit
 
 
@@ -105,6 +105,7 @@ def test_the_final_split_learns_from_everything_and_keeps_the_seal() -> None:
         ([5, 1], 0.3, "class 'class1' has 1 image in some; a split needs at least 2"),
         ([0, 5], 0.4, "class 'class0' has 0 images in some"),
         ([5], 0.2, "5 images in 1 classes"),
+        ([0, 0], 0.2, "0 images in 2 classes; a classifier needs"),
         ([5, 5], 0.1, "1 of the 10 images of some cannot be val; with 2 classes it takes 2 to 8"),
         ([5, 5], 0.9, "it takes 2 to 8"),
         ([5, 5], -0.3, "-3 of the 10"),
@@ -210,3 +211,30 @@ def test_copies_share_a_fold_and_every_class_is_dealt_out_evenly(counts: list[in
 def test_all_copies_of_a_stand_in_go_to_its_side(hashes: list[int], parts: list[int]) -> None:
     found = parts_by_hash(np.zeros(3, dtype=np.int64), np.array(hashes, dtype=np.uint64), val_fraction=0.1)
     assert found.tolist() == parts
+
+
+def test_a_hash_on_a_line_is_behind_it_and_the_smallest_share_is_none() -> None:
+    val, test = int(0.1 * 2**64), int((1 - 0.2) * 2**64)
+    hashes = np.array([val - 1, val, test - 1, test, test + 1], dtype=np.uint64)
+    parts = parts_by_hash(np.zeros(5, dtype=np.int64), hashes, val_fraction=0.1, test_fraction=0.2)
+    assert parts.tolist() == [1, 0, 0, 2, 2]
+    assert parts_by_hash(np.zeros(5, dtype=np.int64), hashes, val_fraction=0, test_fraction=0.2).tolist() == [
+        0,
+        0,
+        0,
+        2,
+        2,
+    ]
+    assert parts_by_hash(np.zeros(5, dtype=np.int64), hashes, val_fraction=0.1, test_fraction=1e-30).max() == 1
+
+
+def test_each_fold_takes_a_picture_of_every_class_and_copies_are_one() -> None:
+    dataset = dataset_with([3, 5])
+    images = dataset.train
+    thrice = replace(images.take(np.tile(images.ids, 3), "all"), ids=np.arange(24, dtype=np.int64))
+    for each in (dataset, replace(dataset, train=thrice)):
+        folds = [one_fold(each, number, 3) for number in range(3)]
+        assert [fold.fold for fold in folds] == [(0, 3), (1, 3), (2, 3)]
+        assert np.stack([fold.in_val for fold in folds]).sum(axis=0).tolist() == [1] * len(each.train)  # type: ignore[misc]
+        with pytest.raises(BadSplit, match="4 folds are not possible: .* 'class0' has 3 different ones"):
+            one_fold(each, 0, 4)

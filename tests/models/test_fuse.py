@@ -58,7 +58,10 @@ def test_every_model_answers_the_same_without_its_batch_norms(name: str) -> None
 def test_in_bf16_logits_move_by_a_few_per_cent_at_most(name: str) -> None:
     model = trained(name)
     with torch.inference_mode():
-        exact, fast = model(IMAGES), optimize_for_inference(model, bf16=True)(IMAGES)
+        made = optimize_for_inference(model, bf16=True)
+        exact, fast = model(IMAGES), made(IMAGES)
+        assert made.activations(IMAGES).dtype == made.dtype == torch.bfloat16
+    assert {value.dtype for value in made.net.parameters()} == {torch.bfloat16}
     assert fast.dtype == torch.float32
     assert (fast - exact).abs().max() < 0.05 * exact.abs().max()
 

@@ -178,8 +178,7 @@ def _solarize(images: Tensor, sign: Tensor, strength: float) -> Tensor:
 
 def _autocontrast(images: Tensor, sign: Tensor, strength: float) -> Tensor:
     low, high = images.amin(dim=(2, 3), keepdim=True), images.amax(dim=(2, 3), keepdim=True)
-    span = torch.where(high > low, high - low, torch.ones_like(low))
-    return torch.where(high > low, (images - low) / span, images)
+    return torch.where(high > low, (images - low) / (high - low), images)
 
 
 def _equalize(images: Tensor, sign: Tensor, strength: float) -> Tensor:
