@@ -107,5 +107,31 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "the packed matrix takes its place; only time is lost"
     ),
     ("train/budget.py", "return times[2:]"): "of a few timed steps one fewer is counted",
+    ("guards/data_guards.py", "name, agreement >= chance + 4 * spread, evidence,"): (
+        "no counted share is chance and four spreads, a square root, to the last bit"
+    ),
+    ("guards/data_guards.py", "if away >= _TOLERANCE:"): "no mean of pixels is 0.02 from another to the last bit",
+    ("guards/run_guards.py", "name, best.low >= chance, evidence,"): (
+        "no end of an interval, a square root, is a share to the last bit"
+    ),
+    (
+        "guards/run_guards.py",
+        "if best.low <= chance < best.value and best.high >= chance + _NEAR_CHANCE * (1 - chance):",
+    ): "no end of an interval, a square root, is a share to the last bit",
+    ("guards/run_guards.py", "if not uneven and plain.low < share.value:"): (
+        "no end of an interval, a square root, is a share to the last bit"
+    ),
+    ("train/optimizers.py", "nesterov=settings.nesterov, weight_decay=settings.weight_decay, ) # fmt: skip"): (
+        "fused steps only save time"
+    ),
+    (
+        "train/optimizers.py",
+        "return [torch.optim.AdamW(used, lr=settings.lr, betas=betas, weight_decay=settings.weight_decay, )]",
+    ): "fused steps only save time",
+    ("train/optimizers.py", "sgd = torch.optim.SGD(used, momentum=settings.momentum, nesterov=True, )"): (
+        "fused steps only save time"
+    ),
+    ("train/optimizers.py", "tall = x.shape[1] >= x.shape[2]"): "a square matrix may be taken either way",
+    ("train/optimizers.py", "tall = x.shape[2] > x.shape[2]"): "the larger Gram matrix gives the same and takes longer",
 }
 """(file, the changed lines without the blanks around them): why."""

@@ -23,7 +23,7 @@ from snellen.train.data_pruning import Pruning
 from snellen.train.kept_activations import KeptActivations
 
 _ORDER_STREAM, _CHOICE_STREAM = 1_000, 1_001  # apart from those of the augmentation and of `data_pruning`
-_MOST_RESIDENT_BYTES = 8 * 2**30  # beyond it images stay in host memory, or on disk, and go over batch by batch
+_MOST_RESIDENT_BYTES = 2**33  # 8 GiB; beyond it images stay in host memory, or on disk, and go over batch by batch
 
 
 @dataclass(frozen=True)
