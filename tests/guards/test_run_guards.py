@@ -181,6 +181,17 @@ def test_a_class_that_is_never_answered_is_named():
     assert "never answered: cat" in result.evidence
 
 
+def test_accuracy_exactly_five_points_above_the_mean_over_classes_is_not_far_above_it():
+    sizes = [39, 20, *[18] * 18, 17]  # all of the first are right, and one of the second
+    labels = np.repeat(np.arange(21), sizes)
+    said = (labels + 1) % 21
+    said[:39], said[39] = 0, 1
+    ids, names = np.arange(400, dtype=np.int64), tuple("abcdefghijklmnopqrstu")
+    result = class_answers(Predictions(np.eye(21, dtype=np.float32)[said], labels, ids, names, "val"))
+    assert (result.passed, result.evidence.startswith("Accuracy 10.0 %")) == (None, True)
+    assert "mean over classes 5.0 %" in result.evidence
+
+
 def test_accuracy_that_only_repeats_the_largest_class_fails():
     assert class_answers(answers([0] * 90 + [1] * 5 + [2] * 5, [0] * 100)).passed is False
 

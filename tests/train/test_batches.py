@@ -14,6 +14,7 @@ from snellen.augment.batched import augment_batch, to_device, to_float
 from snellen.augment.draws import draw
 from snellen.data.labeled_images import LabeledImages
 from snellen.recipes.recipe import Augment, Recipe
+from snellen.train import batches as batches_file
 from snellen.train.batches import Batches
 
 CPU = torch.device("cpu")
@@ -135,6 +136,15 @@ def test_without_augmentation_pixels_are_only_divided(few_images: LabeledImages)
     assert images.is_contiguous(memory_format=torch.channels_last)
     expected = to_float(torch.from_numpy(few_images.images))
     assert sorted(image.numpy().tobytes() for image in images) == sorted(i.numpy().tobytes() for i in expected)
+
+
+def test_images_up_to_a_limit_are_moved_to_the_device_and_more_stay(
+    few_images: LabeledImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, somewhere = Recipe(name="r", model="mlp", epochs=1, batch_size=16), torch.device("meta")
+    for less, place in ((0, "meta"), (1, "cpu")):
+        monkeypatch.setattr(batches_file, "_MOST_RESIDENT_BYTES", few_images.images.nbytes - less)
+        assert Batches(few_images, recipe, seed=0, device=somewhere)._images.device.type == place
 
 
 def test_fewer_images_than_a_batch_make_one_smaller_batch(few_images: LabeledImages) -> None:
