@@ -141,6 +141,24 @@ class Twice(nn.Module):
         return out
 
 
+class Namesake(nn.Module):
+    """What goes in is called as the norm is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.x = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.x(self.conv(x))
+        return out
+
+
+def test_a_norm_is_not_taken_for_what_is_called_as_it_is() -> None:
+    model = wrapped(Namesake())
+    assert norms(fuse_batch_norm(model)) == 0
+    assert_equal_answers(model, fuse_batch_norm(model))
+
+
 @pytest.mark.parametrize("network", [Fork, Twice])
 def test_a_convolution_that_others_use_as_well_is_left_alone(network: type[nn.Module]) -> None:
     model = wrapped(network())

@@ -77,3 +77,24 @@ def test_what_does_not_fit_is_refused_with_the_models_name(name: str) -> None:
         build(ModelSpec(name, SHAPE, 10, [0.5] * 3, [0.2] * 3, {"widths": (8, 8)}), seed=0)
     with pytest.raises(InvalidSetting, match=f"Images of 15x20 px are too small for {name}"):
         build(ModelSpec(name, (15, 20, 3), 10, [0.5] * 3, [0.2] * 3), seed=0)
+
+
+def test_whitened_patches_are_uncorrelated_and_of_variance_one_in_both_signs() -> None:
+    net, generator = SprintNet((20, 24, 3), 4), torch.Generator().manual_seed(0)
+    noise = torch.randn(60, 3, 20, 24, generator=generator)
+    images = noise + noise.roll(1, 1) + noise.mean(dim=(2, 3), keepdim=True)  # channels that follow each other
+    net.init_whitening(images)
+    seen = nn.functional.conv2d(images, net.whiten.weight, net.whiten.bias).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(seen[:12], -seen[12:])
+    torch.testing.assert_close(seen[:12] @ seen[:12].T / seen.shape[1], torch.eye(12), atol=0.02, rtol=0)
+    net.init_whitening(images[:, :1].expand(-1, 3, -1, -1))  # of grey pictures some directions hold nothing
+    assert torch.isfinite(net.whiten.weight).all()
+    assert not net.whiten.weight.requires_grad
+
+
+def test_logits_are_means_over_the_last_width_of_a_head_of_variance_one() -> None:
+    net, given = SprintNet((16, 16, 3), 4, widths=(8, 12, 16)), list[torch.Tensor]()
+    net.head.register_forward_hook(lambda _, inputs, __: given.append(inputs[0]))
+    logits = net(torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0)))
+    torch.testing.assert_close(logits, given[0] @ net.head.weight.T / 16)
+    assert net.head.weight.std().item() == pytest.approx(1)

@@ -82,6 +82,10 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("models/efficientnet_lite.py", "kernel, stride = self.kernel_size[0], self.stride[-1]"): (
         "all strides are the same both ways"
     ),
+    (
+        "models/fuse.py",
+        "return None if twice or (pooled and not bool((_scale(norm) >= 0).all())) else module",
+    ): "a scale of nought makes one value of all, before a pooling and behind it",
     ("models/fuse.py", "node.replace_all_uses_with(node.args[-1])"): "a batch norm has one argument",
     ("models/fuse.py", "source = node.args[-1]"): "a batch norm has one argument",
     (
@@ -105,6 +109,15 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ): "all parts have the same layers",
     ("report/predictions.py", "dataclasses.replace(geometry, )"): (
         "the packed matrix takes its place; only time is lost"
+    ),
+    ("augment/mixing.py", "cut = drawn[:, 0] <= (0.5 if mixup and cutmix else float(cutmix > 0))"): (
+        "no drawn fraction is nought or a half to the last bit"
+    ),
+    ("augment/mixing.py", "return np.where(fraction < 0.5, at, 1 - at)"): "the middle is a half from either side",
+    ("augment/erasing.py", "drawn[:, 0] <= probability,"): "no drawn fraction is the probability to the last bit",
+    ("data/decode_limits.py", "kind = found[1][-1]"): "a marker's kind is one byte",
+    ("data/decode_limits.py", 'if scans == 1 and content.count(b"\\xff\\xda") < MAX_SCANS:'): (
+        "it is walked through, and no more scans are found; only time is lost"
     ),
     ("train/budget.py", "return times[2:]"): "of a few timed steps one fewer is counted",
     ("guards/data_guards.py", "name, agreement >= chance + 4 * spread, evidence,"): (
