@@ -187,8 +187,10 @@ def test_recipes_with_the_same_seeds_are_compared_seed_by_seed() -> None:
         for name, recipe, scores in (("old", SMALL_CNN_BASELINE, (700, 710, 705)), ("new", SMALL_CNN, (760, 771, 765)))
         for seed, hits in enumerate(scores)
     ]
-    found = compared(*(sides[at] for at in (0, 4, 2, 5, 1, 3)))  # whatever the order they are named in
+    sides[5] = (replace(sides[5][0], recipe=SMALL_CNN.replace(name="renamed")), sides[5][1])
+    found = compared(*(sides[at] for at in (0, 5, 4, 2, 1, 3)))  # whatever the order they are named in
     row = found.rows[1]
+    assert row.name == "small_cnn"  # of the first seed
     assert (found.kind, row.seeds, row.runs) == ("recipes", (0, 1, 2), ("new0", "new1", "new2"))
     assert row.difference.mean == pytest.approx(0.0603333)  # type: ignore[union-attr]
     assert found.verdict.startswith("small_cnn is better than small_cnn_baseline, seed by seed: +6.03")
@@ -218,12 +220,19 @@ def test_seeds_that_would_decide_between_two_recipes_are_counted() -> None:
 
 
 def test_recipes_that_differ_by_equal_steps_have_no_interval_and_no_number_of_seeds() -> None:
+    """Equal but for the rounding of a fraction."""
     found = compared(
-        *((Graded(f"old{seed}", SMALL_CNN_BASELINE, seed), answers(range(700 + seed))) for seed in (0, 1, 2)),
-        *((Graded(f"new{seed}", SMALL_CNN, seed), answers(range(710 + seed))) for seed in (0, 1, 2)),
+        *((Graded(f"old{seed}", SMALL_CNN_BASELINE, seed), answers(range(60 + 80 * seed))) for seed in (0, 1, 2)),
+        *((Graded(f"new{seed}", SMALL_CNN, seed), answers(range(120 + 80 * seed))) for seed in (0, 1, 2)),
     )
-    assert [row.points_text for row in found.rows] == ["", "+1.00"]
-    assert found.verdict.endswith("; no number of seeds in sight would decide.")
+    assert [row.points_text for row in found.rows] == ["", "+6.00"]
+    assert found.rows[0].points == 0
+    assert found.verdict.endswith("(the same in 3 pairs of seeds); too few to tell how much seeds differ.")
+    alike = compared(
+        *((Graded(f"old{seed}", SMALL_CNN_BASELINE, seed), answers(range(700 + seed % 2))) for seed in range(4)),
+        *((Graded(f"new{seed}", SMALL_CNN, seed), answers(range(700 + seed // 2))) for seed in range(4)),
+    )
+    assert alike.verdict.endswith("; no number of seeds in sight would decide.")
 
 
 def test_many_seeds_of_one_recipe_are_summed_up() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from snellen.data.folder_dataset import ImageOptions, load_folder
 from snellen.data.run_images import images_of
 from snellen.data.sealed_images import SealedImages
 from snellen.errors import DataError
+from snellen.evaluate import new_set
 from snellen.evaluate.new_set import NewEvaluation, evaluate_on_new
 from snellen.evaluate.val import predict_run
 from snellen.metrics.intervals import Rate
@@ -84,20 +86,22 @@ def test_what_the_run_has_seen_is_named_and_counted_apart(trained: Run, folder: 
 def test_labels_are_matched_by_name_whatever_folders_there_are(trained: Run, folder: Path) -> None:
     whole = graded(trained, folder).predictions
     for one in folder.iterdir():
-        if one.name not in ("K", "Z"):
+        if one.name != "C":  # the first class of all
             shutil.rmtree(one)
     (folder / "Ape").mkdir()
     Image.new("RGB", (40, 40), (9, 90, 9)).save(folder / "Ape" / "1.png")
-    (folder / "Z" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    (folder / "C" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     found = evaluate_on_new(trained, folder, device="cpu", tta="ten_crop")
     assert (whole.tta, found.predictions.tta) == (trained.recipe.tta, "ten_crop")
     row_of = {name: row for row, name in enumerate(whole.names)}
     rows = [row_of[name] for name in found.predictions.names]
-    assert len(rows) == 12
+    assert len(rows) == 6
     np.testing.assert_array_equal(found.predictions.labels, whole.labels[rows])
     np.testing.assert_allclose(found.predictions.logits, whole.logits[rows], atol=1e-4)
-    assert [name.split(" ")[0] for name in found.left_out] == ["Ape/1.png", "Z/broken.jpg"]
+    assert [name.split(" ")[0] for name in found.left_out] == ["Ape/1.png", "C/broken.jpg"]
     assert "Ape/1.png (the run knows no 'Ape')" in " ".join(found.sentences())
+    shutil.rmtree(folder / "Ape")
+    assert len(graded(trained, folder).predictions) == 6  # nothing is to be learned from one class alone
 
 
 def test_where_the_test_set_cannot_be_searched_it_is_said(
@@ -129,7 +133,9 @@ def test_a_set_that_cannot_be_graded_is_refused_in_a_sentence(trained: Run, fold
         graded(trained, folder)
 
 
-def test_where_the_runs_own_data_are_gone_its_test_set_is_not_risked(trained: Run, folder: Path, place: Path) -> None:
+def test_where_the_runs_own_data_are_gone_its_test_set_is_not_risked(
+    trained: Run, folder: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     info = trained.info["data"]
     (place / "letters").rename(place / "away")
     try:
@@ -137,6 +143,10 @@ def test_where_the_runs_own_data_are_gone_its_test_set_is_not_risked(trained: Ru
             graded(trained, folder)
         trained.update_info(data=info | {"test": None})
         found = graded(trained, folder)
+        for before in (None, replace(found.predictions, identities=None)):  # an older run keeps no identities
+            with monkeypatch.context() as patch:
+                patch.setattr(new_set, "stored_predictions", lambda run, split, before=before: before)
+                assert graded(trained, folder).seen == {}
     finally:
         (place / "away").rename(place / "letters")
         trained.update_info(data=info)

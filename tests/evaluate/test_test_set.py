@@ -26,6 +26,7 @@ from snellen.metrics.intervals import Rate, level_among, mean_over_seeds
 from snellen.models.weights import restore, save_weights, weights_hash
 from snellen.predict.predict import predict
 from snellen.predict.predictions import Predictions
+from snellen.recipes.cifar10 import SPRINT
 from snellen.recipes.json_form import recipe_hash
 from snellen.runs.run import Run
 from snellen.serialize import to_json
@@ -124,6 +125,14 @@ def test_asked_again_the_stored_answer_is_shown_and_nothing_is_opened(
     (own_run.folder / "confidence_test.json").unlink()  # the last to be written: a kill came before it
     look([own_run], ledger)
     assert own_run.read("confidence_test.json")["split"] == "test"
+    with ledger.path.open("a") as torn:
+        torn.write("{\n")
+    assert len(look([own_run], ledger).problems) == 1
+
+
+def test_a_grade_with_views_of_some_images_is_found_again(own_run: Run, ledger: Ledger, openings: list[str]) -> None:
+    own_run.write("recipe.json", {**own_run.read("recipe.json"), "tta_fraction": 0.2})
+    assert [look([own_run], ledger).repeated for _ in range(2)] == [False, True]
 
 
 def by_hand(*hits: tuple[int, int]) -> TestEvaluation:
@@ -185,6 +194,10 @@ def test_a_second_model_is_a_second_look_and_says_so(own_run: Run, ledger: Ledge
     assert rate.interval(0.975)[0] < rate.interval()[0]
     assert look([own_run], ledger).number == 1
     assert openings == ["opened"] * 2
+    more = [Run(own_run.folder.with_name("seed1")), sibling(own_run, 2), sibling(own_run, 3)]
+    look(more[1:], ledger)
+    together = look([own_run, *more], ledger)
+    assert (together.number, together.together, together.repeated) == (3, 2, True)
 
 
 def test_stored_answers_that_are_not_those_of_the_ledgers_line_are_refused(
@@ -218,6 +231,11 @@ def test_runs_of_different_recipes_are_not_one_look(
 ) -> None:
     other = sibling(own_run, 1)
     other.write("recipe.json", {**other.read("recipe.json"), **changes})
+    names = r"\(other, tiny\)" if "name" in changes else r"\(tiny\)"
+    with pytest.raises(UsageError, match=f"One look grades one recipe, over seeds; these runs differ {names}"):
+        look([own_run, other], ledger)
+    other.write("recipe.json", own_run.read("recipe.json"))
+    other.update_info(data=other.info["data"] | {"name": "other"})
     with pytest.raises(UsageError, match="One look grades one recipe, over seeds; these runs differ"):
         look([own_run, other], ledger)
     assert (openings, ledger.lines()) == ([], [])
@@ -239,7 +257,9 @@ def test_seeds_that_were_not_trained_alike_have_no_mean_but_may_be_compared(
 
 def test_a_note_or_a_promise_does_not_make_another_recipe(own_run: Run, ledger: Ledger, openings: list[str]) -> None:
     other = sibling(own_run, 1)
-    other.write("recipe.json", {**other.read("recipe.json"), "note": "the same, said otherwise"})
+    expect = to_json(SPRINT.expect)
+    other.write("recipe.json", {**other.read("recipe.json"), "note": "the same, said otherwise", "expect": expect})
+    assert other.recipe.expect == SPRINT.expect != own_run.recipe.expect
     assert look([own_run, other], ledger).number == 1
 
 
@@ -365,7 +385,7 @@ def test_few_copies_in_train_are_said_beside_the_grade(own_run: Run, ledger: Led
     assert dataset.test is not None
     own_run.update_info(data={**own_run.info["data"], "test": dataset.test.describe()})
     found = look([own_run], ledger, data=dataset)
-    assert found.copies.startswith("1 of 120 test pictures are in train or val to the pixel")
+    assert found.copies.startswith("1 of 120 test pictures are in train or val to the pixel; for example")
     assert found.to_json()["copies"] == found.copies
 
 

@@ -14,10 +14,12 @@ from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
 from snellen.data.run_images import images_of
 from snellen.errors import DataError, RunError
+from snellen.evaluate import val
 from snellen.evaluate.robustness import measure_robustness
 from snellen.evaluate.val import evaluate_on_val, predict_run
 from snellen.explain.context import context_of
 from snellen.metrics.classification import accuracy
+from snellen.models.weights import restore
 from snellen.predict.own_pictures import predict_pictures
 from snellen.predict.predictions import Predictions
 from snellen.runs.run import Run
@@ -96,12 +98,42 @@ def test_stored_predictions_that_are_not_the_runs_are_refused(own_run: Run) -> N
 
 
 @pytest.mark.usefixtures("small_eyechart")
+def test_a_lost_file_of_answers_is_made_anew_as_it_was(own_run: Run) -> None:
+    stored = evaluate_on_val(own_run)
+    (own_run.folder / "predictions_val.npz").unlink()
+    again = evaluate_on_val(own_run, device="cpu")
+    assert again.tta == stored.tta == own_run.recipe.tta
+    assert again.tta_logits is not None
+    np.testing.assert_array_equal(again.tta_logits, stored.tta_logits)
+
+
+@pytest.mark.usefixtures("small_eyechart")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_views_and_precision_are_those_of_the_run(
+    own_run: Run, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    own_run.write("recipe.json", {**own_run.read("recipe.json"), "tta_fraction": 0.2})
+    stored, own, asked = evaluate_on_val(own_run), images_of(own_run).val, []
+    own_run.update_info(precision=precision)
+    assert own is not None
+
+    def answered(model: object, images: object, **options: object) -> Predictions:
+        asked.append(options)
+        return stored
+
+    monkeypatch.setattr(val, "predict", answered)
+    predict_run(own_run, own, device="cpu", tta=own_run.recipe.tta)
+    val.grade(own_run, restore(own_run), own, bf16=precision == "bf16")
+    assert asked == [{"tta": own_run.recipe.tta, "tta_fraction": 0.2, "bf16": precision == "bf16"}] * 2
+
+
+@pytest.mark.usefixtures("small_eyechart")
 def test_the_recipes_share_of_images_gets_its_views_and_all_get_those_that_are_asked_for(own_run: Run) -> None:
     own_run.write("recipe.json", {**own_run.read("recipe.json"), "tta_fraction": 0.2})
-    val = images_of(own_run).val
-    assert val is not None
+    pictures = images_of(own_run).val
+    assert pictures is not None
     for tta, share in ((own_run.recipe.tta, 0.2), ("shift", 1.0)):
-        answered = predict_run(own_run, val, device="cpu", tta=tta)
+        answered = predict_run(own_run, pictures, device="cpu", tta=tta)
         assert answered.tta_logits is not None
         averaged = (answered.tta_logits != answered.logits).any(axis=1)
         assert averaged.mean() == share

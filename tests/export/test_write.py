@@ -6,6 +6,7 @@ import io
 import json
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -212,6 +213,23 @@ def test_a_network_that_answers_otherwise_than_it_was_graded_is_not_exported(
     with pytest.raises(RunError, match="is not exported. Logits on file are up to .*another network"):
         export_run(own_run, ["safetensors"])
     assert not (own_run.folder / "export").exists()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_run_is_asked_again_in_the_precision_it_was_graded_in(
+    own_run: Run, small_eyechart: None, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    own_run.update_info(precision=precision)
+    asked = []
+
+    def judged(model: object, images: LabeledImages, *, stored: Predictions, bf16: bool) -> SimpleNamespace:
+        asked.append((images.role, len(stored), bf16))
+        return SimpleNamespace(passed=False, evidence="It differs.", remedy="Train again.")
+
+    monkeypatch.setattr(write, "repeatable_evaluation", judged)
+    with pytest.raises(RunError, match="is not exported. It differs. Train again."):
+        export_run(own_run, ["safetensors"])
+    assert asked == [("val", 30, precision == "bf16")]
 
 
 def test_an_unfinished_run_is_not_exported(own_run: Run) -> None:

@@ -9,12 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from snellen.data.dataset import Dataset
 from snellen.errors import RunError, StorageError, UsageError
-from snellen.ladder.one_run import checked_run, copy_trained
+from snellen.ladder import one_run
+from snellen.ladder.one_run import checked_run, copy_trained, is_done, train_one
 from snellen.ladder.rungs import Plan, Rung
 from snellen.models.weights import weights_hash
+from snellen.recipes.recipe import Recipe
 from snellen.runs.run import Run, open_run
+from snellen.show.progress import Progress
 from snellen.train import fit as fitting
+from snellen.train.fit import FitOptions
 
 Up = Callable[..., Plan]
 
@@ -36,6 +41,42 @@ def test_a_rung_of_another_name_with_the_same_training_is_copied_and_not_trained
         assert weights_hash(run) == weights_hash(there)
         assert run.recipe == rung.recipe
         assert run.info["copied_from"] == f"{finished_ladder.folder.name}/{there.name}"
+
+
+def test_a_run_is_trained_as_the_plan_says_and_found_again(
+    tmp_path: Path, finished_ladder: Plan, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung, asked = finished_ladder.rungs[1], []
+
+    def trains(recipe: Recipe, dataset: Dataset, options: FitOptions, progress: Progress) -> None:
+        asked.append((recipe, dataset, options))
+        shutil.copytree(finished_ladder.folder / finished_ladder.run_name(rung, 1), options.runs / str(options.name))
+
+    monkeypatch.setattr(one_run, "fit", trains)
+    elsewhere = replace(finished_ladder, folder=tmp_path, device="cuda", precision="bf16")
+    assert not is_done(elsewhere, rung, 1)
+    trained = train_one(elsewhere, rung, 1, tiny_dataset, (), Progress())
+    options = FitOptions(seed=1, device="cuda", precision="bf16", runs=tmp_path, name="crop-and-flip-s1")
+    assert asked == [(rung.recipe, tiny_dataset, options)]
+    assert (trained.rung, trained.seed, trained.run.name, trained.reused) == (rung, 1, "crop-and-flip-s1", False)
+    again = train_one(replace(finished_ladder, folder=tmp_path), rung, 1, tiny_dataset, (), Progress())
+    assert (again.reused, len(asked)) == (True, 1)
+    for status, done in (("finished", True), ("diverged", True), ("training", False)):
+        trained.run.update_info(status=status)
+        assert is_done(elsewhere, rung, 1) is done
+
+
+def test_of_a_run_that_is_copied_pages_locks_and_checkpoints_stay_behind(tmp_path: Path, own_ladder: Plan) -> None:
+    rung = own_ladder.rungs[0]
+    there = own_ladder.folder / own_ladder.run_name(rung, 0)
+    (there / "resume").mkdir(exist_ok=True)
+    left = {".lock", "report.html", "weights.tmp", "resume"}
+    for name in (*left - {"resume"}, "resume/state.safetensors"):
+        (there / name).write_text("left")
+    here = replace(own_ladder, folder=tmp_path / "new")
+    assert copy_trained(here, rung, 0, [own_ladder.folder])
+    copied = {path.name for path in (here.folder / own_ladder.run_name(rung, 0)).iterdir()}
+    assert copied == {path.name for path in there.iterdir()} - left
 
 
 def test_another_training_is_not_taken_over(tmp_path: Path, finished_ladder: Plan) -> None:

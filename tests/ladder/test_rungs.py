@@ -22,7 +22,7 @@ from snellen.ladder.rungs import (
     values_of,
     with_shared_settings,
 )
-from snellen.recipes.cifar10 import SMALL_CNN, SMALL_CNN_BASELINE, SPRINT
+from snellen.recipes.cifar10 import SMALL_CNN, SMALL_CNN_AUGMENTED, SMALL_CNN_BASELINE, SPRINT
 from snellen.recipes.json_form import changes
 from snellen.serialize import to_json
 
@@ -64,6 +64,8 @@ def test_each_preset_trains_one_model_for_one_budget_in_folders_of_its_own(name:
     assert len({(rung.recipe.epochs, rung.recipe.batch_size, rung.recipe.tta) for rung in rungs}) == 1
     assert len({rung.slug for rung in rungs}) == len({rung.recipe.name for rung in rungs}) == len(rungs)
     assert all(rung.baseline is None or rung.baseline < at for at, rung in enumerate(rungs))
+    published = {recipe.name for recipe in (SMALL_CNN, SMALL_CNN_AUGMENTED, SMALL_CNN_BASELINE)}
+    assert all(bool(rung.recipe.note) == (rung.recipe.name in published) for rung in rungs)
 
 
 def test_a_command_line_asks_for_a_preset_or_for_recipes_of_ones_own() -> None:

@@ -74,6 +74,13 @@ def test_adaptive_bins_hold_equally_many_images(simulated):
     assert adaptive_calibration_error(predictions) == pytest.approx(sum(abs(piece.sum()) for piece in pieces) / 601)
 
 
+def test_equally_sure_images_stay_in_order_in_adaptive_bins(votes):
+    labels = [0] * 10 + [1] * 2 + [0] * 300 + [1] * 288
+    equal = votes([0] * 600, labels, 2)
+    gaps = [abs(sum((label == 0) - 0.9 for label in labels[at : at + 40])) for at in range(0, 600, 40)]
+    assert adaptive_calibration_error(equal) == pytest.approx(sum(gaps) / 600)
+
+
 def test_a_calibrated_model_shows_about_the_null_value_and_an_overconfident_one_exceeds_it(simulated):
     honest, boastful, timid = (
         calibration(simulated(4000, seed=7, overconfidence=factor), draws=200) for factor in (1.0, 2.0, 0.5)

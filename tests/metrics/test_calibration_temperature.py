@@ -57,8 +57,11 @@ def test_a_model_that_is_always_right_or_always_wrong_says_that_the_search_hit_i
 
 
 def test_where_no_temperature_changes_anything_the_model_is_left_as_it_is(answers):
-    fit = fit_temperature(answers(np.full((6, 3), 1 / 3), [0, 1, 2] * 2))
-    assert (fit.temperature, fit.at_bound, fit.nll_after) == (1.0, True, fit.nll_before)
+    blind, certain = answers(np.full((6, 3), 1 / 3), [0, 1, 2] * 2), answers(np.eye(3), [0, 1, 2])
+    certain.logits[:] = 1000 * np.eye(3)
+    for known in (blind, certain):
+        fit = fit_temperature(known)
+        assert (fit.temperature, fit.at_bound, fit.nll_after) == (1.0, True, fit.nll_before)
 
 
 def test_averaged_logits_are_divided_too(votes):

@@ -33,6 +33,12 @@ def test_six_images_land_in_their_groups_sorted_by_what_matters(answers):
     assert to_json(kept[3])["first_ids"] == [5, 4]
 
 
+def test_images_of_equal_keys_keep_the_order_of_their_rows(votes):
+    right, wrong = np.arange(0, 120, 2), np.arange(1, 120, 2)
+    kept = confidence_groups(votes([0] * 120, np.arange(120) % 2, 3))
+    assert [group.index.tolist() for group in kept] == [right.tolist(), [], [], wrong.tolist()]
+
+
 def test_a_margin_at_the_threshold_counts_as_sure(votes, monkeypatch):
     # 9 against 1: 0.9 - 0.1 = 0.8
     monkeypatch.setattr(confidence_file, "_SURE", float(margins(votes([0], [0], 2))[0]))

@@ -64,6 +64,11 @@ def test_planted_flips_are_found(with_flips, share, precision, recall):
     assert len(set(doubts.index.tolist()) & planted) / len(planted) >= recall
 
 
+def test_who_is_just_as_sure_as_usual_doubts_and_equal_doubts_keep_the_order_of_their_rows(votes):
+    answers, labels = [0] * 40 + [2] * 50, [0] * 40 + [2] * 20 + [0] * 30
+    assert label_issues(votes(answers, labels, 3)).index.tolist() == list(range(60, 90))
+
+
 def test_the_most_suspicious_come_first(with_flips):
     noisy, planted = with_flips(0.05, noise=2.0)
     doubts = label_issues(noisy)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snellen.errors import InvalidSetting
-from snellen.metrics.confidence import reject_rule
+from snellen.errors import InvalidSetting, UsageError
+from snellen.metrics import confidence as confidence_file
+from snellen.metrics.confidence import reject_rule, reject_rule_of
 from snellen.predict.predictions import Predictions
+from snellen.runs.run import Run
 
 
 def answered(sure: np.ndarray, right: np.ndarray) -> Predictions:
@@ -43,6 +46,21 @@ def test_no_threshold_answers_more_and_reaches_it(pictures: list[tuple[float, bo
     assert (rule.answered.hits, rule.answered.n) == (kept(rule.threshold).sum(), len(kept(rule.threshold)))
     assert rule.answered.best_of == 3 * len(np.unique(sure))
     assert (rule.threshold == 0) == (rule.coverage.hits == len(val))
+
+
+def test_a_runs_rule_is_that_of_its_answers_to_val_averaged_where_views_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sure = np.linspace(0.55, 0.95, 9)
+    val, averaged = (answered(each, sure > 0.7) for each in (sure, np.roll(sure, -1)))
+    both = replace(val, tta="flip", tta_logits=averaged.logits)
+    monkeypatch.setattr(confidence_file, "stored_predictions", lambda run, split: {"val": both}[split])
+    run = Run(Path("run"))
+    assert reject_rule_of(run, 0.9, tta=False) == reject_rule(val, 0.9)
+    assert reject_rule_of(run, 0.9, tta=True) == reject_rule(both.with_tta(), 0.9) != reject_rule(val, 0.9)
+    monkeypatch.setattr(confidence_file, "stored_predictions", lambda run, split: None)
+    with pytest.raises(UsageError, match="run has no answers to val images"):
+        reject_rule_of(run, 0.9, tta=False)
 
 
 @pytest.mark.parametrize("accuracy", [0.0, 1.0, 99, -1, float("nan")])

@@ -199,10 +199,12 @@ def _verdict_over_seeds(rows: Sequence[ComparedRow]) -> str:
         if row.decided:
             sentences.append(f"{name} is {_WORD[row.points > 0]} than {first.name}, seed by seed: {found}.")
             continue
-        needed = seeds_needed(found.mean, found.sd) if found.sd else None
-        way = "no number of seeds in sight would decide"
-        if needed is not None:
+        if found.low is None or found.sd is None:
+            way = "too few to tell how much seeds differ"
+        elif needed := seeds_needed(found.mean, found.sd):
             way = f"about {needed:,} seeds would decide, if the difference is what it seems"
+        else:
+            way = "no number of seeds in sight would decide"
         sentences.append(f"Undecided between {first.name} and {name}, seed by seed: {found}; {way}.")
     return " ".join(sentences)
 

@@ -199,7 +199,7 @@ def _equal_width(confidence: NDArray[np.float64]) -> NDArray[np.int64]:
 
 def _binned_gap(gaps: NDArray[np.float64], bin_of: NDArray[np.int64]) -> float:
     """Mean over all images of each bin's gap: 1 or 0 for right or wrong minus confidence, summed."""
-    return float(np.abs(np.bincount(bin_of, weights=gaps, minlength=_BINS)).sum() / len(gaps))
+    return float(np.abs(np.bincount(bin_of, weights=gaps)).sum() / len(gaps))
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def macro_f1(predictions: Predictions) -> float:
 def majority_baseline(predictions: Predictions) -> tuple[str, Rate]:
     """The most frequent class and the accuracy of always saying it: what a model without eyes would get."""
     require_labels(predictions)
-    counts = np.bincount(predictions.labels, minlength=len(predictions.class_names))
+    counts = np.bincount(predictions.labels)
     return predictions.class_names[int(counts.argmax())], Rate(int(counts.max()), len(predictions))
 
 

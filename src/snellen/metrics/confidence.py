@@ -175,7 +175,7 @@ def reject_rule(val: Predictions, accuracy: float) -> RejectRule:
     if not 0 < accuracy < 1:
         raise InvalidSetting(f"An accuracy of {accuracy:g} is not possible: a fraction, such as 0.99.")
     sure, n = confidences(val), len(val)
-    order = np.argsort(-sure, kind="stable")
+    order = np.argsort(-sure)
     hits = np.cumsum(val.correct[order])
     ends = np.flatnonzero(np.append(np.diff(sure[order]) != 0, True))  # equally sure ones are answered together
     share = hits[ends] / (ends + 1)

@@ -66,7 +66,7 @@ def band(curve: Curve, series: str) -> Band:
     seeds = [
         {row["epoch"]: value for row in rows if (value := _value(row, series)) is not None} for rows in curve.journals
     ]
-    epochs = sorted(set.intersection(*(set(seed) for seed in seeds))) if seeds else []
+    epochs = sorted(set.intersection(*(set(seed) for seed in seeds)))
     columns = [[seed[epoch] for seed in seeds] for epoch in epochs]
     return Band(tuple(epochs), tuple(map(fmean, columns)), tuple(map(min, columns)), tuple(map(max, columns)))
 
