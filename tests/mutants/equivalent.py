@@ -146,5 +146,111 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ),
     ("train/optimizers.py", "tall = x.shape[1] >= x.shape[2]"): "a square matrix may be taken either way",
     ("train/optimizers.py", "tall = x.shape[2] > x.shape[2]"): "the larger Gram matrix gives the same and takes longer",
+    ("metrics/compare.py", "p_value=mcnemar_p_value(only_second, only_first),"): (
+        "the test does not care which model comes first"
+    ),
+    ("metrics/compare.py", "if noise * z * z >= 10_000:"): ("no such product is 10,000 to the last bit"),
+    ("metrics/compare.py", "if n > noise * t * t:"): ("no such product is a whole number to the last bit"),
+    ("metrics/calibration.py", 'lean = "over" if self.mean_confidence >= self.accuracy.value else "under"'): (
+        "no mean confidence is an accuracy to the last bit where the two are told apart"
+    ),
+    (
+        "metrics/calibration.py",
+        "values = [_binned_gap((rng.random(n) <= confidence) - confidence, bin_of) for _ in range(draws)]",
+    ): ("no random number is a confidence to the last bit"),
+    ("metrics/calibration.py", "at_bound = min(log_temperature - low, high - log_temperature) <= 1e-3"): (
+        "no search ends at just this distance"
+    ),
+    ("metrics/calibration.py", "while high - low >= 1e-5:"): ("no step of the search is of just this length"),
+    ("metrics/feature_geometry.py", "extreme = sum(1 for value in values if abs(value) > abs(correlation) - 1e-9)"): (
+        "the allowance for rounding lies between them"
+    ),
+    (
+        "metrics/intervals.py",
+        "return self.n > 2 and self.low is not None and self.high is not None and (self.low > 0 or self.high <= 0)",
+    ): ("no interval ends at 0 to the last bit"),
+    ("metrics/intervals.py", "if _student_t_central(middle, degrees) <= central:"): (
+        "a bisection that meets its goal ends there either way"
+    ),
+    ("metrics/label_issues.py", "reaches = probabilities > thresholds - 1e-6 # NaN reaches nothing"): (
+        "the allowance for rounding lies between them"
+    ),
+    (
+        "evaluate/compare_runs.py",
+        "repeated = len(runs) > 2 and len(seeds[0]) > 1 and any(len(set(own)) == len(own) for own in seeds)",
+    ): ("families of other seeds are no recipes to compare, whatever this says"),
+    (
+        "evaluate/compare_runs.py",
+        "repeated = len(runs) > 2 and len(seeds[-1]) > 1 and all(len(set(own)) == len(own) for own in seeds)",
+    ): ("families of other seeds are no recipes to compare, whatever this says"),
+    (
+        "evaluate/compare_runs.py",
+        "rows.append(ComparedRow(*about, accuracy, difference, p_value, p_value is not None and p_value <= 0.05))",
+    ): ("no exact p-value, nor a multiple of one, is 0.05"),
+    ("evaluate/new_set.py", "pixels = (stored.pixels[known]) # all of them stay mapped from their file"): (
+        "they are the same pictures, copied"
+    ),
+    ("evaluate/robustness.py", ")"): ("nothing added to 0 is nothing added to a picture of 0"),
+    ("evaluate/test_set.py", "if self.predictions[-1].tta_logits is not None:"): (
+        "all runs of a look are graded with the same views"
+    ),
+    ("evaluate/test_set.py", 'name = runs[-1].info["data"]["name"]'): ("all runs of a look are on one data set"),
+    ("evaluate/test_set.py", "recipe = runs[-1].recipe"): (
+        "it is asked for the views, and all runs of a look are graded alike"
+    ),
+    ("evaluate/test_set.py", "test = images[-1].test"): ("all runs of a look have one test set"),
+    (
+        "evaluate/test_set.py",
+        "ledger.record(intents[-1], [_result(c, a) for c, a in zip(candidates, predictions, strict=True)])",
+    ): ("there is one intent"),
+    ("evaluate/test_set.py", "return intents[-1], predictions, copies"): ("there is one intent"),
+    ("ladder/one_run.py", 'return [Run(path.parent) for path in list(folder.glob("*/run.json"))]'): (
+        "two runs that are the same training are equally good"
+    ),
+    (
+        "ladder/results.py",
+        "look = evaluate_on_test("
+        "runs, ledger_of(runs[-1], ledger), reason=reason, data=data, device=device, comparison=True)",
+    ): ("all runs of a ladder lie in one folder"),
+    ("ladder/results.py", "first, over_seeds = look.predictions[-1], partial(mean_over_seeds, level=look.level)"): (
+        "all runs of a look are graded on the same pictures with the same views"
+    ),
+    (
+        "ladder/results.py",
+        "return worst_pairs(matrix, predictions[-1].class_names), sum(len(one) for one in predictions)",
+    ): ("all runs of a ladder know the same classes"),
+    ("ladder/verdict.py", "better = (difference.low >= 0) != removes"): ("no interval ends at 0 to the last bit"),
+    ("ladder/verdict.py", 'side = "above" if difference.low >= 0 else "below"'): (
+        "no interval ends at 0 to the last bit"
+    ),
+    ("ladder/rungs.py", "twice = list({name for name in slugs if slugs.count(name) > 1})"): (
+        "which of several is named first says nothing"
+    ),
+    ("metrics/compare.py", "n = max(3, math.floor(noise * z / z))"): (
+        "the search begins elsewhere and ends at the same number"
+    ),
+    ("metrics/compare.py", "n = max(3, math.floor(noise / z * z))"): (
+        "the search begins elsewhere and ends at the same number"
+    ),
+    (
+        "metrics/intervals.py",
+        "return self.n > 2 and self.low is not None and self.high is not None and (self.low >= 0 or self.high < 0)",
+    ): ("no interval ends at 0 to the last bit"),
+    ("evaluate/compare_runs.py", "rows = [_over_seeds(runs, common, families[0], families[-1])]"): (
+        "there is one family"
+    ),
+    ("ladder/verdict.py", "pair = (below[-1].run, own[0].run)"): ("there is one seed"),
+    ("ladder/verdict.py", "pair = (below[0].run, own[-1].run)"): ("there is one seed"),
+    ("evaluate/test_set.py", "own = images[-1].dataset.loading"): ("all runs of a look are on one data set"),
+    ("export/write.py", "if not gap < _DISTANCE_GAP:"): ("no gap is this to the last bit"),
+    (
+        "evaluate/compare_runs.py",
+        'differs = tuple(change for change in _differs(runs[reference[0]], members[-1]) if change.field != "seed")',
+    ): "runs of one family differ in seed and precision alone",
+    (
+        "metrics/compare.py",
+        '"""Files of an older version say only where a picture stood: enough where all of them name the same places.""" '
+        "first = predictions[-1]",
+    ): "that all name the same places is seen from any one of them",
 }
 """(file, the changed lines without the blanks around them): why."""
