@@ -249,8 +249,8 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ): "runs of one family differ in seed and precision alone",
     (
         "metrics/compare.py",
-        '"""Files of an older version say only where a picture stood: enough where all of them name the same places.""" '
-        "first = predictions[-1]",
+        '"""Files of an older version say only where a picture stood: enough where all of them name the same places."""'
+        " first = predictions[-1]",
     ): "that all name the same places is seen from any one of them",
 }
 """(file, the changed lines without the blanks around them): why."""

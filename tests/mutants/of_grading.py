@@ -98,8 +98,8 @@ OF_GRADING = (
     Mutant(
         "calibration-gaps-cancel",
         "metrics/calibration.py",
-        "np.abs(np.bincount(bin_of, weights=gaps, minlength=_BINS)).sum()",
-        "np.abs(np.bincount(bin_of, weights=gaps, minlength=_BINS).sum())",
+        "np.abs(np.bincount(bin_of, weights=gaps)).sum()",
+        "np.abs(np.bincount(bin_of, weights=gaps).sum())",
         ("metrics/test_calibration.py::test_ninety_percent_sure_but_half_right_is_an_error_of_point_four",),
     ),
     Mutant(
