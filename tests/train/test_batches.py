@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -145,6 +147,16 @@ def test_images_up_to_a_limit_are_moved_to_the_device_and_more_stay(
     for less, place in ((0, "meta"), (1, "cpu")):
         monkeypatch.setattr(batches_file, "_MOST_RESIDENT_BYTES", few_images.images.nbytes - less)
         assert Batches(few_images, recipe, seed=0, device=somewhere)._images.device.type == place
+
+
+def test_from_the_second_epoch_on_what_is_left_out_is_asked_by_the_step_of_the_training(
+    few_images: LabeledImages,
+) -> None:
+    steps: list[int] = []
+    asked: Any = SimpleNamespace(thin=lambda positions, *, step: steps.append(step))
+    for epoch in range(3):
+        list(batches(few_images).epoch(epoch, first=1, pruning=asked))
+    assert steps == [4, 5, 7, 8]  # three steps an epoch, of which the first was made before
 
 
 def test_fewer_images_than_a_batch_make_one_smaller_batch(few_images: LabeledImages) -> None:
