@@ -120,6 +120,10 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "it is walked through, and no more scans are found; only time is lost"
     ),
     ("train/budget.py", "return times[2:]"): "of a few timed steps one fewer is counted",
+    (
+        "train/batches.py",
+        "wanted = share + ((number - epoch) % len(by_class) < rest) # the odd images go round the classes",
+    ): "they go round the other way",
     ("guards/data_guards.py", "name, agreement >= chance + 4 * spread, evidence,"): (
         "no counted share is chance and four spreads, a square root, to the last bit"
     ),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from snellen.augment.batched import augment_batch, to_device, to_float
 from snellen.augment.draws import draw
+from snellen.augment.transforms import Transforms
 from snellen.data.labeled_images import LabeledImages
 from snellen.recipes.recipe import Augment, Recipe
 from snellen.train import batches as batches_file
@@ -157,6 +158,28 @@ def test_from_the_second_epoch_on_what_is_left_out_is_asked_by_the_step_of_the_t
     for epoch in range(3):
         list(batches(few_images).epoch(epoch, first=1, pruning=asked))
     assert steps == [4, 5, 7, 8]  # three steps an epoch, of which the first was made before
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_worker_gets_its_share_of_images_and_weights_and_says_who_it_is(
+    few_images: LabeledImages, monkeypatch: pytest.MonkeyPatch, rank: int
+) -> None:
+    told: list[dict[str, int]] = []
+    augment = Transforms.augment
+    monkeypatch.setattr(Transforms, "augment", lambda *given, **how: (told.append(how), augment(*given, **how))[1])
+    left = torch.tensor([1, 4, 5, 8, 13]), torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
+    thins: Any = SimpleNamespace(thin=lambda positions, *, step: left)
+    recipe = Recipe(name="r", model="mlp", epochs=1, batch_size=16)
+    (whole, *_), (mine, *_) = (
+        list(Batches(few_images, recipe, seed=0, device=CPU, share=share).epoch(2, first=1, pruning=thins))
+        for share in ((0, 1), (rank, 2))
+    )
+    assert torch.equal(mine.positions, whole.positions)  # of all shares
+    assert whole.sample_weights is not None
+    assert mine.sample_weights is not None
+    assert mine.sample_weights.tolist() == left[1][rank::2].tolist()
+    assert torch.equal(mine.images, whole.images[rank::2])
+    assert told[2:] == [{"epoch": 2, "step": step, "worker": rank} for step in (1, 2)]
 
 
 def test_fewer_images_than_a_batch_make_one_smaller_batch(few_images: LabeledImages) -> None:
