@@ -249,7 +249,7 @@ def _places(images: LabeledImages, corrections: Corrections) -> dict[str, list[i
     for place in np.flatnonzero(np.isin(images.identities, np.array(codes, dtype=np.uint64))).tolist():
         found.setdefault(identity_text(images.identities[place]), []).append(place)
     files = {row.file for row in corrections.rows if not row.hash}
-    for place, name in enumerate(images.names if files else ()):
+    for place, name in enumerate(images.names):
         if name in files:
             found.setdefault(name, []).append(place)
     return found
