@@ -142,12 +142,18 @@ def test_with_two_seeds_or_without_answers_there_is_no_interval_over_images(
     assert above.verdict.over_images is None
 
 
-def test_a_rung_with_a_diverged_run_has_no_mean_and_no_verdict_on_it(made: Made) -> None:
-    below, above = judge(TWO, [made("a", None, 71.0), made("b", 99.0, None)])
-    assert (below.accuracy, above.accuracy, above.last_accuracy) == (None, None, None)
+@pytest.mark.parametrize(
+    ("first", "second", "failed"), [(70.0, None, "b-s1"), (None, 75.0, "a-s0"), (None, None, "a-s0, b-s1")]
+)
+def test_a_rung_with_a_diverged_run_has_no_mean_and_no_verdict_on_it(
+    made: Made, first: float | None, second: float | None, failed: str
+) -> None:
+    below, above = judge(TWO, [made("a", first, 71.0), made("b", 99.0, second)])
+    for result, without in ((below, first), (above, second)):
+        assert (result.accuracy is None) is (result.last_accuracy is None) is (without is None)
     assert above.verdict is not None
     assert (above.verdict.word, above.verdict.difference) == ("undecided", None)
-    assert above.verdict.reason == "the loss of a-s0, b-s1 became NaN or infinite"
+    assert above.verdict.reason == f"the loss of {failed} became NaN or infinite"
 
 
 def test_where_one_run_has_no_last_epoch_on_record_there_is_no_mean_of_it(made: Made) -> None:
