@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from snellen.predict.predictions import stored_predictions
 from snellen.recipes.recipe import Recipe
 from snellen.runs.run import open_run
 from snellen.show.progress import Progress
+from snellen.train import cross_validate as room
 from snellen.train.cross_validate import cross_validate
 from snellen.train.fit import FitOptions
 
@@ -54,6 +57,37 @@ def test_every_picture_is_answered_once_and_together_they_are_the_grade(
     folds[0].update_info(data={**folds[0].info["data"], "fold": [3, 3]})
     with pytest.raises(RunError, match=r"fold \[3, 3\]"):
         images_of(folds[0], tiny_dataset)
+
+
+@pytest.mark.parametrize("name", [None, "mine"])
+def test_each_fold_and_all_pictures_are_trained_under_the_options_that_were_given(
+    tiny_dataset: Dataset, tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch, name: str | None
+) -> None:
+    made: list[tuple[Recipe, int, FitOptions]] = []
+    told: list[dict[str, Any]] = []
+
+    def trained(recipe: Recipe, dataset: Dataset, options: FitOptions, progress: Progress) -> Any:
+        made.append((recipe, len(dataset.train), options))
+        grade = {"hits": [60, 90, 45][len(made) - 1] if len(made) < 4 else 0, "n": 100}
+        return SimpleNamespace(
+            name=options.name, info={"val": {"accuracy": grade}}, update_info=lambda **info: told.append(info)
+        )  # fmt: skip
+
+    monkeypatch.setattr(room, "fit", trained)
+    cross_validate(tiny_recipe, tiny_dataset, 3, FitOptions(seed=5, name=name, precision="fp32"), Progress(quiet=True))
+    stem = name or "eyechart-tiny-s5"
+    names = [f"{stem}-fold1", f"{stem}-fold2", f"{stem}-fold3", f"{stem}-final"]
+    assert [options for *_, options in made] == [
+        FitOptions(seed=5, name=each, precision="fp32", final=each.endswith("final")) for each in names
+    ]
+    assert {recipe for recipe, *_ in made} == {tiny_recipe.replace(evaluate_every=10_000)}
+    assert [count for _, count, _ in made] == [len(tiny_dataset.train)] * 4
+    (info,) = told
+    found = info["cross_validation"]
+    assert (found["accuracy"]["hits"], found["accuracy"]["n"], found["runs"]) == (195, 300, names[:3])
+    assert [each["hits"] for each in found["folds"]] == [60, 90, 45]
+    assert found["words"].startswith("65.0 %")
+    assert found["words"].endswith(", over 3 folds, which have 45.0 to 90.0 %")
 
 
 def test_folds_that_cannot_be_are_refused_before_anything_is_trained(
