@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from snellen.models.efficientnet_lite import SameConv2d
 from snellen.models.resnet18 import ResNet18
 from snellen.models.small_networks import SmallCNN
 from snellen.models.summary import describe_layers, multiply_adds
@@ -13,6 +14,13 @@ def test_arithmetic_worked_by_hand():
     assert (convolution.kind, convolution.output_shape) == ("Conv2d", (8, 4, 6))
     assert convolution.macs == 8 * 4 * 6 * 27
     assert (linear.output_shape, linear.macs) == ((5,), 192 * 5)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])  # the model stays where it is
+def test_every_kind_of_convolution_is_called_by_one_name_and_the_rest_by_their_own(device):
+    net = nn.Sequential(SameConv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(8 * 4 * 6, 5))
+    rows = describe_layers(net.to(device), (4, 6, 3))
+    assert [row.kind for row in rows] == ["Conv2d", "BatchNorm2d", "Linear"]
 
 
 def test_grouped_convolutions_cost_their_share():
