@@ -88,7 +88,7 @@ def test_a_pattern_names_parquet_shards_as_well(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "names", [("train/{:03d}.tar", "test/{:03d}.tar"), ("train-{:03d}.tar", "test-{:03d}.tar"),
-              ("birds-train-{:03d}.tar", "birds-test-{:03d}.tar")],
+              ("birds-train-{:03d}.tar", "birds-test-{:03d}.tar"), ("data/train-{:03d}.tar", "data/test-{:03d}.tar")],
 )  # fmt: skip
 def test_a_part_is_told_by_folder_or_name(tmp_path: Path, names: tuple[str, str]) -> None:
     for name in names:

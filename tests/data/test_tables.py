@@ -167,6 +167,25 @@ def test_parquet_shards_with_pictures_inside_load(tmp_path: Path, kind: str, no_
         assert label == (number + 1) % 2
 
 
+def test_shards_lie_at_the_top_in_a_folder_called_data_or_in_those_of_the_parts_and_nowhere_else(
+    tmp_path: Path,
+) -> None:
+    hub = tmp_path / "hub"
+    hub.mkdir()
+    shards(hub / "data")
+    whole = [(one.row, one.label, one.part) for one in list_pictures(hub).found]
+    assert len(whole) == 48
+    (hub / "data").rename(hub / "more")
+    with pytest.raises(DataError, match="holds no pictures to learn from"):
+        list_pictures(hub)
+    for part in ("train", "test"):
+        (hub / part).mkdir()
+    for number, path in enumerate(sorted((hub / "more").iterdir())):
+        path.rename(hub / path.name.partition("-")[0] / f"{number}.parquet")
+    (hub / "more").rmdir()
+    assert sorted((one.row, one.label, one.part) for one in list_pictures(hub).found) == sorted(whole)  # type: ignore[type-var]
+
+
 @pytest.mark.parametrize("names", [("image", "label", "split"), ("Image", "LABEL", "Split")])
 def test_a_column_of_a_shard_may_say_where_its_pictures_belong(tmp_path: Path, names: tuple[str, str, str]) -> None:
     told = ["train", "", "val", "Test"]
