@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from snellen.augment.batched import to_float
 from snellen.explain import by_hand
@@ -31,6 +32,22 @@ def test_a_filter_of_ones_sums_its_patch() -> None:
     patch = np.arange(8.0).reshape(2, 2, 2)
     weight = np.stack([np.ones((2, 2, 2)), np.zeros((2, 2, 2))])
     assert by_hand.convolve_at(patch, weight, np.array([0.5, 1.0])).tolist() == [28.5, 1.0]
+
+
+def test_layers_are_those_of_torch(rng: np.random.Generator) -> None:
+    maps, four = rng.normal(size=(3, 4, 5)), rng.uniform(0.5, 2, (4, 3))
+    mean, variance, scale, shift = four
+    torchs = functional.batch_norm(
+        torch.tensor(maps[None]), *map(torch.tensor, (mean, variance, scale, shift)), eps=0.1
+    )
+    np.testing.assert_allclose(by_hand.batch_norm(maps, *four[..., None, None], 0.1), torchs[0].numpy())
+    weight, bias = rng.normal(size=(2, 5)), rng.normal(size=2)
+    torchs = functional.linear(*map(torch.tensor, (maps[0, 0], weight, bias)))
+    np.testing.assert_allclose(by_hand.linear(maps[0, 0], weight, bias), torchs.numpy())
+    np.testing.assert_allclose(by_hand.softmax(weight[0]), functional.softmax(torch.tensor(weight[0]), 0).numpy())
+    np.testing.assert_allclose(by_hand.average(np.array([0.25, 0.75]), weight), 0.25 * weight[0] + 0.75 * weight[1])
+    normal = by_hand.normalise(maps.astype(np.float32), mean.astype(np.float32), scale.astype(np.float32))
+    np.testing.assert_allclose(normal[2], (maps[2] - mean[2]) / scale[2], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])

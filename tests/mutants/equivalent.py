@@ -21,8 +21,8 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("train/optimizers.py", "by_shape.setdefault((len(p), p[-1].numel()), []).append((p, direction))"): (
         "all rows of a matrix are of one length"
     ),
-    ("report/encoding.py", "columns = max(1, math.floor(math.sqrt(per * height / max(width, 1))))"): (
-        "a sheet with a column less holds the same pictures, and says how many columns it has"
+    ("report/encoding.py", "if most is not None and max(height, width) >= most:"): (
+        "pictures that are as large as they may be are shrunk to their own size"
     ),
     ("guards/run_guards.py", 'learnt = losses[-1] <= 0.9 * losses[0] or last["train/accuracy"] > chance + 0.1'): (
         "no measured loss is nine tenths of another to the last bit"
@@ -119,6 +119,20 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("data/decode_limits.py", 'if scans == 1 and content.count(b"\\xff\\xda") < MAX_SCANS:'): (
         "it is walked through, and no more scans are found; only time is lost"
     ),
+    ("report/encoding.py", 'sheet.save(buffer, "PNG", )'): "only how hard the same pixels are packed",
+    ("report/encoding.py", 'sheet.save(buffer, "WEBP", lossless=True, quality=0)'): (
+        "only how hard the same pixels are packed"
+    ),
+    ("report/encoding.py", 'sheet.save(buffer, "WEBP", lossless=True, method=0, )'): (
+        "only how hard the same pixels are packed"
+    ),
+    ("report/encoding.py", 'sheet.save(buffer, "WEBP", quality=_QUALITY, )'): (
+        "only how hard a photograph of one quality is packed"
+    ),
+    (
+        "report/layer_views.py",
+        "for_label = (grad_cam(model, pixels[wrong], torch.from_numpy(labels[wrong]), layers))",
+    ): "of no wrong answer there is no map; only time is lost",
     ("train/budget.py", "return times[2:]"): "of a few timed steps one fewer is counted",
     (
         "train/batches.py",

@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +17,7 @@ from PIL import Image
 
 from snellen.data.eyechart import make_eyechart
 from snellen.data.labeled_images import LabeledImages
-from snellen.inspect.features import features_of
+from snellen.inspect.features import features_of, recorded
 from snellen.inspect.layers import layers_of
 from snellen.metrics.confidence import confidence_groups
 from snellen.models.catalog import ModelSpec, build
@@ -59,6 +60,8 @@ def test_the_six_channels_with_the_most_contrast_are_shown_the_strongest_first_a
     assert shown[0]["shape"] == [13, 20]  # thirds
     assert layer_views._strongest(maps[:, :16, :20])[0]["shape"] == [16, 20]
     assert len(layer_views._strongest(maps[:2])) == 2
+    alike = np.repeat(maps[:1, :16], 40, axis=0)
+    assert [each["channel"] for each in layer_views._strongest(alike)] == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(
@@ -131,11 +134,41 @@ def test_a_few_at_a_time_are_the_same_as_all_at_once(
     chosen = [20, 5, 7, 11, 0]
     whole = views_of_pictures(inspected, chosen)[0]
     monkeypatch.setattr(layer_views, "images_per_pass", lambda shape, *, gradients=False: 2 if gradients else 99)
+    maps, told = layer_views._maps, list[list[int]]()
+    monkeypatch.setattr(layer_views, "_maps", lambda given, rows: told.append(rows) or maps(given, rows))
     for one, other in zip(views_of_pictures(inspected, chosen)[0], whole, strict=True):
         assert (one["row"], one["neighbours"]) == (other["row"], other["neighbours"])
         assert [cam["class"] for cam in one["cams"]] == [cam["class"] for cam in other["cams"]]
         tops = [[each["top"] for each in cam["maps"]] for cam in one["cams"]]
         assert tops == [pytest.approx([each["top"] for each in cam["maps"]], rel=1e-3) for cam in other["cams"]]
+    assert told == [[20, 5], [7, 11], [0]]
+
+
+def test_maps_are_those_of_the_network_at_the_precision_it_was_trained_in(inspected: InspectedModel) -> None:
+    with torch.no_grad(), recorded(inspected.model, inspected.layers) as seen:
+        inspected.model(torch.from_numpy(inspected.images.images[[7]]).permute(0, 3, 1, 2).float() / 255)
+    exact = [each["top"] for each in tops_of(inspected, 7)]
+    assert exact == pytest.approx([float(seen["late"][0, each["channel"]].max()) for each in tops_of(inspected, 7)])
+    rounded = [each["top"] for each in tops_of(replace(inspected, bf16=True), 7)]
+    assert rounded != exact
+    assert rounded == pytest.approx(exact, rel=0.05, abs=0.01)
+
+
+def tops_of(inspected: InspectedModel, row: int) -> list[dict[str, Any]]:
+    """The late layer's channels of a picture, in order of their numbers."""
+    (picture,), _ = views_of_pictures(inspected, [row])
+    return sorted(picture["activations"][-1], key=lambda each: each["channel"])
+
+
+def test_patches_and_neighbours_are_small_and_a_layer_without_a_picky_channel_has_no_patches(
+    inspected: InspectedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layer_views, "_NEAR_SIDE", 2)
+    views = layer_views.layer_views(inspected, [3])
+    assert {sheet.tile for name, sheet in views.sprites.items() if name != "filters"} == {(2, 2)}
+    assert views.content["spaces"] == ["early", "middle", "last"]
+    monkeypatch.setattr(layer_views, "selective_channels", lambda *_, **__: [])
+    assert set(layer_views.layer_views(inspected, [3]).sprites) == {"filters", "learned"}
 
 
 def test_a_layer_is_described_with_its_channels_and_the_labels_of_what_excites_them(inspected: InspectedModel) -> None:

@@ -40,6 +40,14 @@ def test_framed_is_what_the_network_is_given(fit: Any, square: tuple[float, ...]
     assert found.square == pytest.approx(square)
 
 
+@pytest.mark.parametrize(("size", "square"), [((200, 400), (0, 0.25, 1, 0.75)), ((400, 100), (0.25, 0, 0.75, 1))])
+def test_framed_in_a_form_that_is_no_square_is_as_wide_as_the_form(
+    size: tuple[int, int], square: tuple[float, ...]
+) -> None:
+    form = PictureForm(32) if size[0] < size[1] else PictureForm(32, width=64)
+    assert framed(Image.new("RGB", size), form, 100).square == pytest.approx(square)
+
+
 def test_only_files_of_the_data_set_can_be_asked_for(tmp_path: Path) -> None:
     data, outside = tmp_path / "data", tmp_path / "secret.png"
     a_photograph(data / "a" / "1.png", 60, 40, (200, 0, 0))

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from snellen.cli.main import main
 from snellen.data.dataset import Dataset
+from snellen.data.labeled_images import LabeledImages
 from snellen.errors import DataError, RunError, UsageError
 from snellen.evaluate.test_set import ledger_of
-from snellen.report.page import Options, Page, build_page, write_report
+from snellen.predict.predictions import Predictions
+from snellen.report import page as page_module
+from snellen.report.originals import Original
+from snellen.report.page import Options, Page, build_page, learned_pictures, write_report
+from snellen.report.shown import Shown
 from snellen.runs.environment import redact_paths
 from snellen.runs.run import Run
 
@@ -95,6 +104,48 @@ def test_runs_on_different_data_do_not_share_a_page(own_run: Run, tmp_path: Path
     Run(other).update_info(data={**own_run.info["data"], "name": "cifar10"})
     with pytest.raises(UsageError, match="cifar10, eyechart"):
         build_page([own_run, Run(other)], Options())
+
+
+def test_runs_on_other_classes_of_a_data_set_of_one_name_do_not_share_a_page_either(
+    own_run: Run, tmp_path: Path
+) -> None:
+    other = tmp_path / "runs" / "other"
+    shutil.copytree(own_run.folder, other)
+    Run(other).update_info(data={**own_run.info["data"], "class_names": [*"abcdefghij"]})
+    with pytest.raises(UsageError, match="trained on eyechart, eyechart"):
+        build_page([own_run, Run(other)], Options())
+
+
+@pytest.mark.parametrize(("pixels", "count"), [(10**9, 30), (12 * 20 * 32, 12), (1, 6)])
+def test_the_larger_pictures_are_the_fewer_are_compared_with_but_not_too_few(
+    few_images: LabeledImages, monkeypatch: pytest.MonkeyPatch, pixels: int, count: int
+) -> None:
+    for name, number in (("_LEARNED", 30), ("_FEWEST_LEARNED", 6), ("_LEARNED_PIXELS", pixels)):
+        monkeypatch.setattr(page_module, name, number)
+    images = dataclasses.replace(few_images, images=np.ascontiguousarray(few_images.images[:, :20]), role="train")
+    learned = learned_pictures(images)
+    assert np.bincount(learned.labels).tolist() == [count // 3] * 3
+    assert learned.role == "train"
+
+
+def test_an_original_is_shown_of_what_any_run_has_wrong_as_far_as_it_is_in_the_page(few_images: LabeledImages) -> None:
+    logits = np.eye(3, dtype=np.float32)[few_images.labels]
+    first, other = (Predictions.of(dataclasses.replace(few_images, role="val"), logits.copy()) for _ in range(2))
+    first.logits[3], other.logits[[7, 9]], other.logits[50] = [0, 0, 9], [0, 9, 0], [9, 0, 0]
+    asked: list[tuple[int, int]] = []
+
+    def of(number: int, most: int) -> Original:
+        asked.append((number, most))
+        return Original(np.zeros((4, 6, 3), dtype=np.uint8), (0.0, 0.0, 1.0, 1.0), (60, 40))
+
+    behind: Any = SimpleNamespace(names=dict.fromkeys([0, 3, 7, 50], "a file"), of=of)  # of 9 there is none
+    said: list[str] = []
+    shown = Shown(few_images, np.array([0, 3, 9, 50]))  # 7 is not in the page
+    about, sheets = page_module._mistakes("val", behind, shown, [first, other], Options(say=said.append))
+    assert asked == [(3, 640), (50, 640)]
+    assert list(about) == ["3", "50"]
+    assert [each["sheet"] for each in about.values()] == list(sheets) == ["original-val-3", "original-val-50"]
+    assert said == ["val: 2 originals"]
 
 
 def test_the_page_names_no_folder_of_this_disk(page: Page, finished_run: Run) -> None:

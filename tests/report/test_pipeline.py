@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+
+from snellen.explain.stage import Picture
 from snellen.metrics.confidence import confidence_groups
 from snellen.predict.predictions import Predictions
 from snellen.report.page import Options, Page, build_page
+from snellen.report.pipeline import _Sheets
 from snellen.runs.run import Run
 
 
@@ -25,6 +29,19 @@ def test_every_picture_named_is_on_a_sheet(page: Page) -> None:
         for stage in trace["stages"]:
             assert stage["pictures"]
             assert all(shown["tile"] < page.sprites[shown["sheet"]].count for shown in stage["pictures"])
+
+
+def test_pictures_of_a_size_lie_on_one_sheet_in_the_order_they_come() -> None:
+    sheets = _Sheets()
+    pixels = [np.full((*shape, 3), n, dtype=np.uint8) for n, shape in enumerate([(4, 6), (6, 4), (4, 6)])]
+    said = [sheets.add(Picture(f"picture {n}", each)) for n, each in enumerate(pixels)]
+    assert said == [
+        {"sheet": f"pipeline-{name}", "tile": tile, "caption": f"picture {n}"}
+        for n, (name, tile) in enumerate([("4x6", 0), ("6x4", 0), ("4x6", 1)])
+    ]
+    assert {name: (sheet.tile, sheet.count) for name, sheet in sheets.sprites().items()} == {
+        "pipeline-4x6": ((4, 6), 2), "pipeline-6x4": ((6, 4), 1),
+    }  # fmt: skip
 
 
 def test_the_traces_make_the_page_less_than_half_a_megabyte_larger(page: Page) -> None:

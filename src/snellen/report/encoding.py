@@ -120,7 +120,7 @@ def make_sprite(images: NDArray[np.uint8], *, most: int | None = None, lossless:
     if most is not None and max(height, width) > most:
         height, width = (max(1, round(most * side / max(height, width))) for side in (height, width))
     per = max(1, min(len(images), _SHEET_PIXELS // (height * width)))
-    columns = max(1, math.ceil(math.sqrt(per * height / max(width, 1))))
+    columns = math.ceil(math.sqrt(per * height / width))
     lossless = max(height, width) < _PHOTOGRAPH if lossless is None else lossless
     fits = max(columns * width, math.ceil(per / columns) * height) <= _LONGEST_SIDE
     webp = bool(features.check("webp")) and fits
