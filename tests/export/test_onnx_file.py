@@ -33,6 +33,15 @@ def test_convolutions_have_8_bit_weights_and_preprocessing_stays_in_float(
         assert stored[weights.input[0]].data_type == onnx.TensorProto.INT8
         # Of 7 bits: two products of 8 bits overflow the 16 in which a processor without VNNI adds them.
         assert 60 <= abs(onnx.numpy_helper.to_array(stored[weights.input[0]]).astype(int)).max() <= 64
+        channels = stored[weights.input[0]].dims[0]
+        assert list(stored[weights.input[1]].dims) == [channels]  # a scale each
+        values = made_by[node.input[0]]
+        assert stored[values.input[2]].data_type == onnx.TensorProto.UINT8
+    read_in_int8 = {
+        node.op_type for node in graph.node
+        if any(each in made_by and made_by[each].op_type == "DequantizeLinear" for each in node.input)
+    }  # fmt: skip
+    assert read_in_int8 <= {"Conv", "Gemm", "MatMul", "Relu", "Softmax"}  # the last two take what the others give
     operations = [node.op_type for node in graph.node]
     assert operations.index("Cast") < operations.index("QuantizeLinear")
     assert operations[-1] == "Softmax"

