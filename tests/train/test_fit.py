@@ -121,6 +121,7 @@ def test_a_training_in_bf16_is_graded_and_measured_in_it(
     assert parts.val is not None
     model, stored, measured = restore(run), stored_predictions(run, "val"), stored_familiarity(run)
     assert stored is not None
+    assert hard_cross_entropy(stored) == pytest.approx(run.journal.rows()[-1]["val/loss"], rel=1e-7)
     assert measured is not None
     for bf16 in (True, False):
         features = features_of(model, parts.val, bf16=bf16)

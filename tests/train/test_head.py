@@ -68,6 +68,21 @@ def test_it_is_scikit_learns_logistic_regression(
     np.testing.assert_allclose(ours, by_scikit_learn(features, labels, penalty, weights), atol=2e-3)
 
 
+def test_it_goes_on_until_nothing_is_better_also_where_features_say_the_same() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(200, 3, generator=generator) @ torch.randn(3, 40, generator=generator)
+    features = (features + 0.1 * torch.randn(200, 40, generator=generator)) * torch.logspace(-2, 2, 40)
+    score = features[:, 0] / features[:, 0].std() + 0.5 * torch.randn(200, generator=generator)
+    labels, head = score.argsort().argsort() * 4 // 200, nn.Linear(40, 4)
+    fit_head(head, features, labels, 0.1, None)
+    mean, spread = features.mean(dim=0), features.std(dim=0, correction=0)
+    weight = (head.weight * spread).detach().requires_grad_()
+    logits = (features - mean) / spread @ weight.T + (head.bias + head.weight @ mean).detach()
+    summed = nn.functional.cross_entropy(logits, labels, reduction="sum") + 0.1 / 2 * weight.square().sum()
+    (slope,) = torch.autograd.grad(summed / 200, weight)
+    assert slope.abs().max() < 5e-4  # after twenty iterations it is fourteen times that
+
+
 def test_a_feature_that_never_varies_says_nothing(features: Tensor, labels: Tensor) -> None:
     with_constant = features.clone()
     with_constant[:, 2] = 4.2
