@@ -173,8 +173,13 @@ def test_shards_lie_at_the_top_in_a_folder_called_data_or_in_those_of_the_parts_
     hub = tmp_path / "hub"
     hub.mkdir()
     shards(hub / "data")
-    whole = [(one.row, one.label, one.part) for one in list_pictures(hub).found]
+    (hub / "data" / "z.parquet").symlink_to(tmp_path / "elsewhere.parquet")
+    (tmp_path / "elsewhere.parquet").write_bytes(b"")
+    listing = list_pictures(hub)
+    whole = [(one.row, one.label, one.part) for one in listing.found]
     assert len(whole) == 48
+    assert listing.left_out == {"links that lead out of the folder": 1}
+    (hub / "data" / "z.parquet").unlink()
     (hub / "data").rename(hub / "more")
     with pytest.raises(DataError, match="holds no pictures to learn from"):
         list_pictures(hub)
@@ -200,6 +205,17 @@ def test_a_column_of_a_shard_may_say_where_its_pictures_belong(tmp_path: Path, n
 def test_labels_without_declared_names_are_named_by_number(tmp_path: Path, names: Any) -> None:
     shards(tmp_path / "hub", names=names)
     assert list_pictures(tmp_path / "hub").class_names == ("0", "1")
+
+
+def test_names_that_the_first_shard_declares_are_those_of_all(tmp_path: Path) -> None:
+    shards(tmp_path / "hub", names=["zebra", "ant"])
+    last = tmp_path / "hub" / "train-00001-of-00002.parquet"
+    parquet.write_table(parquet.read_table(last).replace_schema_metadata(None), last)
+    listing = list_pictures(tmp_path / "hub")
+    assert (listing.class_names, len(listing.found)) == (("zebra", "ant"), 48)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "hub" / "train-00000-of-00002.parquet").rename(tmp_path / "one" / "metadata.parquet")
+    assert set(list_pictures(tmp_path / "one").class_names) == {"zebra", "ant"}  # of a table that says so itself
 
 
 def test_parquet_may_hold_paths(pictures: Path) -> None:
