@@ -68,6 +68,11 @@ def test_a_column_may_say_where_a_picture_belongs(pictures: Path, names: str) ->
         list_pictures(table)
 
 
+def test_cells_beyond_the_header_belong_to_no_column(pictures: Path) -> None:
+    (pictures / "labels.csv").write_text("path,label\nimages/0.png,a,test\nimages/1.png,b,looked at\n")
+    assert [part for _, _, part in seen(list_pictures(pictures / "labels.csv"))] == [None, None]
+
+
 def test_paths_do_not_leave_the_tables_folder(pictures: Path) -> None:
     outside = pictures.parent / "secret.png"
     outside.write_bytes(encoded(0))
