@@ -147,6 +147,18 @@ def test_half_a_grey_level_of_contrast_has_no_direction_and_a_whole_one_has(shap
     pixels = np.zeros((2, *shape), dtype=np.uint8)
     pixels[:, : 8 * rows, : 8 * columns] = cells.repeat(rows, axis=1).repeat(columns, axis=2)
     assert np.linalg.norm(directions(pixels), axis=1) == pytest.approx([0, 1])
+    if shape[2] == 1:  # whose cells have a deviation of a half exactly
+        assert not directions(pixels[1:] // 2).any()
+
+
+def test_of_64_cells_16_may_be_brighter_the_other_way_round():
+    down, right = np.mgrid[:8, :9]
+    rising, falling = 20 * down + right, 20 * down + 8 - right
+    sixteen = np.where(down < 2, falling, rising)
+    seventeen = sixteen.copy()
+    seventeen[5, [3, 4]] = seventeen[5, [4, 3]]
+    pictures = np.stack([rising, sixteen, seventeen]).astype(np.uint8)[..., None]
+    assert find_near_duplicates(pictures[:1], pictures).queries.tolist() == [0, 1]
 
 
 def test_of_many_pictures_each_is_found_again(rng):

@@ -73,6 +73,15 @@ def test_a_test_picture_that_is_in_train_or_val_is_found_and_named(splits: Split
     assert name in result.evidence
 
 
+def test_a_part_of_nothing_but_copies_has_no_near_ones(splits: Splits) -> None:
+    copied = replace(splits, val=part(splits.train.images[:20], "val", 40))
+    found = by_name(check_duplicates(copied))
+    assert found["exact-duplicates"].evidence.startswith("0 copies within train")
+    assert "20 of 20 val images are also in train" in found["exact-duplicates"].evidence
+    assert found["near-duplicates"].passed
+    assert found["test-duplicates"].passed
+
+
 def test_a_brightened_copy_is_a_near_copy(splits: Splits) -> None:
     test = smooth(20, 3)
     test[4] = np.clip(splits.train.images[7].astype(int) + 12, 0, 255)

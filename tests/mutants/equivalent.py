@@ -53,7 +53,7 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "rows = [_over_seeds(runs, common, families[-1], families[0])]",
     ): "there is one family",
     ("guards/copies.py", "count = len(asked.bits[-1])"): "each picture has one mirror image",
-    ("guards/copies.py", "if not count or not len(known.bits[-1]):"): "each picture has one mirror image",
+    ("guards/copies.py", "if not len(known.bits[-1]):"): "each picture has one mirror image",
     ("metrics/compare.py", "return len(self.predictions[-1])"): "all answers are to the same pictures",
     ("metrics/compare.py", '""" first = predictions[-1]'): "predictions that are alike are alike from any one of them",
     ("metrics/compare.py", "n = max(3, math.ceil(noise * z * z))"): (
@@ -134,6 +134,11 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "for_label = (grad_cam(model, pixels[wrong], torch.from_numpy(labels[wrong]), layers))",
     ): "of no wrong answer there is no map; only time is lost",
     ("train/budget.py", "return times[2:]"): "of a few timed steps one fewer is counted",
+    ("guards/copies.py", "better = cosine >= best"): "a picture and its mirror image tie before what is symmetric",
+    (
+        "guards/copies.py",
+        "alike = np.flatnonzero((cosines > _LEAST_COSINE) & (differing <= _MOST_BITS))",
+    ): "no cosine is 0.92 to the last bit",
     (
         "train/batches.py",
         "wanted = share + ((number - epoch) % len(by_class) < rest) # the odd images go round the classes",

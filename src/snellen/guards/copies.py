@@ -210,7 +210,7 @@ class _Thumbnails:
 def _match(known: _Thumbnails, asked: _Thumbnails, *, itself: bool = False) -> NearDuplicates:
     """The nearest of `known` for each of `asked` where it is a near-duplicate; `itself`: they are the same pictures."""
     count = len(asked.bits[0])
-    if not count or not len(known.bits[0]):
+    if not len(known.bits[0]):
         return NearDuplicates(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
     nearest, cosines = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.float32)
     bits = np.empty(count, dtype=np.uint64)
