@@ -101,6 +101,9 @@ def test_a_table_without_the_columns_says_which_it_has(tmp_path: Path, text: str
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(DataError, match=sentence):
         list_pictures(tmp_path / "t.csv")
+    parquet.write_table(pyarrow.table({"label": ["a", "b"]}), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="has the columns label; one of path, file_name"):
+        list_pictures(tmp_path / "t.parquet")
 
 
 @pytest.mark.parametrize("text", ["path,label", "path,label\n", "path;label\n\n"])
