@@ -125,7 +125,7 @@ def test_a_picture_that_was_learned_from_is_its_own_nearest_in_every_space(inspe
             assert (label, similarity) == (inspected.images.labels[each["row"]], 1)
             top, left = tile // sheet.columns * 32, tile % sheet.columns * 32
             found = decoded[top : top + 32, left : left + 32]
-            assert abs(found - inspected.images.images[each["row"]]).mean() < 20
+            assert 0 < abs(found - inspected.images.images[each["row"]]).mean() < 20  # it, as a photograph is kept
 
 
 def test_a_few_at_a_time_are_the_same_as_all_at_once(
