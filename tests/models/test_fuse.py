@@ -154,7 +154,7 @@ class Namesake(nn.Module):
 
 
 def test_a_norm_is_not_taken_for_what_is_called_as_it_is() -> None:
-    model = wrapped(Namesake())
+    model = settle(Classifier(Normalized((0.5,) * 3, (0.3,) * 3), Namesake()))
     assert norms(fuse_batch_norm(model)) == 0
     assert_equal_answers(model, fuse_batch_norm(model))
 
