@@ -207,11 +207,14 @@ def test_of_equally_good_epochs_the_first_is_kept(
 
 
 def test_val_is_looked_at_as_often_as_the_recipe_says_and_at_the_end(
-    trained: Callable[..., Run], tiny_recipe: Recipe
+    trained: Callable[..., Run], tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    given_back: list[int] = []
+    monkeypatch.setattr(recorder, "return_freed_memory", lambda: given_back.append(1))
     rows = trained(tiny_recipe.replace(epochs=5, evaluate_every=2)).journal.rows()
     assert [row["epoch"] for row in rows if "val/accuracy" in row] == [2, 4, 5]
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5]
+    assert len(given_back) == 3  # memory, where others than steps take it
 
 
 def test_where_few_images_make_more_epochs_there_are_no_more_looks(

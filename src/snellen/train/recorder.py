@@ -130,10 +130,9 @@ class Recorder:
             "train/loss": training.loss_sum.item() / training.images_seen,
             "images_per_second": training.images_seen / max(training.epoch_seconds, 1e-9),
         }
-        started = time.monotonic()
-        return_freed_memory()
-        val = setup.splits.val
+        started, val = time.monotonic(), setup.splits.val
         if val is not None and (last or epoch % setup.recipe.look_every_on(len(setup.splits.train)) == 0):
+            return_freed_memory()  # only here: the next step would map anew what it takes again
             with self._stop.at_once():
                 on_train, on_val = (training.look(images) for images in (self._clean_train, val))
             row |= {
