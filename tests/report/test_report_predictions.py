@@ -90,8 +90,10 @@ def test_a_pair_names_its_classes_by_number() -> None:
 
 def test_of_equally_probable_classes_the_first_are_named() -> None:
     names = tuple(f"class {n}" for n in range(40))
-    unsure = Predictions(np.zeros((3, 40), dtype=np.float32), np.array([1, 20, 39]), np.arange(3), names, "val")
-    assert column(predictions_json(unsure, np.arange(3)), "top").reshape(3, 5).tolist() == [[0, 1, 2, 3, 4]] * 3
+    unsure = Predictions(
+        np.tile(np.array([0, 1], dtype=np.float32), (3, 20)), np.array([1, 20, 39]), np.arange(3), names, "val"
+    )
+    assert column(predictions_json(unsure, np.arange(3)), "top").reshape(3, 5).tolist() == [[1, 3, 5, 7, 9]] * 3
 
 
 def test_with_two_classes_there_are_two_bars() -> None:
