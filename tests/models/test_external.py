@@ -51,6 +51,24 @@ def test_another_librarys_network_answers_for_our_classes_and_our_image_size(
     assert model(torch.rand(2, channels, side, side)).shape == (2, 5)
 
 
+@pytest.mark.parametrize(("name", "head"), [("resnet18", "fc"), ("mobilenet_v3_small", "classifier.3")])
+def test_published_weights_of_torchvision_get_a_last_layer_for_our_classes(
+    monkeypatch: pytest.MonkeyPatch, name: str, head: str
+) -> None:
+    models = pytest.importorskip("torchvision.models")
+    get, asked = models.get_model, []
+
+    def published(architecture: str, *, weights: str) -> nn.Module:
+        asked.append(weights)
+        return get(architecture, weights=None)  # of a thousand classes, as the published ones are
+
+    monkeypatch.setattr(models, "get_model", published)
+    model = made(f"torchvision:{name}", side=64, pretrained=True).eval()
+    assert model.net.get_submodule(head).out_features == 5
+    assert model(torch.rand(2, 3, 64, 64)).shape == (2, 5)
+    assert asked == ["DEFAULT"]
+
+
 def test_its_weights_depend_on_the_seed_alone() -> None:
     first, again, other = (made("timm:resnet18", seed=seed).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[name], again[name]) for name in first)

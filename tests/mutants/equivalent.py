@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 EQUIVALENT: dict[tuple[str, str], str] = {
+    ("data/subset.py", "at = shares(2 * images.labels - val, images.identities, count)"): (
+        "the groups are the same under other numbers; only whom an equal remainder goes to"
+    ),
+    (
+        "data/run_images.py",
+        'about = runs[-1].info["data"]',
+    ): "the runs are on one data set, and each is held against it",
     (
         "export/onnx_file.py",
         "program, (), opset_version=_OPSET, input_names=[INPUT], output_names=names, verbose=False",

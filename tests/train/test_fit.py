@@ -206,6 +206,16 @@ def test_of_equally_good_epochs_the_first_is_kept(
     assert saved == [0, 1]  # after the first and the second epoch, never again
 
 
+def test_only_own_pictures_are_searched_for_copies(
+    trained: Callable[..., Run], tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def search(splits: Any) -> tuple[()]:
+        raise AssertionError("what is known of a published data set is in its list")
+
+    monkeypatch.setattr(fit_module, "check_duplicates", search)
+    assert trained(tiny_recipe.replace(epochs=1)).info["status"] == "finished"
+
+
 def test_val_is_looked_at_as_often_as_the_recipe_says_and_at_the_end(
     trained: Callable[..., Run], tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:

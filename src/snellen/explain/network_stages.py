@@ -218,7 +218,7 @@ def _top(answer: Predictions) -> Stage:
 def _loss(image: TracedImage, answer: Predictions) -> Stage:
     """What training would take for it, of the plain picture: smoothed and weighted as the recipe says."""
     recipe, train = image.context.recipe, image.context.images.train
-    balanced, smoothing, label = recipe.class_weights == "balanced", recipe.label_smoothing, int(answer.labels[0])
+    balanced, smoothing, label = recipe.class_weights == "balanced", recipe.label_smoothing, answer.labels.item()
     weights = train.balanced_weights if balanced else np.ones(train.num_classes)
     made = call(
         batch_losses,
