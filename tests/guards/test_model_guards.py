@@ -11,8 +11,15 @@ from torch.nn import functional
 
 from snellen.errors import InvalidSetting
 from snellen.guards import model_guards
-from snellen.guards.model_guards import initial_loss, repeatable_evaluation, small_image_stem, untrained
-from snellen.models.catalog import ModelSpec, build
+from snellen.guards.model_guards import (
+    initial_loss,
+    published_statistics,
+    repeatable_evaluation,
+    small_image_stem,
+    untrained,
+)
+from snellen.models.catalog import ModelSpec, build, pixel_range
+from snellen.models.normalized import Normalized
 from snellen.models.resnet18 import ResNet18
 from snellen.predict.predict import predict
 from snellen.recipes.catalog import RECIPES
@@ -241,3 +248,15 @@ def test_a_loss_that_is_no_number_is_no_blind_guess(val):
     with torch.no_grad():
         model.get_parameter("net.fc.bias").fill_(float("nan"))
     assert initial_loss(model, val).passed is False
+
+
+@pytest.mark.parametrize(("which", "channel"), [("mean", 0), ("std", 2), (None, 0)])
+def test_pretrained_weights_want_every_mean_and_std_that_they_were_made_with(which, channel):
+    mean, std = (list(each) for each in pixel_range("efficientnet_lite0"))
+    if which is not None:
+        {"mean": mean, "std": std}[which][channel] += 2e-4
+    found = published_statistics(SimpleNamespace(normalize=Normalized(mean, std)), "efficientnet_lite0")
+    assert found.passed == (which is None)
+    assert found.passed or found.severity == "error"
+    unknown = published_statistics(SimpleNamespace(normalize=Normalized(mean, std)), "small_cnn")
+    assert unknown.passed is None
