@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +26,7 @@ from snellen.train import fit as fit_file
 from snellen.train.batches import Batch
 from snellen.train.fit import FitOptions, fit, resume
 from snellen.train.interrupt import Interrupted
+from snellen.train.setup import threads_of
 from snellen.train.training import Training
 
 CLOCKS = {"seconds", "images_per_second"}
@@ -135,6 +137,22 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(
     run = interrupted(recipe, tiny_dataset, tmp_path / "runs")
     assert run.info["status"] == "interrupted"
     assert content(resume(run, tiny_dataset)) == uninterrupted
+
+
+def test_a_run_goes_on_on_its_own_number_of_threads_and_the_program_afterwards_on_its_own(
+    recipe: Recipe, tiny_dataset: Dataset, tmp_path: Path, stop_at: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, step = torch.get_num_threads(), Training.step
+    used: list[int] = []
+    stop_at(2)
+    with threads_of({"threads": before + 1}):
+        run = interrupted(recipe, tiny_dataset, tmp_path / "runs")
+    monkeypatch.setattr(
+        Training, "step", lambda training, batch: used.append(torch.get_num_threads()) or step(training, batch)
+    )
+    resume(run, tiny_dataset)
+    assert set(used) == {before + 1}
+    assert torch.get_num_threads() == before
 
 
 def test_being_stopped_again_and_again_changes_nothing(

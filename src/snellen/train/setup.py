@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -240,11 +242,20 @@ def _require_effect(recipe: Recipe, model: Classifier, image_shape: tuple[int, i
 
 
 def resume_setup(info: dict[str, Any], recipe: Recipe, dataset: Dataset) -> TrainingSetup:
-    """The training of an interrupted run, to go on with on its own data, on as many threads as it began with."""
+    """The training of an interrupted run, to go on with on its own data."""
     if sentence := parts.changed(info.get("parts"), recipe.parts):
         raise RunError(f"{sentence} Go on with the file as it was, or train again under a new --name.")
-    setup = prepare(
+    return prepare(
         recipe, dataset, seed=info["seed"], final=info["final"], device=info["device"], precision=info["precision"]
     )
-    torch.set_num_threads(info.get("threads", torch.get_num_threads()))  # or the last bits would differ
-    return setup
+
+
+@contextmanager
+def threads_of(info: dict[str, Any]) -> Iterator[None]:
+    """As many threads inside as the run began with, or its last bits would differ; then those of the caller again."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(info.get("threads", before))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
