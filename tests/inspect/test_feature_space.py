@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import UsageError
@@ -91,8 +92,9 @@ def test_what_the_libraries_are_given_fits_the_number_of_points(
 
     def maker(**options: object) -> SimpleNamespace:
         told.append(options)
-        return SimpleNamespace(fit_transform=lambda points: points)
+        return SimpleNamespace(fit_transform=lambda points: torch.set_num_threads(before + 1) or points)
 
+    before = torch.get_num_threads()
     for name in ("sklearn.manifold", "umap"):
         monkeypatch.setitem(sys.modules, name, SimpleNamespace(TSNE=maker, UMAP=maker))
     features = rng.normal(size=(count, size))
@@ -103,6 +105,7 @@ def test_what_the_libraries_are_given_fits_the_number_of_points(
     init = "spectral" if count > 60 else "random"
     umap = {"n_neighbors": min(15, count - 1), "init": init, "random_state": 0, "n_jobs": 1}
     assert told == ([tsne, umap] if count >= 4 else [])
+    assert torch.get_num_threads() == before  # numba, on which umap rests, sets PyTorch's
 
 
 def test_without_the_library_one_sentence_holds_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

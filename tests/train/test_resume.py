@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from snellen.data.dataset import Dataset
 from snellen.data.eyechart import make_eyechart
 from snellen.errors import DataError, RunError
+from snellen.models.device import threads
 from snellen.models.weights import weights_hash
 from snellen.predict.predictions import Predictions
 from snellen.recipes.recipe import Augment, Average, DataPruning, Freeze, Muon, Recipe, Resolution, Schedule
@@ -26,7 +27,6 @@ from snellen.train import fit as fit_file
 from snellen.train.batches import Batch
 from snellen.train.fit import FitOptions, fit, resume
 from snellen.train.interrupt import Interrupted
-from snellen.train.setup import threads_of
 from snellen.train.training import Training
 
 CLOCKS = {"seconds", "images_per_second"}
@@ -145,7 +145,7 @@ def test_a_run_goes_on_on_its_own_number_of_threads_and_the_program_afterwards_o
     before, step = torch.get_num_threads(), Training.step
     used: list[int] = []
     stop_at(2)
-    with threads_of({"threads": before + 1}):
+    with threads(before + 1):
         run = interrupted(recipe, tiny_dataset, tmp_path / "runs")
     monkeypatch.setattr(
         Training, "step", lambda training, batch: used.append(torch.get_num_threads()) or step(training, batch)

@@ -19,7 +19,7 @@ from snellen.errors import InvalidSetting, UnknownName
 from snellen.recipes.recipe import Freeze, Muon, Recipe, Resolution
 from snellen.runs.run import Run
 from snellen.train.fit import FitOptions, fit
-from snellen.train.setup import TrainingSetup, begin_with, prepare, resume_setup, threads_of
+from snellen.train.setup import TrainingSetup, begin_with, prepare, resume_setup
 
 
 def prepared(recipe: Recipe, dataset: Dataset, **changes: Any) -> TrainingSetup:
@@ -155,16 +155,6 @@ def test_muon_is_not_for_a_model_without_filters(tmp_path: Path, tiny_recipe: Re
     recipe = tiny_recipe.replace(model="mlp", widths=(), optimizer=Muon())
     with pytest.raises(InvalidSetting, match="use sgd"):
         fit(recipe, tiny_dataset, FitOptions(device="cpu", precision="fp32", runs=tmp_path))
-
-
-def test_a_resumed_training_runs_on_as_many_threads_as_it_began_with_and_gives_them_back() -> None:
-    before = torch.get_num_threads()
-    with pytest.raises(ValueError, match="inside"), threads_of({"threads": before + 1}):
-        assert torch.get_num_threads() == before + 1
-        raise ValueError("inside")
-    assert torch.get_num_threads() == before
-    with threads_of({}):  # a run of an older version does not say
-        assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize("seed", [0, 3])

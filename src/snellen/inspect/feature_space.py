@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from snellen.data.labeled_images import LabeledImages
 from snellen.errors import UsageError
 from snellen.metrics.feature_geometry import unit_rows
+from snellen.models.device import threads
 
 Method = Literal["tsne", "umap"]
 
@@ -103,7 +104,7 @@ def embed(features: NDArray[np.floating[Any]], method: Method) -> NDArray[np.flo
     if count < _FEWEST:  # there are no neighbours to keep together
         return principal_components(features).points
     points = principal_components(features, axes=min(_AXES, count, features.shape[1])).points
-    with warnings.catch_warnings():
+    with threads(), warnings.catch_warnings():  # numba, on which umap rests, sets PyTorch's
         warnings.simplefilter("ignore")  # umap announces that a seed means one thread, which is what is asked for
         if method == "tsne":
             perplexity = min(_PERPLEXITY, (count - 1) / 3)

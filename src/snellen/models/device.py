@@ -88,6 +88,17 @@ def default_settings() -> Iterator[None]:
             torch.set_float32_matmul_precision(products)
 
 
+@contextmanager
+def threads(count: int | None = None) -> Iterator[None]:
+    """So many threads inside, None: as many as now; afterwards those of before, whatever other libraries chose."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def keep_freed_memory() -> bool:
     """Tell glibc's allocator to keep what is freed; returns whether this system has that switch."""
     if not _has_glibc():

@@ -17,6 +17,7 @@ from snellen.guards.check import check_run
 from snellen.guards.duplicates import check_duplicates
 from snellen.guards.guard import GuardResult
 from snellen.metrics.learning_curves import curve_of
+from snellen.models.device import threads
 from snellen.models.weights import restore
 from snellen.predict.familiarity import features_heard, first_heard, measure_familiarity
 from snellen.predict.predictions import stored_predictions
@@ -31,7 +32,7 @@ from snellen.trackers.tracker import Target, targets
 from snellen.train.ddp import Workers, begun_by, folder_of_its_own, hand_out, launched, require_same
 from snellen.train.interrupt import StopRequest
 from snellen.train.recorder import Recorder
-from snellen.train.setup import TrainingSetup, begin_with, prepare, require_start, resume_setup, threads_of
+from snellen.train.setup import TrainingSetup, begin_with, prepare, require_start, resume_setup
 from snellen.train.training import Training, train
 
 
@@ -115,7 +116,7 @@ def resume(run: Run, dataset: Dataset, progress: Progress | None = None, *, trac
     workers = launched()
     shown = _shown(progress, workers)
     _require_unfinished(run)
-    with _held(run, workers), threads_of(run.info):
+    with _held(run, workers), threads(run.info.get("threads")):  # or the last bits would differ
         if workers.first:
             _require_unfinished(run)  # whoever held the lock until now may have come to the end
         # Each of several workers gets the number of its device anew.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -248,14 +246,3 @@ def resume_setup(info: dict[str, Any], recipe: Recipe, dataset: Dataset) -> Trai
     return prepare(
         recipe, dataset, seed=info["seed"], final=info["final"], device=info["device"], precision=info["precision"]
     )
-
-
-@contextmanager
-def threads_of(info: dict[str, Any]) -> Iterator[None]:
-    """As many threads inside as the run began with, or its last bits would differ; then those of the caller again."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(info.get("threads", before))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
