@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from snellen.augment.batched import augment_batch, resize_side, to_device, to_float
 from snellen.augment.draws import draw
-from snellen.augment.reference import augment_one, shrink
+from snellen.augment.reference import augment_one, crop, shrink
 from snellen.errors import InvalidSetting
 from snellen.recipes.recipe import Augment
 
@@ -175,6 +175,32 @@ def test_shrinking_is_the_weighted_mean_that_the_reference_takes(height, width, 
     small = resize_side(batch, side).permute(0, 2, 3, 1).numpy()
     by_hand = [shrink(image, *small.shape[1:3]) for image in batch.permute(0, 2, 3, 1).numpy()]
     np.testing.assert_allclose(small, np.stack(by_hand), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("height", "width", "side"), [(32, 32, 28), (17, 40, 16), (64, 48, 9)])
+def test_cropping_takes_the_middle_of_the_same_size_as_shrinking(height, width, side):
+    batch = to_float(torch.from_numpy(some_images(count=2, height=height, width=width)))
+    middle = resize_side(batch, side, "crop")
+    assert middle.shape == resize_side(batch, side).shape
+    assert middle.is_contiguous(memory_format=torch.channels_last)
+    down, across = middle.shape[2:]
+    cut = [
+        crop(image, (height - down) // 2, (width - across) // 2, down, across) for image in batch.permute(0, 2, 3, 1)
+    ]
+    assert torch.equal(middle.permute(0, 2, 3, 1), torch.stack(cut))
+
+
+def test_the_middle_of_a_picture_that_was_shifted_no_further_than_the_cut_shows_no_border():
+    images = torch.from_numpy(some_images(count=1, height=32, width=32))
+    shifted = augment_batch(
+        images.repeat(24, 1, 1, 1), to_device(draw(Augment(crop_pixels=2), seed=0, epoch=0, count=24), "cpu")
+    )
+    windows = to_float(images).unfold(2, 28, 1).unfold(3, 28, 1)[0].permute(1, 2, 0, 3, 4).flatten(0, 1)  # 5 x 5
+    seen = {
+        next(at for at, each in enumerate(windows) if torch.equal(each, one))
+        for one in resize_side(shifted, 28, "crop")
+    }
+    assert len(seen) > 10
 
 
 def test_shrinking_by_half_averages_stripes_instead_of_picking_them():

@@ -29,6 +29,14 @@ def test_a_batch_has_the_stage_s_size_and_the_recipe_s_count(tiny_recipe: Recipe
     assert batch.targets.shape == (8,)
 
 
+def test_a_batch_is_made_smaller_as_the_training_makes_it(tiny_recipe: Recipe) -> None:
+    whole, smaller = (
+        step(tiny_recipe.replace(batch_size=8, resolutions=stages), Stage(side, 1.0, 0.5)).batch().images
+        for stages, side in (((), 32), ((Resolution(side=24, until=0.6, by="crop"),), 24))
+    )
+    assert smaller.equal(whole[..., 4:28, 4:28])
+
+
 def test_batches_go_on_after_the_end_of_an_epoch(tiny_recipe: Recipe) -> None:
     made = step(tiny_recipe.replace(batch_size=8), images=20)
     assert made.training.per_epoch == 2

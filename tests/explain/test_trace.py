@@ -24,7 +24,7 @@ from snellen.explain.context import Context, context_of
 from snellen.explain.stage import Stage, show_signed
 from snellen.explain.trace import Trace, trace, write_png
 from snellen.predict import predict
-from snellen.recipes.recipe import SGD, Augment, DataPruning, Recipe, Resolution
+from snellen.recipes.recipe import SGD, Augment, DataPruning, Recipe, ResizedBy, Resolution
 from snellen.runs.run import Run
 from snellen.serialize import to_json
 from snellen.show import figures
@@ -210,7 +210,7 @@ def test_a_mirror_too_many_in_augmentation_is_found(contexts: Contexts, monkeypa
 
 
 def test_picking_pixels_instead_of_averaging_is_found(contexts: Contexts, monkeypatch: pytest.MonkeyPatch) -> None:
-    pick = lambda batch, side: nn.functional.interpolate(batch, size=(side, side))  # noqa: E731
+    pick = lambda batch, side, by: nn.functional.interpolate(batch, size=(side, side))  # noqa: E731
     monkeypatch.setattr(picture_stages, "resize_side", pick)
     assert failed(trace(contexts("small_cnn"))) == {"resized"}
 
@@ -285,21 +285,22 @@ def test_arrays_in_memory_begin_at_the_picture_and_rare_classes_weigh_more_in_th
     assert float(loss.values[0]) == pytest.approx(weight * hard, rel=5e-3)  # the weight is shown with three digits
 
 
+@pytest.mark.parametrize(("by", "title"), [("shrink", "Shrunk to 16 pixels"), ("crop", "Cropped to 16 pixels")])
 @pytest.mark.parametrize("cut", [(slice(None), slice(20)), (slice(20), slice(None))], ids=["tall", "wide"])
 def test_pictures_that_are_no_squares_are_followed_and_shrink_by_their_shorter_side(
-    tiny_dataset: Dataset, tmp_path: Path, cut: tuple[slice, slice]
+    tiny_dataset: Dataset, tmp_path: Path, cut: tuple[slice, slice], by: ResizedBy, title: str
 ) -> None:
     letters = tiny_dataset.train
     dataset = from_arrays(letters.images[:, *cut], letters.labels)
     recipe = FAMILIES["resnet18"]
-    for stage, resized in ((Resolution(side=20, until=0.5), False), (Resolution(side=16, until=0.5), True)):
+    for side, resized in ((20, False), (16, True)):
         run = fit(
-            recipe.replace(resolutions=(stage,)), dataset,
-            FitOptions(device="cpu", precision="fp32", runs=tmp_path, name=str(stage.side)),
+            recipe.replace(resolutions=(Resolution(side=side, until=0.5, by=by),)), dataset,
+            FitOptions(device="cpu", precision="fp32", runs=tmp_path, name=str(side)),
         )  # fmt: skip
         traced = trace(context_of(run, images_of(run, dataset)))
         assert failed(traced) == set()
-        assert ("resized" in [each.key for each in traced.stages]) == resized
+        assert [each.title for each in traced.stages if each.key == "resized"] == [title] * resized
 
 
 def test_an_answer_in_the_file_that_is_not_the_models_is_found(contexts: Contexts) -> None:

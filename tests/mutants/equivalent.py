@@ -41,7 +41,7 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("data/tables.py", 'names = (features[labels].get("names"))'): "no feature is called None, and that is caught",
     (
         "explain/picture_stages.py",
-        "again = call(shrink, augment_one(image.pixels, image.draws[-1]), *made.result.shape[1:])",
+        "whole, size = augment_one(image.pixels, image.draws[-1]), made.result.shape[1:]",
     ): "the draws of one picture are one row",
     (
         "explain/context.py",

@@ -268,8 +268,8 @@ OF_TRAINING = (
     Mutant(
         "small-images-for-a-step-too-long",
         "recipes/recipe.py",
-        "if fraction < stage.until:",
-        "if fraction <= stage.until:",
+        "if fraction < stage.until)",
+        "if fraction <= stage.until)",
         ("train/test_every_step.py::test_images_grow_stage_by_stage",),
     ),
     # Looks at val, and the choice

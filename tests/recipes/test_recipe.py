@@ -54,6 +54,7 @@ def recipe(**changes: Any) -> Recipe:
         (lambda: Schedule(tail_fraction=0.1), "constant rate has no floor"),
         (lambda: Resolution(side=7, until=0.5), "resolutions.side=7"),
         (lambda: Resolution(side=8, until=1.0), "resolutions.until=1.0"),
+        (lambda: Resolution(side=8, until=0.5, by="cut"), "resolutions.by='cut'"),  # type: ignore[arg-type]
         (lambda: Freeze(prefix="", after=0.5), "freezes.prefix=''"),
         (lambda: Freeze(prefix="net", after=0.0), "freezes.after=0.0"),
         (lambda: DataPruning(easiest=0.0), "data_pruning.easiest=0.0"),

@@ -57,12 +57,23 @@ def test_all_hard_images_stay_and_count_once_and_half_of_the_easy_ones_count_twi
     assert dict(zip(kept, counts.tolist(), strict=True)) == {image: 1.0 if image >= 70 else 2.0 for image in kept}
 
 
+def test_without_rescaling_the_same_images_stay_and_all_count_alike() -> None:
+    images = torch.tensor([90, 3, 50, 70, 1, 95, 20, 2, 80, 60])
+    places, counts = thinned(pruning(replace(ALWAYS, rescale=False)), images)
+    assert places.equal(thinned(pruning(), images)[0])
+    assert counts.tolist() == pytest.approx([10 / 7] * 7)
+
+
 @settings(max_examples=100, deadline=None)
-@given(st.floats(0.01, 0.9), st.floats(0.01, 0.99), st.integers(2, 200), st.integers(0, 9), st.integers(0, 2**32 - 1))
+@given(
+    st.floats(0.01, 0.9), st.floats(0.01, 0.99), st.booleans(),
+    st.integers(2, 200), st.integers(0, 9), st.integers(0, 2**32 - 1),
+)  # fmt: skip
 def test_whatever_is_left_out_the_counts_add_up_to_the_batch(
-    easiest: float, skip: float, size: int, step: int, seed: int
+    easiest: float, skip: float, rescale: bool, size: int, step: int, seed: int
 ) -> None:
-    made = pruning(DataPruning(easiest=easiest, skip=skip, after=0.0, until=1.0), count=size, seed=seed)
+    always = DataPruning(easiest=easiest, skip=skip, rescale=rescale, after=0.0, until=1.0)
+    made = pruning(always, count=size, seed=seed)
     images = torch.from_numpy(np.random.default_rng(seed).permutation(size))
     left = made.thin(images, step=step)
     if left is None:

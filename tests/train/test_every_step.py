@@ -13,7 +13,7 @@ from torch import nn
 
 from snellen.data.dataset import Dataset
 from snellen.models.weights import restore
-from snellen.recipes.recipe import Augment, Average, Freeze, Recipe, Resolution, Schedule
+from snellen.recipes.recipe import Augment, Average, Freeze, Recipe, ResizedBy, Resolution, Schedule
 from snellen.runs.run import Run
 from snellen.train import losses
 from snellen.train import training as training_file
@@ -60,8 +60,8 @@ def watch(recipe: Recipe, dataset: Dataset, runs: Path, monkeypatch: pytest.Monk
         seen.weights_after.append(last.detach().clone())
         return loss
 
-    def resized(images: torch.Tensor, side: int) -> torch.Tensor:
-        shown = resize_side(images, side)
+    def resized(images: torch.Tensor, side: int, by: ResizedBy) -> torch.Tensor:
+        shown = resize_side(images, side, by)
         seen.sides.append(shown.shape[-1])
         seen.batches.append(shown.numpy().tobytes())
         return shown

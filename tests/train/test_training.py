@@ -26,6 +26,19 @@ def growing(tiny_recipe: Recipe) -> Recipe:
     )
 
 
+def test_each_stage_makes_pictures_smaller_in_its_own_way(tiny_recipe: Recipe) -> None:
+    stages = (Resolution(side=8, until=0.3), Resolution(side=12, until=0.6, by="crop"))
+    training = training_of(tiny_recipe.replace(batch_size=4, resolutions=stages))
+    seen: list[torch.Tensor] = []
+    training.model.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    whole = torch.rand(4, 3, 16, 16)
+    for training.steps_done in (0, 300, 600):
+        training.step(batch_of(whole, torch.arange(4)))
+    assert [tuple(each.shape[2:]) for each in seen] == [(8, 8), (12, 12), (16, 16)]
+    assert torch.equal(seen[1], whole[..., 2:14, 2:14])
+    assert torch.equal(seen[2], whole)
+
+
 def test_batches_go_on_over_epochs_from_wherever_the_training_stands(tiny_recipe: Recipe) -> None:
     recipe = tiny_recipe.replace(batch_size=4, epochs=1)
     whole, late = training_of(recipe, count=10), training_of(recipe, count=10)

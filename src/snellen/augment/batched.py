@@ -24,6 +24,7 @@ from snellen.augment.erasing import erase
 from snellen.augment.randaugment import blend_, grey, operate
 from snellen.augment.resized_crop import resize_windows
 from snellen.errors import InvalidSetting
+from snellen.recipes.recipe import ResizedBy
 
 
 def to_device(draws: Draws[NDArray[Any]], device: torch.device | str) -> Draws[Tensor]:
@@ -73,12 +74,13 @@ def to_float(images: Tensor) -> Tensor:
     return images.to(torch.float32, memory_format=torch.contiguous_format).div_(255).permute(0, 3, 1, 2)
 
 
-def resize_side(batch: Tensor, side: int) -> Tensor:
-    """Shrink a batch so that its shorter side has `side` pixels: bilinear with antialiasing, aspect kept.
+def resize_side(batch: Tensor, side: int, by: ResizedBy = "shrink") -> Tensor:
+    """Make a batch smaller so that its shorter side has `side` pixels, aspect kept.
 
     Args:
         batch: (B, C, H, W) float32.
         side: pixels, at most the present shorter side; equal to it returns the batch itself.
+        by: "shrink", bilinear with antialiasing, or "crop", the middle.
     """
     height, width = batch.shape[2:]
     present = min(height, width)
@@ -86,6 +88,10 @@ def resize_side(batch: Tensor, side: int) -> Tensor:
     if side == present:
         return batch
     size = (round(height * side / present), round(width * side / present))
+    if by == "crop":
+        top, left = (height - size[0]) // 2, (width - size[1]) // 2
+        middle = batch[..., top : top + size[0], left : left + size[1]]
+        return middle.contiguous(memory_format=torch.channels_last)
     return functional.interpolate(batch, size=size, mode="bilinear", antialias=True)
 
 

@@ -27,8 +27,8 @@ def reflect_pad(image: NDArray[np.uint8], pixels: int) -> NDArray[np.uint8]:
     return np.pad(image, ((pixels, pixels), (pixels, pixels), (0, 0)), mode="reflect")
 
 
-def crop(padded: NDArray[np.uint8], top: int, left: int, height: int, width: int) -> NDArray[np.uint8]:
-    """(height, width, C) uint8: the window whose upper left pixel is (top, left)."""
+def crop(padded: NDArray[Any], top: int, left: int, height: int, width: int) -> NDArray[Any]:
+    """(height, width, C): the window whose upper left pixel is (top, left)."""
     return padded[top : top + height, left : left + width]
 
 

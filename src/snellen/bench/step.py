@@ -92,11 +92,12 @@ class TrainingStep:
         self._batches = self.training.batches()
 
     def batch(self) -> Batch:
-        """The next batch, gathered, augmented and shrunk to the stage's size; or what a frozen part made of it."""
+        """The next batch, gathered, augmented and of the stage's size; or what a frozen part made of it."""
         batch = next(self._batches)
         if self.training.kept is not None:
             return batch
-        return replace(batch, images=resize_side(batch.images, self._image_shape[0]))
+        by = self.training.setup.recipe.resized_by(self.training.done)
+        return replace(batch, images=resize_side(batch.images, self._image_shape[0], by))
 
     def whole(self) -> torch.Tensor:
         """A whole step: make a batch, learn from it; returns the summed loss on the device."""

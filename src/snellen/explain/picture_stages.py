@@ -163,11 +163,14 @@ def _augmented(image: TracedImage) -> Stage:
 
 def _resized(image: TracedImage) -> Stage:
     side = image.context.side_in_epoch(image.epoch)
-    made = call(resize_side, _augment(image).result, side).part(_first)
-    again = call(shrink, augment_one(image.pixels, image.draws[0]), *made.result.shape[1:])
+    by = image.context.recipe.resized_by(image.context.done_before(image.epoch))
+    made = call(resize_side, _augment(image).result, side, by).part(_first)
+    whole, size = augment_one(image.pixels, image.draws[0]), made.result.shape[1:]
+    corner = [(outer - inner) // 2 for outer, inner in zip(whole.shape[:2], size, strict=True)]
+    again = call(crop, whole, *corner, *size) if by == "crop" else call(shrink, whole, *size)
     return Stage(
         key="resized",
-        title=f"Shrunk to {side} pixels",
+        title=f"{'Cropped' if by == 'crop' else 'Shrunk'} to {side} pixels",
         says=f"This recipe begins on smaller pictures, which cost less; at the first step of epoch {image.epoch} "
         f"they have {side} pixels a side.",
         layout="C, H, W",

@@ -5,18 +5,8 @@ What each is expected to give comes from runs in results/accuracy/, measured on 
 
 from __future__ import annotations
 
-from snellen.recipes.recipe import (
-    SGD,
-    Augment,
-    Average,
-    DataPruning,
-    Expect,
-    Freeze,
-    Muon,
-    Recipe,
-    Resolution,
-    Schedule,
-)
+from snellen.recipes.optimizer import SGD, Average, Muon, Schedule
+from snellen.recipes.recipe import Augment, DataPruning, Expect, Freeze, Recipe, Resolution
 
 _NESTEROV = SGD(lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
 _EVIDENCE = "results/accuracy/2026-11_cifar10_two-zen4-cores"

@@ -135,6 +135,25 @@ SHAPES = ("constant", "cosine", "linear")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Average:
+    """Pull the weights towards their own running mean near the end (lookahead).
+
+    Every `every_steps` steps after the fraction `after`, mean += `weight` * (weights - mean), weights = mean.
+    Source: Zhang et al., "Lookahead optimizer", 2019.
+    """
+
+    after: float
+    every_steps: int = 4
+    weight: float = 0.3
+
+    def __post_init__(self) -> None:
+        require_types(self, "average.")
+        require(0 <= self.after < 1, "average.after", self.after, "a fraction in [0, 1)")
+        require(self.every_steps >= 1, "average.every_steps", self.every_steps, "1 or more")
+        require(0 < self.weight <= 1, "average.weight", self.weight, "a fraction in (0, 1]")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
     """The learning rate over training, as a fraction of its peak.
 

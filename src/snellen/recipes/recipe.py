@@ -15,6 +15,7 @@ from snellen.errors import require_types
 from snellen.recipes.optimizer import SGD as SGD
 from snellen.recipes.optimizer import SHAPES, require, require_part
 from snellen.recipes.optimizer import AdamW as AdamW
+from snellen.recipes.optimizer import Average as Average
 from snellen.recipes.optimizer import Muon as Muon
 from snellen.recipes.optimizer import Schedule as Schedule
 from snellen.recipes.optimizer import TorchOptimizer as TorchOptimizer
@@ -24,6 +25,7 @@ TTA = Literal["none", "flip", "shift", "ten_crop"]
 ClassWeights = Literal["none", "balanced"]
 Weights = Literal["random", "pretrained", "file"]
 Sampling = Literal["natural", "balanced"]
+ResizedBy = Literal["shrink", "crop"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,10 +105,18 @@ class Augment:
 
 @dataclass(frozen=True, kw_only=True)
 class Resolution:
-    """Train on images shrunk to `side` pixels until the fraction `until` of all steps; the last stage is full size."""
+    """Train on smaller images until the fraction `until` of all steps; the last stage is full size.
+
+    Attributes:
+        side: pixels of the shorter side.
+        until: fraction of all steps.
+        by: "shrink" the whole image, or "crop" its middle, where everything keeps its size. With `augment.crop_pixels`
+            no less than what is cut off each side, nothing of what padding made up is seen.
+    """
 
     side: int
     until: float
+    by: ResizedBy = "shrink"
 
     def __post_init__(self) -> None:
         require_types(self, "resolutions.")
@@ -164,34 +174,17 @@ class Finetune:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Average:
-    """Pull the weights towards their own running mean near the end (lookahead).
-
-    Every `every_steps` steps after the fraction `after`, mean += `weight` * (weights - mean), weights = mean.
-    Source: Zhang et al., "Lookahead optimizer", 2019.
-    """
-
-    after: float
-    every_steps: int = 4
-    weight: float = 0.3
-
-    def __post_init__(self) -> None:
-        require_types(self, "average.")
-        require(0 <= self.after < 1, "average.after", self.after, "a fraction in [0, 1)")
-        require(self.every_steps >= 1, "average.every_steps", self.every_steps, "1 or more")
-        require(0 < self.weight <= 1, "average.weight", self.weight, "a fraction in (0, 1]")
-
-
-@dataclass(frozen=True, kw_only=True)
 class DataPruning:
     """Dynamic data pruning: a random part of each batch's easiest images is left out, the other easy ones weigh more.
 
     Easy is an image whose loss, as it is trained on, was small the last time; so nothing is left out in the first
-    epoch. But for batch norms, which see the thinned batch, the gradient is on average that of the whole one.
+    epoch. But for batch norms, which see the thinned batch, the gradient is on average that of the whole one, unless
+    `rescale` is off: then hard images count for more than their number.
 
     Attributes:
         easiest: fraction of each batch that counts as easy.
         skip: fraction of the easy images that are left out, drawn anew each time.
+        rescale: whether the easy images that stay weigh more for those left out; else all that stay weigh alike.
         after: fraction of all steps before which nothing is left out.
         until: fraction of all steps from which on nothing is left out any more.
 
@@ -201,6 +194,7 @@ class DataPruning:
 
     easiest: float = 0.6
     skip: float = 0.5
+    rescale: bool = True
     after: float = 0.1
     until: float = 0.9
 
@@ -209,12 +203,7 @@ class DataPruning:
         require(0 < self.easiest <= 0.9, "data_pruning.easiest", self.easiest, "a fraction in (0, 0.9]")
         require(0 < self.skip < 1, "data_pruning.skip", self.skip, "a fraction in (0, 1)")
         require(0 <= self.after < 1, "data_pruning.after", self.after, "a fraction in [0, 1)")
-        require(
-            self.after < self.until <= 1,
-            "data_pruning.until",
-            self.until,
-            "a fraction after data_pruning.after, at most 1",
-        )
+        require(self.after < self.until <= 1, "data_pruning.until", self.until, "above data_pruning.after, at most 1")
 
     def active(self, fraction: float) -> bool:
         """Whether images are left out after this fraction of all steps."""
@@ -342,10 +331,7 @@ class Recipe:
         require(self.patience >= 0, "patience", self.patience, "0 or more epochs")
         for kind in ("mixup", "cutmix"):
             amount = getattr(self.augment, kind)
-            why = (
-                "data_pruning leaves images out by their loss, and a mixed image's says nothing about it; "
-                "use data_pruning=null"
-            )
+            why = "data_pruning goes by the loss of single images, and these are mixed; use data_pruning=null"
             require(self.data_pruning is None or amount == 0, f"augment.{kind}", amount, why)
         ends = [stage.until for stage in self.resolutions]
         require(ends == sorted(set(ends)), "resolutions.until", ends, "fractions must rise from stage to stage")
@@ -394,7 +380,13 @@ class Recipe:
 
     def side_at(self, fraction: float, *, full: int) -> int:
         """Side in pixels of the training images after this fraction of all steps; never above `full`."""
-        for stage in self.resolutions:
-            if fraction < stage.until:
-                return min(stage.side, full)
-        return full
+        stage = self._stage_at(fraction)
+        return full if stage is None else min(stage.side, full)
+
+    def resized_by(self, fraction: float) -> ResizedBy:
+        """How the training images are made smaller after this fraction of all steps, where they are."""
+        stage = self._stage_at(fraction)
+        return "shrink" if stage is None else stage.by
+
+    def _stage_at(self, fraction: float) -> Resolution | None:
+        return next((stage for stage in self.resolutions if fraction < stage.until), None)

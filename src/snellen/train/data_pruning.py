@@ -50,8 +50,11 @@ class Pruning:
         drawn = np.random.default_rng([self._seed, step, _STREAM]).permutation(easy)[:kept]
         ranked = self.losses.index_select(0, images).argsort(stable=True)
         stays = torch.from_numpy(np.concatenate([drawn, np.arange(easy, count)])).to(ranked.device, non_blocking=True)
-        weights = torch.ones(count, device=ranked.device)
-        weights[ranked[:easy]] = easy / kept
+        if self._settings.rescale:
+            weights = torch.ones(count, device=ranked.device)
+            weights[ranked[:easy]] = easy / kept
+        else:
+            weights = torch.full((count,), count / len(stays), device=ranked.device)
         places = ranked.index_select(0, stays).sort().values
         return places, weights.index_select(0, places)
 

@@ -204,7 +204,7 @@ class Training:
         if side != self._side:
             return_freed_memory()
             self._side = side
-        loss, losses = self._backward(self._learner, resize_side(batch.images, side), batch)
+        loss, losses = self._backward(self._learner, resize_side(batch.images, side, recipe.resized_by(done)), batch)
         set_lr(self.optimizers, self._schedule(self.steps_done))
         for optimizer in self.optimizers:
             optimizer.step()
