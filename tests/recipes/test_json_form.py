@@ -232,7 +232,7 @@ def test_a_recipe_that_is_no_file_is_refused_by_path(tmp_path: Path, missing: bo
     ],
 )
 def test_set_changes_any_field_however_deep(setting: str, check: Any) -> None:
-    assert check(with_settings(RECIPES["sprint"], [setting]))
+    assert check(with_settings(RECIPES["marathon"], [setting]))
 
 
 def test_a_setting_inside_a_part_that_is_off_turns_it_on() -> None:
@@ -298,11 +298,11 @@ def test_a_recipes_hash_is_that_of_what_it_does() -> None:
 
 def test_a_recipes_hash_counts_only_what_differs_from_the_defaults() -> None:
     told = _chosen(SPRINT)
-    assert "average" in told
+    assert "ema_decay" in told
     assert "sampling" not in told
     assert told["optimizer"]["kind"] == "muon"
     assert recipe_hash(SPRINT) != recipe_hash(SPRINT.replace(optimizer=SGD()))
-    assert recipe_hash(SPRINT.replace(average=None)) != recipe_hash(SPRINT)
+    assert recipe_hash(SPRINT.replace(ema_decay=0.0)) != recipe_hash(SPRINT)
 
 
 @pytest.mark.parametrize(
