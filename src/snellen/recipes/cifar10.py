@@ -72,7 +72,7 @@ RESNET18 = Recipe(
     label_smoothing=0.1,
 )
 
-_SPRINT_EPOCHS = 13.4
+_SPRINT_EPOCHS = 14.4
 
 SPRINT = Recipe(
     name="sprint",
