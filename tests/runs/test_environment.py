@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import pytest
 
@@ -25,6 +27,26 @@ def test_it_names_version_processor_memory_packages_and_command(monkeypatch: pyt
     assert about["processor"] == processor_name()
     assert about["started"].endswith("+00:00")
     json.dumps(about, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("spec", "program", "command"),
+    [
+        (None, "/usr/bin/snellen", "snellen --seed 3"),
+        ("snellen.__main__", "/src/snellen/__main__.py", "snellen --seed 3"),
+        ("benchmarks.seeds", "/src/benchmarks/seeds.py", "python -m benchmarks.seeds --seed 3"),
+        (None, "experiments/birds.py", "python birds.py --seed 3"),
+        (None, "", "python --seed 3"),
+    ],
+)
+def test_the_command_names_what_was_started(
+    spec: str | None, program: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = ModuleType("__main__")
+    started.__spec__ = None if spec is None else ModuleSpec(spec, None)
+    monkeypatch.setitem(sys.modules, "__main__", started)
+    monkeypatch.setattr(sys, "argv", [program, "--seed", "3"])
+    assert describe_environment()["command"] == command
 
 
 def test_no_value_of_an_environment_variable_is_written_down(monkeypatch: pytest.MonkeyPatch) -> None:

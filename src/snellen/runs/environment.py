@@ -36,11 +36,10 @@ def describe_environment() -> dict[str, Any]:
 
 
 def _program() -> list[str]:
-    """`snellen`, or the module of ours that was started in its place."""
-    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    name = getattr(spec, "name", "") or ""
-    own = name.startswith("snellen.") and name != "snellen.__main__"
-    return ["python", "-m", name] if own else ["snellen"]
+    """`snellen`, or the module or script that was started in its place."""
+    name = getattr(getattr(sys.modules.get("__main__"), "__spec__", None), "name", "").removesuffix(".__main__")
+    started = ["-m", name] if name else [Path(sys.argv[0]).name]
+    return ["snellen"] if "snellen" in (name, Path(sys.argv[0]).stem) else ["python", *filter(None, started)]
 
 
 def processors() -> int:
