@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snellen.data.cifar10 import unpickled
+from snellen.data.cifar10 import as_pictures, unpickled
 
 TEST_IMAGES = 10_000
 
@@ -38,7 +38,7 @@ class Cifar10:
         folder = Path(os.environ["SNELLEN_DATA"]) / "cifar-10-batches-py"
         names = [f"data_batch_{number}" for number in range(1, 6)]
         batches = [unpickled((folder / name).read_bytes(), name=name) for name in names]
-        pixels = np.concatenate([each[b"data"] for each in batches]).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        pixels = as_pictures(np.concatenate([each[b"data"] for each in batches]))
         count = len(pixels) if train else TEST_IMAGES
         self.data = np.ascontiguousarray(pixels[:count])
         self.targets = [label for each in batches for label in each[b"labels"]][:count]
